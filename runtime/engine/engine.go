@@ -106,7 +106,7 @@ func (p Param) Size() int {
 
 // Init is the distribution that a parameter is drawn from.
 type Init struct {
-	Kind  string  // "uniform" on [-Scale, Scale), "normal" with deviation Scale, "constant" Scale
+	Kind  string // "uniform" on [-Scale, Scale), "normal" with deviation Scale, "constant" Scale
 	Scale float64
 }
 
