@@ -1,0 +1,129 @@
+package vec
+
+import "github.com/mmcloughlin/avo/operand"
+
+// instr is an instruction of avo with its form for a broadcast operand.
+type instr struct{ plain, bcst func(ops ...operand.Op) }
+
+// op emits a two-operand instruction: d = a OP b. Only b may be a constant in
+// memory; a constant a is loaded first.
+func (e *Emitter) op(i instr, a, b Val) Vec {
+	x := e.Reg(a)
+	d := e.Fresh()
+	e.last(i, b, x.r, d.r)
+	return d
+}
+
+// last emits an instruction whose last source, the first operand in Go's
+// order, is v.
+func (e *Emitter) last(i instr, v Val, rest ...operand.Op) {
+	c, ok := v.(Const)
+	switch {
+	case !ok || c.isZero():
+		i.plain(append([]operand.Op{e.Reg(v).r}, rest...)...)
+	case e.isa == AVX512:
+		i.bcst(append([]operand.Op{e.pool.mem(c)}, rest...)...)
+	default:
+		i.plain(append([]operand.Op{e.pool.mem(c)}, rest...)...)
+	}
+}
+
+// constLast orders the operands of a commutative operation so that a constant
+// comes last.
+func constLast(a, b Val) (Val, Val) {
+	if _, ok := a.(Const); ok {
+		return b, a
+	}
+	return a, b
+}
+
+// Add returns a + b.
+func (e *Emitter) Add(a, b Val) Vec {
+	a, b = constLast(a, b)
+	return e.op(instr{e.VADDPS, e.VADDPS_BCST}, a, b)
+}
+
+// Sub returns a - b.
+func (e *Emitter) Sub(a, b Val) Vec { return e.op(instr{e.VSUBPS, e.VSUBPS_BCST}, a, b) }
+
+// Mul returns a * b.
+func (e *Emitter) Mul(a, b Val) Vec {
+	a, b = constLast(a, b)
+	return e.op(instr{e.VMULPS, e.VMULPS_BCST}, a, b)
+}
+
+// Div returns a / b.
+func (e *Emitter) Div(a, b Val) Vec { return e.op(instr{e.VDIVPS, e.VDIVPS_BCST}, a, b) }
+
+// Sqrt returns the square root of a.
+func (e *Emitter) Sqrt(a Val) Vec {
+	d := e.Fresh()
+	e.last(instr{e.VSQRTPS, e.VSQRTPS_BCST}, a, d.r)
+	return d
+}
+
+// AddInto does d += a.
+func (e *Emitter) AddInto(d Vec, a Val) { e.last(instr{e.VADDPS, e.VADDPS_BCST}, a, d.r, d.r) }
+
+// MulInto does d *= a.
+func (e *Emitter) MulInto(d Vec, a Val) { e.last(instr{e.VMULPS, e.VMULPS_BCST}, a, d.r, d.r) }
+
+// Fma returns a*b + c, rounded once.
+func (e *Emitter) Fma(a, b, c Val) Vec { return e.fma(fmadd, a, b, c) }
+
+// Fms returns a*b - c, rounded once.
+func (e *Emitter) Fms(a, b, c Val) Vec { return e.fma(fmsub, a, b, c) }
+
+// Fnma returns c - a*b, rounded once.
+func (e *Emitter) Fnma(a, b, c Val) Vec { return e.fma(fnmadd, a, b, c) }
+
+// FmaInto does d += a*b, rounded once.
+func (e *Emitter) FmaInto(d, a Vec, b Val) {
+	e.last(instr{e.VFMADD231PS, e.VFMADD231PS_BCST}, b, a.r, d.r)
+}
+
+// FnmaInto does d -= a*b, rounded once.
+func (e *Emitter) FnmaInto(d, a Vec, b Val) {
+	e.last(instr{e.VFNMADD231PS, e.VFNMADD231PS_BCST}, b, a.r, d.r)
+}
+
+// Max returns the larger of a and b, NaN where one of them is NaN. Of two
+// zeros it returns either.
+func (e *Emitter) Max(a, b Val) Vec {
+	return e.extremum(instr{e.VMAXPS, e.VMAXPS_BCST}, a, b)
+}
+
+// Min returns the smaller of a and b, NaN where one of them is NaN. Of two
+// zeros it returns either.
+func (e *Emitter) Min(a, b Val) Vec {
+	return e.extremum(instr{e.VMINPS, e.VMINPS_BCST}, a, b)
+}
+
+// extremum emits a maximum or minimum. The instruction returns its last
+// source where either is NaN: enough if only that source can be NaN.
+func (e *Emitter) extremum(i instr, a, b Val) Vec {
+	b, a = constLast(b, a)
+	if c, ok := a.(Const); ok && !c.isNaN() {
+		return e.op(i, c, e.Reg(b))
+	}
+	x, y := e.Reg(a), e.Reg(b)
+	return e.Blend(e.Cmp(x, Unordered, x), x, e.op(i, x, y))
+}
+
+// Neg returns a with its sign flipped.
+func (e *Emitter) Neg(a Val) Vec { return e.Xor(a, Bits(0x80000000)) }
+
+// Abs returns a without its sign.
+func (e *Emitter) Abs(a Val) Vec { return e.And(a, Bits(0x7fffffff)) }
+
+// Round returns a rounded to an integer, halves to even.
+func (e *Emitter) Round(a Vec) Vec {
+	const nearestQuiet = 8
+	d := e.Fresh()
+	if e.isa == AVX512 {
+		e.VRNDSCALEPS(operand.U8(nearestQuiet), a.r, d.r)
+	} else {
+		e.VROUNDPS(operand.U8(nearestQuiet), a.r, d.r)
+	}
+	return d
+}

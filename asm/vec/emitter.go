@@ -1,0 +1,143 @@
+// Package vec writes vector code once for two instruction sets: a thin layer
+// of typed operations over avo, whose values are one native vector of float32
+// (8 lanes on AVX2, 16 on AVX-512).
+//
+// Operations return new values and never change their arguments, except those
+// whose name ends in Into. Constants are operands, not registers: they live
+// in one read-only data section and are read from memory where they are used,
+// so that they cost no register. Every operation rounds as the IEEE standard
+// says, so the same calls give the same bits on both instruction sets, NaN
+// payloads excepted.
+//
+// An Emitter holds one file. It embeds avo's build.Context: kernels mix the
+// operations below with avo's instructions and its general-purpose registers
+// as they need.
+package vec
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Emitter builds one assembly file for one instruction set.
+type Emitter struct {
+	*build.Context
+	isa  ISA
+	pool pool
+	errs []error
+}
+
+// New returns an Emitter for one file. The file's constants are kept in a
+// static data section named pool.
+func New(isa ISA, poolName string) *Emitter {
+	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName)}
+}
+
+// ISA returns the instruction set that the Emitter writes for.
+func (e *Emitter) ISA() ISA { return e.isa }
+
+// Lanes returns the number of float32 in one Vec.
+func (e *Emitter) Lanes() int { return e.isa.Lanes() }
+
+// Errorf records an error of the caller's; Compile reports it.
+func (e *Emitter) Errorf(format string, args ...any) {
+	e.errs = append(e.errs, fmt.Errorf(format, args...))
+}
+
+// Err returns the errors recorded so far.
+func (e *Emitter) Err() error { return errors.Join(e.errs...) }
+
+// Val is an operand of an operation: a Vec or a Const.
+type Val interface{ isVal() }
+
+// Vec is one native vector in a virtual register.
+type Vec struct{ r reg.VecVirtual }
+
+func (Vec) isVal() {}
+
+// Reg returns the virtual register, for use with avo's own instructions.
+func (v Vec) Reg() reg.VecVirtual { return v.r }
+
+// Wrap makes a Vec of a register that the caller got from avo. Its width must
+// be that of the instruction set.
+func Wrap(r reg.VecVirtual) Vec { return Vec{r} }
+
+// X returns the register's lowest four lanes.
+func (v Vec) X() reg.Register { return v.r.AsX() }
+
+// Fresh returns a Vec that holds nothing yet.
+func (e *Emitter) Fresh() Vec {
+	if e.isa == AVX512 {
+		return Vec{e.ZMM()}
+	}
+	return Vec{e.YMM()}
+}
+
+// Reg returns v in a register: v itself, or a Const broadcast.
+func (e *Emitter) Reg(v Val) Vec {
+	switch v := v.(type) {
+	case Vec:
+		return v
+	case Const:
+		d := e.Fresh()
+		e.constInto(d, v)
+		return d
+	}
+	e.Errorf("vec: operand %T is neither Vec nor Const", v)
+	return e.Fresh()
+}
+
+// Copy returns a new register with v's value, for the Into operations.
+func (e *Emitter) Copy(v Val) Vec {
+	if c, ok := v.(Const); ok {
+		return e.Reg(c)
+	}
+	d := e.Fresh()
+	e.VMOVAPS(v.(Vec).r, d.r)
+	return d
+}
+
+// Zero returns a register of zeros.
+func (e *Emitter) Zero() Vec {
+	d := e.Fresh()
+	e.zeroInto(d)
+	return d
+}
+
+func (e *Emitter) zeroInto(d Vec) {
+	// The 128-bit form clears the whole register. The EVEX form is for the
+	// registers 16 to 31, which it alone can name.
+	if e.isa == AVX512 {
+		e.VPXORD(d.r, d.r, d.r)
+		return
+	}
+	e.VXORPS(d.r, d.r, d.r)
+}
+
+// Load reads one vector from memory that need not be aligned.
+func (e *Emitter) LoadVec(m operand.Mem) Vec {
+	d := e.Fresh()
+	e.VMOVUPS(m, d.r)
+	return d
+}
+
+// StoreVec writes one vector to memory that need not be aligned.
+func (e *Emitter) StoreVec(v Vec, m operand.Mem) { e.VMOVUPS(v.r, m) }
+
+// Broadcast reads one float32 into all lanes.
+func (e *Emitter) Broadcast(m operand.Mem) Vec {
+	d := e.Fresh()
+	e.VBROADCASTSS(m, d.r)
+	return d
+}
+
+// BroadcastLane copies lane 0 of v into all lanes.
+func (e *Emitter) BroadcastLane(v Vec) Vec {
+	d := e.Fresh()
+	e.VBROADCASTSS(v.X(), d.r)
+	return d
+}

@@ -1,0 +1,80 @@
+package vec
+
+import "github.com/mmcloughlin/avo/operand"
+
+// And returns the bitwise and of a and b.
+func (e *Emitter) And(a, b Val) Vec {
+	a, b = constLast(a, b)
+	if e.isa == AVX512 {
+		return e.op(instr{e.VPANDD, e.VPANDD_BCST}, a, b)
+	}
+	return e.op(instr{e.VANDPS, nil}, a, b)
+}
+
+// AndNot returns the bits of b that a does not have.
+func (e *Emitter) AndNot(a, b Val) Vec {
+	if e.isa == AVX512 {
+		return e.op(instr{e.VPANDND, e.VPANDND_BCST}, a, b)
+	}
+	return e.op(instr{e.VANDNPS, nil}, a, b)
+}
+
+// Or returns the bitwise or of a and b.
+func (e *Emitter) Or(a, b Val) Vec {
+	a, b = constLast(a, b)
+	if e.isa == AVX512 {
+		return e.op(instr{e.VPORD, e.VPORD_BCST}, a, b)
+	}
+	return e.op(instr{e.VORPS, nil}, a, b)
+}
+
+// Xor returns the bitwise exclusive or of a and b.
+func (e *Emitter) Xor(a, b Val) Vec {
+	a, b = constLast(a, b)
+	if e.isa == AVX512 {
+		return e.op(instr{e.VPXORD, e.VPXORD_BCST}, a, b)
+	}
+	return e.op(instr{e.VXORPS, nil}, a, b)
+}
+
+// CopySign returns a's magnitude, a being not negative, with the sign of b.
+func (e *Emitter) CopySign(a, b Vec) Vec { return e.Or(a, e.And(b, Bits(0x80000000))) }
+
+// AddInt returns a + b, lanes being 32-bit integers.
+func (e *Emitter) AddInt(a, b Val) Vec {
+	a, b = constLast(a, b)
+	return e.op(instr{e.VPADDD, e.VPADDD_BCST}, a, b)
+}
+
+// SubInt returns a - b, lanes being 32-bit integers.
+func (e *Emitter) SubInt(a, b Val) Vec { return e.op(instr{e.VPSUBD, e.VPSUBD_BCST}, a, b) }
+
+// Shl shifts 32-bit lanes to the left.
+func (e *Emitter) Shl(a Vec, n uint8) Vec { return e.shift(e.VPSLLD, a, n) }
+
+// Shr shifts 32-bit lanes to the right and fills with zeros.
+func (e *Emitter) Shr(a Vec, n uint8) Vec { return e.shift(e.VPSRLD, a, n) }
+
+// Sar shifts 32-bit lanes to the right and fills with the sign.
+func (e *Emitter) Sar(a Vec, n uint8) Vec { return e.shift(e.VPSRAD, a, n) }
+
+func (e *Emitter) shift(op func(...operand.Op), a Vec, n uint8) Vec {
+	d := e.Fresh()
+	op(operand.U8(n), a.r, d.r)
+	return d
+}
+
+// ToInt converts to 32-bit integers, rounding to nearest, halves to even. What
+// does not fit, and NaN, becomes 0x80000000.
+func (e *Emitter) ToInt(a Vec) Vec {
+	d := e.Fresh()
+	e.VCVTPS2DQ(a.r, d.r)
+	return d
+}
+
+// FromInt converts 32-bit integers to float32.
+func (e *Emitter) FromInt(a Vec) Vec {
+	d := e.Fresh()
+	e.VCVTDQ2PS(a.r, d.r)
+	return d
+}
