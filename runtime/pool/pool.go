@@ -1,0 +1,124 @@
+// Package pool runs one function on a fixed set of workers at once, with
+// barriers inside it: the way in which a training step uses several cores.
+package pool
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Pool is a fixed set of workers. Worker 0 is the goroutine that calls Run; a
+// pool of one worker starts no goroutine.
+type Pool struct {
+	threads int
+	f       func(worker int) // what the workers run next; nil ends them
+	gate    barrier          // workers wait here for work, and for its end
+	inside  barrier          // Wait
+}
+
+// New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
+func New(threads int) *Pool {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	p := &Pool{threads: threads}
+	p.gate.init(threads)
+	p.inside.init(threads)
+	for w := 1; w < threads; w++ {
+		go p.work(w)
+	}
+	return p
+}
+
+// Threads returns the number of workers.
+func (p *Pool) Threads() int { return p.threads }
+
+// Run calls f once on every worker and returns when all calls have returned.
+// It does not allocate; make f once and keep it.
+func (p *Pool) Run(f func(worker int)) {
+	if p.threads == 1 {
+		f(0)
+		return
+	}
+	p.f = f
+	p.gate.wait()
+	f(0)
+	p.gate.wait()
+}
+
+// Wait is called inside f by every worker: it returns when all have called it.
+func (p *Pool) Wait() {
+	if p.threads > 1 {
+		p.inside.wait()
+	}
+}
+
+// Close ends the workers. The pool is not used afterwards.
+func (p *Pool) Close() {
+	if p.threads > 1 {
+		p.f = nil
+		p.gate.wait()
+	}
+}
+
+func (p *Pool) work(worker int) {
+	for {
+		p.gate.wait()
+		if p.f == nil {
+			return
+		}
+		p.f(worker)
+		p.gate.wait()
+	}
+}
+
+// spins bounds the busy wait: some tens of microseconds. Longer waits park, so
+// that an idle trainer, or one whose core was taken by another process, burns
+// no time.
+const spins = 20000
+
+// barrier lets n goroutines wait for each other, again and again.
+type barrier struct {
+	n          int32
+	arrived    atomic.Int32
+	_          [56]byte // arrivals and the generation that waiters spin on stand on different cache lines
+	generation atomic.Uint32
+	_          [60]byte
+	parked     atomic.Int32
+	mu         sync.Mutex
+	wake       sync.Cond
+}
+
+func (b *barrier) init(n int) {
+	b.n = int32(n)
+	b.wake.L = &b.mu
+}
+
+func (b *barrier) wait() {
+	generation := b.generation.Load()
+	if b.arrived.Add(1) == b.n {
+		b.arrived.Store(0)
+		b.generation.Add(1)
+		// A waiter counts itself as parked before it looks at the generation
+		// for the last time, so either it sees the new one or it is seen here.
+		if b.parked.Load() > 0 {
+			b.mu.Lock()
+			b.wake.Broadcast()
+			b.mu.Unlock()
+		}
+		return
+	}
+	for range spins {
+		if b.generation.Load() != generation {
+			return
+		}
+	}
+	b.mu.Lock()
+	b.parked.Add(1)
+	for b.generation.Load() == generation {
+		b.wake.Wait()
+	}
+	b.parked.Add(-1)
+	b.mu.Unlock()
+}

@@ -1,0 +1,63 @@
+package pool
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Every worker must see what all others wrote before the barrier, over many
+// rounds and also where workers park between them.
+func TestBarrierOrdersPhases(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 8} {
+		p := New(threads)
+		values := make([]int, threads)
+		var wrong atomic.Int32
+		round := 0
+		f := func(w int) {
+			for phase := range 10 {
+				values[w] = round*100 + phase
+				p.Wait()
+				for _, v := range values {
+					if v != round*100+phase {
+						wrong.Add(1)
+					}
+				}
+				p.Wait()
+			}
+		}
+		for round = range 200 {
+			if round%50 == 49 {
+				time.Sleep(2 * time.Millisecond)
+			}
+			p.Run(f)
+		}
+		p.Close()
+		if n := wrong.Load(); n != 0 {
+			t.Errorf("%d threads: %d stale reads", threads, n)
+		}
+	}
+}
+
+func TestRunDoesNotAllocate(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	f := func(int) { p.Wait() }
+	if n := testing.AllocsPerRun(100, func() { p.Run(f) }); n != 0 {
+		t.Errorf("%v allocations a run", n)
+	}
+}
+
+func BenchmarkBarrier(b *testing.B) {
+	p := New(2)
+	defer p.Close()
+	f := func(int) {
+		for range 100 {
+			p.Wait()
+		}
+	}
+	for range b.N {
+		p.Run(f)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/barrier")
+}
