@@ -19,6 +19,7 @@ import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -29,12 +30,23 @@ type Emitter struct {
 	isa  ISA
 	pool pool
 	errs []error
+	// fusings holds the ways of writing each fused operation.
+	fusings map[*ir.Instruction]fusings
+	names   map[string][]name // by function
+	current string            // function being built
+	values  int               // vectors it has made
+}
+
+// name tells what a register holds.
+type name struct {
+	r    reg.Register
+	text string
 }
 
 // New returns an Emitter for one file. The file's constants are kept in a
 // static data section named pool.
 func New(isa ISA, poolName string) *Emitter {
-	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName)}
+	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, names: map[string][]name{}}
 }
 
 // ISA returns the instruction set that the Emitter writes for.
@@ -42,6 +54,23 @@ func (e *Emitter) ISA() ISA { return e.isa }
 
 // Lanes returns the number of float32 in one Vec.
 func (e *Emitter) Lanes() int { return e.isa.Lanes() }
+
+// Function starts a function.
+func (e *Emitter) Function(name string) {
+	// avo numbers virtual registers with 16 bits, for all functions together.
+	e.Collection = *reg.NewCollection()
+	e.current, e.values = name, 0
+	e.Context.Function(name)
+}
+
+// maxValues is the number of vectors that a function may make: what avo's
+// numbers hold, less some for spilling.
+const maxValues = 60000
+
+// Name notes what a register holds, for the list at the function's head.
+func (e *Emitter) Name(r reg.Register, format string, args ...any) {
+	e.names[e.current] = append(e.names[e.current], name{r, fmt.Sprintf(format, args...)})
+}
 
 // Errorf records an error of the caller's; Compile reports it.
 func (e *Emitter) Errorf(format string, args ...any) {
@@ -71,6 +100,9 @@ func (v Vec) X() reg.Register { return v.r.AsX() }
 
 // Fresh returns a Vec that holds nothing yet.
 func (e *Emitter) Fresh() Vec {
+	if e.values++; e.values == maxValues {
+		e.Errorf("vec: %s makes more than %d vectors", e.current, maxValues)
+	}
 	if e.isa == AVX512 {
 		return Vec{e.ZMM()}
 	}

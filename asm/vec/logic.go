@@ -38,7 +38,17 @@ func (e *Emitter) Xor(a, b Val) Vec {
 }
 
 // CopySign returns a's magnitude, a being not negative, with the sign of b.
-func (e *Emitter) CopySign(a, b Vec) Vec { return e.Or(a, e.And(b, Bits(0x80000000))) }
+func (e *Emitter) CopySign(a, b Vec) Vec {
+	sign := Bits(0x80000000)
+	if e.isa == AVX512 {
+		// A truth table: where the third source has a one the second, else the first.
+		const pick = 0xd8
+		d := e.Copy(a)
+		e.VPTERNLOGD_BCST(operand.U8(pick), e.pool.mem(sign), b.r, d.r)
+		return d
+	}
+	return e.Or(a, e.And(b, sign))
+}
 
 // AddInt returns a + b, lanes being 32-bit integers.
 func (e *Emitter) AddInt(a, b Val) Vec {

@@ -1,0 +1,5 @@
+// Package testkernels holds the functions of vmath as kernels over slices, so
+// that tests and benchmarks can run them.
+package testkernels
+
+//go:generate go run ./gen

@@ -1,0 +1,205 @@
+//go:build amd64 && !noasm
+
+package vmath_test
+
+import (
+	"math"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/klauspost/cpuid/v2"
+
+	tk "github.com/dnngen/dnngen/asm/vmath/internal/testkernels"
+)
+
+// sweepVariable, set to anything, has the tests try all 2^32 inputs.
+const sweepVariable = "DNNGEN_SWEEP"
+
+// function is one function of vmath as kernels, with its reference and the
+// largest error, in units of the last place, that is documented.
+type function struct {
+	name         string
+	avx2, avx512 func(dst, src *float32, vectors int)
+	reference    func(float64) float64
+	limit        float64
+}
+
+var functions = []function{
+	{"exp", tk.Exp_avx2, tk.Exp_avx512, math.Exp, 2},
+	{"expm1", tk.Expm1_avx2, tk.Expm1_avx512, math.Expm1, 2},
+	{"log", tk.Log_avx2, tk.Log_avx512, math.Log, 2},
+	{"tanh", tk.Tanh_avx2, tk.Tanh_avx512, math.Tanh, 2},
+	{"sigmoid", tk.Sigmoid_avx2, tk.Sigmoid_avx512, sigmoid, 2},
+	{"softplus", tk.Softplus_avx2, tk.Softplus_avx512, softplus, 2},
+	{"erf", tk.Erf_avx2, tk.Erf_avx512, math.Erf, 2},
+}
+
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	t := math.Exp(x)
+	return t / (1 + t)
+}
+
+func softplus(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+// needAVX2 and needAVX512 skip where the processor lacks the instructions.
+// Both say so loudly: a machine that has them must run the tests.
+func needAVX2(t testing.TB) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
+		t.Skip("NOT TESTED: this processor has no AVX2 with FMA")
+	}
+}
+
+func needAVX512(t testing.TB) {
+	if !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL) {
+		t.Skip("NOT TESTED: this processor has no AVX-512 F, DQ, BW and VL")
+	}
+}
+
+// spacing returns the distance between the float32 numbers around y, past the
+// largest one too.
+func spacing(y float64) float64 {
+	_, e := math.Frexp(y)
+	return math.Ldexp(1, max(e-24, -149))
+}
+
+// ulps returns the error of got in units of the last place of want.
+func ulps(got float32, want float64) float64 {
+	switch {
+	case math.IsNaN(want):
+		if got != got {
+			return 0
+		}
+		return math.Inf(1)
+	case math.IsInf(want, 0), math.IsInf(float64(got), 0):
+		if float64(got) == want || float32(want) == got {
+			return 0
+		}
+		if math.IsInf(want, 0) || math.Signbit(float64(got)) != math.Signbit(want) {
+			return math.Inf(1)
+		}
+		// Infinity stands for the number that would follow the largest.
+		return math.Abs(0x1p128-math.Abs(want)) / spacing(want)
+	case got != got:
+		return math.Inf(1)
+	}
+	return math.Abs(float64(got)-want) / spacing(want)
+}
+
+// chunk is the number of inputs that one call of a kernel works on.
+const chunk = 1 << 12
+
+// inputs calls visit with chunks of inputs: all of them in a sweep, else a
+// sample of every exponent and every number near the special ones.
+func inputs(visit func(in []float32)) {
+	buf := make([]float32, 0, chunk)
+	add := func(b uint32) {
+		if buf = append(buf, math.Float32frombits(b)); len(buf) == chunk {
+			visit(buf)
+			buf = buf[:0]
+		}
+	}
+	if os.Getenv(sweepVariable) != "" {
+		var wg sync.WaitGroup
+		parts := make(chan uint32)
+		for range 2 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				in := make([]float32, chunk)
+				for p := range parts {
+					for i := range in {
+						in[i] = math.Float32frombits(p*chunk + uint32(i))
+					}
+					visit(in)
+				}
+			}()
+		}
+		for p := range uint32(1 << 32 / chunk) {
+			parts <- p
+		}
+		close(parts)
+		wg.Wait()
+		return
+	}
+	const stride = 8191 // odd, so that the low bits vary
+	for b := uint64(0); b < 1<<32; b += stride {
+		add(uint32(b))
+	}
+	for _, x := range special {
+		for d := int32(-100); d <= 100; d++ {
+			add(math.Float32bits(x) + uint32(d))
+			add(math.Float32bits(-x) + uint32(d))
+		}
+	}
+	for len(buf) > 0 {
+		add(0)
+	}
+}
+
+// special holds numbers around which functions change their ways.
+var special = []float32{
+	0, 0x1p-149, 0x1p-126, 0x1p-100, 0x1p-50, 0x1p-25, 0x1p-24, 0x1p-23, 0x1p-12, 0.25, 0.5, math.Ln2, 0.7, 0.75, 0.92,
+	1, math.Ln2 / 2, math.Ln2 * 1.5, 1.5, math.Sqrt2, 2, 3.92, 4, 8.66, 9.01, 10, 13, 16.6, 17.3, 20, 25, 30,
+	87.33655, 88.3762626647949, 88.72284, 89, 100, 103.27893, 103.97208, 104, 127, 128, 150, 200, 1e4, 1e10, 1e30,
+	math.MaxFloat32, float32(math.Inf(1)), float32(math.NaN()),
+}
+
+// run applies a kernel.
+func run(f func(dst, src *float32, vectors int), out, in []float32, lanes int) {
+	f(&out[0], &in[0], len(in)/lanes)
+}
+
+// TestError measures the error against math in float64.
+func TestError(t *testing.T) {
+	needAVX2(t)
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			var mu sync.Mutex
+			worst, at := 0.0, float32(0)
+			inputs(func(in []float32) {
+				out := make([]float32, len(in))
+				run(f.avx2, out, in, 8)
+				w, a := 0.0, float32(0)
+				for i, x := range in {
+					if e := ulps(out[i], f.reference(float64(x))); e > w {
+						w, a = e, x
+					}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if w > worst {
+					worst, at = w, a
+				}
+			})
+			t.Logf("largest error %.3f ulp at %v (%#08x)", worst, at, math.Float32bits(at))
+			if worst > f.limit {
+				t.Errorf("largest error %.3f ulp at %v; want at most %v", worst, at, f.limit)
+			}
+		})
+	}
+}
+
+// TestSameBits compares the instruction sets.
+func TestSameBits(t *testing.T) {
+	needAVX2(t)
+	needAVX512(t)
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			inputs(func(in []float32) {
+				a, b := make([]float32, len(in)), make([]float32, len(in))
+				run(f.avx2, a, in, 8)
+				run(f.avx512, b, in, 16)
+				for i, x := range in {
+					if math.Float32bits(a[i]) != math.Float32bits(b[i]) && (a[i] == a[i] || b[i] == b[i]) {
+						t.Errorf("%s(%v): AVX2 gives %v, AVX-512 %v", f.name, x, a[i], b[i])
+						return
+					}
+				}
+			})
+		})
+	}
+}
