@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,57 +15,83 @@ func Eval(n *Node, vars map[string]float64) float64 {
 
 // Program evaluates roots that share nodes, each node once.
 type Program struct {
-	nodes []*Node
-	args  [][]int
+	code  []instruction
+	vars  []string // sorted
 	roots []int
-	value []float64
+	value []float64 // of each instruction
+	in    []float64 // of each variable, for Eval
 	out   []float64
+}
+
+// instruction computes one node from the values of earlier ones.
+type instruction struct {
+	op    Op
+	args  [3]int  // indices of earlier instructions; of a variable, its place in vars
+	value float64 // of a constant
 }
 
 // NewProgram prepares the evaluation of the roots.
 func NewProgram(roots ...*Node) *Program {
-	p := &Program{nodes: Schedule(roots...)}
+	p := &Program{vars: Vars(roots...)}
 	index := map[string]int{}
-	for i, n := range p.nodes {
+	for i, n := range Schedule(roots...) {
 		index[n.key] = i
-		args := make([]int, len(n.Args))
-		for j, a := range n.Args {
-			args[j] = index[a.key]
+		c := instruction{op: n.Op, value: n.Value}
+		if n.Op == Var {
+			c.args[0] = slices.Index(p.vars, n.Name)
 		}
-		p.args = append(p.args, args)
+		for j, a := range n.Args {
+			c.args[j] = index[a.key]
+		}
+		p.code = append(p.code, c)
 	}
 	for _, r := range roots {
 		p.roots = append(p.roots, index[r.key])
 	}
-	p.value = make([]float64, len(p.nodes))
+	p.value = make([]float64, len(p.code))
+	p.in = make([]float64, len(p.vars))
 	p.out = make([]float64, len(roots))
 	return p
 }
 
-// Eval computes the roots in float64. The slice is overwritten by the next call.
-func (p *Program) Eval(vars map[string]float64) []float64 {
-	var buf [3]float64
-	for i, n := range p.nodes {
-		switch n.Op {
+// Vars returns the names of the variables that the program reads, sorted.
+func (p *Program) Vars() []string { return p.vars }
+
+// Run computes the roots in float64 from the values of the variables, in the
+// order of Vars. The slice is overwritten by the next call.
+func (p *Program) Run(vars []float64) []float64 {
+	var args [3]float64
+	for i := range p.code {
+		c := &p.code[i]
+		switch c.op {
 		case Const:
-			p.value[i] = n.Value
+			p.value[i] = c.value
 		case Var:
-			v, ok := vars[n.Name]
-			if !ok {
-				panic(fmt.Sprintf("expr: no value for %q", n.Name))
-			}
-			p.value[i] = v
+			p.value[i] = vars[c.args[0]]
 		default:
-			for j, a := range p.args[i] {
-				buf[j] = p.value[a]
+			for j, a := range c.args {
+				args[j] = p.value[a]
 			}
-			p.value[i] = apply(n.Op, buf[:len(p.args[i])])
+			p.value[i] = apply(c.op, args[:])
 		}
 	}
 	for i, r := range p.roots {
 		p.out[i] = p.value[r]
 	}
 	return p.out
+}
+
+// Eval is Run with the variables by name. A variable that vars lacks is a
+// programming error and panics.
+func (p *Program) Eval(vars map[string]float64) []float64 {
+	for i, name := range p.vars {
+		v, ok := vars[name]
+		if !ok {
+			panic(fmt.Sprintf("expr: no value for %q", name))
+		}
+		p.in[i] = v
+	}
+	return p.Run(p.in)
 }
 
 // Binding strengths of the infix operators, for String.
