@@ -181,6 +181,9 @@ func (b *builder) backward() {
 	first := slices.IndexFunc(b.net.Layers, func(l spec.Layer) bool {
 		return l.Activation == nil || l.Activation.Param(l.Set) != nil
 	})
+	if first < 0 {
+		return
+	}
 	d := b.p.Loss.Grad
 	for i := len(b.net.Layers) - 1; i >= first; i-- {
 		x := b.value[i]

@@ -1,0 +1,38 @@
+// Package gen is the compiler: from a validated network to the files of its
+// trainer. It touches no disk.
+package gen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dnngen/dnngen/gen/golang"
+	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/internal/ir"
+	"github.com/dnngen/dnngen/spec"
+)
+
+// File is one emitted file.
+type File = ir.File
+
+// Options tell what the network does not.
+type Options struct {
+	ImportPath string // of the emitted package
+}
+
+// Generate compiles a network: the same network gives the same bytes.
+func Generate(net *spec.Network, o Options) ([]File, error) {
+	// Lower and optimise.
+	p, err := lower.Lower(net)
+	if err != nil {
+		return nil, fmt.Errorf("lower %s: %w", net.Name, err)
+	}
+	// Emit.
+	files, err := golang.Emit(p, golang.Options{ImportPath: o.ImportPath})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
