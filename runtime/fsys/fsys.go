@@ -7,6 +7,7 @@
 package fsys
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
 )
@@ -46,4 +47,33 @@ type File interface {
 	// about the file's name: that needs FS.SyncDir.
 	Sync() error
 	Close() error
+}
+
+// ReadFile reads a whole file. Where the file tells its size, memory is asked
+// for once.
+func ReadFile(fsys FS, name string) ([]byte, error) {
+	r, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readAll(r)
+	if closeErr := r.Close(); err == nil {
+		err = closeErr
+	}
+	return b, err
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	s, ok := r.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return io.ReadAll(r)
+	}
+	info, err := s.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return io.ReadAll(r)
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = b.ReadFrom(r)
+	return b.Bytes(), err
 }
