@@ -10,7 +10,6 @@ package safetensors
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/dnngen/dnngen/runtime/fsys"
 )
@@ -55,15 +54,8 @@ func errorAt(offset int, format string, args ...any) error {
 }
 
 // Read reads the file name. An error that Decode finds names the file.
-func Read(fsys fsys.FS, name string) (*File, error) {
-	r, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(r)
-	if closeErr := r.Close(); err == nil {
-		err = closeErr
-	}
+func Read(files fsys.FS, name string) (*File, error) {
+	b, err := fsys.ReadFile(files, name)
 	if err != nil {
 		return nil, err
 	}
