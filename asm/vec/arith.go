@@ -17,21 +17,19 @@ func (e *Emitter) op(i instr, a, b Val) Vec {
 // last emits an instruction whose last source, the first operand in Go's
 // order, is v.
 func (e *Emitter) last(i instr, v Val, rest ...operand.Op) {
-	c, ok := v.(Const)
-	switch {
-	case !ok || c.isZero():
-		i.plain(append([]operand.Op{e.Reg(v).r}, rest...)...)
-	case e.isa == AVX512:
-		i.bcst(append([]operand.Op{e.pool.mem(c)}, rest...)...)
-	default:
-		i.plain(append([]operand.Op{e.pool.mem(c)}, rest...)...)
+	op, bcst := e.source(v)
+	ops := append([]operand.Op{op}, rest...)
+	if bcst {
+		i.bcst(ops...)
+	} else {
+		i.plain(ops...)
 	}
 }
 
-// constLast orders the operands of a commutative operation so that a constant
-// comes last.
-func constLast(a, b Val) (Val, Val) {
-	if _, ok := a.(Const); ok {
+// memLast orders the operands of a commutative operation so that one in a
+// register comes first, if there is one.
+func memLast(a, b Val) (Val, Val) {
+	if _, ok := a.(Vec); !ok {
 		return b, a
 	}
 	return a, b
@@ -39,7 +37,7 @@ func constLast(a, b Val) (Val, Val) {
 
 // Add returns a + b.
 func (e *Emitter) Add(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	return e.op(instr{e.VADDPS, e.VADDPS_BCST}, a, b)
 }
 
@@ -48,7 +46,7 @@ func (e *Emitter) Sub(a, b Val) Vec { return e.op(instr{e.VSUBPS, e.VSUBPS_BCST}
 
 // Mul returns a * b.
 func (e *Emitter) Mul(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	return e.op(instr{e.VMULPS, e.VMULPS_BCST}, a, b)
 }
 
@@ -102,7 +100,7 @@ func (e *Emitter) Min(a, b Val) Vec {
 // extremum emits a maximum or minimum. The instruction returns its last
 // source where either is NaN: enough if only that source can be NaN.
 func (e *Emitter) extremum(i instr, a, b Val) Vec {
-	b, a = constLast(b, a)
+	b, a = memLast(b, a)
 	if c, ok := a.(Const); ok && !c.isNaN() {
 		return e.op(i, c, e.Reg(b))
 	}

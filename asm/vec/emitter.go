@@ -80,8 +80,26 @@ func (e *Emitter) Errorf(format string, args ...any) {
 // Err returns the errors recorded so far.
 func (e *Emitter) Err() error { return errors.Join(e.errs...) }
 
-// Val is an operand of an operation: a Vec or a Const.
+// Val is an operand of an operation: a Vec, a Const or a Mem.
 type Val interface{ isVal() }
+
+// Mem is an operand in memory that is read where it is used. Used often, it is
+// better loaded once.
+type Mem struct {
+	m    operand.Mem
+	bcst bool
+}
+
+func (Mem) isVal() {}
+
+// Broadcast reports whether m is a single float32 for all lanes.
+func (m Mem) Broadcast() bool { return m.bcst }
+
+// At is the vector at m.
+func At(m operand.Mem) Mem { return Mem{m: m} }
+
+// Each is the single float32 at m, for all lanes.
+func Each(m operand.Mem) Mem { return Mem{m: m, bcst: true} }
 
 // Vec is one native vector in a virtual register.
 type Vec struct{ r reg.VecVirtual }
@@ -109,28 +127,59 @@ func (e *Emitter) Fresh() Vec {
 	return Vec{e.YMM()}
 }
 
-// Reg returns v in a register: v itself, or a Const broadcast.
+// Reg returns v in a register: v itself, or what it is loaded to.
 func (e *Emitter) Reg(v Val) Vec {
-	switch v := v.(type) {
-	case Vec:
-		return v
-	case Const:
-		d := e.Fresh()
-		e.constInto(d, v)
-		return d
+	if r, ok := v.(Vec); ok {
+		return r
 	}
-	e.Errorf("vec: operand %T is neither Vec nor Const", v)
-	return e.Fresh()
+	return e.Copy(v)
 }
 
 // Copy returns a new register with v's value, for the Into operations.
 func (e *Emitter) Copy(v Val) Vec {
-	if c, ok := v.(Const); ok {
-		return e.Reg(c)
-	}
 	d := e.Fresh()
-	e.VMOVAPS(v.(Vec).r, d.r)
+	e.copyInto(d, v)
 	return d
+}
+
+func (e *Emitter) copyInto(d Vec, v Val) {
+	switch v := v.(type) {
+	case Vec:
+		e.VMOVAPS(v.r, d.r)
+	case Const:
+		e.constInto(d, v)
+	case Mem:
+		if v.bcst {
+			e.VBROADCASTSS(v.m, d.r)
+		} else {
+			e.VMOVUPS(v.m, d.r)
+		}
+	default:
+		e.Errorf("vec: operand %T is none of Vec, Const and Mem", v)
+	}
+}
+
+// source returns v as the last source of an instruction: a register, or memory
+// that the instruction reads itself, broadcasting it or not.
+func (e *Emitter) source(v Val) (op operand.Op, bcst bool) {
+	switch v := v.(type) {
+	case Const:
+		return e.pool.mem(v), e.isa == AVX512
+	case Mem:
+		if !v.bcst || e.isa == AVX512 {
+			return v.m, v.bcst
+		}
+	}
+	return e.Reg(v).r, false
+}
+
+// direct returns v if it is in a register or can be an instruction's own
+// memory operand, and else loads it.
+func (e *Emitter) direct(v Val) Val {
+	if m, ok := v.(Mem); ok && m.bcst && e.isa == AVX2 {
+		return e.Reg(v)
+	}
+	return v
 }
 
 // Zero returns a register of zeros.
@@ -150,7 +199,7 @@ func (e *Emitter) zeroInto(d Vec) {
 	e.VXORPS(d.r, d.r, d.r)
 }
 
-// Load reads one vector from memory that need not be aligned.
+// LoadVec reads one vector from memory that need not be aligned.
 func (e *Emitter) LoadVec(m operand.Mem) Vec {
 	d := e.Fresh()
 	e.VMOVUPS(m, d.r)

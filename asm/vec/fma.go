@@ -55,21 +55,19 @@ type fusing struct {
 
 // fma emits a fused operation into a new register.
 func (e *Emitter) fma(o fmaOp, a, b, c Val) Vec {
-	a, b = constLast(a, b)
+	// At most one operand can be the instruction's own memory operand.
+	a, b = memLast(e.direct(a), e.direct(b))
+	c = e.direct(c)
 	f := orders[o]
-	x, ok := a.(Vec)
-	if !ok { // a*b is a product of constants
-		x = e.Reg(a)
-	}
+	x := e.Reg(a)
 	d := e.Fresh()
 	y, regB := b.(Vec)
 	z, regC := c.(Vec)
 	switch {
 	case !regB && !regC:
 		// The load of b serves as the copy.
-		e.constInto(d, b.(Const))
+		e.copyInto(d, b)
 		e.Instruction(e.fused(f.f213, c, x, d))
-		return d
 	case !regB:
 		e.emitFused(
 			e.way(z, d, f.f231, b, x),
@@ -97,17 +95,12 @@ func (e *Emitter) way(victim, d Vec, f order, last Val, second Vec) fusing {
 }
 
 func (e *Emitter) fused(f order, last Val, second, d Vec) *ir.Instruction {
-	var i *ir.Instruction
-	var err error
-	c, isConst := last.(Const)
-	switch {
-	case !isConst:
-		i, err = f.plain(last.(Vec).r, second.r, d.r)
-	case e.isa == AVX512:
-		i, err = f.bcst(e.pool.mem(c), second.r, d.r)
-	default:
-		i, err = f.plain(e.pool.mem(c), second.r, d.r)
+	build := f.plain
+	op, bcst := e.source(last)
+	if bcst {
+		build = f.bcst
 	}
+	i, err := build(op, second.r, d.r)
 	if err != nil {
 		e.errs = append(e.errs, err)
 	}

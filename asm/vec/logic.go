@@ -4,7 +4,7 @@ import "github.com/mmcloughlin/avo/operand"
 
 // And returns the bitwise and of a and b.
 func (e *Emitter) And(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	if e.isa == AVX512 {
 		return e.op(instr{e.VPANDD, e.VPANDD_BCST}, a, b)
 	}
@@ -21,7 +21,7 @@ func (e *Emitter) AndNot(a, b Val) Vec {
 
 // Or returns the bitwise or of a and b.
 func (e *Emitter) Or(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	if e.isa == AVX512 {
 		return e.op(instr{e.VPORD, e.VPORD_BCST}, a, b)
 	}
@@ -30,7 +30,7 @@ func (e *Emitter) Or(a, b Val) Vec {
 
 // Xor returns the bitwise exclusive or of a and b.
 func (e *Emitter) Xor(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	if e.isa == AVX512 {
 		return e.op(instr{e.VPXORD, e.VPXORD_BCST}, a, b)
 	}
@@ -52,7 +52,7 @@ func (e *Emitter) CopySign(a, b Vec) Vec {
 
 // AddInt returns a + b, lanes being 32-bit integers.
 func (e *Emitter) AddInt(a, b Val) Vec {
-	a, b = constLast(a, b)
+	a, b = memLast(a, b)
 	return e.op(instr{e.VPADDD, e.VPADDD_BCST}, a, b)
 }
 

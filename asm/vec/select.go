@@ -72,54 +72,56 @@ func (e *Emitter) Cmp(a Val, p Pred, b Val) Cond {
 
 // Blend returns x where c holds and y elsewhere.
 func (e *Emitter) Blend(c Cond, x, y Val) Vec {
-	d := e.Fresh()
 	if e.isa == AVX512 {
+		d := e.Fresh()
 		// The last source is taken where the mask is set.
-		yr := e.Reg(y)
-		if k, ok := x.(Const); ok && !k.isZero() {
-			e.VBLENDMPS_BCST(e.pool.mem(k), yr.r, c.k, d.r)
-			return d
-		}
-		e.VBLENDMPS(e.Reg(x).r, yr.r, c.k, d.r)
+		e.last(instr{e.VBLENDMPS, e.VBLENDMPS_BCST}, x, e.Reg(y).r, c.k, d.r)
 		return d
 	}
-	if k, ok := x.(Const); ok && k.isZero() {
-		return e.AndNot(c.v, e.Reg(y))
-	}
-	if k, ok := y.(Const); ok && k.isZero() {
+	switch {
+	case isZero(x):
+		return e.AndNot(c.v, y)
+	case isZero(y):
 		return e.And(c.v, x)
 	}
-	var last operand.Op
-	if k, ok := x.(Const); ok {
-		last = e.pool.mem(k)
-	} else {
-		last = x.(Vec).r
-	}
-	e.VBLENDVPS(c.v.r, last, e.Reg(y).r, d.r)
+	op, _ := e.source(x)
+	below := e.Reg(y)
+	d := e.Fresh()
+	e.VBLENDVPS(c.v.r, op, below.r, d.r)
 	return d
+}
+
+func isZero(v Val) bool {
+	c, ok := v.(Const)
+	return ok && c.isZero()
 }
 
 // Where returns x where a p b holds and y elsewhere.
 func (e *Emitter) Where(a Val, p Pred, b, x, y Val) Vec {
-	if k, ok := x.(Const); ok && k.isZero() && e.isa == AVX512 {
-		c := e.Cmp(a, p.not(), b)
-		d := e.Fresh()
-		e.VMOVAPS_Z(e.Reg(y).r, c.k, d.r)
-		return d
-	}
-	if k, ok := y.(Const); ok && k.isZero() && e.isa == AVX512 {
-		c := e.Cmp(a, p, b)
-		d := e.Fresh()
-		e.VMOVAPS_Z(e.Reg(x).r, c.k, d.r)
-		return d
-	}
-	if k, ok := y.(Const); ok && !k.isZero() {
-		// Constants are cheapest as the value taken where the condition holds.
-		if _, both := x.(Const); !both {
-			return e.Blend(e.Cmp(a, p.not(), b), y, x)
-		}
+	_, regX := x.(Vec)
+	_, regY := y.(Vec)
+	switch {
+	case e.isa == AVX512 && isZero(x):
+		return e.keep(e.Cmp(a, p.not(), b), y)
+	case e.isa == AVX512 && isZero(y):
+		return e.keep(e.Cmp(a, p, b), x)
+	case regX && !regY && !isZero(y):
+		// An operand in memory can only be the one taken where the mask is set.
+		return e.Blend(e.Cmp(a, p.not(), b), y, x)
 	}
 	return e.Blend(e.Cmp(a, p, b), x, y)
+}
+
+// keep returns v where c holds and zero elsewhere, on AVX-512.
+func (e *Emitter) keep(c Cond, v Val) Vec {
+	d := e.Fresh()
+	op, bcst := e.source(v)
+	if bcst {
+		e.VBROADCASTSS_Z(op, c.k, d.r)
+	} else {
+		e.VMOVUPS_Z(op, c.k, d.r)
+	}
+	return d
 }
 
 // Select returns x where c <= 0, and y elsewhere, also where c is NaN.

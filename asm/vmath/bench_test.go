@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	tk "github.com/dnngen/dnngen/asm/vmath/internal/testkernels"
 )
 
 // BenchmarkElement reports the time of one element, of arrays in the first
 // cache, beside that of package math.
 func BenchmarkElement(b *testing.B) {
-	const n = 2048
+	const n = tk.Elements
 	in, out := make([]float32, n), make([]float32, n)
 	for i := range in {
 		in[i] = -8 + 16*float32(i)/n
@@ -22,7 +24,7 @@ func BenchmarkElement(b *testing.B) {
 			need  func(testing.TB)
 			run   func(dst, src *float32, vectors int)
 			lanes int
-		}{{"avx2", needAVX2, f.avx2, 8}, {"avx512", needAVX512, f.avx512, 16}}
+		}{{"avx2", needAVX2, f.kernels(b).AVX2, 8}, {"avx512", needAVX512, f.kernels(b).AVX512, 16}}
 		src := in
 		if f.name == "log" {
 			src = make([]float32, n)
@@ -34,7 +36,7 @@ func BenchmarkElement(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%s", f.name, k.name), func(b *testing.B) {
 				k.need(b)
 				for range b.N {
-					run(k.run, out, src, k.lanes)
+					k.run(&out[0], &src[0], n/k.lanes)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
 			})

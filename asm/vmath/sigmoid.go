@@ -54,3 +54,17 @@ func Erf(e *vec.Emitter, x vec.Vec) vec.Vec {
 	small := e.Fma(x, poly(e, u, erfCoeffs), x)
 	return e.Where(u, vec.Lt, vec.C(erfBorder*erfBorder), small, big)
 }
+
+// tanhSoftplus returns tanh(softplus(x)), needing small, e^-|x|.
+//
+// With t = e^x it is n/(n + 2), n = t*(t + 2). For x > 0 both parts are
+// divided by t^2, so that nothing overflows: with s = 1/t the numerator is
+// 1 + 2s and the denominator adds 2s^2.
+func tanhSoftplus(e *vec.Emitter, x, small vec.Vec) vec.Vec {
+	negative := e.Cmp(x, vec.Le, vec.C(0))
+	square := e.Mul(small, small)
+	twice := e.Add(small, small)
+	n := e.Add(twice, e.Blend(negative, square, vec.C(1)))
+	rest := e.Blend(negative, vec.C(2), e.Add(square, square))
+	return e.Div(n, e.Add(n, rest))
+}

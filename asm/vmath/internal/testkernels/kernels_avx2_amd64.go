@@ -4,37 +4,188 @@
 
 package testkernels
 
-// Exp_avx2 sets dst[i] to Exp of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Exp_avx2(dst *float32, src *float32, vectors int)
+func primitive_add_avx2(out *float32, in *float32, vectors int)
 
-// Expm1_avx2 sets dst[i] to Expm1 of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Expm1_avx2(dst *float32, src *float32, vectors int)
+func primitive_sub_avx2(out *float32, in *float32, vectors int)
 
-// Log_avx2 sets dst[i] to Log of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Log_avx2(dst *float32, src *float32, vectors int)
+func primitive_mul_avx2(out *float32, in *float32, vectors int)
 
-// Tanh_avx2 sets dst[i] to Tanh of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Tanh_avx2(dst *float32, src *float32, vectors int)
+func primitive_div_avx2(out *float32, in *float32, vectors int)
 
-// Sigmoid_avx2 sets dst[i] to Sigmoid of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Sigmoid_avx2(dst *float32, src *float32, vectors int)
+func primitive_neg_avx2(out *float32, in *float32, vectors int)
 
-// Softplus_avx2 sets dst[i] to Softplus of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Softplus_avx2(dst *float32, src *float32, vectors int)
+func primitive_exp_avx2(out *float32, in *float32, vectors int)
 
-// Erf_avx2 sets dst[i] to Erf of src[i] for the given number of vectors of 8.
-//
 //go:noescape
-func Erf_avx2(dst *float32, src *float32, vectors int)
+func primitive_expm1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_log_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_tanh_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_sigmoid_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_softplus_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_erf_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_sqrt_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_abs_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func primitive_select_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_relu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_leaky_relu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_leaky_relu_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_prelu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_prelu_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_prelu_2_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_elu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_elu_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_selu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_sigmoid_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_tanh_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_swish_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_swish_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_swish_2_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_swiglu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_swiglu_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_softplus_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_gelu_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_mish_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func activation_identity_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func loss_l1_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func loss_mse_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func loss_huber_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func loss_huber_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func loss_bce_with_logits_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func output_identity_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func output_relu_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func output_softplus_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func output_threshold_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func output_sigmoid_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_sgd_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_sgd_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_sgd_2_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_sgd_3_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_sgd_4_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_2_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_3_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_4_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adam_5_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_0_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_1_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_2_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_3_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_4_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
+func optimizer_adamw_5_avx2(out *float32, in *float32, vectors int)

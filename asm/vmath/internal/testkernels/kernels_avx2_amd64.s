@@ -4,41 +4,172 @@
 
 #include "textflag.h"
 
-// func Exp_avx2(dst *float32, src *float32, vectors int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·Exp_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+// func primitive_add_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_add_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = x + y
+	VMOVUPS 4160(CX), Y0
+	VADDPS  (CX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_sub_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_sub_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x - y
+	VMOVUPS (CX), Y0
+	VSUBPS  4160(CX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_mul_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_mul_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x*y
+	VMOVUPS 4160(CX), Y0
+	VMULPS  (CX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_div_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_div_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x/y
+	VMOVUPS (CX), Y0
+	VDIVPS  4160(CX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_neg_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_neg_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = -x
+	VMOVUPS (CX), Y0
+	VXORPS  consts<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_exp_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·primitive_exp_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = exp(x)
 	VMOVUPS     (CX), Y0
-	VMOVUPS     consts<>+0(SB), Y1
-	VMINPS      Y0, Y1, Y0
 	VMOVUPS     consts<>+32(SB), Y1
-	VMAXPS      Y0, Y1, Y0
+	VMINPS      Y0, Y1, Y0
 	VMOVUPS     consts<>+64(SB), Y1
-	VFMADD213PS consts<>+96(SB), Y0, Y1
-	VSUBPS      consts<>+96(SB), Y1, Y1
-	VFMADD231PS consts<>+128(SB), Y1, Y0
+	VMAXPS      Y0, Y1, Y0
+	VMOVUPS     consts<>+96(SB), Y1
+	VFMADD213PS consts<>+128(SB), Y0, Y1
+	VSUBPS      consts<>+128(SB), Y1, Y1
 	VFMADD231PS consts<>+160(SB), Y1, Y0
-	VMOVUPS     consts<>+192(SB), Y2
-	VFMADD213PS consts<>+224(SB), Y0, Y2
+	VFMADD231PS consts<>+192(SB), Y1, Y0
+	VMOVUPS     consts<>+224(SB), Y2
 	VFMADD213PS consts<>+256(SB), Y0, Y2
 	VFMADD213PS consts<>+288(SB), Y0, Y2
 	VFMADD213PS consts<>+320(SB), Y0, Y2
 	VFMADD213PS consts<>+352(SB), Y0, Y2
-	VFMADD213PS consts<>+352(SB), Y0, Y2
+	VFMADD213PS consts<>+384(SB), Y0, Y2
+	VFMADD213PS consts<>+384(SB), Y0, Y2
 	VCVTPS2DQ   Y1, Y0
 	VPSRAD      $0x01, Y0, Y1
 	VPSUBD      Y1, Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
-	VPADDD      consts<>+352(SB), Y0, Y0
+	VPADDD      consts<>+384(SB), Y0, Y0
 	VPSLLD      $0x17, Y1, Y1
 	VPADDD      Y1, Y2, Y1
 	VMULPS      Y0, Y1, Y0
@@ -52,44 +183,45 @@ done:
 	VZEROUPPER
 	RET
 
-// func Expm1_avx2(dst *float32, src *float32, vectors int)
+// func primitive_expm1_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Expm1_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_expm1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = expm1(x)
 	VMOVUPS     (CX), Y0
-	VMOVUPS     consts<>+0(SB), Y1
+	VMOVUPS     consts<>+32(SB), Y1
 	VMINPS      Y0, Y1, Y1
-	VMOVUPS     consts<>+384(SB), Y2
+	VMOVUPS     consts<>+416(SB), Y2
 	VMAXPS      Y1, Y2, Y1
-	VMOVUPS     consts<>+64(SB), Y2
-	VFMADD213PS consts<>+96(SB), Y1, Y2
-	VSUBPS      consts<>+96(SB), Y2, Y2
-	VFMADD231PS consts<>+128(SB), Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
 	VFMADD231PS consts<>+160(SB), Y2, Y1
+	VFMADD231PS consts<>+192(SB), Y2, Y1
 	VMULPS      Y1, Y1, Y3
-	VMOVUPS     consts<>+416(SB), Y4
-	VFMADD213PS consts<>+448(SB), Y1, Y4
+	VMOVUPS     consts<>+448(SB), Y4
 	VFMADD213PS consts<>+480(SB), Y1, Y4
 	VFMADD213PS consts<>+512(SB), Y1, Y4
 	VFMADD213PS consts<>+544(SB), Y1, Y4
+	VFMADD213PS consts<>+576(SB), Y1, Y4
 	VFMADD213PS Y1, Y3, Y4
-	VMOVUPS     consts<>+544(SB), Y1
+	VMOVUPS     consts<>+576(SB), Y1
 	VCVTPS2DQ   Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VPADDD      Y2, Y1, Y1
-	VSUBPS      consts<>+544(SB), Y1, Y2
+	VSUBPS      consts<>+576(SB), Y1, Y2
 	VFMADD213PS Y2, Y4, Y1
 	VADDPS      Y1, Y1, Y1
-	VCMPPS      $0x11, consts<>+576(SB), Y3, Y2
+	VCMPPS      $0x11, consts<>+608(SB), Y3, Y2
 	VBLENDVPS   Y2, Y0, Y1, Y0
 	VMOVUPS     Y0, (AX)
 	ADDQ        $0x20, CX
@@ -101,53 +233,52 @@ done:
 	VZEROUPPER
 	RET
 
-// func Log_avx2(dst *float32, src *float32, vectors int)
+// func primitive_log_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Log_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_log_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = log(x)
 	VMOVUPS     (CX), Y0
-	VCMPPS      $0x11, consts<>+608(SB), Y0, Y1
-	VMULPS      consts<>+640(SB), Y0, Y2
+	VCMPPS      $0x11, consts<>+640(SB), Y0, Y1
+	VMULPS      consts<>+672(SB), Y0, Y2
 	VBLENDVPS   Y1, Y2, Y0, Y2
-	VPSUBD      consts<>+672(SB), Y2, Y3
+	VPSUBD      consts<>+704(SB), Y2, Y3
 	VPSRAD      $0x17, Y3, Y3
 	VPSLLD      $0x17, Y3, Y4
 	VPSUBD      Y4, Y2, Y2
-	VXORPS      Y4, Y4, Y4
-	VCMPPS      $0x19, Y4, Y0, Y4
-	VBLENDVPS   Y4, consts<>+704(SB), Y2, Y2
+	VCMPPS      $0x19, consts<>+736(SB), Y0, Y4
+	VBLENDVPS   Y4, consts<>+768(SB), Y2, Y2
 	VCVTDQ2PS   Y3, Y3
-	VANDPS      consts<>+736(SB), Y1, Y1
+	VANDPS      consts<>+800(SB), Y1, Y1
 	VSUBPS      Y1, Y3, Y1
-	VXORPS      Y3, Y3, Y3
-	VCMPPS      $0x00, Y3, Y0, Y3
-	VBLENDVPS   Y3, consts<>+768(SB), Y1, Y1
-	VCMPPS      $0x15, consts<>+800(SB), Y0, Y0
-	VBLENDVPS   Y0, consts<>+800(SB), Y1, Y0
-	VSUBPS      consts<>+352(SB), Y2, Y1
+	VCMPPS      $0x00, consts<>+736(SB), Y0, Y3
+	VBLENDVPS   Y3, consts<>+832(SB), Y1, Y1
+	VCMPPS      $0x15, consts<>+864(SB), Y0, Y0
+	VBLENDVPS   Y0, consts<>+864(SB), Y1, Y0
+	VSUBPS      consts<>+384(SB), Y2, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     consts<>+832(SB), Y3
-	VFMADD213PS consts<>+864(SB), Y1, Y3
-	VFMADD213PS consts<>+896(SB), Y1, Y3
+	VMOVUPS     consts<>+896(SB), Y3
 	VFMADD213PS consts<>+928(SB), Y1, Y3
 	VFMADD213PS consts<>+960(SB), Y1, Y3
 	VFMADD213PS consts<>+992(SB), Y1, Y3
 	VFMADD213PS consts<>+1024(SB), Y1, Y3
 	VFMADD213PS consts<>+1056(SB), Y1, Y3
 	VFMADD213PS consts<>+1088(SB), Y1, Y3
-	VMULPS      consts<>+1120(SB), Y0, Y4
+	VFMADD213PS consts<>+1120(SB), Y1, Y3
+	VFMADD213PS consts<>+1152(SB), Y1, Y3
+	VMULPS      consts<>+1184(SB), Y0, Y4
 	VFMADD213PS Y4, Y3, Y2
 	VADDPS      Y1, Y2, Y1
-	VFMADD231PS consts<>+1152(SB), Y0, Y1
+	VFMADD231PS consts<>+1216(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, AX
@@ -158,54 +289,55 @@ done:
 	VZEROUPPER
 	RET
 
-// func Tanh_avx2(dst *float32, src *float32, vectors int)
+// func primitive_tanh_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Tanh_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_tanh_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = tanh(x)
 	VMOVUPS      (CX), Y0
-	VANDPS       consts<>+1184(SB), Y0, Y1
-	VMOVUPS      consts<>+1216(SB), Y2
+	VANDPS       consts<>+1248(SB), Y0, Y1
+	VMOVUPS      consts<>+1280(SB), Y2
 	VMINPS       Y1, Y2, Y1
-	VMOVUPS      consts<>+1248(SB), Y2
-	VFMADD213PS  consts<>+96(SB), Y1, Y2
-	VSUBPS       consts<>+96(SB), Y2, Y2
-	VFMADD231PS  consts<>+1280(SB), Y2, Y1
-	VFMADD231PS  consts<>+1312(SB), Y2, Y1
-	VMOVUPS      consts<>+1344(SB), Y3
-	VFMADD213PS  consts<>+1376(SB), Y1, Y3
-	VFMADD213PS  consts<>+1408(SB), Y1, Y3
+	VMOVUPS      consts<>+1312(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+1344(SB), Y2, Y1
+	VFMADD231PS  consts<>+1376(SB), Y2, Y1
+	VMOVUPS      consts<>+1408(SB), Y3
 	VFMADD213PS  consts<>+1440(SB), Y1, Y3
 	VFMADD213PS  consts<>+1472(SB), Y1, Y3
 	VFMADD213PS  consts<>+1504(SB), Y1, Y3
-	VFMADD213PS  consts<>+352(SB), Y1, Y3
+	VFMADD213PS  consts<>+1536(SB), Y1, Y3
+	VFMADD213PS  consts<>+1568(SB), Y1, Y3
+	VFMADD213PS  consts<>+384(SB), Y1, Y3
 	VCVTPS2DQ    Y2, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VPADDD       Y1, Y3, Y1
-	VADDPS       consts<>+352(SB), Y1, Y2
+	VADDPS       consts<>+384(SB), Y1, Y2
 	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      consts<>+1536(SB), Y2
-	VFNMADD213PS consts<>+352(SB), Y1, Y2
-	VANDPS       consts<>+1568(SB), Y0, Y1
+	VMOVUPS      consts<>+1600(SB), Y2
+	VFNMADD213PS consts<>+384(SB), Y1, Y2
+	VANDPS       consts<>+0(SB), Y0, Y1
 	VORPS        Y1, Y2, Y1
 	VMULPS       Y0, Y0, Y2
 	VMULPS       Y2, Y0, Y3
-	VMOVUPS      consts<>+1600(SB), Y4
-	VFMADD213PS  consts<>+1632(SB), Y2, Y4
+	VMOVUPS      consts<>+1632(SB), Y4
 	VFMADD213PS  consts<>+1664(SB), Y2, Y4
 	VFMADD213PS  consts<>+1696(SB), Y2, Y4
 	VFMADD213PS  consts<>+1728(SB), Y2, Y4
 	VFMADD213PS  consts<>+1760(SB), Y2, Y4
+	VFMADD213PS  consts<>+1792(SB), Y2, Y4
 	VFMADD213PS  Y0, Y4, Y3
-	VCMPPS       $0x11, consts<>+1792(SB), Y2, Y0
+	VCMPPS       $0x11, consts<>+1824(SB), Y2, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, CX
@@ -217,44 +349,44 @@ done:
 	VZEROUPPER
 	RET
 
-// func Sigmoid_avx2(dst *float32, src *float32, vectors int)
+// func primitive_sigmoid_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Sigmoid_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_sigmoid_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = sigmoid(x)
 	VMOVUPS      (CX), Y0
-	VORPS        consts<>+1568(SB), Y0, Y1
-	VMOVUPS      consts<>+32(SB), Y2
-	VMAXPS       Y1, Y2, Y1
+	VORPS        consts<>+0(SB), Y0, Y1
 	VMOVUPS      consts<>+64(SB), Y2
-	VFMADD213PS  consts<>+96(SB), Y1, Y2
-	VSUBPS       consts<>+96(SB), Y2, Y2
-	VFMADD231PS  consts<>+128(SB), Y2, Y1
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
 	VFMADD231PS  consts<>+160(SB), Y2, Y1
-	VMOVUPS      consts<>+1824(SB), Y3
-	VFMADD213PS  consts<>+1856(SB), Y1, Y3
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
 	VFMADD213PS  consts<>+1888(SB), Y1, Y3
 	VFMADD213PS  consts<>+1920(SB), Y1, Y3
 	VFMADD213PS  consts<>+1952(SB), Y1, Y3
 	VFMADD213PS  consts<>+1984(SB), Y1, Y3
-	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
 	VCVTPS2DQ    Y2, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VPADDD       Y1, Y3, Y1
-	VMULPS       consts<>+2016(SB), Y1, Y1
-	VADDPS       consts<>+352(SB), Y1, Y2
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
 	VDIVPS       Y2, Y1, Y2
-	VXORPS       Y3, Y3, Y3
-	VCMPPS       $0x15, Y3, Y0, Y0
-	VBLENDVPS    Y0, consts<>+352(SB), Y1, Y0
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
 	VFNMADD213PS Y0, Y2, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, CX
@@ -266,44 +398,44 @@ done:
 	VZEROUPPER
 	RET
 
-// func Softplus_avx2(dst *float32, src *float32, vectors int)
+// func primitive_softplus_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Softplus_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_softplus_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = softplus(x)
 	VMOVUPS     (CX), Y0
-	VORPS       consts<>+1568(SB), Y0, Y1
-	VMOVUPS     consts<>+32(SB), Y2
-	VMAXPS      Y1, Y2, Y1
+	VORPS       consts<>+0(SB), Y0, Y1
 	VMOVUPS     consts<>+64(SB), Y2
-	VFMADD213PS consts<>+96(SB), Y1, Y2
-	VSUBPS      consts<>+96(SB), Y2, Y2
-	VFMADD231PS consts<>+128(SB), Y2, Y1
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
 	VFMADD231PS consts<>+160(SB), Y2, Y1
-	VMOVUPS     consts<>+1824(SB), Y3
-	VFMADD213PS consts<>+1856(SB), Y1, Y3
+	VFMADD231PS consts<>+192(SB), Y2, Y1
+	VMOVUPS     consts<>+1856(SB), Y3
 	VFMADD213PS consts<>+1888(SB), Y1, Y3
 	VFMADD213PS consts<>+1920(SB), Y1, Y3
 	VFMADD213PS consts<>+1952(SB), Y1, Y3
 	VFMADD213PS consts<>+1984(SB), Y1, Y3
-	VFMADD213PS consts<>+1984(SB), Y1, Y3
+	VFMADD213PS consts<>+2016(SB), Y1, Y3
+	VFMADD213PS consts<>+2016(SB), Y1, Y3
 	VCVTPS2DQ   Y2, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VPADDD      Y1, Y3, Y1
-	VMULPS      consts<>+2016(SB), Y1, Y1
+	VMULPS      consts<>+2048(SB), Y1, Y1
 	VXORPS      Y2, Y2, Y2
 	VMAXPS      Y0, Y2, Y0
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     consts<>+2048(SB), Y3
-	VFMADD213PS consts<>+2080(SB), Y1, Y3
+	VMOVUPS     consts<>+2080(SB), Y3
 	VFMADD213PS consts<>+2112(SB), Y1, Y3
 	VFMADD213PS consts<>+2144(SB), Y1, Y3
 	VFMADD213PS consts<>+2176(SB), Y1, Y3
@@ -311,6 +443,7 @@ loop:
 	VFMADD213PS consts<>+2240(SB), Y1, Y3
 	VFMADD213PS consts<>+2272(SB), Y1, Y3
 	VFMADD213PS consts<>+2304(SB), Y1, Y3
+	VFMADD213PS consts<>+2336(SB), Y1, Y3
 	VFMADD213PS Y1, Y3, Y2
 	VADDPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (AX)
@@ -323,25 +456,25 @@ done:
 	VZEROUPPER
 	RET
 
-// func Erf_avx2(dst *float32, src *float32, vectors int)
+// func primitive_erf_avx2(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·Erf_avx2(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_erf_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = erf(x)
 	VMOVUPS     (CX), Y0
-	VANDPS      consts<>+1184(SB), Y0, Y1
-	VMOVUPS     consts<>+2336(SB), Y2
-	VMINPS      Y1, Y2, Y1
+	VANDPS      consts<>+1248(SB), Y0, Y1
 	VMOVUPS     consts<>+2368(SB), Y2
-	VFMADD213PS consts<>+2400(SB), Y1, Y2
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+2400(SB), Y2
 	VFMADD213PS consts<>+2432(SB), Y1, Y2
 	VFMADD213PS consts<>+2464(SB), Y1, Y2
 	VFMADD213PS consts<>+2496(SB), Y1, Y2
@@ -349,35 +482,36 @@ loop:
 	VFMADD213PS consts<>+2560(SB), Y1, Y2
 	VFMADD213PS consts<>+2592(SB), Y1, Y2
 	VFMADD213PS consts<>+2624(SB), Y1, Y2
-	VMOVUPS     consts<>+64(SB), Y1
-	VFMADD213PS consts<>+96(SB), Y2, Y1
-	VSUBPS      consts<>+96(SB), Y1, Y1
-	VFMADD231PS consts<>+128(SB), Y1, Y2
+	VFMADD213PS consts<>+2656(SB), Y1, Y2
+	VMOVUPS     consts<>+96(SB), Y1
+	VFMADD213PS consts<>+128(SB), Y2, Y1
+	VSUBPS      consts<>+128(SB), Y1, Y1
 	VFMADD231PS consts<>+160(SB), Y1, Y2
-	VMOVUPS     consts<>+192(SB), Y3
-	VFMADD213PS consts<>+224(SB), Y2, Y3
+	VFMADD231PS consts<>+192(SB), Y1, Y2
+	VMOVUPS     consts<>+224(SB), Y3
 	VFMADD213PS consts<>+256(SB), Y2, Y3
 	VFMADD213PS consts<>+288(SB), Y2, Y3
 	VFMADD213PS consts<>+320(SB), Y2, Y3
 	VFMADD213PS consts<>+352(SB), Y2, Y3
-	VFMADD213PS consts<>+352(SB), Y2, Y3
+	VFMADD213PS consts<>+384(SB), Y2, Y3
+	VFMADD213PS consts<>+384(SB), Y2, Y3
 	VCVTPS2DQ   Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VPADDD      Y1, Y3, Y1
-	VMOVUPS     consts<>+352(SB), Y2
+	VMOVUPS     consts<>+384(SB), Y2
 	VSUBPS      Y1, Y2, Y1
-	VANDPS      consts<>+1568(SB), Y0, Y2
+	VANDPS      consts<>+0(SB), Y0, Y2
 	VORPS       Y2, Y1, Y1
 	VMULPS      Y0, Y0, Y2
-	VMOVUPS     consts<>+2656(SB), Y3
-	VFMADD213PS consts<>+2688(SB), Y2, Y3
+	VMOVUPS     consts<>+2688(SB), Y3
 	VFMADD213PS consts<>+2720(SB), Y2, Y3
 	VFMADD213PS consts<>+2752(SB), Y2, Y3
 	VFMADD213PS consts<>+2784(SB), Y2, Y3
 	VFMADD213PS consts<>+2816(SB), Y2, Y3
 	VFMADD213PS consts<>+2848(SB), Y2, Y3
+	VFMADD213PS consts<>+2880(SB), Y2, Y3
 	VFMADD213PS Y0, Y3, Y0
-	VCMPPS      $0x11, consts<>+2880(SB), Y2, Y2
+	VCMPPS      $0x11, consts<>+2912(SB), Y2, Y2
 	VBLENDVPS   Y2, Y0, Y1, Y0
 	VMOVUPS     Y0, (AX)
 	ADDQ        $0x20, CX
@@ -389,732 +523,3164 @@ done:
 	VZEROUPPER
 	RET
 
-DATA consts<>+0(SB)/4, $0x42b20000
-DATA consts<>+4(SB)/4, $0x42b20000
-DATA consts<>+8(SB)/4, $0x42b20000
-DATA consts<>+12(SB)/4, $0x42b20000
-DATA consts<>+16(SB)/4, $0x42b20000
-DATA consts<>+20(SB)/4, $0x42b20000
-DATA consts<>+24(SB)/4, $0x42b20000
-DATA consts<>+28(SB)/4, $0x42b20000
-DATA consts<>+32(SB)/4, $0xc2d00000
-DATA consts<>+36(SB)/4, $0xc2d00000
-DATA consts<>+40(SB)/4, $0xc2d00000
-DATA consts<>+44(SB)/4, $0xc2d00000
-DATA consts<>+48(SB)/4, $0xc2d00000
-DATA consts<>+52(SB)/4, $0xc2d00000
-DATA consts<>+56(SB)/4, $0xc2d00000
-DATA consts<>+60(SB)/4, $0xc2d00000
-DATA consts<>+64(SB)/4, $0x3fb8aa3b
-DATA consts<>+68(SB)/4, $0x3fb8aa3b
-DATA consts<>+72(SB)/4, $0x3fb8aa3b
-DATA consts<>+76(SB)/4, $0x3fb8aa3b
-DATA consts<>+80(SB)/4, $0x3fb8aa3b
-DATA consts<>+84(SB)/4, $0x3fb8aa3b
-DATA consts<>+88(SB)/4, $0x3fb8aa3b
-DATA consts<>+92(SB)/4, $0x3fb8aa3b
-DATA consts<>+96(SB)/4, $0x4b400000
-DATA consts<>+100(SB)/4, $0x4b400000
-DATA consts<>+104(SB)/4, $0x4b400000
-DATA consts<>+108(SB)/4, $0x4b400000
-DATA consts<>+112(SB)/4, $0x4b400000
-DATA consts<>+116(SB)/4, $0x4b400000
-DATA consts<>+120(SB)/4, $0x4b400000
-DATA consts<>+124(SB)/4, $0x4b400000
-DATA consts<>+128(SB)/4, $0xbf317200
-DATA consts<>+132(SB)/4, $0xbf317200
-DATA consts<>+136(SB)/4, $0xbf317200
-DATA consts<>+140(SB)/4, $0xbf317200
-DATA consts<>+144(SB)/4, $0xbf317200
-DATA consts<>+148(SB)/4, $0xbf317200
-DATA consts<>+152(SB)/4, $0xbf317200
-DATA consts<>+156(SB)/4, $0xbf317200
-DATA consts<>+160(SB)/4, $0xb5bfbe8e
-DATA consts<>+164(SB)/4, $0xb5bfbe8e
-DATA consts<>+168(SB)/4, $0xb5bfbe8e
-DATA consts<>+172(SB)/4, $0xb5bfbe8e
-DATA consts<>+176(SB)/4, $0xb5bfbe8e
-DATA consts<>+180(SB)/4, $0xb5bfbe8e
-DATA consts<>+184(SB)/4, $0xb5bfbe8e
-DATA consts<>+188(SB)/4, $0xb5bfbe8e
-DATA consts<>+192(SB)/4, $0x3ab51e7e
-DATA consts<>+196(SB)/4, $0x3ab51e7e
-DATA consts<>+200(SB)/4, $0x3ab51e7e
-DATA consts<>+204(SB)/4, $0x3ab51e7e
-DATA consts<>+208(SB)/4, $0x3ab51e7e
-DATA consts<>+212(SB)/4, $0x3ab51e7e
-DATA consts<>+216(SB)/4, $0x3ab51e7e
-DATA consts<>+220(SB)/4, $0x3ab51e7e
-DATA consts<>+224(SB)/4, $0x3c091c2c
-DATA consts<>+228(SB)/4, $0x3c091c2c
-DATA consts<>+232(SB)/4, $0x3c091c2c
-DATA consts<>+236(SB)/4, $0x3c091c2c
-DATA consts<>+240(SB)/4, $0x3c091c2c
-DATA consts<>+244(SB)/4, $0x3c091c2c
-DATA consts<>+248(SB)/4, $0x3c091c2c
-DATA consts<>+252(SB)/4, $0x3c091c2c
-DATA consts<>+256(SB)/4, $0x3d2aac5f
-DATA consts<>+260(SB)/4, $0x3d2aac5f
-DATA consts<>+264(SB)/4, $0x3d2aac5f
-DATA consts<>+268(SB)/4, $0x3d2aac5f
-DATA consts<>+272(SB)/4, $0x3d2aac5f
-DATA consts<>+276(SB)/4, $0x3d2aac5f
-DATA consts<>+280(SB)/4, $0x3d2aac5f
-DATA consts<>+284(SB)/4, $0x3d2aac5f
-DATA consts<>+288(SB)/4, $0x3e2aaa4a
-DATA consts<>+292(SB)/4, $0x3e2aaa4a
-DATA consts<>+296(SB)/4, $0x3e2aaa4a
-DATA consts<>+300(SB)/4, $0x3e2aaa4a
-DATA consts<>+304(SB)/4, $0x3e2aaa4a
-DATA consts<>+308(SB)/4, $0x3e2aaa4a
-DATA consts<>+312(SB)/4, $0x3e2aaa4a
-DATA consts<>+316(SB)/4, $0x3e2aaa4a
-DATA consts<>+320(SB)/4, $0x3efffffe
-DATA consts<>+324(SB)/4, $0x3efffffe
-DATA consts<>+328(SB)/4, $0x3efffffe
-DATA consts<>+332(SB)/4, $0x3efffffe
-DATA consts<>+336(SB)/4, $0x3efffffe
-DATA consts<>+340(SB)/4, $0x3efffffe
-DATA consts<>+344(SB)/4, $0x3efffffe
-DATA consts<>+348(SB)/4, $0x3efffffe
-DATA consts<>+352(SB)/4, $0x3f800000
-DATA consts<>+356(SB)/4, $0x3f800000
-DATA consts<>+360(SB)/4, $0x3f800000
-DATA consts<>+364(SB)/4, $0x3f800000
-DATA consts<>+368(SB)/4, $0x3f800000
-DATA consts<>+372(SB)/4, $0x3f800000
-DATA consts<>+376(SB)/4, $0x3f800000
-DATA consts<>+380(SB)/4, $0x3f800000
-DATA consts<>+384(SB)/4, $0xc1f00000
-DATA consts<>+388(SB)/4, $0xc1f00000
-DATA consts<>+392(SB)/4, $0xc1f00000
-DATA consts<>+396(SB)/4, $0xc1f00000
-DATA consts<>+400(SB)/4, $0xc1f00000
-DATA consts<>+404(SB)/4, $0xc1f00000
-DATA consts<>+408(SB)/4, $0xc1f00000
-DATA consts<>+412(SB)/4, $0xc1f00000
-DATA consts<>+416(SB)/4, $0x3ab62979
-DATA consts<>+420(SB)/4, $0x3ab62979
-DATA consts<>+424(SB)/4, $0x3ab62979
-DATA consts<>+428(SB)/4, $0x3ab62979
-DATA consts<>+432(SB)/4, $0x3ab62979
-DATA consts<>+436(SB)/4, $0x3ab62979
-DATA consts<>+440(SB)/4, $0x3ab62979
-DATA consts<>+444(SB)/4, $0x3ab62979
-DATA consts<>+448(SB)/4, $0x3c09116c
-DATA consts<>+452(SB)/4, $0x3c09116c
-DATA consts<>+456(SB)/4, $0x3c09116c
-DATA consts<>+460(SB)/4, $0x3c09116c
-DATA consts<>+464(SB)/4, $0x3c09116c
-DATA consts<>+468(SB)/4, $0x3c09116c
-DATA consts<>+472(SB)/4, $0x3c09116c
-DATA consts<>+476(SB)/4, $0x3c09116c
-DATA consts<>+480(SB)/4, $0x3d2aaade
-DATA consts<>+484(SB)/4, $0x3d2aaade
-DATA consts<>+488(SB)/4, $0x3d2aaade
-DATA consts<>+492(SB)/4, $0x3d2aaade
-DATA consts<>+496(SB)/4, $0x3d2aaade
-DATA consts<>+500(SB)/4, $0x3d2aaade
-DATA consts<>+504(SB)/4, $0x3d2aaade
-DATA consts<>+508(SB)/4, $0x3d2aaade
-DATA consts<>+512(SB)/4, $0x3e2aaa5c
-DATA consts<>+516(SB)/4, $0x3e2aaa5c
-DATA consts<>+520(SB)/4, $0x3e2aaa5c
-DATA consts<>+524(SB)/4, $0x3e2aaa5c
-DATA consts<>+528(SB)/4, $0x3e2aaa5c
-DATA consts<>+532(SB)/4, $0x3e2aaa5c
-DATA consts<>+536(SB)/4, $0x3e2aaa5c
-DATA consts<>+540(SB)/4, $0x3e2aaa5c
-DATA consts<>+544(SB)/4, $0x3f000000
-DATA consts<>+548(SB)/4, $0x3f000000
-DATA consts<>+552(SB)/4, $0x3f000000
-DATA consts<>+556(SB)/4, $0x3f000000
-DATA consts<>+560(SB)/4, $0x3f000000
-DATA consts<>+564(SB)/4, $0x3f000000
-DATA consts<>+568(SB)/4, $0x3f000000
-DATA consts<>+572(SB)/4, $0x3f000000
-DATA consts<>+576(SB)/4, $0x0d800000
-DATA consts<>+580(SB)/4, $0x0d800000
-DATA consts<>+584(SB)/4, $0x0d800000
-DATA consts<>+588(SB)/4, $0x0d800000
-DATA consts<>+592(SB)/4, $0x0d800000
-DATA consts<>+596(SB)/4, $0x0d800000
-DATA consts<>+600(SB)/4, $0x0d800000
-DATA consts<>+604(SB)/4, $0x0d800000
-DATA consts<>+608(SB)/4, $0x00800000
-DATA consts<>+612(SB)/4, $0x00800000
-DATA consts<>+616(SB)/4, $0x00800000
-DATA consts<>+620(SB)/4, $0x00800000
-DATA consts<>+624(SB)/4, $0x00800000
-DATA consts<>+628(SB)/4, $0x00800000
-DATA consts<>+632(SB)/4, $0x00800000
-DATA consts<>+636(SB)/4, $0x00800000
-DATA consts<>+640(SB)/4, $0x4b000000
-DATA consts<>+644(SB)/4, $0x4b000000
-DATA consts<>+648(SB)/4, $0x4b000000
-DATA consts<>+652(SB)/4, $0x4b000000
-DATA consts<>+656(SB)/4, $0x4b000000
-DATA consts<>+660(SB)/4, $0x4b000000
-DATA consts<>+664(SB)/4, $0x4b000000
-DATA consts<>+668(SB)/4, $0x4b000000
-DATA consts<>+672(SB)/4, $0x3f400000
-DATA consts<>+676(SB)/4, $0x3f400000
-DATA consts<>+680(SB)/4, $0x3f400000
-DATA consts<>+684(SB)/4, $0x3f400000
-DATA consts<>+688(SB)/4, $0x3f400000
-DATA consts<>+692(SB)/4, $0x3f400000
-DATA consts<>+696(SB)/4, $0x3f400000
-DATA consts<>+700(SB)/4, $0x3f400000
-DATA consts<>+704(SB)/4, $0x7fc00000
-DATA consts<>+708(SB)/4, $0x7fc00000
-DATA consts<>+712(SB)/4, $0x7fc00000
-DATA consts<>+716(SB)/4, $0x7fc00000
-DATA consts<>+720(SB)/4, $0x7fc00000
-DATA consts<>+724(SB)/4, $0x7fc00000
-DATA consts<>+728(SB)/4, $0x7fc00000
-DATA consts<>+732(SB)/4, $0x7fc00000
-DATA consts<>+736(SB)/4, $0x41b80000
-DATA consts<>+740(SB)/4, $0x41b80000
-DATA consts<>+744(SB)/4, $0x41b80000
-DATA consts<>+748(SB)/4, $0x41b80000
-DATA consts<>+752(SB)/4, $0x41b80000
-DATA consts<>+756(SB)/4, $0x41b80000
-DATA consts<>+760(SB)/4, $0x41b80000
-DATA consts<>+764(SB)/4, $0x41b80000
-DATA consts<>+768(SB)/4, $0xff800000
-DATA consts<>+772(SB)/4, $0xff800000
-DATA consts<>+776(SB)/4, $0xff800000
-DATA consts<>+780(SB)/4, $0xff800000
-DATA consts<>+784(SB)/4, $0xff800000
-DATA consts<>+788(SB)/4, $0xff800000
-DATA consts<>+792(SB)/4, $0xff800000
-DATA consts<>+796(SB)/4, $0xff800000
-DATA consts<>+800(SB)/4, $0x7f800000
-DATA consts<>+804(SB)/4, $0x7f800000
-DATA consts<>+808(SB)/4, $0x7f800000
-DATA consts<>+812(SB)/4, $0x7f800000
-DATA consts<>+816(SB)/4, $0x7f800000
-DATA consts<>+820(SB)/4, $0x7f800000
-DATA consts<>+824(SB)/4, $0x7f800000
-DATA consts<>+828(SB)/4, $0x7f800000
-DATA consts<>+832(SB)/4, $0xbd38f196
-DATA consts<>+836(SB)/4, $0xbd38f196
-DATA consts<>+840(SB)/4, $0xbd38f196
-DATA consts<>+844(SB)/4, $0xbd38f196
-DATA consts<>+848(SB)/4, $0xbd38f196
-DATA consts<>+852(SB)/4, $0xbd38f196
-DATA consts<>+856(SB)/4, $0xbd38f196
-DATA consts<>+860(SB)/4, $0xbd38f196
-DATA consts<>+864(SB)/4, $0x3dd67a54
-DATA consts<>+868(SB)/4, $0x3dd67a54
-DATA consts<>+872(SB)/4, $0x3dd67a54
-DATA consts<>+876(SB)/4, $0x3dd67a54
-DATA consts<>+880(SB)/4, $0x3dd67a54
-DATA consts<>+884(SB)/4, $0x3dd67a54
-DATA consts<>+888(SB)/4, $0x3dd67a54
-DATA consts<>+892(SB)/4, $0x3dd67a54
-DATA consts<>+896(SB)/4, $0xbe06cc78
-DATA consts<>+900(SB)/4, $0xbe06cc78
-DATA consts<>+904(SB)/4, $0xbe06cc78
-DATA consts<>+908(SB)/4, $0xbe06cc78
-DATA consts<>+912(SB)/4, $0xbe06cc78
-DATA consts<>+916(SB)/4, $0xbe06cc78
-DATA consts<>+920(SB)/4, $0xbe06cc78
-DATA consts<>+924(SB)/4, $0xbe06cc78
-DATA consts<>+928(SB)/4, $0x3e14403d
-DATA consts<>+932(SB)/4, $0x3e14403d
-DATA consts<>+936(SB)/4, $0x3e14403d
-DATA consts<>+940(SB)/4, $0x3e14403d
-DATA consts<>+944(SB)/4, $0x3e14403d
-DATA consts<>+948(SB)/4, $0x3e14403d
-DATA consts<>+952(SB)/4, $0x3e14403d
-DATA consts<>+956(SB)/4, $0x3e14403d
-DATA consts<>+960(SB)/4, $0xbe2a76cb
-DATA consts<>+964(SB)/4, $0xbe2a76cb
-DATA consts<>+968(SB)/4, $0xbe2a76cb
-DATA consts<>+972(SB)/4, $0xbe2a76cb
-DATA consts<>+976(SB)/4, $0xbe2a76cb
-DATA consts<>+980(SB)/4, $0xbe2a76cb
-DATA consts<>+984(SB)/4, $0xbe2a76cb
-DATA consts<>+988(SB)/4, $0xbe2a76cb
-DATA consts<>+992(SB)/4, $0x3e4cb4cf
-DATA consts<>+996(SB)/4, $0x3e4cb4cf
-DATA consts<>+1000(SB)/4, $0x3e4cb4cf
-DATA consts<>+1004(SB)/4, $0x3e4cb4cf
-DATA consts<>+1008(SB)/4, $0x3e4cb4cf
-DATA consts<>+1012(SB)/4, $0x3e4cb4cf
-DATA consts<>+1016(SB)/4, $0x3e4cb4cf
-DATA consts<>+1020(SB)/4, $0x3e4cb4cf
-DATA consts<>+1024(SB)/4, $0xbe800025
-DATA consts<>+1028(SB)/4, $0xbe800025
-DATA consts<>+1032(SB)/4, $0xbe800025
-DATA consts<>+1036(SB)/4, $0xbe800025
-DATA consts<>+1040(SB)/4, $0xbe800025
-DATA consts<>+1044(SB)/4, $0xbe800025
-DATA consts<>+1048(SB)/4, $0xbe800025
-DATA consts<>+1052(SB)/4, $0xbe800025
-DATA consts<>+1056(SB)/4, $0x3eaaaad2
-DATA consts<>+1060(SB)/4, $0x3eaaaad2
-DATA consts<>+1064(SB)/4, $0x3eaaaad2
-DATA consts<>+1068(SB)/4, $0x3eaaaad2
-DATA consts<>+1072(SB)/4, $0x3eaaaad2
-DATA consts<>+1076(SB)/4, $0x3eaaaad2
-DATA consts<>+1080(SB)/4, $0x3eaaaad2
-DATA consts<>+1084(SB)/4, $0x3eaaaad2
-DATA consts<>+1088(SB)/4, $0xbf000000
-DATA consts<>+1092(SB)/4, $0xbf000000
-DATA consts<>+1096(SB)/4, $0xbf000000
-DATA consts<>+1100(SB)/4, $0xbf000000
-DATA consts<>+1104(SB)/4, $0xbf000000
-DATA consts<>+1108(SB)/4, $0xbf000000
-DATA consts<>+1112(SB)/4, $0xbf000000
-DATA consts<>+1116(SB)/4, $0xbf000000
-DATA consts<>+1120(SB)/4, $0x35bfbe8e
-DATA consts<>+1124(SB)/4, $0x35bfbe8e
-DATA consts<>+1128(SB)/4, $0x35bfbe8e
-DATA consts<>+1132(SB)/4, $0x35bfbe8e
-DATA consts<>+1136(SB)/4, $0x35bfbe8e
-DATA consts<>+1140(SB)/4, $0x35bfbe8e
-DATA consts<>+1144(SB)/4, $0x35bfbe8e
-DATA consts<>+1148(SB)/4, $0x35bfbe8e
-DATA consts<>+1152(SB)/4, $0x3f317200
-DATA consts<>+1156(SB)/4, $0x3f317200
-DATA consts<>+1160(SB)/4, $0x3f317200
-DATA consts<>+1164(SB)/4, $0x3f317200
-DATA consts<>+1168(SB)/4, $0x3f317200
-DATA consts<>+1172(SB)/4, $0x3f317200
-DATA consts<>+1176(SB)/4, $0x3f317200
-DATA consts<>+1180(SB)/4, $0x3f317200
-DATA consts<>+1184(SB)/4, $0x7fffffff
-DATA consts<>+1188(SB)/4, $0x7fffffff
-DATA consts<>+1192(SB)/4, $0x7fffffff
-DATA consts<>+1196(SB)/4, $0x7fffffff
-DATA consts<>+1200(SB)/4, $0x7fffffff
-DATA consts<>+1204(SB)/4, $0x7fffffff
-DATA consts<>+1208(SB)/4, $0x7fffffff
-DATA consts<>+1212(SB)/4, $0x7fffffff
-DATA consts<>+1216(SB)/4, $0x41200000
-DATA consts<>+1220(SB)/4, $0x41200000
-DATA consts<>+1224(SB)/4, $0x41200000
-DATA consts<>+1228(SB)/4, $0x41200000
-DATA consts<>+1232(SB)/4, $0x41200000
-DATA consts<>+1236(SB)/4, $0x41200000
-DATA consts<>+1240(SB)/4, $0x41200000
-DATA consts<>+1244(SB)/4, $0x41200000
-DATA consts<>+1248(SB)/4, $0xc038aa3b
-DATA consts<>+1252(SB)/4, $0xc038aa3b
-DATA consts<>+1256(SB)/4, $0xc038aa3b
-DATA consts<>+1260(SB)/4, $0xc038aa3b
-DATA consts<>+1264(SB)/4, $0xc038aa3b
-DATA consts<>+1268(SB)/4, $0xc038aa3b
-DATA consts<>+1272(SB)/4, $0xc038aa3b
-DATA consts<>+1276(SB)/4, $0xc038aa3b
-DATA consts<>+1280(SB)/4, $0x3eb17200
-DATA consts<>+1284(SB)/4, $0x3eb17200
-DATA consts<>+1288(SB)/4, $0x3eb17200
-DATA consts<>+1292(SB)/4, $0x3eb17200
-DATA consts<>+1296(SB)/4, $0x3eb17200
-DATA consts<>+1300(SB)/4, $0x3eb17200
-DATA consts<>+1304(SB)/4, $0x3eb17200
-DATA consts<>+1308(SB)/4, $0x3eb17200
-DATA consts<>+1312(SB)/4, $0x353fbe8e
-DATA consts<>+1316(SB)/4, $0x353fbe8e
-DATA consts<>+1320(SB)/4, $0x353fbe8e
-DATA consts<>+1324(SB)/4, $0x353fbe8e
-DATA consts<>+1328(SB)/4, $0x353fbe8e
-DATA consts<>+1332(SB)/4, $0x353fbe8e
-DATA consts<>+1336(SB)/4, $0x353fbe8e
-DATA consts<>+1340(SB)/4, $0x353fbe8e
-DATA consts<>+1344(SB)/4, $0x3db51e7e
-DATA consts<>+1348(SB)/4, $0x3db51e7e
-DATA consts<>+1352(SB)/4, $0x3db51e7e
-DATA consts<>+1356(SB)/4, $0x3db51e7e
-DATA consts<>+1360(SB)/4, $0x3db51e7e
-DATA consts<>+1364(SB)/4, $0x3db51e7e
-DATA consts<>+1368(SB)/4, $0x3db51e7e
-DATA consts<>+1372(SB)/4, $0x3db51e7e
-DATA consts<>+1376(SB)/4, $0xbe891c2c
-DATA consts<>+1380(SB)/4, $0xbe891c2c
-DATA consts<>+1384(SB)/4, $0xbe891c2c
-DATA consts<>+1388(SB)/4, $0xbe891c2c
-DATA consts<>+1392(SB)/4, $0xbe891c2c
-DATA consts<>+1396(SB)/4, $0xbe891c2c
-DATA consts<>+1400(SB)/4, $0xbe891c2c
-DATA consts<>+1404(SB)/4, $0xbe891c2c
-DATA consts<>+1408(SB)/4, $0x3f2aac5f
-DATA consts<>+1412(SB)/4, $0x3f2aac5f
-DATA consts<>+1416(SB)/4, $0x3f2aac5f
-DATA consts<>+1420(SB)/4, $0x3f2aac5f
-DATA consts<>+1424(SB)/4, $0x3f2aac5f
-DATA consts<>+1428(SB)/4, $0x3f2aac5f
-DATA consts<>+1432(SB)/4, $0x3f2aac5f
-DATA consts<>+1436(SB)/4, $0x3f2aac5f
-DATA consts<>+1440(SB)/4, $0xbfaaaa4a
-DATA consts<>+1444(SB)/4, $0xbfaaaa4a
-DATA consts<>+1448(SB)/4, $0xbfaaaa4a
-DATA consts<>+1452(SB)/4, $0xbfaaaa4a
-DATA consts<>+1456(SB)/4, $0xbfaaaa4a
-DATA consts<>+1460(SB)/4, $0xbfaaaa4a
-DATA consts<>+1464(SB)/4, $0xbfaaaa4a
-DATA consts<>+1468(SB)/4, $0xbfaaaa4a
-DATA consts<>+1472(SB)/4, $0x3ffffffe
-DATA consts<>+1476(SB)/4, $0x3ffffffe
-DATA consts<>+1480(SB)/4, $0x3ffffffe
-DATA consts<>+1484(SB)/4, $0x3ffffffe
-DATA consts<>+1488(SB)/4, $0x3ffffffe
-DATA consts<>+1492(SB)/4, $0x3ffffffe
-DATA consts<>+1496(SB)/4, $0x3ffffffe
-DATA consts<>+1500(SB)/4, $0x3ffffffe
-DATA consts<>+1504(SB)/4, $0xc0000000
-DATA consts<>+1508(SB)/4, $0xc0000000
-DATA consts<>+1512(SB)/4, $0xc0000000
-DATA consts<>+1516(SB)/4, $0xc0000000
-DATA consts<>+1520(SB)/4, $0xc0000000
-DATA consts<>+1524(SB)/4, $0xc0000000
-DATA consts<>+1528(SB)/4, $0xc0000000
-DATA consts<>+1532(SB)/4, $0xc0000000
-DATA consts<>+1536(SB)/4, $0x40000000
-DATA consts<>+1540(SB)/4, $0x40000000
-DATA consts<>+1544(SB)/4, $0x40000000
-DATA consts<>+1548(SB)/4, $0x40000000
-DATA consts<>+1552(SB)/4, $0x40000000
-DATA consts<>+1556(SB)/4, $0x40000000
-DATA consts<>+1560(SB)/4, $0x40000000
-DATA consts<>+1564(SB)/4, $0x40000000
-DATA consts<>+1568(SB)/4, $0x80000000
-DATA consts<>+1572(SB)/4, $0x80000000
-DATA consts<>+1576(SB)/4, $0x80000000
-DATA consts<>+1580(SB)/4, $0x80000000
-DATA consts<>+1584(SB)/4, $0x80000000
-DATA consts<>+1588(SB)/4, $0x80000000
-DATA consts<>+1592(SB)/4, $0x80000000
-DATA consts<>+1596(SB)/4, $0x80000000
-DATA consts<>+1600(SB)/4, $0x3af92a8e
-DATA consts<>+1604(SB)/4, $0x3af92a8e
-DATA consts<>+1608(SB)/4, $0x3af92a8e
-DATA consts<>+1612(SB)/4, $0x3af92a8e
-DATA consts<>+1616(SB)/4, $0x3af92a8e
-DATA consts<>+1620(SB)/4, $0x3af92a8e
-DATA consts<>+1624(SB)/4, $0x3af92a8e
-DATA consts<>+1628(SB)/4, $0x3af92a8e
-DATA consts<>+1632(SB)/4, $0xbc014b95
-DATA consts<>+1636(SB)/4, $0xbc014b95
-DATA consts<>+1640(SB)/4, $0xbc014b95
-DATA consts<>+1644(SB)/4, $0xbc014b95
-DATA consts<>+1648(SB)/4, $0xbc014b95
-DATA consts<>+1652(SB)/4, $0xbc014b95
-DATA consts<>+1656(SB)/4, $0xbc014b95
-DATA consts<>+1660(SB)/4, $0xbc014b95
-DATA consts<>+1664(SB)/4, $0x3cb0bff6
-DATA consts<>+1668(SB)/4, $0x3cb0bff6
-DATA consts<>+1672(SB)/4, $0x3cb0bff6
-DATA consts<>+1676(SB)/4, $0x3cb0bff6
-DATA consts<>+1680(SB)/4, $0x3cb0bff6
-DATA consts<>+1684(SB)/4, $0x3cb0bff6
-DATA consts<>+1688(SB)/4, $0x3cb0bff6
-DATA consts<>+1692(SB)/4, $0x3cb0bff6
-DATA consts<>+1696(SB)/4, $0xbd5cdd9e
-DATA consts<>+1700(SB)/4, $0xbd5cdd9e
-DATA consts<>+1704(SB)/4, $0xbd5cdd9e
-DATA consts<>+1708(SB)/4, $0xbd5cdd9e
-DATA consts<>+1712(SB)/4, $0xbd5cdd9e
-DATA consts<>+1716(SB)/4, $0xbd5cdd9e
-DATA consts<>+1720(SB)/4, $0xbd5cdd9e
-DATA consts<>+1724(SB)/4, $0xbd5cdd9e
-DATA consts<>+1728(SB)/4, $0x3e0887a9
-DATA consts<>+1732(SB)/4, $0x3e0887a9
-DATA consts<>+1736(SB)/4, $0x3e0887a9
-DATA consts<>+1740(SB)/4, $0x3e0887a9
-DATA consts<>+1744(SB)/4, $0x3e0887a9
-DATA consts<>+1748(SB)/4, $0x3e0887a9
-DATA consts<>+1752(SB)/4, $0x3e0887a9
-DATA consts<>+1756(SB)/4, $0x3e0887a9
-DATA consts<>+1760(SB)/4, $0xbeaaaaa8
-DATA consts<>+1764(SB)/4, $0xbeaaaaa8
-DATA consts<>+1768(SB)/4, $0xbeaaaaa8
-DATA consts<>+1772(SB)/4, $0xbeaaaaa8
-DATA consts<>+1776(SB)/4, $0xbeaaaaa8
-DATA consts<>+1780(SB)/4, $0xbeaaaaa8
-DATA consts<>+1784(SB)/4, $0xbeaaaaa8
-DATA consts<>+1788(SB)/4, $0xbeaaaaa8
-DATA consts<>+1792(SB)/4, $0x3efae148
-DATA consts<>+1796(SB)/4, $0x3efae148
-DATA consts<>+1800(SB)/4, $0x3efae148
-DATA consts<>+1804(SB)/4, $0x3efae148
-DATA consts<>+1808(SB)/4, $0x3efae148
-DATA consts<>+1812(SB)/4, $0x3efae148
-DATA consts<>+1816(SB)/4, $0x3efae148
-DATA consts<>+1820(SB)/4, $0x3efae148
-DATA consts<>+1824(SB)/4, $0x47351e7e
-DATA consts<>+1828(SB)/4, $0x47351e7e
-DATA consts<>+1832(SB)/4, $0x47351e7e
-DATA consts<>+1836(SB)/4, $0x47351e7e
-DATA consts<>+1840(SB)/4, $0x47351e7e
-DATA consts<>+1844(SB)/4, $0x47351e7e
-DATA consts<>+1848(SB)/4, $0x47351e7e
-DATA consts<>+1852(SB)/4, $0x47351e7e
-DATA consts<>+1856(SB)/4, $0x48891c2c
-DATA consts<>+1860(SB)/4, $0x48891c2c
-DATA consts<>+1864(SB)/4, $0x48891c2c
-DATA consts<>+1868(SB)/4, $0x48891c2c
-DATA consts<>+1872(SB)/4, $0x48891c2c
-DATA consts<>+1876(SB)/4, $0x48891c2c
-DATA consts<>+1880(SB)/4, $0x48891c2c
-DATA consts<>+1884(SB)/4, $0x48891c2c
-DATA consts<>+1888(SB)/4, $0x49aaac5f
-DATA consts<>+1892(SB)/4, $0x49aaac5f
-DATA consts<>+1896(SB)/4, $0x49aaac5f
-DATA consts<>+1900(SB)/4, $0x49aaac5f
-DATA consts<>+1904(SB)/4, $0x49aaac5f
-DATA consts<>+1908(SB)/4, $0x49aaac5f
-DATA consts<>+1912(SB)/4, $0x49aaac5f
-DATA consts<>+1916(SB)/4, $0x49aaac5f
-DATA consts<>+1920(SB)/4, $0x4aaaaa4a
-DATA consts<>+1924(SB)/4, $0x4aaaaa4a
-DATA consts<>+1928(SB)/4, $0x4aaaaa4a
-DATA consts<>+1932(SB)/4, $0x4aaaaa4a
-DATA consts<>+1936(SB)/4, $0x4aaaaa4a
-DATA consts<>+1940(SB)/4, $0x4aaaaa4a
-DATA consts<>+1944(SB)/4, $0x4aaaaa4a
-DATA consts<>+1948(SB)/4, $0x4aaaaa4a
-DATA consts<>+1952(SB)/4, $0x4b7ffffe
-DATA consts<>+1956(SB)/4, $0x4b7ffffe
-DATA consts<>+1960(SB)/4, $0x4b7ffffe
-DATA consts<>+1964(SB)/4, $0x4b7ffffe
-DATA consts<>+1968(SB)/4, $0x4b7ffffe
-DATA consts<>+1972(SB)/4, $0x4b7ffffe
-DATA consts<>+1976(SB)/4, $0x4b7ffffe
-DATA consts<>+1980(SB)/4, $0x4b7ffffe
-DATA consts<>+1984(SB)/4, $0x4c000000
-DATA consts<>+1988(SB)/4, $0x4c000000
-DATA consts<>+1992(SB)/4, $0x4c000000
-DATA consts<>+1996(SB)/4, $0x4c000000
-DATA consts<>+2000(SB)/4, $0x4c000000
-DATA consts<>+2004(SB)/4, $0x4c000000
-DATA consts<>+2008(SB)/4, $0x4c000000
-DATA consts<>+2012(SB)/4, $0x4c000000
-DATA consts<>+2016(SB)/4, $0x33000000
-DATA consts<>+2020(SB)/4, $0x33000000
-DATA consts<>+2024(SB)/4, $0x33000000
-DATA consts<>+2028(SB)/4, $0x33000000
-DATA consts<>+2032(SB)/4, $0x33000000
-DATA consts<>+2036(SB)/4, $0x33000000
-DATA consts<>+2040(SB)/4, $0x33000000
-DATA consts<>+2044(SB)/4, $0x33000000
-DATA consts<>+2048(SB)/4, $0xbb57af10
-DATA consts<>+2052(SB)/4, $0xbb57af10
-DATA consts<>+2056(SB)/4, $0xbb57af10
-DATA consts<>+2060(SB)/4, $0xbb57af10
-DATA consts<>+2064(SB)/4, $0xbb57af10
-DATA consts<>+2068(SB)/4, $0xbb57af10
-DATA consts<>+2072(SB)/4, $0xbb57af10
-DATA consts<>+2076(SB)/4, $0xbb57af10
-DATA consts<>+2080(SB)/4, $0x3ca4908e
-DATA consts<>+2084(SB)/4, $0x3ca4908e
-DATA consts<>+2088(SB)/4, $0x3ca4908e
-DATA consts<>+2092(SB)/4, $0x3ca4908e
-DATA consts<>+2096(SB)/4, $0x3ca4908e
-DATA consts<>+2100(SB)/4, $0x3ca4908e
-DATA consts<>+2104(SB)/4, $0x3ca4908e
-DATA consts<>+2108(SB)/4, $0x3ca4908e
-DATA consts<>+2112(SB)/4, $0xbd6b5baf
-DATA consts<>+2116(SB)/4, $0xbd6b5baf
-DATA consts<>+2120(SB)/4, $0xbd6b5baf
-DATA consts<>+2124(SB)/4, $0xbd6b5baf
-DATA consts<>+2128(SB)/4, $0xbd6b5baf
-DATA consts<>+2132(SB)/4, $0xbd6b5baf
-DATA consts<>+2136(SB)/4, $0xbd6b5baf
-DATA consts<>+2140(SB)/4, $0xbd6b5baf
-DATA consts<>+2144(SB)/4, $0x3dda584a
-DATA consts<>+2148(SB)/4, $0x3dda584a
-DATA consts<>+2152(SB)/4, $0x3dda584a
-DATA consts<>+2156(SB)/4, $0x3dda584a
-DATA consts<>+2160(SB)/4, $0x3dda584a
-DATA consts<>+2164(SB)/4, $0x3dda584a
-DATA consts<>+2168(SB)/4, $0x3dda584a
-DATA consts<>+2172(SB)/4, $0x3dda584a
-DATA consts<>+2176(SB)/4, $0xbe1d21f0
-DATA consts<>+2180(SB)/4, $0xbe1d21f0
-DATA consts<>+2184(SB)/4, $0xbe1d21f0
-DATA consts<>+2188(SB)/4, $0xbe1d21f0
-DATA consts<>+2192(SB)/4, $0xbe1d21f0
-DATA consts<>+2196(SB)/4, $0xbe1d21f0
-DATA consts<>+2200(SB)/4, $0xbe1d21f0
-DATA consts<>+2204(SB)/4, $0xbe1d21f0
-DATA consts<>+2208(SB)/4, $0x3e49a5b7
-DATA consts<>+2212(SB)/4, $0x3e49a5b7
-DATA consts<>+2216(SB)/4, $0x3e49a5b7
-DATA consts<>+2220(SB)/4, $0x3e49a5b7
-DATA consts<>+2224(SB)/4, $0x3e49a5b7
-DATA consts<>+2228(SB)/4, $0x3e49a5b7
-DATA consts<>+2232(SB)/4, $0x3e49a5b7
-DATA consts<>+2236(SB)/4, $0x3e49a5b7
-DATA consts<>+2240(SB)/4, $0xbe7f91f4
-DATA consts<>+2244(SB)/4, $0xbe7f91f4
-DATA consts<>+2248(SB)/4, $0xbe7f91f4
-DATA consts<>+2252(SB)/4, $0xbe7f91f4
-DATA consts<>+2256(SB)/4, $0xbe7f91f4
-DATA consts<>+2260(SB)/4, $0xbe7f91f4
-DATA consts<>+2264(SB)/4, $0xbe7f91f4
-DATA consts<>+2268(SB)/4, $0xbe7f91f4
-DATA consts<>+2272(SB)/4, $0x3eaaa6e8
-DATA consts<>+2276(SB)/4, $0x3eaaa6e8
-DATA consts<>+2280(SB)/4, $0x3eaaa6e8
-DATA consts<>+2284(SB)/4, $0x3eaaa6e8
-DATA consts<>+2288(SB)/4, $0x3eaaa6e8
-DATA consts<>+2292(SB)/4, $0x3eaaa6e8
-DATA consts<>+2296(SB)/4, $0x3eaaa6e8
-DATA consts<>+2300(SB)/4, $0x3eaaa6e8
-DATA consts<>+2304(SB)/4, $0xbeffffe9
-DATA consts<>+2308(SB)/4, $0xbeffffe9
-DATA consts<>+2312(SB)/4, $0xbeffffe9
-DATA consts<>+2316(SB)/4, $0xbeffffe9
-DATA consts<>+2320(SB)/4, $0xbeffffe9
-DATA consts<>+2324(SB)/4, $0xbeffffe9
-DATA consts<>+2328(SB)/4, $0xbeffffe9
-DATA consts<>+2332(SB)/4, $0xbeffffe9
-DATA consts<>+2336(SB)/4, $0x40800000
-DATA consts<>+2340(SB)/4, $0x40800000
-DATA consts<>+2344(SB)/4, $0x40800000
-DATA consts<>+2348(SB)/4, $0x40800000
-DATA consts<>+2352(SB)/4, $0x40800000
-DATA consts<>+2356(SB)/4, $0x40800000
-DATA consts<>+2360(SB)/4, $0x40800000
-DATA consts<>+2364(SB)/4, $0x40800000
-DATA consts<>+2368(SB)/4, $0xb50b87e5
-DATA consts<>+2372(SB)/4, $0xb50b87e5
-DATA consts<>+2376(SB)/4, $0xb50b87e5
-DATA consts<>+2380(SB)/4, $0xb50b87e5
-DATA consts<>+2384(SB)/4, $0xb50b87e5
-DATA consts<>+2388(SB)/4, $0xb50b87e5
-DATA consts<>+2392(SB)/4, $0xb50b87e5
-DATA consts<>+2396(SB)/4, $0xb50b87e5
-DATA consts<>+2400(SB)/4, $0xb7707c95
-DATA consts<>+2404(SB)/4, $0xb7707c95
-DATA consts<>+2408(SB)/4, $0xb7707c95
-DATA consts<>+2412(SB)/4, $0xb7707c95
-DATA consts<>+2416(SB)/4, $0xb7707c95
-DATA consts<>+2420(SB)/4, $0xb7707c95
-DATA consts<>+2424(SB)/4, $0xb7707c95
-DATA consts<>+2428(SB)/4, $0xb7707c95
-DATA consts<>+2432(SB)/4, $0x39d00aa7
-DATA consts<>+2436(SB)/4, $0x39d00aa7
-DATA consts<>+2440(SB)/4, $0x39d00aa7
-DATA consts<>+2444(SB)/4, $0x39d00aa7
-DATA consts<>+2448(SB)/4, $0x39d00aa7
-DATA consts<>+2452(SB)/4, $0x39d00aa7
-DATA consts<>+2456(SB)/4, $0x39d00aa7
-DATA consts<>+2460(SB)/4, $0x39d00aa7
-DATA consts<>+2464(SB)/4, $0xbb84d529
-DATA consts<>+2468(SB)/4, $0xbb84d529
-DATA consts<>+2472(SB)/4, $0xbb84d529
-DATA consts<>+2476(SB)/4, $0xbb84d529
-DATA consts<>+2480(SB)/4, $0xbb84d529
-DATA consts<>+2484(SB)/4, $0xbb84d529
-DATA consts<>+2488(SB)/4, $0xbb84d529
-DATA consts<>+2492(SB)/4, $0xbb84d529
-DATA consts<>+2496(SB)/4, $0x3ccbf1d9
-DATA consts<>+2500(SB)/4, $0x3ccbf1d9
-DATA consts<>+2504(SB)/4, $0x3ccbf1d9
-DATA consts<>+2508(SB)/4, $0x3ccbf1d9
-DATA consts<>+2512(SB)/4, $0x3ccbf1d9
-DATA consts<>+2516(SB)/4, $0x3ccbf1d9
-DATA consts<>+2520(SB)/4, $0x3ccbf1d9
-DATA consts<>+2524(SB)/4, $0x3ccbf1d9
-DATA consts<>+2528(SB)/4, $0xbddd3586
-DATA consts<>+2532(SB)/4, $0xbddd3586
-DATA consts<>+2536(SB)/4, $0xbddd3586
-DATA consts<>+2540(SB)/4, $0xbddd3586
-DATA consts<>+2544(SB)/4, $0xbddd3586
-DATA consts<>+2548(SB)/4, $0xbddd3586
-DATA consts<>+2552(SB)/4, $0xbddd3586
-DATA consts<>+2556(SB)/4, $0xbddd3586
-DATA consts<>+2560(SB)/4, $0xbf222fe6
-DATA consts<>+2564(SB)/4, $0xbf222fe6
-DATA consts<>+2568(SB)/4, $0xbf222fe6
-DATA consts<>+2572(SB)/4, $0xbf222fe6
-DATA consts<>+2576(SB)/4, $0xbf222fe6
-DATA consts<>+2580(SB)/4, $0xbf222fe6
-DATA consts<>+2584(SB)/4, $0xbf222fe6
-DATA consts<>+2588(SB)/4, $0xbf222fe6
-DATA consts<>+2592(SB)/4, $0xbf90914c
-DATA consts<>+2596(SB)/4, $0xbf90914c
-DATA consts<>+2600(SB)/4, $0xbf90914c
-DATA consts<>+2604(SB)/4, $0xbf90914c
-DATA consts<>+2608(SB)/4, $0xbf90914c
-DATA consts<>+2612(SB)/4, $0xbf90914c
-DATA consts<>+2616(SB)/4, $0xbf90914c
-DATA consts<>+2620(SB)/4, $0xbf90914c
-DATA consts<>+2624(SB)/4, $0x3928302e
-DATA consts<>+2628(SB)/4, $0x3928302e
-DATA consts<>+2632(SB)/4, $0x3928302e
-DATA consts<>+2636(SB)/4, $0x3928302e
-DATA consts<>+2640(SB)/4, $0x3928302e
-DATA consts<>+2644(SB)/4, $0x3928302e
-DATA consts<>+2648(SB)/4, $0x3928302e
-DATA consts<>+2652(SB)/4, $0x3928302e
-DATA consts<>+2656(SB)/4, $0x38a79ddf
-DATA consts<>+2660(SB)/4, $0x38a79ddf
-DATA consts<>+2664(SB)/4, $0x38a79ddf
-DATA consts<>+2668(SB)/4, $0x38a79ddf
-DATA consts<>+2672(SB)/4, $0x38a79ddf
-DATA consts<>+2676(SB)/4, $0x38a79ddf
-DATA consts<>+2680(SB)/4, $0x38a79ddf
-DATA consts<>+2684(SB)/4, $0x38a79ddf
-DATA consts<>+2688(SB)/4, $0xba5300f1
-DATA consts<>+2692(SB)/4, $0xba5300f1
-DATA consts<>+2696(SB)/4, $0xba5300f1
-DATA consts<>+2700(SB)/4, $0xba5300f1
-DATA consts<>+2704(SB)/4, $0xba5300f1
-DATA consts<>+2708(SB)/4, $0xba5300f1
-DATA consts<>+2712(SB)/4, $0xba5300f1
-DATA consts<>+2716(SB)/4, $0xba5300f1
-DATA consts<>+2720(SB)/4, $0x3baa24d0
-DATA consts<>+2724(SB)/4, $0x3baa24d0
-DATA consts<>+2728(SB)/4, $0x3baa24d0
-DATA consts<>+2732(SB)/4, $0x3baa24d0
-DATA consts<>+2736(SB)/4, $0x3baa24d0
-DATA consts<>+2740(SB)/4, $0x3baa24d0
-DATA consts<>+2744(SB)/4, $0x3baa24d0
-DATA consts<>+2748(SB)/4, $0x3baa24d0
-DATA consts<>+2752(SB)/4, $0xbcdc008b
-DATA consts<>+2756(SB)/4, $0xbcdc008b
-DATA consts<>+2760(SB)/4, $0xbcdc008b
-DATA consts<>+2764(SB)/4, $0xbcdc008b
-DATA consts<>+2768(SB)/4, $0xbcdc008b
-DATA consts<>+2772(SB)/4, $0xbcdc008b
-DATA consts<>+2776(SB)/4, $0xbcdc008b
-DATA consts<>+2780(SB)/4, $0xbcdc008b
-DATA consts<>+2784(SB)/4, $0x3de716b2
-DATA consts<>+2788(SB)/4, $0x3de716b2
-DATA consts<>+2792(SB)/4, $0x3de716b2
-DATA consts<>+2796(SB)/4, $0x3de716b2
-DATA consts<>+2800(SB)/4, $0x3de716b2
-DATA consts<>+2804(SB)/4, $0x3de716b2
-DATA consts<>+2808(SB)/4, $0x3de716b2
-DATA consts<>+2812(SB)/4, $0x3de716b2
-DATA consts<>+2816(SB)/4, $0xbec093a0
-DATA consts<>+2820(SB)/4, $0xbec093a0
-DATA consts<>+2824(SB)/4, $0xbec093a0
-DATA consts<>+2828(SB)/4, $0xbec093a0
-DATA consts<>+2832(SB)/4, $0xbec093a0
-DATA consts<>+2836(SB)/4, $0xbec093a0
-DATA consts<>+2840(SB)/4, $0xbec093a0
-DATA consts<>+2844(SB)/4, $0xbec093a0
-DATA consts<>+2848(SB)/4, $0x3e0375d4
-DATA consts<>+2852(SB)/4, $0x3e0375d4
-DATA consts<>+2856(SB)/4, $0x3e0375d4
-DATA consts<>+2860(SB)/4, $0x3e0375d4
-DATA consts<>+2864(SB)/4, $0x3e0375d4
-DATA consts<>+2868(SB)/4, $0x3e0375d4
-DATA consts<>+2872(SB)/4, $0x3e0375d4
-DATA consts<>+2876(SB)/4, $0x3e0375d4
-DATA consts<>+2880(SB)/4, $0x3f58adac
-DATA consts<>+2884(SB)/4, $0x3f58adac
-DATA consts<>+2888(SB)/4, $0x3f58adac
-DATA consts<>+2892(SB)/4, $0x3f58adac
-DATA consts<>+2896(SB)/4, $0x3f58adac
-DATA consts<>+2900(SB)/4, $0x3f58adac
-DATA consts<>+2904(SB)/4, $0x3f58adac
-DATA consts<>+2908(SB)/4, $0x3f58adac
-GLOBL consts<>(SB), RODATA|NOPTR, $2912
+// func primitive_sqrt_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_sqrt_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sqrt(x)
+	VMOVUPS (CX), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_abs_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_abs_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |x|
+	VMOVUPS (CX), Y0
+	VANDPS  consts<>+1248(SB), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_select_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·primitive_select_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x <= 0 ? y : z
+	VMOVUPS   (CX), Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y0, Y0
+	VMOVUPS   8320(CX), Y1
+	VBLENDVPS Y0, 4160(CX), Y1, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_relu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_relu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : z
+	// out[1] = z <= 0 ? 0 : 1
+	VMOVUPS (CX), Y0
+	VXORPS  Y1, Y1, Y1
+	VMAXPS  Y0, Y1, Y1
+	VCMPPS  $0x12, consts<>+736(SB), Y0, Y0
+	VANDNPS consts<>+384(SB), Y0, Y0
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y0, 4160(AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_leaky_relu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_leaky_relu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.01*z : z
+	// out[1] = z <= 0 ? 0.01 : 1
+	VMOVUPS   (CX), Y0
+	VMULPS    consts<>+2944(SB), Y0, Y1
+	VCMPPS    $0x12, consts<>+736(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y1
+	VCMPPS    $0x12, consts<>+736(SB), Y0, Y0
+	VMOVUPS   consts<>+384(SB), Y2
+	VBLENDVPS Y0, consts<>+2944(SB), Y2, Y0
+	VMOVUPS   Y1, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_leaky_relu_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_leaky_relu_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.375*z : z
+	// out[1] = z <= 0 ? 0.375 : 1
+	VMOVUPS   (CX), Y0
+	VMULPS    consts<>+2976(SB), Y0, Y1
+	VCMPPS    $0x12, consts<>+736(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y1
+	VCMPPS    $0x12, consts<>+736(SB), Y0, Y0
+	VMOVUPS   consts<>+384(SB), Y2
+	VBLENDVPS Y0, consts<>+2976(SB), Y2, Y0
+	VMOVUPS   Y1, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_prelu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS   (CX), Y0
+	VMOVUPS   4160(CX), Y1
+	VMULPS    Y1, Y0, Y2
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y2
+	VCMPPS    $0x16, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, consts<>+384(SB), Y0, Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VANDPS    Y1, Y3, Y1
+	VMOVUPS   Y2, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	VMOVUPS   Y1, 8320(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_prelu_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS   (CX), Y0
+	VMOVUPS   4160(CX), Y1
+	VMULPS    Y1, Y0, Y2
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y2
+	VCMPPS    $0x16, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, consts<>+384(SB), Y0, Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VANDPS    Y1, Y3, Y1
+	VMOVUPS   Y2, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	VMOVUPS   Y1, 8320(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_2_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_prelu_2_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS   (CX), Y0
+	VMOVUPS   4160(CX), Y1
+	VMULPS    Y1, Y0, Y2
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y2
+	VCMPPS    $0x16, consts<>+736(SB), Y1, Y3
+	VBLENDVPS Y3, consts<>+384(SB), Y0, Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y1, Y3
+	VANDPS    Y1, Y3, Y1
+	VMOVUPS   Y2, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	VMOVUPS   Y1, 8320(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_elu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_elu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? expm1(z) : z
+	// out[1] = z <= 0 ? expm1(z) + 1 : 1
+	VMOVUPS     (CX), Y0
+	VMOVUPS     consts<>+32(SB), Y1
+	VMINPS      Y0, Y1, Y1
+	VMOVUPS     consts<>+416(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
+	VFMADD231PS consts<>+160(SB), Y2, Y1
+	VFMADD231PS consts<>+192(SB), Y2, Y1
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     consts<>+448(SB), Y4
+	VFMADD213PS consts<>+480(SB), Y1, Y4
+	VFMADD213PS consts<>+512(SB), Y1, Y4
+	VFMADD213PS consts<>+544(SB), Y1, Y4
+	VFMADD213PS consts<>+576(SB), Y1, Y4
+	VFMADD213PS Y1, Y3, Y4
+	VMOVUPS     consts<>+576(SB), Y1
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y1, Y1
+	VSUBPS      consts<>+576(SB), Y1, Y2
+	VFMADD213PS Y2, Y4, Y1
+	VADDPS      Y1, Y1, Y1
+	VCMPPS      $0x11, consts<>+608(SB), Y3, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VCMPPS      $0x12, consts<>+736(SB), Y0, Y2
+	VBLENDVPS   Y2, Y1, Y0, Y2
+	VADDPS      consts<>+384(SB), Y1, Y1
+	VCMPPS      $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS   Y0, consts<>+384(SB), Y1, Y0
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y0, 4160(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_elu_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_elu_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.375*expm1(z) : z
+	// out[1] = z <= 0 ? 0.375*(expm1(z) + 1) : 1
+	VMOVUPS     (CX), Y0
+	VMOVUPS     consts<>+32(SB), Y1
+	VMINPS      Y0, Y1, Y1
+	VMOVUPS     consts<>+416(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
+	VFMADD231PS consts<>+160(SB), Y2, Y1
+	VFMADD231PS consts<>+192(SB), Y2, Y1
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     consts<>+448(SB), Y4
+	VFMADD213PS consts<>+480(SB), Y1, Y4
+	VFMADD213PS consts<>+512(SB), Y1, Y4
+	VFMADD213PS consts<>+544(SB), Y1, Y4
+	VFMADD213PS consts<>+576(SB), Y1, Y4
+	VFMADD213PS Y1, Y3, Y4
+	VMOVUPS     consts<>+576(SB), Y1
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y1, Y1
+	VSUBPS      consts<>+576(SB), Y1, Y2
+	VFMADD213PS Y2, Y4, Y1
+	VADDPS      Y1, Y1, Y1
+	VCMPPS      $0x11, consts<>+608(SB), Y3, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VMULPS      consts<>+2976(SB), Y1, Y2
+	VCMPPS      $0x12, consts<>+736(SB), Y0, Y3
+	VBLENDVPS   Y3, Y2, Y0, Y2
+	VADDPS      consts<>+384(SB), Y1, Y1
+	VMULPS      consts<>+2976(SB), Y1, Y1
+	VCMPPS      $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS   Y0, consts<>+384(SB), Y1, Y0
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y0, 4160(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_selu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_selu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 1.7580993408473768*expm1(z) : 1.0507009873554805*z
+	// out[1] = z <= 0 ? 1.7580993408473768*(expm1(z) + 1) : 1.0507009873554805
+	VMOVUPS     (CX), Y0
+	VMOVUPS     consts<>+32(SB), Y1
+	VMINPS      Y0, Y1, Y1
+	VMOVUPS     consts<>+416(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
+	VFMADD231PS consts<>+160(SB), Y2, Y1
+	VFMADD231PS consts<>+192(SB), Y2, Y1
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     consts<>+448(SB), Y4
+	VFMADD213PS consts<>+480(SB), Y1, Y4
+	VFMADD213PS consts<>+512(SB), Y1, Y4
+	VFMADD213PS consts<>+544(SB), Y1, Y4
+	VFMADD213PS consts<>+576(SB), Y1, Y4
+	VFMADD213PS Y1, Y3, Y4
+	VMOVUPS     consts<>+576(SB), Y1
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y1, Y1
+	VSUBPS      consts<>+576(SB), Y1, Y2
+	VFMADD213PS Y2, Y4, Y1
+	VADDPS      Y1, Y1, Y1
+	VCMPPS      $0x11, consts<>+608(SB), Y3, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VMULPS      consts<>+3008(SB), Y1, Y2
+	VMULPS      consts<>+3040(SB), Y0, Y3
+	VCMPPS      $0x12, consts<>+736(SB), Y0, Y4
+	VBLENDVPS   Y4, Y2, Y3, Y2
+	VADDPS      consts<>+384(SB), Y1, Y1
+	VMULPS      consts<>+3008(SB), Y1, Y1
+	VCMPPS      $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS   Y0, consts<>+3040(SB), Y1, Y0
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y0, 4160(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_sigmoid_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_sigmoid_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sigmoid(z)
+	// out[1] = sigmoid(z)*(1 - sigmoid(z))
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y2
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
+	VFNMADD213PS Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_tanh_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_tanh_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = tanh(z)
+	// out[1] = 1 - tanh(z)*tanh(z)
+	VMOVUPS      (CX), Y0
+	VANDPS       consts<>+1248(SB), Y0, Y1
+	VMOVUPS      consts<>+1280(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+1312(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+1344(SB), Y2, Y1
+	VFMADD231PS  consts<>+1376(SB), Y2, Y1
+	VMOVUPS      consts<>+1408(SB), Y3
+	VFMADD213PS  consts<>+1440(SB), Y1, Y3
+	VFMADD213PS  consts<>+1472(SB), Y1, Y3
+	VFMADD213PS  consts<>+1504(SB), Y1, Y3
+	VFMADD213PS  consts<>+1536(SB), Y1, Y3
+	VFMADD213PS  consts<>+1568(SB), Y1, Y3
+	VFMADD213PS  consts<>+384(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      consts<>+1600(SB), Y2
+	VFNMADD213PS consts<>+384(SB), Y1, Y2
+	VANDPS       consts<>+0(SB), Y0, Y1
+	VORPS        Y1, Y2, Y1
+	VMULPS       Y0, Y0, Y2
+	VMULPS       Y2, Y0, Y3
+	VMOVUPS      consts<>+1632(SB), Y4
+	VFMADD213PS  consts<>+1664(SB), Y2, Y4
+	VFMADD213PS  consts<>+1696(SB), Y2, Y4
+	VFMADD213PS  consts<>+1728(SB), Y2, Y4
+	VFMADD213PS  consts<>+1760(SB), Y2, Y4
+	VFMADD213PS  consts<>+1792(SB), Y2, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VCMPPS       $0x11, consts<>+1824(SB), Y2, Y0
+	VBLENDVPS    Y0, Y3, Y1, Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS consts<>+384(SB), Y0, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_swish_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(z)
+	// out[1] = sigmoid(z) + z*(sigmoid(z)*(1 - sigmoid(z)))
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y2
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y3
+	VBLENDVPS    Y3, consts<>+384(SB), Y1, Y1
+	VFNMADD213PS Y1, Y2, Y1
+	VMULPS       Y1, Y0, Y2
+	VMOVUPS      consts<>+384(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VFMADD213PS  Y1, Y3, Y0
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_swish_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(0.375*z)
+	// out[1] = sigmoid(0.375*z) + z*(0.375*(sigmoid(0.375*z)*(1 - sigmoid(0.375*z))))
+	VMOVUPS      (CX), Y0
+	VMULPS       consts<>+2976(SB), Y0, Y1
+	VORPS        consts<>+0(SB), Y1, Y2
+	VMOVUPS      consts<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      consts<>+96(SB), Y3
+	VFMADD213PS  consts<>+128(SB), Y2, Y3
+	VSUBPS       consts<>+128(SB), Y3, Y3
+	VFMADD231PS  consts<>+160(SB), Y3, Y2
+	VFMADD231PS  consts<>+192(SB), Y3, Y2
+	VMOVUPS      consts<>+1856(SB), Y4
+	VFMADD213PS  consts<>+1888(SB), Y2, Y4
+	VFMADD213PS  consts<>+1920(SB), Y2, Y4
+	VFMADD213PS  consts<>+1952(SB), Y2, Y4
+	VFMADD213PS  consts<>+1984(SB), Y2, Y4
+	VFMADD213PS  consts<>+2016(SB), Y2, Y4
+	VFMADD213PS  consts<>+2016(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y4, Y2
+	VMULPS       consts<>+2048(SB), Y2, Y2
+	VADDPS       consts<>+384(SB), Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VCMPPS       $0x15, consts<>+736(SB), Y1, Y1
+	VBLENDVPS    Y1, consts<>+384(SB), Y2, Y1
+	VFNMADD213PS Y1, Y3, Y1
+	VMULPS       Y1, Y0, Y2
+	VMOVUPS      consts<>+384(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMULPS       consts<>+2976(SB), Y3, Y3
+	VFMADD213PS  Y1, Y3, Y0
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_2_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_swish_2_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(p*z)
+	// out[1] = sigmoid(p*z) + z*(sigmoid(p*z)*(1 - sigmoid(p*z))*p)
+	// out[2] = z*(sigmoid(p*z)*(1 - sigmoid(p*z))*z)
+	VMOVUPS      (CX), Y0
+	VMOVUPS      4160(CX), Y1
+	VMULPS       Y1, Y0, Y2
+	VORPS        consts<>+0(SB), Y2, Y3
+	VMOVUPS      consts<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      consts<>+96(SB), Y4
+	VFMADD213PS  consts<>+128(SB), Y3, Y4
+	VSUBPS       consts<>+128(SB), Y4, Y4
+	VFMADD231PS  consts<>+160(SB), Y4, Y3
+	VFMADD231PS  consts<>+192(SB), Y4, Y3
+	VMOVUPS      consts<>+1856(SB), Y5
+	VFMADD213PS  consts<>+1888(SB), Y3, Y5
+	VFMADD213PS  consts<>+1920(SB), Y3, Y5
+	VFMADD213PS  consts<>+1952(SB), Y3, Y5
+	VFMADD213PS  consts<>+1984(SB), Y3, Y5
+	VFMADD213PS  consts<>+2016(SB), Y3, Y5
+	VFMADD213PS  consts<>+2016(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y5, Y3
+	VMULPS       consts<>+2048(SB), Y3, Y3
+	VADDPS       consts<>+384(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y4
+	VCMPPS       $0x15, consts<>+736(SB), Y2, Y2
+	VBLENDVPS    Y2, consts<>+384(SB), Y3, Y2
+	VFNMADD213PS Y2, Y4, Y2
+	VMULPS       Y2, Y1, Y3
+	VMOVUPS      consts<>+384(SB), Y4
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VMULPS       Y0, Y4, Y0
+	VFMADD213PS  Y2, Y1, Y0
+	VMULPS       Y1, Y4, Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	VMOVUPS      Y1, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swiglu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_swiglu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*(g*sigmoid(g))
+	// out[1] = g*sigmoid(g)
+	// out[2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y2
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y3
+	VBLENDVPS    Y3, consts<>+384(SB), Y1, Y1
+	VFNMADD213PS Y1, Y2, Y1
+	VMULPS       Y1, Y0, Y2
+	VMOVUPS      4160(CX), Y3
+	VMULPS       Y2, Y3, Y4
+	VMOVUPS      consts<>+384(SB), Y5
+	VSUBPS       Y1, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VFMADD213PS  Y1, Y5, Y0
+	VMULPS       Y0, Y3, Y0
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y0, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swiglu_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_swiglu_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(g)
+	// out[1] = sigmoid(g)
+	// out[2] = z*(sigmoid(g)*(1 - sigmoid(g)))
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y2
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
+	VFNMADD213PS Y0, Y2, Y0
+	VMOVUPS      4160(CX), Y1
+	VMULPS       Y0, Y1, Y2
+	VMOVUPS      consts<>+384(SB), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	VMOVUPS      Y1, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_softplus_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_softplus_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z)
+	// out[1] = sigmoid(z)
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y0, Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      consts<>+2080(SB), Y4
+	VFMADD213PS  consts<>+2112(SB), Y1, Y4
+	VFMADD213PS  consts<>+2144(SB), Y1, Y4
+	VFMADD213PS  consts<>+2176(SB), Y1, Y4
+	VFMADD213PS  consts<>+2208(SB), Y1, Y4
+	VFMADD213PS  consts<>+2240(SB), Y1, Y4
+	VFMADD213PS  consts<>+2272(SB), Y1, Y4
+	VFMADD213PS  consts<>+2304(SB), Y1, Y4
+	VFMADD213PS  consts<>+2336(SB), Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       consts<>+384(SB), Y1, Y3
+	VDIVPS       Y3, Y1, Y3
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
+	VFNMADD213PS Y0, Y3, Y0
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_gelu_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_gelu_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
+	// out[1] = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))
+	VMOVUPS     (CX), Y0
+	VMULPS      consts<>+3072(SB), Y0, Y1
+	VANDPS      consts<>+1248(SB), Y1, Y2
+	VMOVUPS     consts<>+2368(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     consts<>+2400(SB), Y3
+	VFMADD213PS consts<>+2432(SB), Y2, Y3
+	VFMADD213PS consts<>+2464(SB), Y2, Y3
+	VFMADD213PS consts<>+2496(SB), Y2, Y3
+	VFMADD213PS consts<>+2528(SB), Y2, Y3
+	VFMADD213PS consts<>+2560(SB), Y2, Y3
+	VFMADD213PS consts<>+2592(SB), Y2, Y3
+	VFMADD213PS consts<>+2624(SB), Y2, Y3
+	VFMADD213PS consts<>+2656(SB), Y2, Y3
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y3, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
+	VFMADD231PS consts<>+160(SB), Y2, Y3
+	VFMADD231PS consts<>+192(SB), Y2, Y3
+	VMOVUPS     consts<>+224(SB), Y4
+	VFMADD213PS consts<>+256(SB), Y3, Y4
+	VFMADD213PS consts<>+288(SB), Y3, Y4
+	VFMADD213PS consts<>+320(SB), Y3, Y4
+	VFMADD213PS consts<>+352(SB), Y3, Y4
+	VFMADD213PS consts<>+384(SB), Y3, Y4
+	VFMADD213PS consts<>+384(SB), Y3, Y4
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y4, Y2
+	VMOVUPS     consts<>+384(SB), Y3
+	VSUBPS      Y2, Y3, Y2
+	VANDPS      consts<>+0(SB), Y1, Y3
+	VORPS       Y3, Y2, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVUPS     consts<>+2688(SB), Y4
+	VFMADD213PS consts<>+2720(SB), Y3, Y4
+	VFMADD213PS consts<>+2752(SB), Y3, Y4
+	VFMADD213PS consts<>+2784(SB), Y3, Y4
+	VFMADD213PS consts<>+2816(SB), Y3, Y4
+	VFMADD213PS consts<>+2848(SB), Y3, Y4
+	VFMADD213PS consts<>+2880(SB), Y3, Y4
+	VFMADD213PS Y1, Y1, Y4
+	VCMPPS      $0x11, consts<>+2912(SB), Y3, Y3
+	VBLENDVPS   Y3, Y4, Y2, Y2
+	VADDPS      consts<>+384(SB), Y2, Y2
+	VMULPS      consts<>+576(SB), Y0, Y0
+	VMULPS      Y2, Y0, Y3
+	VMULPS      consts<>+576(SB), Y2, Y2
+	VMULPS      Y1, Y1, Y1
+	VXORPS      consts<>+0(SB), Y1, Y1
+	VMOVUPS     consts<>+32(SB), Y4
+	VMINPS      Y1, Y4, Y1
+	VMOVUPS     consts<>+64(SB), Y4
+	VMAXPS      Y1, Y4, Y1
+	VMOVUPS     consts<>+96(SB), Y4
+	VFMADD213PS consts<>+128(SB), Y1, Y4
+	VSUBPS      consts<>+128(SB), Y4, Y4
+	VFMADD231PS consts<>+160(SB), Y4, Y1
+	VFMADD231PS consts<>+192(SB), Y4, Y1
+	VMOVUPS     consts<>+224(SB), Y5
+	VFMADD213PS consts<>+256(SB), Y1, Y5
+	VFMADD213PS consts<>+288(SB), Y1, Y5
+	VFMADD213PS consts<>+320(SB), Y1, Y5
+	VFMADD213PS consts<>+352(SB), Y1, Y5
+	VFMADD213PS consts<>+384(SB), Y1, Y5
+	VFMADD213PS consts<>+384(SB), Y1, Y5
+	VCVTPS2DQ   Y4, Y1
+	VPSRAD      $0x01, Y1, Y4
+	VPSUBD      Y4, Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VPADDD      consts<>+384(SB), Y1, Y1
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y5, Y4
+	VMULPS      Y1, Y4, Y1
+	VMULPS      consts<>+3104(SB), Y1, Y1
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y0, 4160(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_mish_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·activation_mish_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*tanh(softplus(z))
+	// out[1] = tanh(softplus(z)) + z*((1 - tanh(softplus(z))*tanh(softplus(z)))*sigmoid(z))
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VCMPPS       $0x12, consts<>+736(SB), Y0, Y2
+	VMULPS       Y1, Y1, Y3
+	VADDPS       Y1, Y1, Y4
+	VMOVUPS      consts<>+384(SB), Y5
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y3, Y3, Y3
+	VBLENDVPS    Y2, consts<>+1600(SB), Y3, Y2
+	VADDPS       Y2, Y4, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMULPS       Y2, Y0, Y3
+	VMOVAPS      Y2, Y4
+	VFNMADD213PS consts<>+384(SB), Y2, Y4
+	VADDPS       consts<>+384(SB), Y1, Y5
+	VDIVPS       Y5, Y1, Y5
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y6
+	VBLENDVPS    Y6, consts<>+384(SB), Y1, Y1
+	VFNMADD213PS Y1, Y5, Y1
+	VMULPS       Y1, Y4, Y1
+	VFMADD213PS  Y2, Y1, Y0
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_identity_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·activation_identity_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z
+	// out[1] = 1
+	VMOVUPS (CX), Y0
+	VMOVUPS consts<>+384(SB), Y1
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 4160(AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_l1_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·loss_l1_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y|
+	// out[1] = z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
+	VMOVUPS   4160(CX), Y0
+	VSUBPS    (CX), Y0, Y0
+	VANDPS    consts<>+1248(SB), Y0, Y1
+	VCMPPS    $0x1d, consts<>+736(SB), Y0, Y2
+	VANDNPS   consts<>+3136(SB), Y2, Y2
+	VCMPPS    $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS Y0, consts<>+384(SB), Y2, Y0
+	VMOVUPS   Y1, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_mse_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·loss_mse_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = (z - y)*(z - y)
+	// out[1] = z - y + (z - y)
+	VMOVUPS 4160(CX), Y0
+	VSUBPS  (CX), Y0, Y0
+	VMULPS  Y0, Y0, Y1
+	VADDPS  Y0, Y0, Y0
+	VMOVUPS Y1, (AX)
+	VMOVUPS Y0, 4160(AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_huber_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·loss_huber_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5
+	// out[1] = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
+	VMOVUPS   4160(CX), Y0
+	VSUBPS    (CX), Y0, Y0
+	VMULPS    Y0, Y0, Y1
+	VMULPS    consts<>+576(SB), Y1, Y1
+	VANDPS    consts<>+1248(SB), Y0, Y2
+	VSUBPS    consts<>+384(SB), Y2, Y3
+	VSUBPS    consts<>+576(SB), Y2, Y2
+	VCMPPS    $0x12, consts<>+736(SB), Y3, Y4
+	VBLENDVPS Y4, Y1, Y2, Y1
+	VADDPS    Y0, Y0, Y2
+	VMULPS    consts<>+576(SB), Y2, Y2
+	VCMPPS    $0x1d, consts<>+736(SB), Y0, Y4
+	VANDNPS   consts<>+3136(SB), Y4, Y4
+	VCMPPS    $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS Y0, consts<>+384(SB), Y4, Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y3, Y3
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y1, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_huber_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·loss_huber_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y| - 0.375 <= 0 ? 0.5*((z - y)*(z - y)) : 0.375*(|z - y| - 0.1875)
+	// out[1] = |z - y| - 0.375 <= 0 ? 0.5*(z - y + (z - y)) : 0.375*(z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1)
+	VMOVUPS   4160(CX), Y0
+	VSUBPS    (CX), Y0, Y0
+	VMULPS    Y0, Y0, Y1
+	VMULPS    consts<>+576(SB), Y1, Y1
+	VANDPS    consts<>+1248(SB), Y0, Y2
+	VSUBPS    consts<>+2976(SB), Y2, Y3
+	VSUBPS    consts<>+3168(SB), Y2, Y2
+	VMULPS    consts<>+2976(SB), Y2, Y2
+	VCMPPS    $0x12, consts<>+736(SB), Y3, Y4
+	VBLENDVPS Y4, Y1, Y2, Y1
+	VADDPS    Y0, Y0, Y2
+	VMULPS    consts<>+576(SB), Y2, Y2
+	VCMPPS    $0x1d, consts<>+736(SB), Y0, Y4
+	VANDNPS   consts<>+3136(SB), Y4, Y4
+	VCMPPS    $0x16, consts<>+736(SB), Y0, Y0
+	VBLENDVPS Y0, consts<>+384(SB), Y4, Y0
+	VMULPS    consts<>+2976(SB), Y0, Y0
+	VCMPPS    $0x12, consts<>+736(SB), Y3, Y3
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y1, (AX)
+	VMOVUPS   Y0, 4160(AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_bce_with_logits_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·loss_bce_with_logits_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z) - z*y
+	// out[1] = sigmoid(z) - y
+	VMOVUPS      4160(CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y0, Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      consts<>+2080(SB), Y4
+	VFMADD213PS  consts<>+2112(SB), Y1, Y4
+	VFMADD213PS  consts<>+2144(SB), Y1, Y4
+	VFMADD213PS  consts<>+2176(SB), Y1, Y4
+	VFMADD213PS  consts<>+2208(SB), Y1, Y4
+	VFMADD213PS  consts<>+2240(SB), Y1, Y4
+	VFMADD213PS  consts<>+2272(SB), Y1, Y4
+	VFMADD213PS  consts<>+2304(SB), Y1, Y4
+	VFMADD213PS  consts<>+2336(SB), Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      (CX), Y3
+	VFNMADD231PS Y3, Y0, Y2
+	VADDPS       consts<>+384(SB), Y1, Y4
+	VDIVPS       Y4, Y1, Y4
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
+	VFNMADD213PS Y0, Y4, Y0
+	VSUBPS       Y3, Y0, Y0
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y0, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_identity_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·output_identity_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_relu_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·output_relu_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : z
+	VMOVUPS (CX), Y0
+	VXORPS  Y1, Y1, Y1
+	VMAXPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_softplus_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·output_softplus_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z)
+	VMOVUPS     (CX), Y0
+	VORPS       consts<>+0(SB), Y0, Y1
+	VMOVUPS     consts<>+64(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     consts<>+96(SB), Y2
+	VFMADD213PS consts<>+128(SB), Y1, Y2
+	VSUBPS      consts<>+128(SB), Y2, Y2
+	VFMADD231PS consts<>+160(SB), Y2, Y1
+	VFMADD231PS consts<>+192(SB), Y2, Y1
+	VMOVUPS     consts<>+1856(SB), Y3
+	VFMADD213PS consts<>+1888(SB), Y1, Y3
+	VFMADD213PS consts<>+1920(SB), Y1, Y3
+	VFMADD213PS consts<>+1952(SB), Y1, Y3
+	VFMADD213PS consts<>+1984(SB), Y1, Y3
+	VFMADD213PS consts<>+2016(SB), Y1, Y3
+	VFMADD213PS consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ   Y2, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VPADDD      Y1, Y3, Y1
+	VMULPS      consts<>+2048(SB), Y1, Y1
+	VXORPS      Y2, Y2, Y2
+	VMAXPS      Y0, Y2, Y0
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     consts<>+2080(SB), Y3
+	VFMADD213PS consts<>+2112(SB), Y1, Y3
+	VFMADD213PS consts<>+2144(SB), Y1, Y3
+	VFMADD213PS consts<>+2176(SB), Y1, Y3
+	VFMADD213PS consts<>+2208(SB), Y1, Y3
+	VFMADD213PS consts<>+2240(SB), Y1, Y3
+	VFMADD213PS consts<>+2272(SB), Y1, Y3
+	VFMADD213PS consts<>+2304(SB), Y1, Y3
+	VFMADD213PS consts<>+2336(SB), Y1, Y3
+	VFMADD213PS Y1, Y3, Y2
+	VADDPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_threshold_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX
+TEXT ·output_threshold_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : 1
+	VMOVUPS (CX), Y0
+	VCMPPS  $0x12, consts<>+736(SB), Y0, Y0
+	VANDNPS consts<>+384(SB), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_sigmoid_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·output_sigmoid_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sigmoid(z)
+	VMOVUPS      (CX), Y0
+	VORPS        consts<>+0(SB), Y0, Y1
+	VMOVUPS      consts<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      consts<>+96(SB), Y2
+	VFMADD213PS  consts<>+128(SB), Y1, Y2
+	VSUBPS       consts<>+128(SB), Y2, Y2
+	VFMADD231PS  consts<>+160(SB), Y2, Y1
+	VFMADD231PS  consts<>+192(SB), Y2, Y1
+	VMOVUPS      consts<>+1856(SB), Y3
+	VFMADD213PS  consts<>+1888(SB), Y1, Y3
+	VFMADD213PS  consts<>+1920(SB), Y1, Y3
+	VFMADD213PS  consts<>+1952(SB), Y1, Y3
+	VFMADD213PS  consts<>+1984(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VFMADD213PS  consts<>+2016(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y3, Y1
+	VMULPS       consts<>+2048(SB), Y1, Y1
+	VADDPS       consts<>+384(SB), Y1, Y2
+	VDIVPS       Y2, Y1, Y2
+	VCMPPS       $0x15, consts<>+736(SB), Y0, Y0
+	VBLENDVPS    Y0, consts<>+384(SB), Y1, Y0
+	VFNMADD213PS Y0, Y2, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_sgd_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Y0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*g
+	VMOVUPS      (CX), Y1
+	VFNMADD213PS 8320(CX), Y0, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_sgd_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Y0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*g
+	VMOVUPS      (CX), Y1
+	VFNMADD213PS 8320(CX), Y0, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_2_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_sgd_2_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Y0
+	VBROADCASTSS 8320(CX), Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + momentum*momentum_buffer)
+	// out[1] = g + momentum*momentum_buffer
+	VMOVUPS      12480(CX), Y2
+	VFMADD213PS  (CX), Y1, Y2
+	VMOVAPS      Y0, Y3
+	VFNMADD213PS 16640(CX), Y2, Y3
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_3_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_sgd_3_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Y0
+	VBROADCASTSS 8320(CX), Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + momentum*(g + momentum*momentum_buffer))
+	// out[1] = g + momentum*momentum_buffer
+	VMOVUPS      (CX), Y2
+	VMOVAPS      Y2, Y3
+	VFMADD231PS  12480(CX), Y1, Y3
+	VFMADD231PS  Y3, Y1, Y2
+	VFNMADD213PS 16640(CX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 4160(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_4_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_sgd_4_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Y0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + 0.375*w)
+	VMOVUPS      8320(CX), Y1
+	VMOVUPS      consts<>+2976(SB), Y2
+	VFMADD213PS  (CX), Y1, Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y2, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS     8320(CX), Y2
+	VMULPS      consts<>+3200(SB), Y2, Y2
+	VMOVUPS     16640(CX), Y3
+	VFMADD231PS consts<>+3232(SB), Y3, Y2
+	VMULPS      Y2, Y0, Y4
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y5
+	VMULPS      consts<>+3264(SB), Y5, Y5
+	VFMADD231PS consts<>+3296(SB), Y3, Y5
+	VSQRTPS     Y5, Y3
+	VFMADD213PS consts<>+3328(SB), Y1, Y3
+	VDIVPS      Y3, Y4, Y3
+	VMOVUPS     24960(CX), Y4
+	VSUBPS      Y3, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y2, 4160(AX)
+	VMOVUPS     Y5, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS     8320(CX), Y2
+	VMULPS      consts<>+3200(SB), Y2, Y2
+	VMOVUPS     16640(CX), Y3
+	VFMADD231PS consts<>+3232(SB), Y3, Y2
+	VMULPS      Y2, Y0, Y4
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y5
+	VMULPS      consts<>+3264(SB), Y5, Y5
+	VFMADD231PS consts<>+3296(SB), Y3, Y5
+	VSQRTPS     Y5, Y3
+	VFMADD213PS consts<>+3328(SB), Y1, Y3
+	VDIVPS      Y3, Y4, Y3
+	VMOVUPS     24960(CX), Y4
+	VSUBPS      Y3, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y2, 4160(AX)
+	VMOVUPS     Y5, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_2_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_2_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.375*exp_avg + 0.625*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS     8320(CX), Y2
+	VMULPS      consts<>+2976(SB), Y2, Y2
+	VMOVUPS     16640(CX), Y3
+	VFMADD231PS consts<>+3360(SB), Y3, Y2
+	VMULPS      Y2, Y0, Y4
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y5
+	VMULPS      consts<>+3264(SB), Y5, Y5
+	VFMADD231PS consts<>+3296(SB), Y3, Y5
+	VSQRTPS     Y5, Y3
+	VFMADD213PS consts<>+3328(SB), Y1, Y3
+	VDIVPS      Y3, Y4, Y3
+	VMOVUPS     24960(CX), Y4
+	VSUBPS      Y3, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y2, 4160(AX)
+	VMOVUPS     Y5, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_3_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_3_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
+	VMOVUPS     8320(CX), Y2
+	VMULPS      consts<>+3200(SB), Y2, Y2
+	VMOVUPS     16640(CX), Y3
+	VFMADD231PS consts<>+3232(SB), Y3, Y2
+	VMULPS      Y2, Y0, Y4
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y5
+	VMULPS      consts<>+2976(SB), Y5, Y5
+	VFMADD231PS consts<>+3360(SB), Y3, Y5
+	VSQRTPS     Y5, Y3
+	VFMADD213PS consts<>+3328(SB), Y1, Y3
+	VDIVPS      Y3, Y4, Y3
+	VMOVUPS     24960(CX), Y4
+	VSUBPS      Y3, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y2, 4160(AX)
+	VMOVUPS     Y5, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_4_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_4_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 0.375)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS     8320(CX), Y2
+	VMULPS      consts<>+3200(SB), Y2, Y2
+	VMOVUPS     16640(CX), Y3
+	VFMADD231PS consts<>+3232(SB), Y3, Y2
+	VMULPS      Y2, Y0, Y4
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y5
+	VMULPS      consts<>+3264(SB), Y5, Y5
+	VFMADD231PS consts<>+3296(SB), Y3, Y5
+	VSQRTPS     Y5, Y3
+	VFMADD213PS consts<>+2976(SB), Y1, Y3
+	VDIVPS      Y3, Y4, Y3
+	VMOVUPS     24960(CX), Y4
+	VSUBPS      Y3, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y2, 4160(AX)
+	VMOVUPS     Y5, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_5_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adam_5_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*(g + 0.375*w))/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w)))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*(g + 0.375*w)
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w))
+	VMOVUPS     24960(CX), Y2
+	VMOVUPS     consts<>+2976(SB), Y3
+	VFMADD213PS 16640(CX), Y2, Y3
+	VMOVUPS     8320(CX), Y4
+	VMULPS      consts<>+3200(SB), Y4, Y4
+	VFMADD231PS consts<>+3232(SB), Y3, Y4
+	VMULPS      Y4, Y0, Y5
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     12480(CX), Y6
+	VMULPS      consts<>+3264(SB), Y6, Y6
+	VFMADD231PS consts<>+3296(SB), Y3, Y6
+	VSQRTPS     Y6, Y3
+	VFMADD213PS consts<>+3328(SB), Y1, Y3
+	VDIVPS      Y3, Y5, Y3
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y4, 4160(AX)
+	VMOVUPS     Y6, 8320(AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_0_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_0_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2944(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+3200(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3232(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+3264(SB), Y6, Y6
+	VFMADD231PS  consts<>+3296(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+3328(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_1_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_1_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2944(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+3200(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3232(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+3264(SB), Y6, Y6
+	VFMADD231PS  consts<>+3296(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+3328(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_2_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_2_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2944(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.375*exp_avg + 0.625*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+2976(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3360(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+3264(SB), Y6, Y6
+	VFMADD231PS  consts<>+3296(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+3328(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_3_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_3_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2944(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+3200(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3232(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+2976(SB), Y6, Y6
+	VFMADD231PS  consts<>+3360(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+3328(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_4_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_4_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2944(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 0.375)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+3200(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3232(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+3264(SB), Y6, Y6
+	VFMADD231PS  consts<>+3296(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+2976(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_5_avx2(out *float32, in *float32, vectors int)
+// Requires: AVX, FMA3
+TEXT ·optimizer_adamw_5_avx2(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Y0    lr/correction1
+	// Y1    1/correction2
+	// Y3    0.375*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4160(CX), Y1
+	VBROADCASTSS 20800(CX), Y2
+	VMULPS       consts<>+2976(SB), Y2, Y3
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      consts<>+384(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS      8320(CX), Y2
+	VMULPS       consts<>+3200(SB), Y2, Y2
+	VMOVUPS      16640(CX), Y4
+	VFMADD231PS  consts<>+3232(SB), Y4, Y2
+	VMULPS       Y2, Y0, Y5
+	VMULPS       Y4, Y4, Y4
+	VMOVUPS      12480(CX), Y6
+	VMULPS       consts<>+3264(SB), Y6, Y6
+	VFMADD231PS  consts<>+3296(SB), Y4, Y6
+	VSQRTPS      Y6, Y4
+	VFMADD213PS  consts<>+3328(SB), Y1, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      24960(CX), Y5
+	VFNMADD213PS Y5, Y3, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y2, 4160(AX)
+	VMOVUPS      Y6, 8320(AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA consts<>+0(SB)/4, $0x80000000
+DATA consts<>+4(SB)/4, $0x80000000
+DATA consts<>+8(SB)/4, $0x80000000
+DATA consts<>+12(SB)/4, $0x80000000
+DATA consts<>+16(SB)/4, $0x80000000
+DATA consts<>+20(SB)/4, $0x80000000
+DATA consts<>+24(SB)/4, $0x80000000
+DATA consts<>+28(SB)/4, $0x80000000
+DATA consts<>+32(SB)/4, $0x42b20000
+DATA consts<>+36(SB)/4, $0x42b20000
+DATA consts<>+40(SB)/4, $0x42b20000
+DATA consts<>+44(SB)/4, $0x42b20000
+DATA consts<>+48(SB)/4, $0x42b20000
+DATA consts<>+52(SB)/4, $0x42b20000
+DATA consts<>+56(SB)/4, $0x42b20000
+DATA consts<>+60(SB)/4, $0x42b20000
+DATA consts<>+64(SB)/4, $0xc2d00000
+DATA consts<>+68(SB)/4, $0xc2d00000
+DATA consts<>+72(SB)/4, $0xc2d00000
+DATA consts<>+76(SB)/4, $0xc2d00000
+DATA consts<>+80(SB)/4, $0xc2d00000
+DATA consts<>+84(SB)/4, $0xc2d00000
+DATA consts<>+88(SB)/4, $0xc2d00000
+DATA consts<>+92(SB)/4, $0xc2d00000
+DATA consts<>+96(SB)/4, $0x3fb8aa3b
+DATA consts<>+100(SB)/4, $0x3fb8aa3b
+DATA consts<>+104(SB)/4, $0x3fb8aa3b
+DATA consts<>+108(SB)/4, $0x3fb8aa3b
+DATA consts<>+112(SB)/4, $0x3fb8aa3b
+DATA consts<>+116(SB)/4, $0x3fb8aa3b
+DATA consts<>+120(SB)/4, $0x3fb8aa3b
+DATA consts<>+124(SB)/4, $0x3fb8aa3b
+DATA consts<>+128(SB)/4, $0x4b400000
+DATA consts<>+132(SB)/4, $0x4b400000
+DATA consts<>+136(SB)/4, $0x4b400000
+DATA consts<>+140(SB)/4, $0x4b400000
+DATA consts<>+144(SB)/4, $0x4b400000
+DATA consts<>+148(SB)/4, $0x4b400000
+DATA consts<>+152(SB)/4, $0x4b400000
+DATA consts<>+156(SB)/4, $0x4b400000
+DATA consts<>+160(SB)/4, $0xbf317200
+DATA consts<>+164(SB)/4, $0xbf317200
+DATA consts<>+168(SB)/4, $0xbf317200
+DATA consts<>+172(SB)/4, $0xbf317200
+DATA consts<>+176(SB)/4, $0xbf317200
+DATA consts<>+180(SB)/4, $0xbf317200
+DATA consts<>+184(SB)/4, $0xbf317200
+DATA consts<>+188(SB)/4, $0xbf317200
+DATA consts<>+192(SB)/4, $0xb5bfbe8e
+DATA consts<>+196(SB)/4, $0xb5bfbe8e
+DATA consts<>+200(SB)/4, $0xb5bfbe8e
+DATA consts<>+204(SB)/4, $0xb5bfbe8e
+DATA consts<>+208(SB)/4, $0xb5bfbe8e
+DATA consts<>+212(SB)/4, $0xb5bfbe8e
+DATA consts<>+216(SB)/4, $0xb5bfbe8e
+DATA consts<>+220(SB)/4, $0xb5bfbe8e
+DATA consts<>+224(SB)/4, $0x3ab51e7e
+DATA consts<>+228(SB)/4, $0x3ab51e7e
+DATA consts<>+232(SB)/4, $0x3ab51e7e
+DATA consts<>+236(SB)/4, $0x3ab51e7e
+DATA consts<>+240(SB)/4, $0x3ab51e7e
+DATA consts<>+244(SB)/4, $0x3ab51e7e
+DATA consts<>+248(SB)/4, $0x3ab51e7e
+DATA consts<>+252(SB)/4, $0x3ab51e7e
+DATA consts<>+256(SB)/4, $0x3c091c2c
+DATA consts<>+260(SB)/4, $0x3c091c2c
+DATA consts<>+264(SB)/4, $0x3c091c2c
+DATA consts<>+268(SB)/4, $0x3c091c2c
+DATA consts<>+272(SB)/4, $0x3c091c2c
+DATA consts<>+276(SB)/4, $0x3c091c2c
+DATA consts<>+280(SB)/4, $0x3c091c2c
+DATA consts<>+284(SB)/4, $0x3c091c2c
+DATA consts<>+288(SB)/4, $0x3d2aac5f
+DATA consts<>+292(SB)/4, $0x3d2aac5f
+DATA consts<>+296(SB)/4, $0x3d2aac5f
+DATA consts<>+300(SB)/4, $0x3d2aac5f
+DATA consts<>+304(SB)/4, $0x3d2aac5f
+DATA consts<>+308(SB)/4, $0x3d2aac5f
+DATA consts<>+312(SB)/4, $0x3d2aac5f
+DATA consts<>+316(SB)/4, $0x3d2aac5f
+DATA consts<>+320(SB)/4, $0x3e2aaa4a
+DATA consts<>+324(SB)/4, $0x3e2aaa4a
+DATA consts<>+328(SB)/4, $0x3e2aaa4a
+DATA consts<>+332(SB)/4, $0x3e2aaa4a
+DATA consts<>+336(SB)/4, $0x3e2aaa4a
+DATA consts<>+340(SB)/4, $0x3e2aaa4a
+DATA consts<>+344(SB)/4, $0x3e2aaa4a
+DATA consts<>+348(SB)/4, $0x3e2aaa4a
+DATA consts<>+352(SB)/4, $0x3efffffe
+DATA consts<>+356(SB)/4, $0x3efffffe
+DATA consts<>+360(SB)/4, $0x3efffffe
+DATA consts<>+364(SB)/4, $0x3efffffe
+DATA consts<>+368(SB)/4, $0x3efffffe
+DATA consts<>+372(SB)/4, $0x3efffffe
+DATA consts<>+376(SB)/4, $0x3efffffe
+DATA consts<>+380(SB)/4, $0x3efffffe
+DATA consts<>+384(SB)/4, $0x3f800000
+DATA consts<>+388(SB)/4, $0x3f800000
+DATA consts<>+392(SB)/4, $0x3f800000
+DATA consts<>+396(SB)/4, $0x3f800000
+DATA consts<>+400(SB)/4, $0x3f800000
+DATA consts<>+404(SB)/4, $0x3f800000
+DATA consts<>+408(SB)/4, $0x3f800000
+DATA consts<>+412(SB)/4, $0x3f800000
+DATA consts<>+416(SB)/4, $0xc1f00000
+DATA consts<>+420(SB)/4, $0xc1f00000
+DATA consts<>+424(SB)/4, $0xc1f00000
+DATA consts<>+428(SB)/4, $0xc1f00000
+DATA consts<>+432(SB)/4, $0xc1f00000
+DATA consts<>+436(SB)/4, $0xc1f00000
+DATA consts<>+440(SB)/4, $0xc1f00000
+DATA consts<>+444(SB)/4, $0xc1f00000
+DATA consts<>+448(SB)/4, $0x3ab62979
+DATA consts<>+452(SB)/4, $0x3ab62979
+DATA consts<>+456(SB)/4, $0x3ab62979
+DATA consts<>+460(SB)/4, $0x3ab62979
+DATA consts<>+464(SB)/4, $0x3ab62979
+DATA consts<>+468(SB)/4, $0x3ab62979
+DATA consts<>+472(SB)/4, $0x3ab62979
+DATA consts<>+476(SB)/4, $0x3ab62979
+DATA consts<>+480(SB)/4, $0x3c09116c
+DATA consts<>+484(SB)/4, $0x3c09116c
+DATA consts<>+488(SB)/4, $0x3c09116c
+DATA consts<>+492(SB)/4, $0x3c09116c
+DATA consts<>+496(SB)/4, $0x3c09116c
+DATA consts<>+500(SB)/4, $0x3c09116c
+DATA consts<>+504(SB)/4, $0x3c09116c
+DATA consts<>+508(SB)/4, $0x3c09116c
+DATA consts<>+512(SB)/4, $0x3d2aaade
+DATA consts<>+516(SB)/4, $0x3d2aaade
+DATA consts<>+520(SB)/4, $0x3d2aaade
+DATA consts<>+524(SB)/4, $0x3d2aaade
+DATA consts<>+528(SB)/4, $0x3d2aaade
+DATA consts<>+532(SB)/4, $0x3d2aaade
+DATA consts<>+536(SB)/4, $0x3d2aaade
+DATA consts<>+540(SB)/4, $0x3d2aaade
+DATA consts<>+544(SB)/4, $0x3e2aaa5c
+DATA consts<>+548(SB)/4, $0x3e2aaa5c
+DATA consts<>+552(SB)/4, $0x3e2aaa5c
+DATA consts<>+556(SB)/4, $0x3e2aaa5c
+DATA consts<>+560(SB)/4, $0x3e2aaa5c
+DATA consts<>+564(SB)/4, $0x3e2aaa5c
+DATA consts<>+568(SB)/4, $0x3e2aaa5c
+DATA consts<>+572(SB)/4, $0x3e2aaa5c
+DATA consts<>+576(SB)/4, $0x3f000000
+DATA consts<>+580(SB)/4, $0x3f000000
+DATA consts<>+584(SB)/4, $0x3f000000
+DATA consts<>+588(SB)/4, $0x3f000000
+DATA consts<>+592(SB)/4, $0x3f000000
+DATA consts<>+596(SB)/4, $0x3f000000
+DATA consts<>+600(SB)/4, $0x3f000000
+DATA consts<>+604(SB)/4, $0x3f000000
+DATA consts<>+608(SB)/4, $0x0d800000
+DATA consts<>+612(SB)/4, $0x0d800000
+DATA consts<>+616(SB)/4, $0x0d800000
+DATA consts<>+620(SB)/4, $0x0d800000
+DATA consts<>+624(SB)/4, $0x0d800000
+DATA consts<>+628(SB)/4, $0x0d800000
+DATA consts<>+632(SB)/4, $0x0d800000
+DATA consts<>+636(SB)/4, $0x0d800000
+DATA consts<>+640(SB)/4, $0x00800000
+DATA consts<>+644(SB)/4, $0x00800000
+DATA consts<>+648(SB)/4, $0x00800000
+DATA consts<>+652(SB)/4, $0x00800000
+DATA consts<>+656(SB)/4, $0x00800000
+DATA consts<>+660(SB)/4, $0x00800000
+DATA consts<>+664(SB)/4, $0x00800000
+DATA consts<>+668(SB)/4, $0x00800000
+DATA consts<>+672(SB)/4, $0x4b000000
+DATA consts<>+676(SB)/4, $0x4b000000
+DATA consts<>+680(SB)/4, $0x4b000000
+DATA consts<>+684(SB)/4, $0x4b000000
+DATA consts<>+688(SB)/4, $0x4b000000
+DATA consts<>+692(SB)/4, $0x4b000000
+DATA consts<>+696(SB)/4, $0x4b000000
+DATA consts<>+700(SB)/4, $0x4b000000
+DATA consts<>+704(SB)/4, $0x3f400000
+DATA consts<>+708(SB)/4, $0x3f400000
+DATA consts<>+712(SB)/4, $0x3f400000
+DATA consts<>+716(SB)/4, $0x3f400000
+DATA consts<>+720(SB)/4, $0x3f400000
+DATA consts<>+724(SB)/4, $0x3f400000
+DATA consts<>+728(SB)/4, $0x3f400000
+DATA consts<>+732(SB)/4, $0x3f400000
+DATA consts<>+736(SB)/4, $0x00000000
+DATA consts<>+740(SB)/4, $0x00000000
+DATA consts<>+744(SB)/4, $0x00000000
+DATA consts<>+748(SB)/4, $0x00000000
+DATA consts<>+752(SB)/4, $0x00000000
+DATA consts<>+756(SB)/4, $0x00000000
+DATA consts<>+760(SB)/4, $0x00000000
+DATA consts<>+764(SB)/4, $0x00000000
+DATA consts<>+768(SB)/4, $0x7fc00000
+DATA consts<>+772(SB)/4, $0x7fc00000
+DATA consts<>+776(SB)/4, $0x7fc00000
+DATA consts<>+780(SB)/4, $0x7fc00000
+DATA consts<>+784(SB)/4, $0x7fc00000
+DATA consts<>+788(SB)/4, $0x7fc00000
+DATA consts<>+792(SB)/4, $0x7fc00000
+DATA consts<>+796(SB)/4, $0x7fc00000
+DATA consts<>+800(SB)/4, $0x41b80000
+DATA consts<>+804(SB)/4, $0x41b80000
+DATA consts<>+808(SB)/4, $0x41b80000
+DATA consts<>+812(SB)/4, $0x41b80000
+DATA consts<>+816(SB)/4, $0x41b80000
+DATA consts<>+820(SB)/4, $0x41b80000
+DATA consts<>+824(SB)/4, $0x41b80000
+DATA consts<>+828(SB)/4, $0x41b80000
+DATA consts<>+832(SB)/4, $0xff800000
+DATA consts<>+836(SB)/4, $0xff800000
+DATA consts<>+840(SB)/4, $0xff800000
+DATA consts<>+844(SB)/4, $0xff800000
+DATA consts<>+848(SB)/4, $0xff800000
+DATA consts<>+852(SB)/4, $0xff800000
+DATA consts<>+856(SB)/4, $0xff800000
+DATA consts<>+860(SB)/4, $0xff800000
+DATA consts<>+864(SB)/4, $0x7f800000
+DATA consts<>+868(SB)/4, $0x7f800000
+DATA consts<>+872(SB)/4, $0x7f800000
+DATA consts<>+876(SB)/4, $0x7f800000
+DATA consts<>+880(SB)/4, $0x7f800000
+DATA consts<>+884(SB)/4, $0x7f800000
+DATA consts<>+888(SB)/4, $0x7f800000
+DATA consts<>+892(SB)/4, $0x7f800000
+DATA consts<>+896(SB)/4, $0xbd38f196
+DATA consts<>+900(SB)/4, $0xbd38f196
+DATA consts<>+904(SB)/4, $0xbd38f196
+DATA consts<>+908(SB)/4, $0xbd38f196
+DATA consts<>+912(SB)/4, $0xbd38f196
+DATA consts<>+916(SB)/4, $0xbd38f196
+DATA consts<>+920(SB)/4, $0xbd38f196
+DATA consts<>+924(SB)/4, $0xbd38f196
+DATA consts<>+928(SB)/4, $0x3dd67a54
+DATA consts<>+932(SB)/4, $0x3dd67a54
+DATA consts<>+936(SB)/4, $0x3dd67a54
+DATA consts<>+940(SB)/4, $0x3dd67a54
+DATA consts<>+944(SB)/4, $0x3dd67a54
+DATA consts<>+948(SB)/4, $0x3dd67a54
+DATA consts<>+952(SB)/4, $0x3dd67a54
+DATA consts<>+956(SB)/4, $0x3dd67a54
+DATA consts<>+960(SB)/4, $0xbe06cc78
+DATA consts<>+964(SB)/4, $0xbe06cc78
+DATA consts<>+968(SB)/4, $0xbe06cc78
+DATA consts<>+972(SB)/4, $0xbe06cc78
+DATA consts<>+976(SB)/4, $0xbe06cc78
+DATA consts<>+980(SB)/4, $0xbe06cc78
+DATA consts<>+984(SB)/4, $0xbe06cc78
+DATA consts<>+988(SB)/4, $0xbe06cc78
+DATA consts<>+992(SB)/4, $0x3e14403d
+DATA consts<>+996(SB)/4, $0x3e14403d
+DATA consts<>+1000(SB)/4, $0x3e14403d
+DATA consts<>+1004(SB)/4, $0x3e14403d
+DATA consts<>+1008(SB)/4, $0x3e14403d
+DATA consts<>+1012(SB)/4, $0x3e14403d
+DATA consts<>+1016(SB)/4, $0x3e14403d
+DATA consts<>+1020(SB)/4, $0x3e14403d
+DATA consts<>+1024(SB)/4, $0xbe2a76cb
+DATA consts<>+1028(SB)/4, $0xbe2a76cb
+DATA consts<>+1032(SB)/4, $0xbe2a76cb
+DATA consts<>+1036(SB)/4, $0xbe2a76cb
+DATA consts<>+1040(SB)/4, $0xbe2a76cb
+DATA consts<>+1044(SB)/4, $0xbe2a76cb
+DATA consts<>+1048(SB)/4, $0xbe2a76cb
+DATA consts<>+1052(SB)/4, $0xbe2a76cb
+DATA consts<>+1056(SB)/4, $0x3e4cb4cf
+DATA consts<>+1060(SB)/4, $0x3e4cb4cf
+DATA consts<>+1064(SB)/4, $0x3e4cb4cf
+DATA consts<>+1068(SB)/4, $0x3e4cb4cf
+DATA consts<>+1072(SB)/4, $0x3e4cb4cf
+DATA consts<>+1076(SB)/4, $0x3e4cb4cf
+DATA consts<>+1080(SB)/4, $0x3e4cb4cf
+DATA consts<>+1084(SB)/4, $0x3e4cb4cf
+DATA consts<>+1088(SB)/4, $0xbe800025
+DATA consts<>+1092(SB)/4, $0xbe800025
+DATA consts<>+1096(SB)/4, $0xbe800025
+DATA consts<>+1100(SB)/4, $0xbe800025
+DATA consts<>+1104(SB)/4, $0xbe800025
+DATA consts<>+1108(SB)/4, $0xbe800025
+DATA consts<>+1112(SB)/4, $0xbe800025
+DATA consts<>+1116(SB)/4, $0xbe800025
+DATA consts<>+1120(SB)/4, $0x3eaaaad2
+DATA consts<>+1124(SB)/4, $0x3eaaaad2
+DATA consts<>+1128(SB)/4, $0x3eaaaad2
+DATA consts<>+1132(SB)/4, $0x3eaaaad2
+DATA consts<>+1136(SB)/4, $0x3eaaaad2
+DATA consts<>+1140(SB)/4, $0x3eaaaad2
+DATA consts<>+1144(SB)/4, $0x3eaaaad2
+DATA consts<>+1148(SB)/4, $0x3eaaaad2
+DATA consts<>+1152(SB)/4, $0xbf000000
+DATA consts<>+1156(SB)/4, $0xbf000000
+DATA consts<>+1160(SB)/4, $0xbf000000
+DATA consts<>+1164(SB)/4, $0xbf000000
+DATA consts<>+1168(SB)/4, $0xbf000000
+DATA consts<>+1172(SB)/4, $0xbf000000
+DATA consts<>+1176(SB)/4, $0xbf000000
+DATA consts<>+1180(SB)/4, $0xbf000000
+DATA consts<>+1184(SB)/4, $0x35bfbe8e
+DATA consts<>+1188(SB)/4, $0x35bfbe8e
+DATA consts<>+1192(SB)/4, $0x35bfbe8e
+DATA consts<>+1196(SB)/4, $0x35bfbe8e
+DATA consts<>+1200(SB)/4, $0x35bfbe8e
+DATA consts<>+1204(SB)/4, $0x35bfbe8e
+DATA consts<>+1208(SB)/4, $0x35bfbe8e
+DATA consts<>+1212(SB)/4, $0x35bfbe8e
+DATA consts<>+1216(SB)/4, $0x3f317200
+DATA consts<>+1220(SB)/4, $0x3f317200
+DATA consts<>+1224(SB)/4, $0x3f317200
+DATA consts<>+1228(SB)/4, $0x3f317200
+DATA consts<>+1232(SB)/4, $0x3f317200
+DATA consts<>+1236(SB)/4, $0x3f317200
+DATA consts<>+1240(SB)/4, $0x3f317200
+DATA consts<>+1244(SB)/4, $0x3f317200
+DATA consts<>+1248(SB)/4, $0x7fffffff
+DATA consts<>+1252(SB)/4, $0x7fffffff
+DATA consts<>+1256(SB)/4, $0x7fffffff
+DATA consts<>+1260(SB)/4, $0x7fffffff
+DATA consts<>+1264(SB)/4, $0x7fffffff
+DATA consts<>+1268(SB)/4, $0x7fffffff
+DATA consts<>+1272(SB)/4, $0x7fffffff
+DATA consts<>+1276(SB)/4, $0x7fffffff
+DATA consts<>+1280(SB)/4, $0x41200000
+DATA consts<>+1284(SB)/4, $0x41200000
+DATA consts<>+1288(SB)/4, $0x41200000
+DATA consts<>+1292(SB)/4, $0x41200000
+DATA consts<>+1296(SB)/4, $0x41200000
+DATA consts<>+1300(SB)/4, $0x41200000
+DATA consts<>+1304(SB)/4, $0x41200000
+DATA consts<>+1308(SB)/4, $0x41200000
+DATA consts<>+1312(SB)/4, $0xc038aa3b
+DATA consts<>+1316(SB)/4, $0xc038aa3b
+DATA consts<>+1320(SB)/4, $0xc038aa3b
+DATA consts<>+1324(SB)/4, $0xc038aa3b
+DATA consts<>+1328(SB)/4, $0xc038aa3b
+DATA consts<>+1332(SB)/4, $0xc038aa3b
+DATA consts<>+1336(SB)/4, $0xc038aa3b
+DATA consts<>+1340(SB)/4, $0xc038aa3b
+DATA consts<>+1344(SB)/4, $0x3eb17200
+DATA consts<>+1348(SB)/4, $0x3eb17200
+DATA consts<>+1352(SB)/4, $0x3eb17200
+DATA consts<>+1356(SB)/4, $0x3eb17200
+DATA consts<>+1360(SB)/4, $0x3eb17200
+DATA consts<>+1364(SB)/4, $0x3eb17200
+DATA consts<>+1368(SB)/4, $0x3eb17200
+DATA consts<>+1372(SB)/4, $0x3eb17200
+DATA consts<>+1376(SB)/4, $0x353fbe8e
+DATA consts<>+1380(SB)/4, $0x353fbe8e
+DATA consts<>+1384(SB)/4, $0x353fbe8e
+DATA consts<>+1388(SB)/4, $0x353fbe8e
+DATA consts<>+1392(SB)/4, $0x353fbe8e
+DATA consts<>+1396(SB)/4, $0x353fbe8e
+DATA consts<>+1400(SB)/4, $0x353fbe8e
+DATA consts<>+1404(SB)/4, $0x353fbe8e
+DATA consts<>+1408(SB)/4, $0x3db51e7e
+DATA consts<>+1412(SB)/4, $0x3db51e7e
+DATA consts<>+1416(SB)/4, $0x3db51e7e
+DATA consts<>+1420(SB)/4, $0x3db51e7e
+DATA consts<>+1424(SB)/4, $0x3db51e7e
+DATA consts<>+1428(SB)/4, $0x3db51e7e
+DATA consts<>+1432(SB)/4, $0x3db51e7e
+DATA consts<>+1436(SB)/4, $0x3db51e7e
+DATA consts<>+1440(SB)/4, $0xbe891c2c
+DATA consts<>+1444(SB)/4, $0xbe891c2c
+DATA consts<>+1448(SB)/4, $0xbe891c2c
+DATA consts<>+1452(SB)/4, $0xbe891c2c
+DATA consts<>+1456(SB)/4, $0xbe891c2c
+DATA consts<>+1460(SB)/4, $0xbe891c2c
+DATA consts<>+1464(SB)/4, $0xbe891c2c
+DATA consts<>+1468(SB)/4, $0xbe891c2c
+DATA consts<>+1472(SB)/4, $0x3f2aac5f
+DATA consts<>+1476(SB)/4, $0x3f2aac5f
+DATA consts<>+1480(SB)/4, $0x3f2aac5f
+DATA consts<>+1484(SB)/4, $0x3f2aac5f
+DATA consts<>+1488(SB)/4, $0x3f2aac5f
+DATA consts<>+1492(SB)/4, $0x3f2aac5f
+DATA consts<>+1496(SB)/4, $0x3f2aac5f
+DATA consts<>+1500(SB)/4, $0x3f2aac5f
+DATA consts<>+1504(SB)/4, $0xbfaaaa4a
+DATA consts<>+1508(SB)/4, $0xbfaaaa4a
+DATA consts<>+1512(SB)/4, $0xbfaaaa4a
+DATA consts<>+1516(SB)/4, $0xbfaaaa4a
+DATA consts<>+1520(SB)/4, $0xbfaaaa4a
+DATA consts<>+1524(SB)/4, $0xbfaaaa4a
+DATA consts<>+1528(SB)/4, $0xbfaaaa4a
+DATA consts<>+1532(SB)/4, $0xbfaaaa4a
+DATA consts<>+1536(SB)/4, $0x3ffffffe
+DATA consts<>+1540(SB)/4, $0x3ffffffe
+DATA consts<>+1544(SB)/4, $0x3ffffffe
+DATA consts<>+1548(SB)/4, $0x3ffffffe
+DATA consts<>+1552(SB)/4, $0x3ffffffe
+DATA consts<>+1556(SB)/4, $0x3ffffffe
+DATA consts<>+1560(SB)/4, $0x3ffffffe
+DATA consts<>+1564(SB)/4, $0x3ffffffe
+DATA consts<>+1568(SB)/4, $0xc0000000
+DATA consts<>+1572(SB)/4, $0xc0000000
+DATA consts<>+1576(SB)/4, $0xc0000000
+DATA consts<>+1580(SB)/4, $0xc0000000
+DATA consts<>+1584(SB)/4, $0xc0000000
+DATA consts<>+1588(SB)/4, $0xc0000000
+DATA consts<>+1592(SB)/4, $0xc0000000
+DATA consts<>+1596(SB)/4, $0xc0000000
+DATA consts<>+1600(SB)/4, $0x40000000
+DATA consts<>+1604(SB)/4, $0x40000000
+DATA consts<>+1608(SB)/4, $0x40000000
+DATA consts<>+1612(SB)/4, $0x40000000
+DATA consts<>+1616(SB)/4, $0x40000000
+DATA consts<>+1620(SB)/4, $0x40000000
+DATA consts<>+1624(SB)/4, $0x40000000
+DATA consts<>+1628(SB)/4, $0x40000000
+DATA consts<>+1632(SB)/4, $0x3af92a8e
+DATA consts<>+1636(SB)/4, $0x3af92a8e
+DATA consts<>+1640(SB)/4, $0x3af92a8e
+DATA consts<>+1644(SB)/4, $0x3af92a8e
+DATA consts<>+1648(SB)/4, $0x3af92a8e
+DATA consts<>+1652(SB)/4, $0x3af92a8e
+DATA consts<>+1656(SB)/4, $0x3af92a8e
+DATA consts<>+1660(SB)/4, $0x3af92a8e
+DATA consts<>+1664(SB)/4, $0xbc014b95
+DATA consts<>+1668(SB)/4, $0xbc014b95
+DATA consts<>+1672(SB)/4, $0xbc014b95
+DATA consts<>+1676(SB)/4, $0xbc014b95
+DATA consts<>+1680(SB)/4, $0xbc014b95
+DATA consts<>+1684(SB)/4, $0xbc014b95
+DATA consts<>+1688(SB)/4, $0xbc014b95
+DATA consts<>+1692(SB)/4, $0xbc014b95
+DATA consts<>+1696(SB)/4, $0x3cb0bff6
+DATA consts<>+1700(SB)/4, $0x3cb0bff6
+DATA consts<>+1704(SB)/4, $0x3cb0bff6
+DATA consts<>+1708(SB)/4, $0x3cb0bff6
+DATA consts<>+1712(SB)/4, $0x3cb0bff6
+DATA consts<>+1716(SB)/4, $0x3cb0bff6
+DATA consts<>+1720(SB)/4, $0x3cb0bff6
+DATA consts<>+1724(SB)/4, $0x3cb0bff6
+DATA consts<>+1728(SB)/4, $0xbd5cdd9e
+DATA consts<>+1732(SB)/4, $0xbd5cdd9e
+DATA consts<>+1736(SB)/4, $0xbd5cdd9e
+DATA consts<>+1740(SB)/4, $0xbd5cdd9e
+DATA consts<>+1744(SB)/4, $0xbd5cdd9e
+DATA consts<>+1748(SB)/4, $0xbd5cdd9e
+DATA consts<>+1752(SB)/4, $0xbd5cdd9e
+DATA consts<>+1756(SB)/4, $0xbd5cdd9e
+DATA consts<>+1760(SB)/4, $0x3e0887a9
+DATA consts<>+1764(SB)/4, $0x3e0887a9
+DATA consts<>+1768(SB)/4, $0x3e0887a9
+DATA consts<>+1772(SB)/4, $0x3e0887a9
+DATA consts<>+1776(SB)/4, $0x3e0887a9
+DATA consts<>+1780(SB)/4, $0x3e0887a9
+DATA consts<>+1784(SB)/4, $0x3e0887a9
+DATA consts<>+1788(SB)/4, $0x3e0887a9
+DATA consts<>+1792(SB)/4, $0xbeaaaaa8
+DATA consts<>+1796(SB)/4, $0xbeaaaaa8
+DATA consts<>+1800(SB)/4, $0xbeaaaaa8
+DATA consts<>+1804(SB)/4, $0xbeaaaaa8
+DATA consts<>+1808(SB)/4, $0xbeaaaaa8
+DATA consts<>+1812(SB)/4, $0xbeaaaaa8
+DATA consts<>+1816(SB)/4, $0xbeaaaaa8
+DATA consts<>+1820(SB)/4, $0xbeaaaaa8
+DATA consts<>+1824(SB)/4, $0x3efae148
+DATA consts<>+1828(SB)/4, $0x3efae148
+DATA consts<>+1832(SB)/4, $0x3efae148
+DATA consts<>+1836(SB)/4, $0x3efae148
+DATA consts<>+1840(SB)/4, $0x3efae148
+DATA consts<>+1844(SB)/4, $0x3efae148
+DATA consts<>+1848(SB)/4, $0x3efae148
+DATA consts<>+1852(SB)/4, $0x3efae148
+DATA consts<>+1856(SB)/4, $0x47351e7e
+DATA consts<>+1860(SB)/4, $0x47351e7e
+DATA consts<>+1864(SB)/4, $0x47351e7e
+DATA consts<>+1868(SB)/4, $0x47351e7e
+DATA consts<>+1872(SB)/4, $0x47351e7e
+DATA consts<>+1876(SB)/4, $0x47351e7e
+DATA consts<>+1880(SB)/4, $0x47351e7e
+DATA consts<>+1884(SB)/4, $0x47351e7e
+DATA consts<>+1888(SB)/4, $0x48891c2c
+DATA consts<>+1892(SB)/4, $0x48891c2c
+DATA consts<>+1896(SB)/4, $0x48891c2c
+DATA consts<>+1900(SB)/4, $0x48891c2c
+DATA consts<>+1904(SB)/4, $0x48891c2c
+DATA consts<>+1908(SB)/4, $0x48891c2c
+DATA consts<>+1912(SB)/4, $0x48891c2c
+DATA consts<>+1916(SB)/4, $0x48891c2c
+DATA consts<>+1920(SB)/4, $0x49aaac5f
+DATA consts<>+1924(SB)/4, $0x49aaac5f
+DATA consts<>+1928(SB)/4, $0x49aaac5f
+DATA consts<>+1932(SB)/4, $0x49aaac5f
+DATA consts<>+1936(SB)/4, $0x49aaac5f
+DATA consts<>+1940(SB)/4, $0x49aaac5f
+DATA consts<>+1944(SB)/4, $0x49aaac5f
+DATA consts<>+1948(SB)/4, $0x49aaac5f
+DATA consts<>+1952(SB)/4, $0x4aaaaa4a
+DATA consts<>+1956(SB)/4, $0x4aaaaa4a
+DATA consts<>+1960(SB)/4, $0x4aaaaa4a
+DATA consts<>+1964(SB)/4, $0x4aaaaa4a
+DATA consts<>+1968(SB)/4, $0x4aaaaa4a
+DATA consts<>+1972(SB)/4, $0x4aaaaa4a
+DATA consts<>+1976(SB)/4, $0x4aaaaa4a
+DATA consts<>+1980(SB)/4, $0x4aaaaa4a
+DATA consts<>+1984(SB)/4, $0x4b7ffffe
+DATA consts<>+1988(SB)/4, $0x4b7ffffe
+DATA consts<>+1992(SB)/4, $0x4b7ffffe
+DATA consts<>+1996(SB)/4, $0x4b7ffffe
+DATA consts<>+2000(SB)/4, $0x4b7ffffe
+DATA consts<>+2004(SB)/4, $0x4b7ffffe
+DATA consts<>+2008(SB)/4, $0x4b7ffffe
+DATA consts<>+2012(SB)/4, $0x4b7ffffe
+DATA consts<>+2016(SB)/4, $0x4c000000
+DATA consts<>+2020(SB)/4, $0x4c000000
+DATA consts<>+2024(SB)/4, $0x4c000000
+DATA consts<>+2028(SB)/4, $0x4c000000
+DATA consts<>+2032(SB)/4, $0x4c000000
+DATA consts<>+2036(SB)/4, $0x4c000000
+DATA consts<>+2040(SB)/4, $0x4c000000
+DATA consts<>+2044(SB)/4, $0x4c000000
+DATA consts<>+2048(SB)/4, $0x33000000
+DATA consts<>+2052(SB)/4, $0x33000000
+DATA consts<>+2056(SB)/4, $0x33000000
+DATA consts<>+2060(SB)/4, $0x33000000
+DATA consts<>+2064(SB)/4, $0x33000000
+DATA consts<>+2068(SB)/4, $0x33000000
+DATA consts<>+2072(SB)/4, $0x33000000
+DATA consts<>+2076(SB)/4, $0x33000000
+DATA consts<>+2080(SB)/4, $0xbb57af10
+DATA consts<>+2084(SB)/4, $0xbb57af10
+DATA consts<>+2088(SB)/4, $0xbb57af10
+DATA consts<>+2092(SB)/4, $0xbb57af10
+DATA consts<>+2096(SB)/4, $0xbb57af10
+DATA consts<>+2100(SB)/4, $0xbb57af10
+DATA consts<>+2104(SB)/4, $0xbb57af10
+DATA consts<>+2108(SB)/4, $0xbb57af10
+DATA consts<>+2112(SB)/4, $0x3ca4908e
+DATA consts<>+2116(SB)/4, $0x3ca4908e
+DATA consts<>+2120(SB)/4, $0x3ca4908e
+DATA consts<>+2124(SB)/4, $0x3ca4908e
+DATA consts<>+2128(SB)/4, $0x3ca4908e
+DATA consts<>+2132(SB)/4, $0x3ca4908e
+DATA consts<>+2136(SB)/4, $0x3ca4908e
+DATA consts<>+2140(SB)/4, $0x3ca4908e
+DATA consts<>+2144(SB)/4, $0xbd6b5baf
+DATA consts<>+2148(SB)/4, $0xbd6b5baf
+DATA consts<>+2152(SB)/4, $0xbd6b5baf
+DATA consts<>+2156(SB)/4, $0xbd6b5baf
+DATA consts<>+2160(SB)/4, $0xbd6b5baf
+DATA consts<>+2164(SB)/4, $0xbd6b5baf
+DATA consts<>+2168(SB)/4, $0xbd6b5baf
+DATA consts<>+2172(SB)/4, $0xbd6b5baf
+DATA consts<>+2176(SB)/4, $0x3dda584a
+DATA consts<>+2180(SB)/4, $0x3dda584a
+DATA consts<>+2184(SB)/4, $0x3dda584a
+DATA consts<>+2188(SB)/4, $0x3dda584a
+DATA consts<>+2192(SB)/4, $0x3dda584a
+DATA consts<>+2196(SB)/4, $0x3dda584a
+DATA consts<>+2200(SB)/4, $0x3dda584a
+DATA consts<>+2204(SB)/4, $0x3dda584a
+DATA consts<>+2208(SB)/4, $0xbe1d21f0
+DATA consts<>+2212(SB)/4, $0xbe1d21f0
+DATA consts<>+2216(SB)/4, $0xbe1d21f0
+DATA consts<>+2220(SB)/4, $0xbe1d21f0
+DATA consts<>+2224(SB)/4, $0xbe1d21f0
+DATA consts<>+2228(SB)/4, $0xbe1d21f0
+DATA consts<>+2232(SB)/4, $0xbe1d21f0
+DATA consts<>+2236(SB)/4, $0xbe1d21f0
+DATA consts<>+2240(SB)/4, $0x3e49a5b7
+DATA consts<>+2244(SB)/4, $0x3e49a5b7
+DATA consts<>+2248(SB)/4, $0x3e49a5b7
+DATA consts<>+2252(SB)/4, $0x3e49a5b7
+DATA consts<>+2256(SB)/4, $0x3e49a5b7
+DATA consts<>+2260(SB)/4, $0x3e49a5b7
+DATA consts<>+2264(SB)/4, $0x3e49a5b7
+DATA consts<>+2268(SB)/4, $0x3e49a5b7
+DATA consts<>+2272(SB)/4, $0xbe7f91f4
+DATA consts<>+2276(SB)/4, $0xbe7f91f4
+DATA consts<>+2280(SB)/4, $0xbe7f91f4
+DATA consts<>+2284(SB)/4, $0xbe7f91f4
+DATA consts<>+2288(SB)/4, $0xbe7f91f4
+DATA consts<>+2292(SB)/4, $0xbe7f91f4
+DATA consts<>+2296(SB)/4, $0xbe7f91f4
+DATA consts<>+2300(SB)/4, $0xbe7f91f4
+DATA consts<>+2304(SB)/4, $0x3eaaa6e8
+DATA consts<>+2308(SB)/4, $0x3eaaa6e8
+DATA consts<>+2312(SB)/4, $0x3eaaa6e8
+DATA consts<>+2316(SB)/4, $0x3eaaa6e8
+DATA consts<>+2320(SB)/4, $0x3eaaa6e8
+DATA consts<>+2324(SB)/4, $0x3eaaa6e8
+DATA consts<>+2328(SB)/4, $0x3eaaa6e8
+DATA consts<>+2332(SB)/4, $0x3eaaa6e8
+DATA consts<>+2336(SB)/4, $0xbeffffe9
+DATA consts<>+2340(SB)/4, $0xbeffffe9
+DATA consts<>+2344(SB)/4, $0xbeffffe9
+DATA consts<>+2348(SB)/4, $0xbeffffe9
+DATA consts<>+2352(SB)/4, $0xbeffffe9
+DATA consts<>+2356(SB)/4, $0xbeffffe9
+DATA consts<>+2360(SB)/4, $0xbeffffe9
+DATA consts<>+2364(SB)/4, $0xbeffffe9
+DATA consts<>+2368(SB)/4, $0x40800000
+DATA consts<>+2372(SB)/4, $0x40800000
+DATA consts<>+2376(SB)/4, $0x40800000
+DATA consts<>+2380(SB)/4, $0x40800000
+DATA consts<>+2384(SB)/4, $0x40800000
+DATA consts<>+2388(SB)/4, $0x40800000
+DATA consts<>+2392(SB)/4, $0x40800000
+DATA consts<>+2396(SB)/4, $0x40800000
+DATA consts<>+2400(SB)/4, $0xb50b87e5
+DATA consts<>+2404(SB)/4, $0xb50b87e5
+DATA consts<>+2408(SB)/4, $0xb50b87e5
+DATA consts<>+2412(SB)/4, $0xb50b87e5
+DATA consts<>+2416(SB)/4, $0xb50b87e5
+DATA consts<>+2420(SB)/4, $0xb50b87e5
+DATA consts<>+2424(SB)/4, $0xb50b87e5
+DATA consts<>+2428(SB)/4, $0xb50b87e5
+DATA consts<>+2432(SB)/4, $0xb7707c95
+DATA consts<>+2436(SB)/4, $0xb7707c95
+DATA consts<>+2440(SB)/4, $0xb7707c95
+DATA consts<>+2444(SB)/4, $0xb7707c95
+DATA consts<>+2448(SB)/4, $0xb7707c95
+DATA consts<>+2452(SB)/4, $0xb7707c95
+DATA consts<>+2456(SB)/4, $0xb7707c95
+DATA consts<>+2460(SB)/4, $0xb7707c95
+DATA consts<>+2464(SB)/4, $0x39d00aa7
+DATA consts<>+2468(SB)/4, $0x39d00aa7
+DATA consts<>+2472(SB)/4, $0x39d00aa7
+DATA consts<>+2476(SB)/4, $0x39d00aa7
+DATA consts<>+2480(SB)/4, $0x39d00aa7
+DATA consts<>+2484(SB)/4, $0x39d00aa7
+DATA consts<>+2488(SB)/4, $0x39d00aa7
+DATA consts<>+2492(SB)/4, $0x39d00aa7
+DATA consts<>+2496(SB)/4, $0xbb84d529
+DATA consts<>+2500(SB)/4, $0xbb84d529
+DATA consts<>+2504(SB)/4, $0xbb84d529
+DATA consts<>+2508(SB)/4, $0xbb84d529
+DATA consts<>+2512(SB)/4, $0xbb84d529
+DATA consts<>+2516(SB)/4, $0xbb84d529
+DATA consts<>+2520(SB)/4, $0xbb84d529
+DATA consts<>+2524(SB)/4, $0xbb84d529
+DATA consts<>+2528(SB)/4, $0x3ccbf1d9
+DATA consts<>+2532(SB)/4, $0x3ccbf1d9
+DATA consts<>+2536(SB)/4, $0x3ccbf1d9
+DATA consts<>+2540(SB)/4, $0x3ccbf1d9
+DATA consts<>+2544(SB)/4, $0x3ccbf1d9
+DATA consts<>+2548(SB)/4, $0x3ccbf1d9
+DATA consts<>+2552(SB)/4, $0x3ccbf1d9
+DATA consts<>+2556(SB)/4, $0x3ccbf1d9
+DATA consts<>+2560(SB)/4, $0xbddd3586
+DATA consts<>+2564(SB)/4, $0xbddd3586
+DATA consts<>+2568(SB)/4, $0xbddd3586
+DATA consts<>+2572(SB)/4, $0xbddd3586
+DATA consts<>+2576(SB)/4, $0xbddd3586
+DATA consts<>+2580(SB)/4, $0xbddd3586
+DATA consts<>+2584(SB)/4, $0xbddd3586
+DATA consts<>+2588(SB)/4, $0xbddd3586
+DATA consts<>+2592(SB)/4, $0xbf222fe6
+DATA consts<>+2596(SB)/4, $0xbf222fe6
+DATA consts<>+2600(SB)/4, $0xbf222fe6
+DATA consts<>+2604(SB)/4, $0xbf222fe6
+DATA consts<>+2608(SB)/4, $0xbf222fe6
+DATA consts<>+2612(SB)/4, $0xbf222fe6
+DATA consts<>+2616(SB)/4, $0xbf222fe6
+DATA consts<>+2620(SB)/4, $0xbf222fe6
+DATA consts<>+2624(SB)/4, $0xbf90914c
+DATA consts<>+2628(SB)/4, $0xbf90914c
+DATA consts<>+2632(SB)/4, $0xbf90914c
+DATA consts<>+2636(SB)/4, $0xbf90914c
+DATA consts<>+2640(SB)/4, $0xbf90914c
+DATA consts<>+2644(SB)/4, $0xbf90914c
+DATA consts<>+2648(SB)/4, $0xbf90914c
+DATA consts<>+2652(SB)/4, $0xbf90914c
+DATA consts<>+2656(SB)/4, $0x3928302e
+DATA consts<>+2660(SB)/4, $0x3928302e
+DATA consts<>+2664(SB)/4, $0x3928302e
+DATA consts<>+2668(SB)/4, $0x3928302e
+DATA consts<>+2672(SB)/4, $0x3928302e
+DATA consts<>+2676(SB)/4, $0x3928302e
+DATA consts<>+2680(SB)/4, $0x3928302e
+DATA consts<>+2684(SB)/4, $0x3928302e
+DATA consts<>+2688(SB)/4, $0x38a79ddf
+DATA consts<>+2692(SB)/4, $0x38a79ddf
+DATA consts<>+2696(SB)/4, $0x38a79ddf
+DATA consts<>+2700(SB)/4, $0x38a79ddf
+DATA consts<>+2704(SB)/4, $0x38a79ddf
+DATA consts<>+2708(SB)/4, $0x38a79ddf
+DATA consts<>+2712(SB)/4, $0x38a79ddf
+DATA consts<>+2716(SB)/4, $0x38a79ddf
+DATA consts<>+2720(SB)/4, $0xba5300f1
+DATA consts<>+2724(SB)/4, $0xba5300f1
+DATA consts<>+2728(SB)/4, $0xba5300f1
+DATA consts<>+2732(SB)/4, $0xba5300f1
+DATA consts<>+2736(SB)/4, $0xba5300f1
+DATA consts<>+2740(SB)/4, $0xba5300f1
+DATA consts<>+2744(SB)/4, $0xba5300f1
+DATA consts<>+2748(SB)/4, $0xba5300f1
+DATA consts<>+2752(SB)/4, $0x3baa24d0
+DATA consts<>+2756(SB)/4, $0x3baa24d0
+DATA consts<>+2760(SB)/4, $0x3baa24d0
+DATA consts<>+2764(SB)/4, $0x3baa24d0
+DATA consts<>+2768(SB)/4, $0x3baa24d0
+DATA consts<>+2772(SB)/4, $0x3baa24d0
+DATA consts<>+2776(SB)/4, $0x3baa24d0
+DATA consts<>+2780(SB)/4, $0x3baa24d0
+DATA consts<>+2784(SB)/4, $0xbcdc008b
+DATA consts<>+2788(SB)/4, $0xbcdc008b
+DATA consts<>+2792(SB)/4, $0xbcdc008b
+DATA consts<>+2796(SB)/4, $0xbcdc008b
+DATA consts<>+2800(SB)/4, $0xbcdc008b
+DATA consts<>+2804(SB)/4, $0xbcdc008b
+DATA consts<>+2808(SB)/4, $0xbcdc008b
+DATA consts<>+2812(SB)/4, $0xbcdc008b
+DATA consts<>+2816(SB)/4, $0x3de716b2
+DATA consts<>+2820(SB)/4, $0x3de716b2
+DATA consts<>+2824(SB)/4, $0x3de716b2
+DATA consts<>+2828(SB)/4, $0x3de716b2
+DATA consts<>+2832(SB)/4, $0x3de716b2
+DATA consts<>+2836(SB)/4, $0x3de716b2
+DATA consts<>+2840(SB)/4, $0x3de716b2
+DATA consts<>+2844(SB)/4, $0x3de716b2
+DATA consts<>+2848(SB)/4, $0xbec093a0
+DATA consts<>+2852(SB)/4, $0xbec093a0
+DATA consts<>+2856(SB)/4, $0xbec093a0
+DATA consts<>+2860(SB)/4, $0xbec093a0
+DATA consts<>+2864(SB)/4, $0xbec093a0
+DATA consts<>+2868(SB)/4, $0xbec093a0
+DATA consts<>+2872(SB)/4, $0xbec093a0
+DATA consts<>+2876(SB)/4, $0xbec093a0
+DATA consts<>+2880(SB)/4, $0x3e0375d4
+DATA consts<>+2884(SB)/4, $0x3e0375d4
+DATA consts<>+2888(SB)/4, $0x3e0375d4
+DATA consts<>+2892(SB)/4, $0x3e0375d4
+DATA consts<>+2896(SB)/4, $0x3e0375d4
+DATA consts<>+2900(SB)/4, $0x3e0375d4
+DATA consts<>+2904(SB)/4, $0x3e0375d4
+DATA consts<>+2908(SB)/4, $0x3e0375d4
+DATA consts<>+2912(SB)/4, $0x3f58adac
+DATA consts<>+2916(SB)/4, $0x3f58adac
+DATA consts<>+2920(SB)/4, $0x3f58adac
+DATA consts<>+2924(SB)/4, $0x3f58adac
+DATA consts<>+2928(SB)/4, $0x3f58adac
+DATA consts<>+2932(SB)/4, $0x3f58adac
+DATA consts<>+2936(SB)/4, $0x3f58adac
+DATA consts<>+2940(SB)/4, $0x3f58adac
+DATA consts<>+2944(SB)/4, $0x3c23d70a
+DATA consts<>+2948(SB)/4, $0x3c23d70a
+DATA consts<>+2952(SB)/4, $0x3c23d70a
+DATA consts<>+2956(SB)/4, $0x3c23d70a
+DATA consts<>+2960(SB)/4, $0x3c23d70a
+DATA consts<>+2964(SB)/4, $0x3c23d70a
+DATA consts<>+2968(SB)/4, $0x3c23d70a
+DATA consts<>+2972(SB)/4, $0x3c23d70a
+DATA consts<>+2976(SB)/4, $0x3ec00000
+DATA consts<>+2980(SB)/4, $0x3ec00000
+DATA consts<>+2984(SB)/4, $0x3ec00000
+DATA consts<>+2988(SB)/4, $0x3ec00000
+DATA consts<>+2992(SB)/4, $0x3ec00000
+DATA consts<>+2996(SB)/4, $0x3ec00000
+DATA consts<>+3000(SB)/4, $0x3ec00000
+DATA consts<>+3004(SB)/4, $0x3ec00000
+DATA consts<>+3008(SB)/4, $0x3fe10966
+DATA consts<>+3012(SB)/4, $0x3fe10966
+DATA consts<>+3016(SB)/4, $0x3fe10966
+DATA consts<>+3020(SB)/4, $0x3fe10966
+DATA consts<>+3024(SB)/4, $0x3fe10966
+DATA consts<>+3028(SB)/4, $0x3fe10966
+DATA consts<>+3032(SB)/4, $0x3fe10966
+DATA consts<>+3036(SB)/4, $0x3fe10966
+DATA consts<>+3040(SB)/4, $0x3f867d5f
+DATA consts<>+3044(SB)/4, $0x3f867d5f
+DATA consts<>+3048(SB)/4, $0x3f867d5f
+DATA consts<>+3052(SB)/4, $0x3f867d5f
+DATA consts<>+3056(SB)/4, $0x3f867d5f
+DATA consts<>+3060(SB)/4, $0x3f867d5f
+DATA consts<>+3064(SB)/4, $0x3f867d5f
+DATA consts<>+3068(SB)/4, $0x3f867d5f
+DATA consts<>+3072(SB)/4, $0x3f3504f3
+DATA consts<>+3076(SB)/4, $0x3f3504f3
+DATA consts<>+3080(SB)/4, $0x3f3504f3
+DATA consts<>+3084(SB)/4, $0x3f3504f3
+DATA consts<>+3088(SB)/4, $0x3f3504f3
+DATA consts<>+3092(SB)/4, $0x3f3504f3
+DATA consts<>+3096(SB)/4, $0x3f3504f3
+DATA consts<>+3100(SB)/4, $0x3f3504f3
+DATA consts<>+3104(SB)/4, $0x3f4c422a
+DATA consts<>+3108(SB)/4, $0x3f4c422a
+DATA consts<>+3112(SB)/4, $0x3f4c422a
+DATA consts<>+3116(SB)/4, $0x3f4c422a
+DATA consts<>+3120(SB)/4, $0x3f4c422a
+DATA consts<>+3124(SB)/4, $0x3f4c422a
+DATA consts<>+3128(SB)/4, $0x3f4c422a
+DATA consts<>+3132(SB)/4, $0x3f4c422a
+DATA consts<>+3136(SB)/4, $0xbf800000
+DATA consts<>+3140(SB)/4, $0xbf800000
+DATA consts<>+3144(SB)/4, $0xbf800000
+DATA consts<>+3148(SB)/4, $0xbf800000
+DATA consts<>+3152(SB)/4, $0xbf800000
+DATA consts<>+3156(SB)/4, $0xbf800000
+DATA consts<>+3160(SB)/4, $0xbf800000
+DATA consts<>+3164(SB)/4, $0xbf800000
+DATA consts<>+3168(SB)/4, $0x3e400000
+DATA consts<>+3172(SB)/4, $0x3e400000
+DATA consts<>+3176(SB)/4, $0x3e400000
+DATA consts<>+3180(SB)/4, $0x3e400000
+DATA consts<>+3184(SB)/4, $0x3e400000
+DATA consts<>+3188(SB)/4, $0x3e400000
+DATA consts<>+3192(SB)/4, $0x3e400000
+DATA consts<>+3196(SB)/4, $0x3e400000
+DATA consts<>+3200(SB)/4, $0x3f666666
+DATA consts<>+3204(SB)/4, $0x3f666666
+DATA consts<>+3208(SB)/4, $0x3f666666
+DATA consts<>+3212(SB)/4, $0x3f666666
+DATA consts<>+3216(SB)/4, $0x3f666666
+DATA consts<>+3220(SB)/4, $0x3f666666
+DATA consts<>+3224(SB)/4, $0x3f666666
+DATA consts<>+3228(SB)/4, $0x3f666666
+DATA consts<>+3232(SB)/4, $0x3dcccccd
+DATA consts<>+3236(SB)/4, $0x3dcccccd
+DATA consts<>+3240(SB)/4, $0x3dcccccd
+DATA consts<>+3244(SB)/4, $0x3dcccccd
+DATA consts<>+3248(SB)/4, $0x3dcccccd
+DATA consts<>+3252(SB)/4, $0x3dcccccd
+DATA consts<>+3256(SB)/4, $0x3dcccccd
+DATA consts<>+3260(SB)/4, $0x3dcccccd
+DATA consts<>+3264(SB)/4, $0x3f7fbe77
+DATA consts<>+3268(SB)/4, $0x3f7fbe77
+DATA consts<>+3272(SB)/4, $0x3f7fbe77
+DATA consts<>+3276(SB)/4, $0x3f7fbe77
+DATA consts<>+3280(SB)/4, $0x3f7fbe77
+DATA consts<>+3284(SB)/4, $0x3f7fbe77
+DATA consts<>+3288(SB)/4, $0x3f7fbe77
+DATA consts<>+3292(SB)/4, $0x3f7fbe77
+DATA consts<>+3296(SB)/4, $0x3a83126f
+DATA consts<>+3300(SB)/4, $0x3a83126f
+DATA consts<>+3304(SB)/4, $0x3a83126f
+DATA consts<>+3308(SB)/4, $0x3a83126f
+DATA consts<>+3312(SB)/4, $0x3a83126f
+DATA consts<>+3316(SB)/4, $0x3a83126f
+DATA consts<>+3320(SB)/4, $0x3a83126f
+DATA consts<>+3324(SB)/4, $0x3a83126f
+DATA consts<>+3328(SB)/4, $0x322bcc77
+DATA consts<>+3332(SB)/4, $0x322bcc77
+DATA consts<>+3336(SB)/4, $0x322bcc77
+DATA consts<>+3340(SB)/4, $0x322bcc77
+DATA consts<>+3344(SB)/4, $0x322bcc77
+DATA consts<>+3348(SB)/4, $0x322bcc77
+DATA consts<>+3352(SB)/4, $0x322bcc77
+DATA consts<>+3356(SB)/4, $0x322bcc77
+DATA consts<>+3360(SB)/4, $0x3f200000
+DATA consts<>+3364(SB)/4, $0x3f200000
+DATA consts<>+3368(SB)/4, $0x3f200000
+DATA consts<>+3372(SB)/4, $0x3f200000
+DATA consts<>+3376(SB)/4, $0x3f200000
+DATA consts<>+3380(SB)/4, $0x3f200000
+DATA consts<>+3384(SB)/4, $0x3f200000
+DATA consts<>+3388(SB)/4, $0x3f200000
+GLOBL consts<>(SB), RODATA|NOPTR, $3392

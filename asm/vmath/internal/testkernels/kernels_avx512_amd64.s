@@ -4,36 +4,167 @@
 
 #include "textflag.h"
 
-// func Exp_avx512(dst *float32, src *float32, vectors int)
+// func primitive_add_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Exp_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_add_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = x + y
+	VMOVUPS 4160(CX), Z0
+	VADDPS  (CX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_sub_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_sub_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x - y
+	VMOVUPS (CX), Z0
+	VSUBPS  4160(CX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_mul_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_mul_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x*y
+	VMOVUPS 4160(CX), Z0
+	VMULPS  (CX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_div_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_div_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x/y
+	VMOVUPS (CX), Z0
+	VDIVPS  4160(CX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_neg_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_neg_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = -x
+	VMOVUPS     (CX), Z0
+	VPXORD.BCST consts<>+0(SB), Z0, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_exp_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_exp_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = exp(x)
 	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+0(SB), Z1
-	VMINPS           Z0, Z1, Z0
 	VBROADCASTSS     consts<>+4(SB), Z1
-	VMAXPS           Z0, Z1, Z0
+	VMINPS           Z0, Z1, Z0
 	VBROADCASTSS     consts<>+8(SB), Z1
-	VFMADD213PS.BCST consts<>+12(SB), Z0, Z1
-	VSUBPS.BCST      consts<>+12(SB), Z1, Z1
-	VFMADD231PS.BCST consts<>+16(SB), Z1, Z0
+	VMAXPS           Z0, Z1, Z0
+	VBROADCASTSS     consts<>+12(SB), Z1
+	VFMADD213PS.BCST consts<>+16(SB), Z0, Z1
+	VSUBPS.BCST      consts<>+16(SB), Z1, Z1
 	VFMADD231PS.BCST consts<>+20(SB), Z1, Z0
-	VBROADCASTSS     consts<>+24(SB), Z2
-	VFMADD213PS.BCST consts<>+28(SB), Z0, Z2
+	VFMADD231PS.BCST consts<>+24(SB), Z1, Z0
+	VBROADCASTSS     consts<>+28(SB), Z2
 	VFMADD213PS.BCST consts<>+32(SB), Z0, Z2
 	VFMADD213PS.BCST consts<>+36(SB), Z0, Z2
 	VFMADD213PS.BCST consts<>+40(SB), Z0, Z2
 	VFMADD213PS.BCST consts<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+44(SB), Z0, Z2
+	VFMADD213PS.BCST consts<>+48(SB), Z0, Z2
+	VFMADD213PS.BCST consts<>+48(SB), Z0, Z2
 	VSCALEFPS        Z1, Z2, Z0
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
@@ -45,42 +176,43 @@ done:
 	VZEROUPPER
 	RET
 
-// func Expm1_avx512(dst *float32, src *float32, vectors int)
+// func primitive_expm1_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Expm1_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_expm1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = expm1(x)
 	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+0(SB), Z1
+	VBROADCASTSS     consts<>+4(SB), Z1
 	VMINPS           Z0, Z1, Z1
-	VBROADCASTSS     consts<>+48(SB), Z2
+	VBROADCASTSS     consts<>+52(SB), Z2
 	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VFMADD213PS.BCST consts<>+12(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+12(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+16(SB), Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
 	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+52(SB), Z4
-	VFMADD213PS.BCST consts<>+56(SB), Z1, Z4
+	VBROADCASTSS     consts<>+56(SB), Z4
 	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
 	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
 	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
 	VFMADD213PS      Z1, Z3, Z4
-	VBROADCASTSS     consts<>+68(SB), Z1
+	VBROADCASTSS     consts<>+72(SB), Z1
 	VSCALEFPS        Z2, Z1, Z1
-	VSUBPS.BCST      consts<>+68(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
 	VFMADD213PS      Z2, Z4, Z1
 	VADDPS           Z1, Z1, Z1
-	VCMPPS.BCST      $0x11, consts<>+72(SB), Z3, K1
+	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
 	VBLENDMPS        Z0, Z1, K1, Z5
 	VMOVUPS          Z5, (AX)
 	ADDQ             $0x40, CX
@@ -92,28 +224,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func Log_avx512(dst *float32, src *float32, vectors int)
+// func primitive_log_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Log_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_log_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = log(x)
 	VMOVUPS          (CX), Z0
 	VGETMANTPS       $0x0f, Z0, Z1
 	VGETEXPPS        Z0, Z0
 	VGETEXPPS        Z1, Z2
 	VSUBPS           Z2, Z0, Z0
-	VSUBPS.BCST      consts<>+44(SB), Z1, Z1
+	VSUBPS.BCST      consts<>+48(SB), Z1, Z1
 	VMULPS           Z1, Z1, Z2
-	VBROADCASTSS     consts<>+76(SB), Z3
-	VFMADD213PS.BCST consts<>+80(SB), Z1, Z3
+	VBROADCASTSS     consts<>+80(SB), Z3
 	VFMADD213PS.BCST consts<>+84(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+88(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+92(SB), Z1, Z3
@@ -121,10 +253,11 @@ loop:
 	VFMADD213PS.BCST consts<>+100(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+104(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+108(SB), Z1, Z3
-	VMULPS.BCST      consts<>+112(SB), Z0, Z4
+	VFMADD213PS.BCST consts<>+112(SB), Z1, Z3
+	VMULPS.BCST      consts<>+116(SB), Z0, Z4
 	VFMADD213PS      Z4, Z3, Z2
 	VADDPS           Z1, Z2, Z1
-	VFMADD231PS.BCST consts<>+116(SB), Z0, Z1
+	VFMADD231PS.BCST consts<>+120(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
@@ -135,41 +268,42 @@ done:
 	VZEROUPPER
 	RET
 
-// func Tanh_avx512(dst *float32, src *float32, vectors int)
+// func primitive_tanh_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Tanh_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_tanh_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = tanh(x)
 	VMOVUPS           (CX), Z0
-	VPANDD.BCST       consts<>+120(SB), Z0, Z1
-	VBROADCASTSS      consts<>+124(SB), Z2
-	VMINPS            Z1, Z2, Z1
+	VPANDD.BCST       consts<>+124(SB), Z0, Z1
 	VBROADCASTSS      consts<>+128(SB), Z2
-	VFMADD213PS.BCST  consts<>+12(SB), Z1, Z2
-	VSUBPS.BCST       consts<>+12(SB), Z2, Z2
-	VFMADD231PS.BCST  consts<>+132(SB), Z2, Z1
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      consts<>+132(SB), Z2
+	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
 	VFMADD231PS.BCST  consts<>+136(SB), Z2, Z1
-	VBROADCASTSS      consts<>+140(SB), Z3
-	VFMADD213PS.BCST  consts<>+144(SB), Z1, Z3
+	VFMADD231PS.BCST  consts<>+140(SB), Z2, Z1
+	VBROADCASTSS      consts<>+144(SB), Z3
 	VFMADD213PS.BCST  consts<>+148(SB), Z1, Z3
 	VFMADD213PS.BCST  consts<>+152(SB), Z1, Z3
 	VFMADD213PS.BCST  consts<>+156(SB), Z1, Z3
 	VFMADD213PS.BCST  consts<>+160(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+164(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
 	VSCALEFPS         Z2, Z3, Z1
-	VADDPS.BCST       consts<>+44(SB), Z1, Z2
+	VADDPS.BCST       consts<>+48(SB), Z1, Z2
 	VDIVPS            Z2, Z1, Z1
-	VBROADCASTSS      consts<>+164(SB), Z2
-	VFNMADD213PS.BCST consts<>+44(SB), Z1, Z2
-	VPTERNLOGD.BCST   $0xd8, consts<>+168(SB), Z0, Z2
+	VBROADCASTSS      consts<>+168(SB), Z2
+	VFNMADD213PS.BCST consts<>+48(SB), Z1, Z2
+	VPTERNLOGD.BCST   $0xd8, consts<>+0(SB), Z0, Z2
 	VMULPS            Z0, Z0, Z1
 	VMULPS            Z1, Z0, Z3
 	VBROADCASTSS      consts<>+172(SB), Z4
@@ -191,42 +325,42 @@ done:
 	VZEROUPPER
 	RET
 
-// func Sigmoid_avx512(dst *float32, src *float32, vectors int)
+// func primitive_sigmoid_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Sigmoid_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_sigmoid_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = sigmoid(x)
 	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+168(SB), Z0, Z1
-	VBROADCASTSS     consts<>+4(SB), Z2
-	VMAXPS           Z1, Z2, Z1
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
 	VBROADCASTSS     consts<>+8(SB), Z2
-	VFMADD213PS.BCST consts<>+12(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+12(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+16(SB), Z2, Z1
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
 	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VBROADCASTSS     consts<>+24(SB), Z3
-	VFMADD213PS.BCST consts<>+28(SB), Z1, Z3
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
 	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+44(SB), Z1, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
-	VPXORD           Z4, Z4, Z4
-	VCMPPS           $0x15, Z4, Z0, K1
-	VBLENDMPS.BCST   consts<>+44(SB), Z1, K1, Z5
-	VFNMADD213PS     Z5, Z5, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
 	VMOVUPS          Z2, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
@@ -237,41 +371,41 @@ done:
 	VZEROUPPER
 	RET
 
-// func Softplus_avx512(dst *float32, src *float32, vectors int)
+// func primitive_softplus_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Softplus_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_softplus_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = softplus(x)
 	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+168(SB), Z0, Z1
-	VBROADCASTSS     consts<>+4(SB), Z2
-	VMAXPS           Z1, Z2, Z1
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
 	VBROADCASTSS     consts<>+8(SB), Z2
-	VFMADD213PS.BCST consts<>+12(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+12(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+16(SB), Z2, Z1
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
 	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VBROADCASTSS     consts<>+24(SB), Z3
-	VFMADD213PS.BCST consts<>+28(SB), Z1, Z3
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
 	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
 	VPXORD           Z4, Z4, Z4
 	VMAXPS           Z0, Z4, Z0
 	VMULPS           Z1, Z1, Z2
-	VBROADCASTSS     consts<>+200(SB), Z3
-	VFMADD213PS.BCST consts<>+204(SB), Z1, Z3
+	VBROADCASTSS     consts<>+204(SB), Z3
 	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+212(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+216(SB), Z1, Z3
@@ -279,6 +413,7 @@ loop:
 	VFMADD213PS.BCST consts<>+224(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+228(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+232(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z3
 	VFMADD213PS      Z1, Z3, Z2
 	VADDPS           Z2, Z0, Z0
 	VMOVUPS          Z0, (AX)
@@ -291,25 +426,25 @@ done:
 	VZEROUPPER
 	RET
 
-// func Erf_avx512(dst *float32, src *float32, vectors int)
+// func primitive_erf_avx512(out *float32, in *float32, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·Erf_avx512(SB), NOSPLIT, $0-24
-	// AX    dst
-	// CX    src
+TEXT ·primitive_erf_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
 	// DX    vectors left
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
 	MOVQ  vectors+16(FP), DX
 	TESTQ DX, DX
 	JE    done
 
 loop:
+	// out[0] = erf(x)
 	VMOVUPS          (CX), Z0
-	VPANDD.BCST      consts<>+120(SB), Z0, Z1
-	VBROADCASTSS     consts<>+236(SB), Z2
-	VMINPS           Z1, Z2, Z1
+	VPANDD.BCST      consts<>+124(SB), Z0, Z1
 	VBROADCASTSS     consts<>+240(SB), Z2
-	VFMADD213PS.BCST consts<>+244(SB), Z1, Z2
+	VMINPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+244(SB), Z2
 	VFMADD213PS.BCST consts<>+248(SB), Z1, Z2
 	VFMADD213PS.BCST consts<>+252(SB), Z1, Z2
 	VFMADD213PS.BCST consts<>+256(SB), Z1, Z2
@@ -317,32 +452,33 @@ loop:
 	VFMADD213PS.BCST consts<>+264(SB), Z1, Z2
 	VFMADD213PS.BCST consts<>+268(SB), Z1, Z2
 	VFMADD213PS.BCST consts<>+272(SB), Z1, Z2
-	VBROADCASTSS     consts<>+8(SB), Z1
-	VFMADD213PS.BCST consts<>+12(SB), Z2, Z1
-	VSUBPS.BCST      consts<>+12(SB), Z1, Z1
-	VFMADD231PS.BCST consts<>+16(SB), Z1, Z2
+	VFMADD213PS.BCST consts<>+276(SB), Z1, Z2
+	VBROADCASTSS     consts<>+12(SB), Z1
+	VFMADD213PS.BCST consts<>+16(SB), Z2, Z1
+	VSUBPS.BCST      consts<>+16(SB), Z1, Z1
 	VFMADD231PS.BCST consts<>+20(SB), Z1, Z2
-	VBROADCASTSS     consts<>+24(SB), Z3
-	VFMADD213PS.BCST consts<>+28(SB), Z2, Z3
+	VFMADD231PS.BCST consts<>+24(SB), Z1, Z2
+	VBROADCASTSS     consts<>+28(SB), Z3
 	VFMADD213PS.BCST consts<>+32(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+36(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+40(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z2, Z3
 	VSCALEFPS        Z1, Z3, Z1
-	VBROADCASTSS     consts<>+44(SB), Z2
+	VBROADCASTSS     consts<>+48(SB), Z2
 	VSUBPS           Z1, Z2, Z1
-	VPTERNLOGD.BCST  $0xd8, consts<>+168(SB), Z0, Z1
+	VPTERNLOGD.BCST  $0xd8, consts<>+0(SB), Z0, Z1
 	VMULPS           Z0, Z0, Z2
-	VBROADCASTSS     consts<>+276(SB), Z3
-	VFMADD213PS.BCST consts<>+280(SB), Z2, Z3
+	VBROADCASTSS     consts<>+280(SB), Z3
 	VFMADD213PS.BCST consts<>+284(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+288(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+292(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+296(SB), Z2, Z3
 	VFMADD213PS.BCST consts<>+300(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+304(SB), Z2, Z3
 	VFMADD213PS      Z0, Z3, Z0
-	VCMPPS.BCST      $0x11, consts<>+304(SB), Z2, K1
+	VCMPPS.BCST      $0x11, consts<>+308(SB), Z2, K1
 	VBLENDMPS        Z0, Z1, K1, Z4
 	VMOVUPS          Z4, (AX)
 	ADDQ             $0x40, CX
@@ -354,49 +490,2309 @@ done:
 	VZEROUPPER
 	RET
 
-DATA consts<>+0(SB)/4, $0x42b20000
-DATA consts<>+4(SB)/4, $0xc2d00000
-DATA consts<>+8(SB)/4, $0x3fb8aa3b
-DATA consts<>+12(SB)/4, $0x4b400000
-DATA consts<>+16(SB)/4, $0xbf317200
-DATA consts<>+20(SB)/4, $0xb5bfbe8e
-DATA consts<>+24(SB)/4, $0x3ab51e7e
-DATA consts<>+28(SB)/4, $0x3c091c2c
-DATA consts<>+32(SB)/4, $0x3d2aac5f
-DATA consts<>+36(SB)/4, $0x3e2aaa4a
-DATA consts<>+40(SB)/4, $0x3efffffe
-DATA consts<>+44(SB)/4, $0x3f800000
-DATA consts<>+48(SB)/4, $0xc1f00000
-DATA consts<>+52(SB)/4, $0x3ab62979
-DATA consts<>+56(SB)/4, $0x3c09116c
-DATA consts<>+60(SB)/4, $0x3d2aaade
-DATA consts<>+64(SB)/4, $0x3e2aaa5c
-DATA consts<>+68(SB)/4, $0x3f000000
-DATA consts<>+72(SB)/4, $0x0d800000
-DATA consts<>+76(SB)/4, $0xbd38f196
-DATA consts<>+80(SB)/4, $0x3dd67a54
-DATA consts<>+84(SB)/4, $0xbe06cc78
-DATA consts<>+88(SB)/4, $0x3e14403d
-DATA consts<>+92(SB)/4, $0xbe2a76cb
-DATA consts<>+96(SB)/4, $0x3e4cb4cf
-DATA consts<>+100(SB)/4, $0xbe800025
-DATA consts<>+104(SB)/4, $0x3eaaaad2
-DATA consts<>+108(SB)/4, $0xbf000000
-DATA consts<>+112(SB)/4, $0x35bfbe8e
-DATA consts<>+116(SB)/4, $0x3f317200
-DATA consts<>+120(SB)/4, $0x7fffffff
-DATA consts<>+124(SB)/4, $0x41200000
-DATA consts<>+128(SB)/4, $0xc038aa3b
-DATA consts<>+132(SB)/4, $0x3eb17200
-DATA consts<>+136(SB)/4, $0x353fbe8e
-DATA consts<>+140(SB)/4, $0x3db51e7e
-DATA consts<>+144(SB)/4, $0xbe891c2c
-DATA consts<>+148(SB)/4, $0x3f2aac5f
-DATA consts<>+152(SB)/4, $0xbfaaaa4a
-DATA consts<>+156(SB)/4, $0x3ffffffe
-DATA consts<>+160(SB)/4, $0xc0000000
-DATA consts<>+164(SB)/4, $0x40000000
-DATA consts<>+168(SB)/4, $0x80000000
+// func primitive_sqrt_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_sqrt_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sqrt(x)
+	VMOVUPS (CX), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_abs_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_abs_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |x|
+	VMOVUPS     (CX), Z0
+	VPANDD.BCST consts<>+124(SB), Z0, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_select_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_select_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = x <= 0 ? y : z
+	VMOVUPS     (CX), Z0
+	VCMPPS.BCST $0x12, consts<>+200(SB), Z0, K1
+	VMOVUPS     8320(CX), Z0
+	VBLENDMPS   4160(CX), Z0, K1, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_relu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_relu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : z
+	// out[1] = z <= 0 ? 0 : 1
+	VMOVUPS        (CX), Z0
+	VPXORD         Z1, Z1, Z1
+	VMAXPS         Z0, Z1, Z2
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
+	VBROADCASTSS.Z consts<>+48(SB), K1, Z0
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z0, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_leaky_relu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_leaky_relu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.01*z : z
+	// out[1] = z <= 0 ? 0.01 : 1
+	VMOVUPS        (CX), Z0
+	VMULPS.BCST    consts<>+312(SB), Z0, Z1
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
+	VBLENDMPS      Z1, Z0, K1, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
+	VBROADCASTSS   consts<>+48(SB), Z0
+	VBLENDMPS.BCST consts<>+312(SB), Z0, K1, Z3
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z3, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_leaky_relu_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_leaky_relu_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.375*z : z
+	// out[1] = z <= 0 ? 0.375 : 1
+	VMOVUPS        (CX), Z0
+	VMULPS.BCST    consts<>+316(SB), Z0, Z1
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
+	VBLENDMPS      Z1, Z0, K1, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
+	VBROADCASTSS   consts<>+48(SB), Z0
+	VBLENDMPS.BCST consts<>+316(SB), Z0, K1, Z3
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z3, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_prelu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS        (CX), Z0
+	VMOVUPS        4160(CX), Z1
+	VMULPS         Z1, Z0, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VBLENDMPS      Z2, Z1, K1, Z3
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VMOVUPS.Z      Z1, K1, Z0
+	VMOVUPS        Z3, (AX)
+	VMOVUPS        Z4, 4160(AX)
+	VMOVUPS        Z0, 8320(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_prelu_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS        (CX), Z0
+	VMOVUPS        4160(CX), Z1
+	VMULPS         Z1, Z0, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VBLENDMPS      Z2, Z1, K1, Z3
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VMOVUPS.Z      Z1, K1, Z0
+	VMOVUPS        Z3, (AX)
+	VMOVUPS        Z4, 4160(AX)
+	VMOVUPS        Z0, 8320(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_prelu_2_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_prelu_2_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? p*z : z
+	// out[1] = z <= 0 ? p : 1
+	// out[2] = z <= 0 ? z : 0
+	VMOVUPS        (CX), Z0
+	VMOVUPS        4160(CX), Z1
+	VMULPS         Z1, Z0, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VBLENDMPS      Z2, Z1, K1, Z3
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
+	VMOVUPS.Z      Z1, K1, Z0
+	VMOVUPS        Z3, (AX)
+	VMOVUPS        Z4, 4160(AX)
+	VMOVUPS        Z0, 8320(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_elu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_elu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? expm1(z) : z
+	// out[1] = z <= 0 ? expm1(z) + 1 : 1
+	VMOVUPS          (CX), Z0
+	VBROADCASTSS     consts<>+4(SB), Z1
+	VMINPS           Z0, Z1, Z1
+	VBROADCASTSS     consts<>+52(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+56(SB), Z4
+	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
+	VFMADD213PS      Z1, Z3, Z4
+	VBROADCASTSS     consts<>+72(SB), Z1
+	VSCALEFPS        Z2, Z1, Z1
+	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
+	VFMADD213PS      Z2, Z4, Z1
+	VADDPS           Z1, Z1, Z1
+	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
+	VBLENDMPS        Z0, Z1, K1, Z5
+	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
+	VBLENDMPS        Z5, Z0, K1, Z6
+	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z7
+	VMOVUPS          Z6, (AX)
+	VMOVUPS          Z7, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_elu_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_elu_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0.375*expm1(z) : z
+	// out[1] = z <= 0 ? 0.375*(expm1(z) + 1) : 1
+	VMOVUPS          (CX), Z0
+	VBROADCASTSS     consts<>+4(SB), Z1
+	VMINPS           Z0, Z1, Z1
+	VBROADCASTSS     consts<>+52(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+56(SB), Z4
+	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
+	VFMADD213PS      Z1, Z3, Z4
+	VBROADCASTSS     consts<>+72(SB), Z1
+	VSCALEFPS        Z2, Z1, Z1
+	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
+	VFMADD213PS      Z2, Z4, Z1
+	VADDPS           Z1, Z1, Z1
+	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
+	VBLENDMPS        Z0, Z1, K1, Z5
+	VMULPS.BCST      consts<>+316(SB), Z5, Z1
+	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
+	VBLENDMPS        Z1, Z0, K1, Z6
+	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VMULPS.BCST      consts<>+316(SB), Z1, Z1
+	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z7
+	VMOVUPS          Z6, (AX)
+	VMOVUPS          Z7, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_selu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_selu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 1.7580993408473768*expm1(z) : 1.0507009873554805*z
+	// out[1] = z <= 0 ? 1.7580993408473768*(expm1(z) + 1) : 1.0507009873554805
+	VMOVUPS          (CX), Z0
+	VBROADCASTSS     consts<>+4(SB), Z1
+	VMINPS           Z0, Z1, Z1
+	VBROADCASTSS     consts<>+52(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+56(SB), Z4
+	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
+	VFMADD213PS      Z1, Z3, Z4
+	VBROADCASTSS     consts<>+72(SB), Z1
+	VSCALEFPS        Z2, Z1, Z1
+	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
+	VFMADD213PS      Z2, Z4, Z1
+	VADDPS           Z1, Z1, Z1
+	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
+	VBLENDMPS        Z0, Z1, K1, Z5
+	VMULPS.BCST      consts<>+320(SB), Z5, Z1
+	VMULPS.BCST      consts<>+324(SB), Z0, Z2
+	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
+	VBLENDMPS        Z1, Z2, K1, Z6
+	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VMULPS.BCST      consts<>+320(SB), Z1, Z1
+	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+324(SB), Z1, K1, Z7
+	VMOVUPS          Z6, (AX)
+	VMOVUPS          Z7, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_sigmoid_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_sigmoid_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sigmoid(z)
+	// out[1] = sigmoid(z)*(1 - sigmoid(z))
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
+	VBROADCASTSS     consts<>+48(SB), Z0
+	VSUBPS           Z2, Z0, Z0
+	VMULPS           Z0, Z2, Z0
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_tanh_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_tanh_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = tanh(z)
+	// out[1] = 1 - tanh(z)*tanh(z)
+	VMOVUPS           (CX), Z0
+	VPANDD.BCST       consts<>+124(SB), Z0, Z1
+	VBROADCASTSS      consts<>+128(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      consts<>+132(SB), Z2
+	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST  consts<>+136(SB), Z2, Z1
+	VFMADD231PS.BCST  consts<>+140(SB), Z2, Z1
+	VBROADCASTSS      consts<>+144(SB), Z3
+	VFMADD213PS.BCST  consts<>+148(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+152(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+156(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+160(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+164(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
+	VSCALEFPS         Z2, Z3, Z1
+	VADDPS.BCST       consts<>+48(SB), Z1, Z2
+	VDIVPS            Z2, Z1, Z1
+	VBROADCASTSS      consts<>+168(SB), Z2
+	VFNMADD213PS.BCST consts<>+48(SB), Z1, Z2
+	VPTERNLOGD.BCST   $0xd8, consts<>+0(SB), Z0, Z2
+	VMULPS            Z0, Z0, Z1
+	VMULPS            Z1, Z0, Z3
+	VBROADCASTSS      consts<>+172(SB), Z4
+	VFMADD213PS.BCST  consts<>+176(SB), Z1, Z4
+	VFMADD213PS.BCST  consts<>+180(SB), Z1, Z4
+	VFMADD213PS.BCST  consts<>+184(SB), Z1, Z4
+	VFMADD213PS.BCST  consts<>+188(SB), Z1, Z4
+	VFMADD213PS.BCST  consts<>+192(SB), Z1, Z4
+	VFMADD213PS       Z0, Z4, Z3
+	VCMPPS.BCST       $0x11, consts<>+196(SB), Z1, K1
+	VBLENDMPS         Z3, Z2, K1, Z5
+	VMOVAPS           Z5, Z0
+	VFNMADD213PS.BCST consts<>+48(SB), Z5, Z0
+	VMOVUPS           Z5, (AX)
+	VMOVUPS           Z0, 4160(AX)
+	ADDQ              $0x40, CX
+	ADDQ              $0x40, AX
+	DECQ              DX
+	JNE               loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_swish_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(z)
+	// out[1] = sigmoid(z) + z*(sigmoid(z)*(1 - sigmoid(z)))
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
+	VMULPS           Z2, Z0, Z1
+	VBROADCASTSS     consts<>+48(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z3, Z2, Z3
+	VFMADD213PS      Z2, Z3, Z0
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_swish_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(0.375*z)
+	// out[1] = sigmoid(0.375*z) + z*(0.375*(sigmoid(0.375*z)*(1 - sigmoid(0.375*z))))
+	VMOVUPS          (CX), Z0
+	VMULPS.BCST      consts<>+316(SB), Z0, Z1
+	VPORD.BCST       consts<>+0(SB), Z1, Z2
+	VBROADCASTSS     consts<>+8(SB), Z3
+	VMAXPS           Z2, Z3, Z2
+	VBROADCASTSS     consts<>+12(SB), Z3
+	VFMADD213PS.BCST consts<>+16(SB), Z2, Z3
+	VSUBPS.BCST      consts<>+16(SB), Z3, Z3
+	VFMADD231PS.BCST consts<>+20(SB), Z3, Z2
+	VFMADD231PS.BCST consts<>+24(SB), Z3, Z2
+	VBROADCASTSS     consts<>+28(SB), Z4
+	VFMADD213PS.BCST consts<>+32(SB), Z2, Z4
+	VFMADD213PS.BCST consts<>+36(SB), Z2, Z4
+	VFMADD213PS.BCST consts<>+40(SB), Z2, Z4
+	VFMADD213PS.BCST consts<>+44(SB), Z2, Z4
+	VFMADD213PS.BCST consts<>+48(SB), Z2, Z4
+	VFMADD213PS.BCST consts<>+48(SB), Z2, Z4
+	VSCALEFPS        Z3, Z4, Z2
+	VADDPS.BCST      consts<>+48(SB), Z2, Z3
+	VDIVPS           Z3, Z2, Z3
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z1, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z2, K1, Z5
+	VFNMADD213PS     Z5, Z5, Z3
+	VMULPS           Z3, Z0, Z1
+	VBROADCASTSS     consts<>+48(SB), Z2
+	VSUBPS           Z3, Z2, Z2
+	VMULPS           Z2, Z3, Z2
+	VMULPS.BCST      consts<>+316(SB), Z2, Z2
+	VFMADD213PS      Z3, Z2, Z0
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swish_2_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_swish_2_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(p*z)
+	// out[1] = sigmoid(p*z) + z*(sigmoid(p*z)*(1 - sigmoid(p*z))*p)
+	// out[2] = z*(sigmoid(p*z)*(1 - sigmoid(p*z))*z)
+	VMOVUPS          (CX), Z0
+	VMOVUPS          4160(CX), Z1
+	VMULPS           Z1, Z0, Z2
+	VPORD.BCST       consts<>+0(SB), Z2, Z3
+	VBROADCASTSS     consts<>+8(SB), Z4
+	VMAXPS           Z3, Z4, Z3
+	VBROADCASTSS     consts<>+12(SB), Z4
+	VFMADD213PS.BCST consts<>+16(SB), Z3, Z4
+	VSUBPS.BCST      consts<>+16(SB), Z4, Z4
+	VFMADD231PS.BCST consts<>+20(SB), Z4, Z3
+	VFMADD231PS.BCST consts<>+24(SB), Z4, Z3
+	VBROADCASTSS     consts<>+28(SB), Z5
+	VFMADD213PS.BCST consts<>+32(SB), Z3, Z5
+	VFMADD213PS.BCST consts<>+36(SB), Z3, Z5
+	VFMADD213PS.BCST consts<>+40(SB), Z3, Z5
+	VFMADD213PS.BCST consts<>+44(SB), Z3, Z5
+	VFMADD213PS.BCST consts<>+48(SB), Z3, Z5
+	VFMADD213PS.BCST consts<>+48(SB), Z3, Z5
+	VSCALEFPS        Z4, Z5, Z3
+	VADDPS.BCST      consts<>+48(SB), Z3, Z4
+	VDIVPS           Z4, Z3, Z4
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z2, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z3, K1, Z6
+	VFNMADD213PS     Z6, Z6, Z4
+	VMULPS           Z4, Z1, Z2
+	VBROADCASTSS     consts<>+48(SB), Z3
+	VSUBPS           Z4, Z3, Z3
+	VMULPS           Z3, Z4, Z3
+	VMULPS           Z0, Z3, Z0
+	VFMADD213PS      Z4, Z1, Z0
+	VMULPS           Z1, Z3, Z3
+	VMULPS           Z3, Z1, Z1
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	VMOVUPS          Z1, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swiglu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_swiglu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*(g*sigmoid(g))
+	// out[1] = g*sigmoid(g)
+	// out[2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
+	VMULPS           Z2, Z0, Z1
+	VMOVUPS          4160(CX), Z3
+	VMULPS           Z1, Z3, Z5
+	VBROADCASTSS     consts<>+48(SB), Z6
+	VSUBPS           Z2, Z6, Z6
+	VMULPS           Z6, Z2, Z6
+	VFMADD213PS      Z2, Z6, Z0
+	VMULPS           Z0, Z3, Z0
+	VMOVUPS          Z5, (AX)
+	VMOVUPS          Z1, 4160(AX)
+	VMOVUPS          Z0, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_swiglu_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_swiglu_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*sigmoid(g)
+	// out[1] = sigmoid(g)
+	// out[2] = z*(sigmoid(g)*(1 - sigmoid(g)))
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
+	VMOVUPS          4160(CX), Z0
+	VMULPS           Z2, Z0, Z1
+	VBROADCASTSS     consts<>+48(SB), Z3
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z3, Z2, Z3
+	VMULPS           Z3, Z0, Z0
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z0, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_softplus_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_softplus_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z)
+	// out[1] = sigmoid(z)
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VPXORD           Z4, Z4, Z4
+	VMAXPS           Z0, Z4, Z2
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+204(SB), Z5
+	VFMADD213PS.BCST consts<>+208(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+212(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+216(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+220(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+224(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+228(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+232(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z5
+	VFMADD213PS      Z1, Z5, Z3
+	VADDPS           Z3, Z2, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z3
+	VDIVPS           Z3, Z1, Z3
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z6
+	VFNMADD213PS     Z6, Z6, Z3
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z3, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_gelu_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_gelu_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
+	// out[1] = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))
+	VMOVUPS          (CX), Z0
+	VMULPS.BCST      consts<>+328(SB), Z0, Z1
+	VPANDD.BCST      consts<>+124(SB), Z1, Z2
+	VBROADCASTSS     consts<>+240(SB), Z3
+	VMINPS           Z2, Z3, Z2
+	VBROADCASTSS     consts<>+244(SB), Z3
+	VFMADD213PS.BCST consts<>+248(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+252(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+256(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+260(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+264(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+268(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+272(SB), Z2, Z3
+	VFMADD213PS.BCST consts<>+276(SB), Z2, Z3
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z3, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z3
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z3
+	VBROADCASTSS     consts<>+28(SB), Z4
+	VFMADD213PS.BCST consts<>+32(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+36(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+40(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+44(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+48(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+48(SB), Z3, Z4
+	VSCALEFPS        Z2, Z4, Z2
+	VBROADCASTSS     consts<>+48(SB), Z3
+	VSUBPS           Z2, Z3, Z2
+	VPTERNLOGD.BCST  $0xd8, consts<>+0(SB), Z1, Z2
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+280(SB), Z4
+	VFMADD213PS.BCST consts<>+284(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+288(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+292(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+296(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+300(SB), Z3, Z4
+	VFMADD213PS.BCST consts<>+304(SB), Z3, Z4
+	VFMADD213PS      Z1, Z1, Z4
+	VCMPPS.BCST      $0x11, consts<>+308(SB), Z3, K1
+	VBLENDMPS        Z4, Z2, K1, Z5
+	VADDPS.BCST      consts<>+48(SB), Z5, Z2
+	VMULPS.BCST      consts<>+72(SB), Z0, Z0
+	VMULPS           Z2, Z0, Z3
+	VMULPS.BCST      consts<>+72(SB), Z2, Z2
+	VMULPS           Z1, Z1, Z1
+	VPXORD.BCST      consts<>+0(SB), Z1, Z1
+	VBROADCASTSS     consts<>+4(SB), Z4
+	VMINPS           Z1, Z4, Z1
+	VBROADCASTSS     consts<>+8(SB), Z4
+	VMAXPS           Z1, Z4, Z1
+	VBROADCASTSS     consts<>+12(SB), Z4
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z4
+	VSUBPS.BCST      consts<>+16(SB), Z4, Z4
+	VFMADD231PS.BCST consts<>+20(SB), Z4, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z4, Z1
+	VBROADCASTSS     consts<>+28(SB), Z6
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z6
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z6
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z6
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z6
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z6
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z6
+	VSCALEFPS        Z4, Z6, Z1
+	VMULPS.BCST      consts<>+332(SB), Z1, Z1
+	VFMADD213PS      Z2, Z1, Z0
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_mish_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_mish_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z*tanh(softplus(z))
+	// out[1] = tanh(softplus(z)) + z*((1 - tanh(softplus(z))*tanh(softplus(z)))*sigmoid(z))
+	VMOVUPS           (CX), Z0
+	VPORD.BCST        consts<>+0(SB), Z0, Z1
+	VBROADCASTSS      consts<>+8(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      consts<>+12(SB), Z2
+	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST  consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST  consts<>+24(SB), Z2, Z1
+	VBROADCASTSS      consts<>+28(SB), Z3
+	VFMADD213PS.BCST  consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
+	VSCALEFPS         Z2, Z3, Z1
+	VCMPPS.BCST       $0x12, consts<>+200(SB), Z0, K1
+	VMULPS            Z1, Z1, Z2
+	VADDPS            Z1, Z1, Z3
+	VBROADCASTSS      consts<>+48(SB), Z4
+	VBLENDMPS         Z2, Z4, K1, Z5
+	VADDPS            Z5, Z3, Z3
+	VADDPS            Z2, Z2, Z2
+	VBLENDMPS.BCST    consts<>+168(SB), Z2, K1, Z6
+	VADDPS            Z6, Z3, Z2
+	VDIVPS            Z2, Z3, Z2
+	VMULPS            Z2, Z0, Z3
+	VMOVAPS           Z2, Z4
+	VFNMADD213PS.BCST consts<>+48(SB), Z2, Z4
+	VADDPS.BCST       consts<>+48(SB), Z1, Z7
+	VDIVPS            Z7, Z1, Z7
+	VCMPPS.BCST       $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z1, K1, Z8
+	VFNMADD213PS      Z8, Z8, Z7
+	VMULPS            Z7, Z4, Z1
+	VFMADD213PS       Z2, Z1, Z0
+	VMOVUPS           Z3, (AX)
+	VMOVUPS           Z0, 4160(AX)
+	ADDQ              $0x40, CX
+	ADDQ              $0x40, AX
+	DECQ              DX
+	JNE               loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func activation_identity_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·activation_identity_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z
+	// out[1] = 1
+	VMOVUPS      (CX), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_l1_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·loss_l1_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y|
+	// out[1] = z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
+	VMOVUPS        4160(CX), Z0
+	VSUBPS         (CX), Z0, Z0
+	VPANDD.BCST    consts<>+124(SB), Z0, Z1
+	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
+	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z3
+	VMOVUPS        Z1, (AX)
+	VMOVUPS        Z3, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_mse_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·loss_mse_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = (z - y)*(z - y)
+	// out[1] = z - y + (z - y)
+	VMOVUPS 4160(CX), Z0
+	VSUBPS  (CX), Z0, Z0
+	VMULPS  Z0, Z0, Z1
+	VADDPS  Z0, Z0, Z0
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z0, 4160(AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_huber_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·loss_huber_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5
+	// out[1] = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
+	VMOVUPS        4160(CX), Z0
+	VSUBPS         (CX), Z0, Z0
+	VMULPS         Z0, Z0, Z1
+	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VPANDD.BCST    consts<>+124(SB), Z0, Z2
+	VSUBPS.BCST    consts<>+48(SB), Z2, Z3
+	VSUBPS.BCST    consts<>+72(SB), Z2, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
+	VBLENDMPS      Z1, Z2, K1, Z4
+	VADDPS         Z0, Z0, Z1
+	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
+	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z5
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
+	VBLENDMPS      Z1, Z5, K1, Z6
+	VMOVUPS        Z4, (AX)
+	VMOVUPS        Z6, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_huber_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·loss_huber_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = |z - y| - 0.375 <= 0 ? 0.5*((z - y)*(z - y)) : 0.375*(|z - y| - 0.1875)
+	// out[1] = |z - y| - 0.375 <= 0 ? 0.5*(z - y + (z - y)) : 0.375*(z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1)
+	VMOVUPS        4160(CX), Z0
+	VSUBPS         (CX), Z0, Z0
+	VMULPS         Z0, Z0, Z1
+	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VPANDD.BCST    consts<>+124(SB), Z0, Z2
+	VSUBPS.BCST    consts<>+316(SB), Z2, Z3
+	VSUBPS.BCST    consts<>+340(SB), Z2, Z2
+	VMULPS.BCST    consts<>+316(SB), Z2, Z2
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
+	VBLENDMPS      Z1, Z2, K1, Z4
+	VADDPS         Z0, Z0, Z1
+	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
+	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z5
+	VMULPS.BCST    consts<>+316(SB), Z5, Z0
+	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
+	VBLENDMPS      Z1, Z0, K1, Z6
+	VMOVUPS        Z4, (AX)
+	VMOVUPS        Z6, 4160(AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func loss_bce_with_logits_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·loss_bce_with_logits_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z) - z*y
+	// out[1] = sigmoid(z) - y
+	VMOVUPS          4160(CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VPXORD           Z4, Z4, Z4
+	VMAXPS           Z0, Z4, Z2
+	VMULPS           Z1, Z1, Z3
+	VBROADCASTSS     consts<>+204(SB), Z5
+	VFMADD213PS.BCST consts<>+208(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+212(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+216(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+220(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+224(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+228(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+232(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z5
+	VFMADD213PS      Z1, Z5, Z3
+	VADDPS           Z3, Z2, Z2
+	VMOVUPS          (CX), Z3
+	VFNMADD231PS     Z3, Z0, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z5
+	VDIVPS           Z5, Z1, Z5
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z6
+	VFNMADD213PS     Z6, Z6, Z5
+	VSUBPS           Z3, Z5, Z0
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_identity_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·output_identity_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z
+	VMOVUPS (CX), Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_relu_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·output_relu_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : z
+	VMOVUPS (CX), Z0
+	VPXORD  Z1, Z1, Z1
+	VMAXPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_softplus_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·output_softplus_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = softplus(z)
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VPXORD           Z4, Z4, Z4
+	VMAXPS           Z0, Z4, Z0
+	VMULPS           Z1, Z1, Z2
+	VBROADCASTSS     consts<>+204(SB), Z3
+	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+212(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+216(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+220(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+224(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+228(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+232(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z3
+	VFMADD213PS      Z1, Z3, Z2
+	VADDPS           Z2, Z0, Z0
+	VMOVUPS          Z0, (AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_threshold_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·output_threshold_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = z <= 0 ? 0 : 1
+	VMOVUPS        (CX), Z0
+	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
+	VBROADCASTSS.Z consts<>+48(SB), K1, Z0
+	VMOVUPS        Z0, (AX)
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	DECQ           DX
+	JNE            loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func output_sigmoid_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·output_sigmoid_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ  out+0(FP), AX
+	MOVQ  in+8(FP), CX
+	MOVQ  vectors+16(FP), DX
+	TESTQ DX, DX
+	JE    done
+
+loop:
+	// out[0] = sigmoid(z)
+	VMOVUPS          (CX), Z0
+	VPORD.BCST       consts<>+0(SB), Z0, Z1
+	VBROADCASTSS     consts<>+8(SB), Z2
+	VMAXPS           Z1, Z2, Z1
+	VBROADCASTSS     consts<>+12(SB), Z2
+	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
+	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
+	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
+	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
+	VBROADCASTSS     consts<>+28(SB), Z3
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VADDPS.BCST      consts<>+48(SB), Z1, Z2
+	VDIVPS           Z2, Z1, Z2
+	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
+	VFNMADD213PS     Z4, Z4, Z2
+	VMOVUPS          Z2, (AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_sgd_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Z0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*g
+	VMOVUPS      (CX), Z1
+	VFNMADD213PS 8320(CX), Z0, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_sgd_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Z0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*g
+	VMOVUPS      (CX), Z1
+	VFNMADD213PS 8320(CX), Z0, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_2_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_sgd_2_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Z0
+	VBROADCASTSS 8320(CX), Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + momentum*momentum_buffer)
+	// out[1] = g + momentum*momentum_buffer
+	VMOVUPS      12480(CX), Z2
+	VFMADD213PS  (CX), Z1, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD213PS 16640(CX), Z2, Z3
+	VMOVUPS      Z3, (AX)
+	VMOVUPS      Z2, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_3_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_sgd_3_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Z0
+	VBROADCASTSS 8320(CX), Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + momentum*(g + momentum*momentum_buffer))
+	// out[1] = g + momentum*momentum_buffer
+	VMOVUPS      (CX), Z2
+	VMOVAPS      Z2, Z3
+	VFMADD231PS  12480(CX), Z1, Z3
+	VFMADD231PS  Z3, Z1, Z2
+	VFNMADD213PS 16640(CX), Z0, Z2
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_sgd_4_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_sgd_4_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS 4160(CX), Z0
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - lr*(g + 0.375*w)
+	VMOVUPS      8320(CX), Z1
+	VBROADCASTSS consts<>+316(SB), Z2
+	VFMADD213PS  (CX), Z1, Z2
+	VFNMADD213PS Z1, Z0, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z3
+	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
+	VMULPS           Z2, Z0, Z4
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z5
+	VMULPS.BCST      consts<>+352(SB), Z5, Z5
+	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
+	VSQRTPS          Z5, Z3
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
+	VDIVPS           Z3, Z4, Z3
+	VMOVUPS          24960(CX), Z4
+	VSUBPS           Z3, Z4, Z3
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z5, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z3
+	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
+	VMULPS           Z2, Z0, Z4
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z5
+	VMULPS.BCST      consts<>+352(SB), Z5, Z5
+	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
+	VSQRTPS          Z5, Z3
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
+	VDIVPS           Z3, Z4, Z3
+	VMOVUPS          24960(CX), Z4
+	VSUBPS           Z3, Z4, Z3
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z5, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_2_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_2_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.375*exp_avg + 0.625*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+316(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z3
+	VFMADD231PS.BCST consts<>+364(SB), Z3, Z2
+	VMULPS           Z2, Z0, Z4
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z5
+	VMULPS.BCST      consts<>+352(SB), Z5, Z5
+	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
+	VSQRTPS          Z5, Z3
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
+	VDIVPS           Z3, Z4, Z3
+	VMOVUPS          24960(CX), Z4
+	VSUBPS           Z3, Z4, Z3
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z5, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_3_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_3_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z3
+	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
+	VMULPS           Z2, Z0, Z4
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z5
+	VMULPS.BCST      consts<>+316(SB), Z5, Z5
+	VFMADD231PS.BCST consts<>+364(SB), Z3, Z5
+	VSQRTPS          Z5, Z3
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
+	VDIVPS           Z3, Z4, Z3
+	VMOVUPS          24960(CX), Z4
+	VSUBPS           Z3, Z4, Z3
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z5, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_4_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_4_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 0.375)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z3
+	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
+	VMULPS           Z2, Z0, Z4
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z5
+	VMULPS.BCST      consts<>+352(SB), Z5, Z5
+	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
+	VSQRTPS          Z5, Z3
+	VFMADD213PS.BCST consts<>+316(SB), Z1, Z3
+	VDIVPS           Z3, Z4, Z3
+	VMOVUPS          24960(CX), Z4
+	VSUBPS           Z3, Z4, Z3
+	VMOVUPS          Z3, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z5, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adam_5_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adam_5_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*(g + 0.375*w))/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w)))*hoisted1 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*(g + 0.375*w)
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w))
+	VMOVUPS          24960(CX), Z2
+	VBROADCASTSS     consts<>+316(SB), Z3
+	VFMADD213PS      16640(CX), Z2, Z3
+	VMOVUPS          8320(CX), Z4
+	VMULPS.BCST      consts<>+344(SB), Z4, Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z3, Z4
+	VMULPS           Z4, Z0, Z5
+	VMULPS           Z3, Z3, Z3
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z3, Z6
+	VSQRTPS          Z6, Z3
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
+	VDIVPS           Z3, Z5, Z3
+	VSUBPS           Z3, Z2, Z2
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z4, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_0_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_0_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_1_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_1_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_2_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_2_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.375*exp_avg + 0.625*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+316(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+364(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_3_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_3_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+316(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+364(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_4_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_4_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.01*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 0.375)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+316(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func optimizer_adamw_5_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·optimizer_adamw_5_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	// Z0    lr/correction1
+	// Z1    1/correction2
+	// Z3    0.375*lr
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4160(CX), Z1
+	VBROADCASTSS 20800(CX), Z2
+	VMULPS.BCST  consts<>+316(SB), Z2, Z3
+	VDIVPS       Z0, Z2, Z0
+	VBROADCASTSS consts<>+48(SB), Z2
+	VDIVPS       Z1, Z2, Z1
+	TESTQ        DX, DX
+	JE           done
+
+loop:
+	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
+	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
+	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
+	VMOVUPS          8320(CX), Z2
+	VMULPS.BCST      consts<>+344(SB), Z2, Z2
+	VMOVUPS          16640(CX), Z4
+	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
+	VMULPS           Z2, Z0, Z5
+	VMULPS           Z4, Z4, Z4
+	VMOVUPS          12480(CX), Z6
+	VMULPS.BCST      consts<>+352(SB), Z6, Z6
+	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
+	VSQRTPS          Z6, Z4
+	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
+	VDIVPS           Z4, Z5, Z4
+	VMOVUPS          24960(CX), Z5
+	VFNMADD213PS     Z5, Z3, Z5
+	VSUBPS           Z4, Z5, Z4
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
+	VMOVUPS          Z6, 8320(AX)
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, AX
+	DECQ             DX
+	JNE              loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA consts<>+0(SB)/4, $0x80000000
+DATA consts<>+4(SB)/4, $0x42b20000
+DATA consts<>+8(SB)/4, $0xc2d00000
+DATA consts<>+12(SB)/4, $0x3fb8aa3b
+DATA consts<>+16(SB)/4, $0x4b400000
+DATA consts<>+20(SB)/4, $0xbf317200
+DATA consts<>+24(SB)/4, $0xb5bfbe8e
+DATA consts<>+28(SB)/4, $0x3ab51e7e
+DATA consts<>+32(SB)/4, $0x3c091c2c
+DATA consts<>+36(SB)/4, $0x3d2aac5f
+DATA consts<>+40(SB)/4, $0x3e2aaa4a
+DATA consts<>+44(SB)/4, $0x3efffffe
+DATA consts<>+48(SB)/4, $0x3f800000
+DATA consts<>+52(SB)/4, $0xc1f00000
+DATA consts<>+56(SB)/4, $0x3ab62979
+DATA consts<>+60(SB)/4, $0x3c09116c
+DATA consts<>+64(SB)/4, $0x3d2aaade
+DATA consts<>+68(SB)/4, $0x3e2aaa5c
+DATA consts<>+72(SB)/4, $0x3f000000
+DATA consts<>+76(SB)/4, $0x0d800000
+DATA consts<>+80(SB)/4, $0xbd38f196
+DATA consts<>+84(SB)/4, $0x3dd67a54
+DATA consts<>+88(SB)/4, $0xbe06cc78
+DATA consts<>+92(SB)/4, $0x3e14403d
+DATA consts<>+96(SB)/4, $0xbe2a76cb
+DATA consts<>+100(SB)/4, $0x3e4cb4cf
+DATA consts<>+104(SB)/4, $0xbe800025
+DATA consts<>+108(SB)/4, $0x3eaaaad2
+DATA consts<>+112(SB)/4, $0xbf000000
+DATA consts<>+116(SB)/4, $0x35bfbe8e
+DATA consts<>+120(SB)/4, $0x3f317200
+DATA consts<>+124(SB)/4, $0x7fffffff
+DATA consts<>+128(SB)/4, $0x41200000
+DATA consts<>+132(SB)/4, $0xc038aa3b
+DATA consts<>+136(SB)/4, $0x3eb17200
+DATA consts<>+140(SB)/4, $0x353fbe8e
+DATA consts<>+144(SB)/4, $0x3db51e7e
+DATA consts<>+148(SB)/4, $0xbe891c2c
+DATA consts<>+152(SB)/4, $0x3f2aac5f
+DATA consts<>+156(SB)/4, $0xbfaaaa4a
+DATA consts<>+160(SB)/4, $0x3ffffffe
+DATA consts<>+164(SB)/4, $0xc0000000
+DATA consts<>+168(SB)/4, $0x40000000
 DATA consts<>+172(SB)/4, $0x3af92a8e
 DATA consts<>+176(SB)/4, $0xbc014b95
 DATA consts<>+180(SB)/4, $0x3cb0bff6
@@ -404,31 +2800,46 @@ DATA consts<>+184(SB)/4, $0xbd5cdd9e
 DATA consts<>+188(SB)/4, $0x3e0887a9
 DATA consts<>+192(SB)/4, $0xbeaaaaa8
 DATA consts<>+196(SB)/4, $0x3efae148
-DATA consts<>+200(SB)/4, $0xbb57af10
-DATA consts<>+204(SB)/4, $0x3ca4908e
-DATA consts<>+208(SB)/4, $0xbd6b5baf
-DATA consts<>+212(SB)/4, $0x3dda584a
-DATA consts<>+216(SB)/4, $0xbe1d21f0
-DATA consts<>+220(SB)/4, $0x3e49a5b7
-DATA consts<>+224(SB)/4, $0xbe7f91f4
-DATA consts<>+228(SB)/4, $0x3eaaa6e8
-DATA consts<>+232(SB)/4, $0xbeffffe9
-DATA consts<>+236(SB)/4, $0x40800000
-DATA consts<>+240(SB)/4, $0xb50b87e5
-DATA consts<>+244(SB)/4, $0xb7707c95
-DATA consts<>+248(SB)/4, $0x39d00aa7
-DATA consts<>+252(SB)/4, $0xbb84d529
-DATA consts<>+256(SB)/4, $0x3ccbf1d9
-DATA consts<>+260(SB)/4, $0xbddd3586
-DATA consts<>+264(SB)/4, $0xbf222fe6
-DATA consts<>+268(SB)/4, $0xbf90914c
-DATA consts<>+272(SB)/4, $0x3928302e
-DATA consts<>+276(SB)/4, $0x38a79ddf
-DATA consts<>+280(SB)/4, $0xba5300f1
-DATA consts<>+284(SB)/4, $0x3baa24d0
-DATA consts<>+288(SB)/4, $0xbcdc008b
-DATA consts<>+292(SB)/4, $0x3de716b2
-DATA consts<>+296(SB)/4, $0xbec093a0
-DATA consts<>+300(SB)/4, $0x3e0375d4
-DATA consts<>+304(SB)/4, $0x3f58adac
-GLOBL consts<>(SB), RODATA|NOPTR, $308
+DATA consts<>+200(SB)/4, $0x00000000
+DATA consts<>+204(SB)/4, $0xbb57af10
+DATA consts<>+208(SB)/4, $0x3ca4908e
+DATA consts<>+212(SB)/4, $0xbd6b5baf
+DATA consts<>+216(SB)/4, $0x3dda584a
+DATA consts<>+220(SB)/4, $0xbe1d21f0
+DATA consts<>+224(SB)/4, $0x3e49a5b7
+DATA consts<>+228(SB)/4, $0xbe7f91f4
+DATA consts<>+232(SB)/4, $0x3eaaa6e8
+DATA consts<>+236(SB)/4, $0xbeffffe9
+DATA consts<>+240(SB)/4, $0x40800000
+DATA consts<>+244(SB)/4, $0xb50b87e5
+DATA consts<>+248(SB)/4, $0xb7707c95
+DATA consts<>+252(SB)/4, $0x39d00aa7
+DATA consts<>+256(SB)/4, $0xbb84d529
+DATA consts<>+260(SB)/4, $0x3ccbf1d9
+DATA consts<>+264(SB)/4, $0xbddd3586
+DATA consts<>+268(SB)/4, $0xbf222fe6
+DATA consts<>+272(SB)/4, $0xbf90914c
+DATA consts<>+276(SB)/4, $0x3928302e
+DATA consts<>+280(SB)/4, $0x38a79ddf
+DATA consts<>+284(SB)/4, $0xba5300f1
+DATA consts<>+288(SB)/4, $0x3baa24d0
+DATA consts<>+292(SB)/4, $0xbcdc008b
+DATA consts<>+296(SB)/4, $0x3de716b2
+DATA consts<>+300(SB)/4, $0xbec093a0
+DATA consts<>+304(SB)/4, $0x3e0375d4
+DATA consts<>+308(SB)/4, $0x3f58adac
+DATA consts<>+312(SB)/4, $0x3c23d70a
+DATA consts<>+316(SB)/4, $0x3ec00000
+DATA consts<>+320(SB)/4, $0x3fe10966
+DATA consts<>+324(SB)/4, $0x3f867d5f
+DATA consts<>+328(SB)/4, $0x3f3504f3
+DATA consts<>+332(SB)/4, $0x3f4c422a
+DATA consts<>+336(SB)/4, $0xbf800000
+DATA consts<>+340(SB)/4, $0x3e400000
+DATA consts<>+344(SB)/4, $0x3f666666
+DATA consts<>+348(SB)/4, $0x3dcccccd
+DATA consts<>+352(SB)/4, $0x3f7fbe77
+DATA consts<>+356(SB)/4, $0x3a83126f
+DATA consts<>+360(SB)/4, $0x322bcc77
+DATA consts<>+364(SB)/4, $0x3f200000
+GLOBL consts<>(SB), RODATA|NOPTR, $368
