@@ -36,3 +36,6 @@ func Generate(net *spec.Network, o Options) ([]File, error) {
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
 }
+
+// PackageName returns the name of the Go package of a network.
+func PackageName(name string) string { return golang.PackageName(name) }

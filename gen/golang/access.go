@@ -67,7 +67,7 @@ func (e *emitter) traceFunc(f *jen.File) {
 		g.Id("e").Dot("x").Op("=").Id("x")
 		for _, s := range e.p.Forward {
 			e.callAll(g, fmt.Sprintf("forward%d", layerOf(s)), s)
-			for _, b := range ir.Writes(s) {
+			for _, b := range distinct(ir.Writes(s)) {
 				if b.Role == ir.Preact || b.Role == ir.Activation {
 					g.Id("f").Call(n(b.Layer), id("e").Dot(b.Name).Index(jen.Op(":").Add(times(id("rows"), b.Width))), n(b.Width))
 				}

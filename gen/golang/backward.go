@@ -106,13 +106,16 @@ func (e *emitter) backwardMap(f *jen.File, s *ir.Map) {
 func (e *emitter) gradWeight(f *jen.File, s *ir.GradWeight) {
 	in, out := s.W.Shape[1], s.W.Shape[0]
 	name := fmt.Sprintf("gradRow%d", s.Layer)
-	doc(fileDoc{f},
-		fmt.Sprintf("%s adds row o of d%s %s = %sᵀ·%s, over all rows of the batch, to g,", name, field(s.W), dims(s.W), s.DZ.Name, s.X.Name),
-		fmt.Sprintf("and returns the sum of column o of %s, the gradient of the bias.", s.DZ.Name),
-		"", e.origin(s.Layer))
+	lines := []string{fmt.Sprintf("%s adds row o of d%s %s = %sᵀ·%s, over all rows of the batch, to g.", name, field(s.W), dims(s.W), s.DZ.Name, s.X.Name)}
+	var result []jen.Code
+	if s.Bias != nil {
+		lines = append(lines, fmt.Sprintf("It returns the sum of column o of %s, the gradient of the bias.", s.DZ.Name))
+		result = append(result, id("bias").Float32())
+	}
+	doc(fileDoc{f}, append(lines, "", e.origin(s.Layer))...)
 	f.Func().Id(name).Params(
 		id("g").Add(array(in)), id(s.DZ.Name).Op(",").Id(s.X.Name).Index().Float32(), jen.List(id("rows"), id("o")).Int(),
-	).Params(id("bias").Float32()).BlockFunc(func(g *jen.Group) {
+	).Params(result...).BlockFunc(func(g *jen.Group) {
 		dz := func(k int) code {
 			r := id("r")
 			if k > 0 {
@@ -132,14 +135,20 @@ func (e *emitter) gradWeight(f *jen.File, s *ir.GradWeight) {
 			}
 			g.List(names...).Op(":=").List(values...)
 			g.Id(addName(addRows, in)).Call(append([]jen.Code{id("g"), from(id(s.X.Name), id("r"), in)}, names...)...)
-			g.Id("bias").Op("+=").Parens(id("d0").Op("+").Id("d1")).Op("+").Parens(id("d2").Op("+").Id("d3"))
+			if s.Bias != nil {
+				g.Id("bias").Op("+=").Parens(id("d0").Op("+").Id("d1")).Op("+").Parens(id("d2").Op("+").Id("d3"))
+			}
 		})
-		g.For(jen.Empty(), id("r").Op("<").Id("rows"), id("r").Op("++")).Block(
-			define("d", dz(0)),
-			id(addName(1, in)).Call(id("g"), from(id(s.X.Name), id("r"), in), id("d")),
-			id("bias").Op("+=").Id("d"),
-		)
-		g.Return(id("bias"))
+		g.For(jen.Empty(), id("r").Op("<").Id("rows"), id("r").Op("++")).BlockFunc(func(g *jen.Group) {
+			g.Add(define("d", dz(0)))
+			g.Id(addName(1, in)).Call(id("g"), from(id(s.X.Name), id("r"), in), id("d"))
+			if s.Bias != nil {
+				g.Id("bias").Op("+=").Id("d")
+			}
+		})
+		if s.Bias != nil {
+			g.Return(id("bias"))
+		}
 	}).Line()
 	e.gradWeightLoop(f, s)
 }
@@ -151,8 +160,13 @@ func (e *emitter) gradWeightLoop(f *jen.File, s *ir.GradWeight) {
 	if !s.Update {
 		verb = "accumulates the gradients of"
 	}
-	doc(fileDoc{f}, fmt.Sprintf("%s %s rows lo to hi of %s %s and their biases.", name, verb, field(s.W), dims(s.W)))
-	f.Func().Params(id("e").Op("*").Id("portable")).Id(name).Params(jen.List(id("worker"), id("lo"), id("hi")).Int()).BlockFunc(func(g *jen.Group) {
+	whose := ""
+	if s.Bias != nil {
+		whose = " and their biases"
+	}
+	doc(fileDoc{f}, fmt.Sprintf("%s %s a worker's rows of %s %s%s.", name, verb, field(s.W), dims(s.W), whose))
+	f.Func().Params(id("e").Op("*").Id("portable")).Id(name).Params(jen.List(id("worker"), id("threads")).Int()).BlockFunc(func(g *jen.Group) {
+		g.List(id("lo"), id("hi")).Op(":=").Id("share").Call(n(s.W.Shape[0]), id("worker"), id("threads"))
 		if s.Update {
 			g.Add(define("g", asArray(in, id("e").Dot("scratch").Index(id("worker")))))
 		}

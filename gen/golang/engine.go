@@ -23,7 +23,7 @@ func (e *emitter) engineFile() *jen.File {
 	f := e.file()
 	d := fileDoc{f}
 	f.Const().DefsFunc(func(g *jen.Group) {
-		g.Comment(fmt.Sprintf("// shards is the number of row ranges that a batch is cut into. It is fixed: the"))
+		g.Comment("// shards is the number of row ranges that a batch is cut into. It is fixed: the")
 		g.Comment("// bits of a training do not depend on how many workers share the shards.")
 		g.Id("shards").Op("=").Lit(e.shards())
 		g.Comment("// inferRows is the number of rows that inference walks at a time.")
@@ -48,6 +48,11 @@ func (e *emitter) engineFile() *jen.File {
 	e.accessFuncs(f)
 	e.traceFunc(f)
 	e.gradientsFunc(f)
+	doc(d, "share returns the range of part i when n things are shared among parts.")
+	f.Func().Id("share").Params(jen.List(id("n"), id("i"), id("parts")).Int()).Params(jen.List(id("lo"), id("hi")).Int()).Block(
+		jen.Return(id("i").Op("*").Id("n").Op("/").Id("parts"),
+			jen.Parens(id("i").Op("+").Lit(1)).Op("*").Id("n").Op("/").Id("parts")),
+	)
 	return f
 }
 
@@ -219,10 +224,7 @@ func (e *emitter) stepFunc(f *jen.File) {
 		f.Func().Params(id("e").Op("*").Id("portable")).Id("doFinish").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
 			g.Id("threads").Op(":=").Id("e").Dot("pool").Dot("Threads").Call()
 			g.For(jen.List(id("i"), id("g")).Op(":=").Range().Id("e").Dot("grads")).Block(
-				jen.List(id("lo"), id("hi")).Op(":=").List(
-					id("worker").Op("*").Len(id("g")).Op("/").Id("threads"),
-					jen.Parens(id("worker").Op("+").Lit(1)).Op("*").Len(id("g")).Op("/").Id("threads"),
-				),
+				jen.List(id("lo"), id("hi")).Op(":=").Id("share").Call(jen.Len(id("g")), id("worker"), id("threads")),
 				id("e").Dot("update").Call(id("i"), id("lo"), id("g").Index(id("lo").Op(":").Id("hi"))),
 			)
 		}).Line()
@@ -240,7 +242,7 @@ type group []ir.Step
 // groups cuts steps over rows where one of them writes to a place that an
 // earlier one of the group uses for another buffer: workers are then at
 // different rows of different buffers.
-func groups(steps []ir.Step, loss *ir.Loss) []group {
+func groups(steps []ir.Step) []group {
 	var list []group
 	var touched []*ir.Buffer
 	for i, s := range steps {
@@ -279,7 +281,7 @@ func (e *emitter) workFunc(f *jen.File) {
 		"needs what another made.")
 	f.Func().Params(id("e").Op("*").Id("portable")).Id("doWork").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
 		g.Id("threads").Op(":=").Id("e").Dot("pool").Dot("Threads").Call()
-		forward := groups(e.p.Forward, nil)
+		forward := groups(e.p.Forward)
 		for i, steps := range forward {
 			last := i == len(forward)-1
 			separate := last && overlapsAny([]*ir.Buffer{e.p.Loss.Grad}, touchedBy(steps))
@@ -305,14 +307,9 @@ func (e *emitter) workFunc(f *jen.File) {
 		)
 		e.wait(g)
 		g.If(id("e").Dot("loss").Op("-").Id("e").Dot("loss").Op("!=").Lit(0)).Block(jen.Return())
-		for _, steps := range groups(e.p.Backward, nil) {
+		for _, steps := range groups(e.p.Backward) {
 			if s, ok := steps[0].(*ir.GradWeight); ok {
-				out := s.W.Shape[0]
-				g.Id("e").Dot(fmt.Sprintf("gradWeight%d", s.Layer)).Call(
-					id("worker"),
-					id("worker").Op("*").Lit(out).Op("/").Id("threads"),
-					jen.Parens(id("worker").Op("+").Lit(1)).Op("*").Lit(out).Op("/").Id("threads"),
-				)
+				g.Id("e").Dot(fmt.Sprintf("gradWeight%d", s.Layer)).Call(id("worker"), id("threads"))
 			} else {
 				e.shardLoop(g, func(g *jen.Group) {
 					for _, s := range steps {
@@ -373,10 +370,7 @@ func (e *emitter) wait(g *jen.Group) { g.Id("e").Dot("pool").Dot("Wait").Call() 
 // shardLoop walks a worker's shards.
 func (e *emitter) shardLoop(g *jen.Group, body func(*jen.Group)) {
 	g.For(id("s").Op(":=").Id("worker"), id("s").Op("<").Id("shards"), id("s").Op("+=").Id("threads")).BlockFunc(func(g *jen.Group) {
-		g.List(id("lo"), id("hi")).Op(":=").List(
-			id("s").Op("*").Id("e").Dot("rows").Op("/").Id("shards"),
-			jen.Parens(id("s").Op("+").Lit(1)).Op("*").Id("e").Dot("rows").Op("/").Id("shards"),
-		)
+		g.List(id("lo"), id("hi")).Op(":=").Id("share").Call(id("e").Dot("rows"), id("s"), id("shards"))
 		body(g)
 	})
 }

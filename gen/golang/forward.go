@@ -2,6 +2,7 @@ package golang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -58,15 +59,7 @@ func layerOf(s ir.Step) int {
 // buffersOf lists the distinct buffers that a step reads and writes, in that
 // order: the parameters of its function.
 func buffersOf(s ir.Step) []*ir.Buffer {
-	var list []*ir.Buffer
-	seen := map[*ir.Buffer]bool{}
-	for _, b := range append(ir.Reads(s), ir.Writes(s)...) {
-		if !seen[b] {
-			list = append(list, b)
-			seen[b] = true
-		}
-	}
-	return list
+	return distinct(append(ir.Reads(s), ir.Writes(s)...))
 }
 
 // params declares a step's function's parameters: its buffers, then rows.
@@ -137,7 +130,7 @@ func (e *emitter) linear(g *jen.Group, s *ir.Linear) {
 	in, out := s.W.Shape[1], s.W.Shape[0]
 	g.For(id("r").Op(":=").Range().Id("rows")).BlockFunc(func(g *jen.Group) {
 		g.Add(define("in", row(s.X.Name, id("r"), in)))
-		for _, b := range ir.Writes(s) {
+		for _, b := range distinct(ir.Writes(s)) {
 			g.Add(define(b.Name+"Row", from(id(b.Name), id("r"), b.Width).Index(jen.Op(":").Lit(b.Width))))
 		}
 		full := out / lanes * lanes
@@ -158,17 +151,17 @@ func (e *emitter) linear(g *jen.Group, s *ir.Linear) {
 	})
 }
 
-// outputs computes count outputs from o on.
+// outputs computes wide outputs from o on.
 func (e *emitter) outputs(g *jen.Group, s *ir.Linear, o code, wide int) {
 	in := s.W.Shape[1]
-	g.Var().Id("z").Index(n(wide)).Float32()
-	g.Id(dotName(wide, in)).Call(jen.Op("&").Id("z"), id("in"), from(id("p").Dot(field(s.W)), o.Clone(), in))
+	g.Var().Id("acc").Index(n(wide)).Float32()
+	g.Id(dotName(wide, in)).Call(jen.Op("&").Id("acc"), id("in"), from(id("p").Dot(field(s.W)), o.Clone(), in))
 	if s.Bias != nil {
 		g.Add(define("bias", asArray(wide, id("p").Dot(field(s.Bias)).Index(o.Clone().Op(":")))))
-		g.For(id("k").Op(":=").Range().Id("z")).Block(id("z").Index(id("k")).Op("+=").Id("bias").Index(id("k")))
+		g.For(id("k").Op(":=").Range().Id("acc")).Block(id("acc").Index(id("k")).Op("+=").Id("bias").Index(id("k")))
 	}
 	if s.Out != nil {
-		g.Copy(id(s.Out.Name+"Row").Index(o.Clone().Op(":")), id("z").Index(jen.Op(":")))
+		g.Copy(id(s.Out.Name+"Row").Index(o.Clone().Op(":")), id("acc").Index(jen.Op(":")))
 	}
 	if s.Map == nil {
 		return
@@ -176,7 +169,7 @@ func (e *emitter) outputs(g *jen.Group, s *ir.Linear, o code, wide int) {
 	// A gated unit reads two outputs.
 	per := wide * s.Map.Width / s.W.Shape[0]
 	scale := s.W.Shape[0] / s.Map.Width
-	for _, b := range distinctOuts(s.Map) {
+	for _, b := range distinct(ir.Writes(s.Map)) {
 		width := per * b.Width / s.Map.Width
 		at := o.Clone()
 		if scale > 1 && b.Width == s.Map.Width {
@@ -191,7 +184,7 @@ func (e *emitter) outputs(g *jen.Group, s *ir.Linear, o code, wide int) {
 	g.For(id("k").Op(":=").Range().Lit(per)).BlockFunc(func(g *jen.Group) {
 		bind := map[string]code{}
 		for _, in := range s.Map.In {
-			bind[in.Var] = id("z").Index(column(in.View, id("k")))
+			bind[in.Var] = id("acc").Index(column(in.View, id("k")))
 		}
 		if s.Map.Param != nil {
 			bind[ir.VarParam] = paramAt(s.Map, channelBase.Clone().Op("+").Id("k"))
@@ -200,14 +193,12 @@ func (e *emitter) outputs(g *jen.Group, s *ir.Linear, o code, wide int) {
 	})
 }
 
-// distinctOuts lists the buffers that a map writes, each once.
-func distinctOuts(m *ir.Map) []*ir.Buffer {
+// distinct drops repetitions.
+func distinct(buffers []*ir.Buffer) []*ir.Buffer {
 	var list []*ir.Buffer
-	seen := map[*ir.Buffer]bool{}
-	for _, out := range m.Out {
-		if !seen[out.View.Buffer] {
-			list = append(list, out.View.Buffer)
-			seen[out.View.Buffer] = true
+	for _, b := range buffers {
+		if !slices.Contains(list, b) {
+			list = append(list, b)
 		}
 	}
 	return list
@@ -286,12 +277,8 @@ func (e *emitter) mapStep(g *jen.Group, m *ir.Map, acc func(g *jen.Group)) {
 
 // mapRow writes a map for row r. Buffers are shadowed by their rows.
 func (e *emitter) mapRow(g *jen.Group, m *ir.Map) {
-	seen := map[*ir.Buffer]bool{}
-	for _, b := range append(mapInputs(m), distinctOuts(m)...) {
-		if !seen[b] {
-			seen[b] = true
-			g.Add(define(b.Name, row(b.Name, id("r"), b.Width)))
-		}
+	for _, b := range buffersOf(m) {
+		g.Add(define(b.Name, row(b.Name, id("r"), b.Width)))
 	}
 	g.For(id("j").Op(":=").Range().Lit(m.Width)).BlockFunc(func(g *jen.Group) {
 		bind := map[string]code{}
@@ -307,14 +294,4 @@ func (e *emitter) mapRow(g *jen.Group, m *ir.Map) {
 		}
 		e.store(g, m, bind, id("j"))
 	})
-}
-
-func mapInputs(m *ir.Map) []*ir.Buffer {
-	var list []*ir.Buffer
-	for _, in := range m.In {
-		if in.View.Buffer != nil {
-			list = append(list, in.View.Buffer)
-		}
-	}
-	return list
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
+	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/ir"
 )
 
@@ -12,14 +13,18 @@ import (
 // and its gradient.
 func (e *emitter) lossFunc(f *jen.File) {
 	l := e.p.Loss
-	formula := "log(sum exp(z)) - z[y] of each row, in one pass that never forms a probability's logarithm"
-	if !l.Classes() {
-		formula = l.Value.String() + " of each output, slope " + l.Slope.String()
+	lines := []string{
+		fmt.Sprintf("lossAndGradient returns the sum of the losses of %s, and writes scale times its gradient to %s:", shape(l.Raw), shape(l.Grad)),
+		"",
 	}
-	doc(fileDoc{f},
-		fmt.Sprintf("lossAndGradient returns the sum of %s", formula),
-		fmt.Sprintf("over %s, and writes scale times its gradient to %s.", shape(l.Raw), shape(l.Grad)),
-		"", fmt.Sprintf("\tloss: %s", e.p.Settings.Loss))
+	if l.Classes() {
+		lines = append(lines,
+			fmt.Sprintf("\t%s = log(sum exp(z)) - z[y] of each row; no probability's logarithm is formed", e.p.Settings.Loss),
+			"\tslope = exp(z)/sum exp(z) - (1 at y)")
+	} else {
+		lines = append(lines, fmt.Sprintf("\t%s = %s", e.p.Settings.Loss, l.Value), fmt.Sprintf("\tslope = %s", l.Slope))
+	}
+	doc(fileDoc{f}, lines...)
 	f.Func().Id("lossAndGradient").Params(
 		jen.List(id("raw"), id("grad")).Index().Float32(), id("y").Qual(enginePath, "Target"),
 		id("rows").Int(), id("scale").Float32(),
@@ -61,9 +66,9 @@ func (e *emitter) elementLoss(g *jen.Group, gradient bool) {
 	l := e.p.Loss
 	all := times(id("rows"), e.p.Output)
 	g.Add(define("values", id("y").Dot("Value").Index(jen.Op(":").Add(all.Clone()))))
-	g.Add(define("raw", id("raw").Index(jen.Op(":").Len(id("values")))))
+	g.Id("raw").Op("=").Id("raw").Index(jen.Op(":").Len(id("values")))
 	if gradient {
-		g.Add(define("grad", id("grad").Index(jen.Op(":").Len(id("values")))))
+		g.Id("grad").Op("=").Id("grad").Index(jen.Op(":").Len(id("values")))
 	}
 	g.For(jen.List(id("i"), id("y")).Op(":=").Range().Id("values")).BlockFunc(func(g *jen.Group) {
 		g.Add(define("z", id("raw").Index(id("i"))))
@@ -75,7 +80,11 @@ func (e *emitter) elementLoss(g *jen.Group, gradient bool) {
 		}
 		values := lower(g, kernelArith, bind, l.Value, l.Slope)
 		g.Id("sum").Op("+=").Float64().Call(values[0])
-		g.Id("grad").Index(id("i")).Op("=").Parens(values[1]).Op("*").Id("scale")
+		slope := values[1]
+		if l.Slope.Op == expr.Add || l.Slope.Op == expr.Sub {
+			slope = jen.Parens(slope)
+		}
+		g.Id("grad").Index(id("i")).Op("=").Add(slope).Op("*").Id("scale")
 	})
 }
 
@@ -127,7 +136,7 @@ func (e *emitter) transformFunc(f *jen.File) {
 		e.p.Settings.Output, e.p.Output, t.Width))
 	f.Func().Id("transform").Params(jen.List(id("raw"), id("out")).Index().Float32(), id("rows").Int()).BlockFunc(func(g *jen.Group) {
 		if t.Value != nil {
-			g.Add(define("out", id("out").Index(jen.Op(":").Add(times(id("rows"), e.p.Output)))))
+			g.Id("out").Op("=").Id("out").Index(jen.Op(":").Add(times(id("rows"), e.p.Output)))
 			g.For(jen.List(id("i"), id("z")).Op(":=").Range().Id("raw").Index(jen.Op(":").Len(id("out")))).BlockFunc(func(g *jen.Group) {
 				values := lower(g, kernelArith, map[string]code{ir.VarZ: id("z")}, t.Value)
 				g.Id("out").Index(id("i")).Op("=").Add(values[0])

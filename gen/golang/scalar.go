@@ -2,6 +2,7 @@ package golang
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dave/jennifer/jen"
 
@@ -148,7 +149,7 @@ func (s *scalars) choose(g *jen.Group, node *expr.Node) {
 	for _, side := range []*expr.Node{then, otherwise} {
 		own := s.exclusive(node, side)
 		for _, part := range expr.Schedule(side) {
-			if !own[part.Key()] && !isLeaf(part) {
+			if !isLeaf(part) && !own[part.Key()] && s.enters(own, part, side) {
 				s.prepare(g, part)
 				s.name(g, part)
 			}
@@ -176,6 +177,17 @@ func (s *scalars) choose(g *jen.Group, node *expr.Node) {
 		g.If(test).BlockFunc(branch(then)).Else().BlockFunc(branch(otherwise))
 	}
 	s.ready[node.Key()] = func() code { return id(v) }
+}
+
+// enters reports whether a node that belongs to no branch is read by one, or
+// is its value.
+func (s *scalars) enters(own map[string]bool, part, side *expr.Node) bool {
+	if part.Key() == side.Key() {
+		return true
+	}
+	return slices.ContainsFunc(s.parents[part.Key()], func(parent *expr.Node) bool {
+		return parent != nil && own[parent.Key()]
+	})
 }
 
 // exclusive returns the keys of the nodes below side that nothing but this

@@ -63,11 +63,6 @@ func block(name string, index code, width int) code {
 	return asArray(width, id(name).Index(index.Clone().Op(":")))
 }
 
-// count is `for name := range limit`.
-func count(name string, limit code) code {
-	return jen.For(id(name).Op(":=").Range().Add(limit))
-}
-
 // stride is `for name := 0; name < limit; name += by`.
 func stride(name string, limit, by int) code {
 	return jen.For(id(name).Op(":=").Lit(0), id(name).Op("<").Add(n(limit)), id(name).Op("+=").Add(n(by)))

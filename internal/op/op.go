@@ -32,7 +32,9 @@ type Setting struct {
 	// Open excludes Min itself.
 	Open    bool
 	Choices []string
-	Doc     string
+	// Needs names a numeric setting that must not be 0 where this flag is true.
+	Needs string
+	Doc   string
 }
 
 // Required reports whether the spec must give the setting.
@@ -138,7 +140,6 @@ var (
 	sub  = expr.Diff
 	mul  = expr.Prod
 	div  = expr.Quot
-	neg  = expr.Minus
 	pick = expr.IfNotPositive
 )
 

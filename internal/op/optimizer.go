@@ -118,7 +118,7 @@ var Optimizers = []*Optimizer{
 			Settings: []Setting{
 				learningRate,
 				{Name: "momentum", Kind: Number, Default: 0.0, Min: 0, Max: 0.999999, Doc: "share of the last step that is kept"},
-				{Name: "nesterov", Kind: Flag, Default: false, Doc: "looks one step of momentum ahead; needs momentum"},
+				{Name: "nesterov", Kind: Flag, Default: false, Needs: "momentum", Doc: "looks one step of momentum ahead; needs momentum"},
 				weightDecay,
 			}, Main: "lr",
 		},
