@@ -1,0 +1,131 @@
+package trainer
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// command is one command of the trainer.
+type command struct {
+	name     string
+	short    string   // one line for the list
+	long     string   // paragraphs for its own help
+	args     string   // of the usage line
+	examples []string // arguments, without the program's name
+	// survivesPipe: see Main.
+	survivesPipe bool
+	// define adds the command's flags to fs and returns what runs it once they
+	// are parsed. n gives the defaults.
+	define func(a *app, fs *flag.FlagSet) func() error
+}
+
+// commands is filled by a function because help, one of them, lists them all.
+func commands() []*command {
+	return []*command{
+		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, infoCommand, versionCommand,
+		{name: "help", short: "explain a command", args: "[COMMAND]"},
+	}
+}
+
+// choose finds the command of a command line, which is train where none is
+// named, and returns the arguments that are left for it.
+func choose(args []string) (*command, []string, error) {
+	if len(args) == 0 {
+		return trainCommand, nil, nil
+	}
+	switch first := args[0]; {
+	case slices.Contains([]string{"-h", "-help", "--help"}, first):
+		return helpCommand, args[1:], nil
+	case first == "-version" || first == "--version":
+		return versionCommand, args[1:], nil
+	case strings.HasPrefix(first, "-"):
+		return trainCommand, args, nil
+	case first == "help":
+		return helpCommand, args[1:], nil
+	default:
+		c, err := find(first)
+		return c, args[1:], err
+	}
+}
+
+func find(name string) (*command, error) {
+	var names []string
+	for _, c := range commands() {
+		if c.name == name {
+			return c, nil
+		}
+		names = append(names, c.name)
+	}
+	return nil, usage("there is no command %q%s", name, nearest(name, names))
+}
+
+// nearest suggests the name that is spelled most like the given one.
+func nearest(name string, names []string) string {
+	best, least := "", max(1, min(3, len(name)/3))+1
+	for _, n := range names {
+		if d := levenshtein.ComputeDistance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// start parses the command's flags and runs it.
+func (c *command) start(a *app, args []string) error {
+	if c.define == nil { // help
+		return a.help(args)
+	}
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	run := c.define(a, fs)
+	if wantsHelp(args) {
+		a.commandHelp(c, fs)
+		return nil
+	}
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return usage("%s takes no argument %q", c.name, fs.Arg(0))
+	}
+	return run()
+}
+
+func wantsHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(s string) bool { return s == "-h" || s == "-help" || s == "--help" })
+}
+
+// parse parses flags, and says what is wrong in the program's own words.
+func parse(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if name, unknown := strings.CutPrefix(text, "flag provided but not defined: -"); unknown {
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		name = strings.TrimPrefix(name, "-")
+		return usage("%s has no flag --%s%s", fs.Name(), name, strings.Replace(nearest(name, names), `"`, `"--`, 1))
+	}
+	if name, lacks := strings.CutPrefix(text, "flag needs an argument: -"); lacks {
+		return usage("--%s needs a value", name)
+	}
+	// The library writes: invalid value "x" for flag -name: reason.
+	return usage("%s", strings.Replace(strings.Replace(text, "for flag -", "for --", 1), "parse error", "not a number", 1))
+}
+
+// set tells which flags the command line names.
+func set(fs *flag.FlagSet) map[string]bool {
+	named := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { named[f.Name] = true })
+	return named
+}

@@ -1,0 +1,278 @@
+package trainer
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/loop"
+	"github.com/dnngen/dnngen/runtime/metric"
+)
+
+var gradcheckCommand = &command{
+	name:  "gradcheck",
+	short: "compare analytic with numeric gradients",
+	args:  "[OPTION]...",
+	long: `Compares the gradients of the portable engine with central differences of the
+loss, for elements of each parameter tensor, on random rows. The exit status is
+1 where they disagree.
+
+The error is the largest difference, as a share of the largest gradient of the
+tensor. The loss is computed in 32 bits, which makes differences accurate to
+about a thousandth; a tolerance of a hundredth, and more where the rounding of
+the loss weighs more, finds wrong formulas and lost terms, not lost digits.
+Where differences of several widths contradict each other the loss has a kink
+(ReLU at 0) and the element is left out.`,
+	examples: []string{"gradcheck", "gradcheck --seed 7 --json"},
+	define: func(a *app, fs *flag.FlagSet) func() error {
+		g := &gradcheck{net: a.net}
+		fs.Uint64Var(&g.seed, "seed", a.net.Seed, "draw parameters and rows from seed `N`")
+		fs.StringVar(&g.model, "model", "", "check at the parameters in `FILE` instead of drawn ones")
+		asJSON := fs.Bool("json", false, "print one JSON object for each tensor")
+		return func() error { return a.gradcheck(g, *asJSON) }
+	},
+}
+
+const (
+	gradTolerance = 1e-2
+	gradRows      = 8
+	gradElements  = 64  // checked of each tensor, at most
+	gradWork      = 4e9 // multiplications, about
+)
+
+// gradSteps are the half widths of the differences. A wide one is dull, a
+// narrow one drowns in rounding; which is right depends on the parameter.
+var gradSteps = []float64{0x1p-3, 0x1p-5, 0x1p-7}
+
+// gradcheck is one check.
+type gradcheck struct {
+	net   *engine.Network
+	seed  uint64
+	model string
+
+	engine engine.Engine
+	rows   int
+	x      []float32
+	y      engine.Target
+	raw    []float32
+	loss   float64
+}
+
+// gradResult is what was found for one tensor.
+type gradResult struct {
+	Param     string        `json:"param"`
+	Shape     []int         `json:"shape"`
+	Checked   int           `json:"checked"` // elements
+	Kinks     int           `json:"kinks"`   // elements left out
+	Error     metric.Number `json:"error"`   // the one that is largest in units of its tolerance
+	Tolerance float64       `json:"tolerance"`
+	Verdict   string        `json:"verdict"` // "pass", "fail", or "not checked" where no element has a gradient
+}
+
+func (a *app) gradcheck(g *gradcheck, asJSON bool) error {
+	portable := a.net.Devices[len(a.net.Devices)-1]
+	e, err := portable.New(engine.Options{})
+	if err != nil {
+		return &failure{exitResources, fmt.Errorf("device %s: %w", portable.Name, err)}
+	}
+	defer e.Close()
+	tracer, ok := e.(engine.Tracer)
+	if !ok {
+		return fmt.Errorf("device %s cannot show its gradients", portable.Name)
+	}
+	g.engine = e
+	if err := g.prepare(a, min(gradRows, tracer.TraceRows())); err != nil {
+		return err
+	}
+	grads := make([][]float32, len(a.net.Params))
+	g.loss = tracer.Gradients(g.x, g.y, g.rows, func(i int, grad []float32) {
+		grads[i] = append([]float32(nil), grad...)
+	})
+	var failed []string
+	for i := range a.net.Params {
+		if err := a.ctx.Err(); err != nil {
+			return a.cause(err)
+		}
+		r := g.check(i, grads[i])
+		if r.Verdict == "fail" {
+			failed = append(failed, r.Param)
+		}
+		if asJSON {
+			if err := a.stdout.object(r); err != nil {
+				return err
+			}
+			continue
+		}
+		if i == 0 {
+			a.stdout.printf("%-14s %-14s %8s %6s %10s %10s\n", "parameter", "shape", "checked", "kinks", "error", "tolerance")
+		}
+		a.stdout.printf("%-14s %-14s %8d %6d %10.2e %10.2e  %s\n", r.Param, fmt.Sprint(r.Shape), r.Checked, r.Kinks, float64(r.Error), r.Tolerance, r.Verdict)
+	}
+	if failed != nil {
+		return fmt.Errorf("gradient check: wrong for %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// prepare sets the parameters and draws rows rows.
+func (g *gradcheck) prepare(a *app, rows int) error {
+	n := g.net
+	g.rows = rows
+	r := rand.New(rand.NewPCG(g.seed, 0x67726164)) // "grad": apart from other streams
+	if g.model != "" {
+		m, err := a.model(g.model)
+		if err != nil {
+			return err
+		}
+		m.Restore(g.engine)
+	} else {
+		loop.Init(n, g.engine, g.seed)
+		g.stir(r)
+	}
+	g.x = make([]float32, rows*n.Inputs)
+	for i := range g.x {
+		g.x[i] = float32(r.NormFloat64())
+	}
+	if n.Classes {
+		g.y.Class = make([]int32, rows)
+		for i := range g.y.Class {
+			g.y.Class[i] = int32(r.IntN(n.Outputs))
+		}
+	} else {
+		g.y.Value = make([]float32, rows*n.Outputs)
+		for i := range g.y.Value {
+			if n.Metrics == "binary" {
+				g.y.Value[i] = float32(r.IntN(2))
+			} else {
+				g.y.Value[i] = float32(r.NormFloat64())
+			}
+		}
+	}
+	g.raw = make([]float32, rows*n.Outputs)
+	return nil
+}
+
+// stir moves parameters that start as constants: at weights of 0 every unit
+// stands on its kink, and a bias of 0 could hide a fault.
+func (g *gradcheck) stir(r *rand.Rand) {
+	for i, p := range g.net.Params {
+		if p.Init.Kind != "constant" {
+			continue
+		}
+		values := make([]float32, p.Size())
+		for k := range values {
+			values[k] = float32(p.Init.Scale + 0.5*(r.Float64()-0.5))
+		}
+		g.engine.Write(0, i, values)
+	}
+}
+
+// check compares the gradient of tensor i.
+func (g *gradcheck) check(i int, analytic []float32) gradResult {
+	p := g.net.Params[i]
+	values := make([]float32, p.Size())
+	g.engine.Read(0, i, values)
+	largest := 0.0
+	for _, v := range analytic {
+		largest = max(largest, math.Abs(float64(v)))
+	}
+	elements := min(len(values), g.elements())
+	slopes := make([]slope, elements)
+	for k := range slopes {
+		slopes[k] = g.slope(i, values, k*len(values)/elements)
+		if s := slopes[k]; s.doubt < math.Abs(s.value)/2 {
+			// A gradient that is 0 where the loss does change is measured by what
+			// it should be.
+			largest = max(largest, math.Abs(s.value))
+		}
+	}
+	result := gradResult{Param: p.Name, Shape: p.Shape, Tolerance: gradTolerance, Verdict: "pass"}
+	for k, s := range slopes {
+		// The loss is rounded by about 2⁻²⁴ of itself in each of the few
+		// operations that matter.
+		rounding := 16 * 0x1p-24 * math.Abs(g.loss) / s.step
+		if s.atKink(gradTolerance*largest + rounding) {
+			result.Kinks++
+			continue
+		}
+		result.Checked++
+		if largest == 0 {
+			continue
+		}
+		tolerance := gradTolerance + rounding/largest
+		miss := math.Abs(float64(analytic[k*len(values)/elements])-s.value) / largest
+		if !(miss <= tolerance) {
+			result.Verdict = "fail"
+		}
+		if !(miss/tolerance <= float64(result.Error)/result.Tolerance) {
+			result.Error, result.Tolerance = metric.Number(miss), tolerance
+		}
+	}
+	if largest == 0 || result.Checked == 0 {
+		result.Verdict = "not checked"
+	}
+	return result
+}
+
+// elements bounds the work on large networks.
+func (g *gradcheck) elements() int {
+	each := float64((1+2*len(gradSteps))*g.rows) * float64(parameters(g.net))
+	return min(gradElements, max(4, int(gradWork/each/float64(len(g.net.Params)))))
+}
+
+// slope is a central difference of the loss.
+type slope struct {
+	value float64
+	doubt float64 // how far the difference of the next greater width is from it
+	step  float64 // half width
+	// bend is the slope to the right less the slope to the left, and wideBend
+	// that at four times the width.
+	bend, wideBend float64
+}
+
+// atKink tells whether the loss has a kink inside the difference that may spoil
+// it by more than tolerance. A curve's bend shrinks with the width, a kink's
+// does not.
+func (s slope) atKink(tolerance float64) bool {
+	bend := math.Abs(s.bend)
+	return s.doubt > tolerance || bend > tolerance && bend > 0.3*math.Abs(s.wideBend)
+}
+
+// slope differentiates the loss by element at of tensor i, with the width at
+// which it depends least on the width.
+func (g *gradcheck) slope(i int, values []float32, at int) slope {
+	best := slope{doubt: math.Inf(1)}
+	old := values[at]
+	middle := g.lossWith(i, values)
+	var last slope
+	for k, h := range gradSteps {
+		values[at] = old + float32(h)
+		up, right := g.lossWith(i, values), float64(values[at])-float64(old)
+		values[at] = old - float32(h)
+		down, left := g.lossWith(i, values), float64(old)-float64(values[at])
+		now := slope{
+			value: (up - down) / (right + left),
+			step:  h,
+			bend:  (up-middle)/right - (middle-down)/left,
+		}
+		if k > 0 {
+			now.doubt, now.wideBend = math.Abs(now.value-last.value), last.bend
+			if now.doubt < best.doubt {
+				best = now
+			}
+		}
+		last = now
+	}
+	values[at] = old
+	g.engine.Write(0, i, values)
+	return best
+}
+
+func (g *gradcheck) lossWith(i int, values []float32) float64 {
+	g.engine.Write(0, i, values)
+	g.engine.Infer(g.x, g.raw, g.rows)
+	return g.net.LossOf(g.raw, g.y, g.rows)
+}

@@ -1,0 +1,131 @@
+package trainer
+
+import (
+	"flag"
+	"runtime"
+	"strings"
+
+	"github.com/dnngen/dnngen/runtime/device"
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/rundir"
+)
+
+var infoCommand = &command{
+	name:  "info",
+	short: "show what is compiled in and which devices are here",
+	args:  "[--json] [--device D]",
+	long: `Shows the network that this program was compiled for, the devices that it can
+run on, which of them are here, which one is chosen, and why.`,
+	examples: []string{"info", "info --json"},
+	define: func(a *app, fs *flag.FlagSet) func() error {
+		var f deviceFlags
+		asJSON := fs.Bool("json", false, "print one JSON object")
+		f.define(fs)
+		return func() error { return a.info(&f, *asJSON) }
+	},
+}
+
+// facts is what info prints as JSON.
+type facts struct {
+	Name       string        `json:"name"`
+	SpecSum    string        `json:"spec_sha256"`
+	Inputs     int           `json:"inputs"`
+	Outputs    int           `json:"outputs"`
+	Batch      int           `json:"batch"` // 0: the full set
+	Parameters int           `json:"parameters"`
+	Loss       string        `json:"loss"`
+	Output     string        `json:"output"`
+	Optimizer  string        `json:"optimizer"`
+	Layers     []layerFacts  `json:"layers"`
+	Devices    []deviceFacts `json:"devices"`
+	Chosen     string        `json:"chosen"`
+	Why        string        `json:"why"`
+	Threads    int           `json:"threads"`
+	Dnngen     string        `json:"dnngen"`
+	Go         string        `json:"go"`
+	Platform   string        `json:"platform"`
+}
+
+type layerFacts struct {
+	Name       string `json:"name"`
+	In         int    `json:"in"`
+	Out        int    `json:"out"`
+	Parameters int    `json:"parameters"`
+	Line       int    `json:"line"` // of the spec
+}
+
+type deviceFacts struct {
+	Name    string `json:"name"`
+	Present bool   `json:"present"`
+	Why     string `json:"why,omitempty"` // it is not
+}
+
+func parameters(n *engine.Network) int {
+	sum := 0
+	for _, p := range n.Params {
+		sum += p.Size()
+	}
+	return sum
+}
+
+func (a *app) info(f *deviceFlags, asJSON bool) error {
+	n := a.net
+	chosen, why, err := device.Choose(n, f.wanted(a))
+	if err != nil {
+		return err
+	}
+	threads := f.threads
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	i := facts{
+		Name: n.Name, SpecSum: rundir.SpecSum(n.Spec), Inputs: n.Inputs, Outputs: n.Outputs, Batch: n.Batch,
+		Parameters: parameters(n), Loss: n.Loss, Output: n.Output, Optimizer: n.Optimizer,
+		Chosen: chosen.Name, Why: why, Threads: threads,
+		Dnngen: dnngenVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	for _, l := range n.Layers {
+		i.Layers = append(i.Layers, layerFacts{Name: l.Name, In: l.In, Out: l.Out, Line: l.Line})
+	}
+	for _, p := range n.Params {
+		i.Layers[p.Layer].Parameters += p.Size()
+	}
+	for _, d := range n.Devices {
+		facts := deviceFacts{Name: d.Name, Present: true}
+		if err := d.Missing(); err != nil {
+			facts.Present, facts.Why = false, err.Error()
+		}
+		i.Devices = append(i.Devices, facts)
+	}
+	if asJSON {
+		return a.stdout.object(i)
+	}
+	a.stdout.facts(i)
+	return nil
+}
+
+func (o *output) facts(i facts) {
+	o.printf("%s: %d inputs, %d outputs, %d parameters\n", i.Name, i.Inputs, i.Outputs, i.Parameters)
+	if i.Batch == 0 {
+		o.printf("trained on the full set, ")
+	} else {
+		o.printf("trained in batches of %d, ", i.Batch)
+	}
+	o.printf("loss %s, optimizer %s, output %s\nspec SHA-256 %s\n\n", i.Loss, i.Optimizer, i.Output, i.SpecSum)
+	o.printf("%3s  %-12s %8s %8s %12s\n", "", "layer", "in", "out", "parameters")
+	for k, l := range i.Layers {
+		o.printf("%3d  %-12s %8d %8d %12d\n", k, l.Name, l.In, l.Out, l.Parameters)
+	}
+	o.printf("\n")
+	for _, d := range i.Devices {
+		state := "here"
+		if !d.Present {
+			state = "not here: " + d.Why
+		}
+		if d.Name == i.Chosen {
+			state += "; chosen: " + strings.SplitN(i.Why, ";", 2)[0]
+		}
+		o.printf("%-11s %s\n", d.Name, state)
+	}
+	o.printf("%-11s %d\n\ndnngen %s, %s %s\n", "threads", i.Threads, i.Dnngen, i.Go, i.Platform)
+}

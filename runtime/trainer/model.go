@@ -1,0 +1,105 @@
+package trainer
+
+import (
+	"flag"
+	"fmt"
+
+	"github.com/dnngen/dnngen/runtime/data"
+	"github.com/dnngen/dnngen/runtime/device"
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/rundir"
+)
+
+// deviceFlags are the choice of what to run on.
+type deviceFlags struct {
+	device  string
+	threads int
+}
+
+func (f *deviceFlags) define(fs *flag.FlagSet) {
+	fs.StringVar(&f.device, "device", "", "run on `D`: auto, cpu, cpu:avx512, cpu:avx2, cpu:go, cuda or cuda:N\n(default auto, or "+device.Variable+")")
+	fs.IntVar(&f.threads, "threads", 0, "use `N` threads; 0: as many as the machine offers")
+}
+
+// wanted returns the device asked for by flag, or else by environment.
+func (f *deviceFlags) wanted(a *app) string {
+	if f.device != "" {
+		return f.device
+	}
+	if name := a.env(device.Variable); name != "" {
+		return name
+	}
+	return "auto"
+}
+
+// start makes an engine on a device.
+func (f *deviceFlags) start(d *engine.Device) (engine.Engine, error) {
+	if f.threads < 0 {
+		return nil, usage("--threads must be positive, or 0 for as many as the machine offers")
+	}
+	e, err := d.New(engine.Options{Threads: f.threads})
+	if err != nil {
+		return nil, &failure{exitResources, fmt.Errorf("device %s: %w", d.Name, err)}
+	}
+	return e, nil
+}
+
+// model reads the parameters of --model.
+func (a *app) model(name string) (*rundir.Model, error) {
+	if name == "" {
+		return nil, usage("--model FILE is needed: a model.safetensors, a checkpoint or a run directory")
+	}
+	m, err := rundir.ReadModel(a.fs, name, a.net)
+	return m, inRun(err)
+}
+
+// load starts an engine with the parameters of a model file.
+func (f *deviceFlags) load(a *app, m *rundir.Model) (engine.Engine, error) {
+	d, _, err := device.Choose(a.net, f.wanted(a))
+	if err != nil {
+		return nil, err
+	}
+	e, err := f.start(d)
+	if err != nil {
+		return nil, err
+	}
+	m.Restore(e)
+	return e, nil
+}
+
+// preparation returns how rows are prepared for a model. A file that another
+// program wrote says nothing of it: then features are taken as numbers, with
+// the spec's constant divisor where it has one. What would have had to be
+// fitted cannot be made up, so such rows must come prepared; note says so.
+func preparation(n *engine.Network, m *rundir.Model) (prep *data.Prep, note string) {
+	if m.Prep != nil {
+		return m.Prep, ""
+	}
+	divisor := 1.0
+	switch n.Data.Scale.Kind {
+	case "divide":
+		divisor = n.Data.Scale.Factor
+	case "none", "":
+	default:
+		note = fmt.Sprintf("the model file does not hold the fitted scale (%s): the rows are taken as prepared", n.Data.Scale.Kind)
+	}
+	if len(n.Data.Categorical) > 0 {
+		note = "the model file does not hold the categories: the rows are taken as prepared"
+	}
+	p := &data.Prep{Version: 1, Inputs: n.Inputs, Outputs: n.Outputs, Columns: n.Inputs}
+	for i := range n.Inputs {
+		f := data.Feature{Column: i, Divisor: divisor}
+		if note == "" && len(n.Data.Features) == n.Inputs {
+			f.Name = n.Data.Features[i]
+		}
+		p.Features = append(p.Features, f)
+	}
+	p.Target = data.Target{Column: -1, Kind: "values"}
+	switch {
+	case n.Classes:
+		p.Target.Kind = "classes"
+	case n.Metrics == "binary":
+		p.Target.Kind = "unit"
+	}
+	return p, note
+}
