@@ -25,20 +25,24 @@ func (t Target) rows(lo, hi, outputs int) Target {
 	return Target{Value: t.Value[lo*outputs : hi*outputs]}
 }
 
-// Machine holds a program's parameters, states and buffers.
+// Machine holds a program's parameters, states and buffers. The program must
+// not change any more.
 type Machine struct {
 	Params [][]float64
 	States [][][]float64 // [state][param]
 
-	p       *ir.Program
-	grads   [][]float64
-	buffers map[*ir.Buffer][]float64
-	steps   int64
+	p        *ir.Program
+	grads    [][]float64
+	buffers  map[*ir.Buffer][]float64
+	arenas   []*arena
+	placed   map[*ir.Buffer]*arena // the arena of each buffer that the plan places
+	programs map[any]*expr.Program // of each map, of the loss and of the rule
+	updates  int64                 // made so far
 }
 
 // New returns a machine with all parameters and states at 0.
 func New(p *ir.Program) *Machine {
-	m := &Machine{p: p, buffers: map[*ir.Buffer][]float64{}}
+	m := &Machine{p: p, buffers: map[*ir.Buffer][]float64{}, programs: map[any]*expr.Program{}}
 	tensors := func() [][]float64 {
 		list := make([][]float64, len(p.Params))
 		for i, q := range p.Params {
@@ -54,29 +58,62 @@ func New(p *ir.Program) *Machine {
 }
 
 // Step trains on rows examples and returns the mean loss before the update.
+// Where that is NaN or infinite, parameters and states stay as they were.
 func (m *Machine) Step(x []float64, y Target, rows int, lr, momentum float64) float64 {
-	loss := m.Gradients(x, y, rows)
-	m.steps++
-	m.update(lr, momentum)
+	u := m.newUpdater(lr, momentum, m.updates+1)
+	loss := m.pass(x, y, rows, u)
+	if !finite(loss) {
+		return loss
+	}
+	for _, s := range m.p.Updates {
+		u.update(s.Param)
+	}
+	m.updates++
 	return loss
 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // Gradients makes a forward and a backward pass and returns the mean loss; the
 // gradients are then read with Grad.
 func (m *Machine) Gradients(x []float64, y Target, rows int) float64 {
+	return m.pass(x, y, rows, nil)
+}
+
+// pass walks rows examples in chunks of Batch. Steps that update a parameter
+// do so with u, unless it is nil.
+func (m *Machine) pass(x []float64, y Target, rows int, u *updater) float64 {
 	for _, g := range m.grads {
 		clear(g)
 	}
 	loss := 0.0
 	for lo := 0; lo < rows; lo += m.p.Batch {
 		hi := min(lo+m.p.Batch, rows)
-		m.resize(m.p.X, hi-lo)
-		copy(m.buffers[m.p.X], x[lo*m.p.Input:hi*m.p.Input])
-		m.run(m.p.Forward, hi-lo)
-		loss += m.loss(y.rows(lo, hi, m.p.Output), hi-lo, rows)
-		m.run(m.p.Backward, hi-lo)
+		loss += m.forward(x, y, rows, lo, hi)
+		if u != nil && !finite(loss) {
+			return loss
+		}
+		m.run(m.p.Backward, hi-lo, u)
 	}
 	return loss
+}
+
+// Loss makes a forward pass only and returns the mean loss.
+func (m *Machine) Loss(x []float64, y Target, rows int) float64 {
+	loss := 0.0
+	for lo := 0; lo < rows; lo += m.p.Batch {
+		loss += m.forward(x, y, rows, lo, min(lo+m.p.Batch, rows))
+	}
+	return loss
+}
+
+// forward runs rows lo to hi up to the loss and returns their share of the
+// mean over all rows.
+func (m *Machine) forward(x []float64, y Target, rows, lo, hi int) float64 {
+	m.spoil()
+	copy(m.resize(m.p.X, hi-lo), x[lo*m.p.Input:hi*m.p.Input])
+	m.run(m.p.Forward, hi-lo, nil)
+	return m.loss(y.rows(lo, hi, m.p.Output), hi-lo, rows)
 }
 
 // Grad returns the gradient of parameter i that the last Gradients computed.
@@ -87,20 +124,23 @@ func (m *Machine) Buffer(b *ir.Buffer) []float64 { return m.buffers[b] }
 
 // Infer returns raw outputs [rows, outputs].
 func (m *Machine) Infer(x []float64, rows int) []float64 {
-	m.resize(m.p.X, rows)
-	copy(m.buffers[m.p.X], x[:rows*m.p.Input])
-	m.run(m.p.Infer, rows)
+	m.spoil()
+	copy(m.resize(m.p.X, rows), x[:rows*m.p.Input])
+	m.run(m.p.Infer, rows, nil)
 	return append([]float64(nil), m.buffers[m.p.InferRaw]...)
 }
 
+// resize returns the values of a buffer of the given number of rows.
 func (m *Machine) resize(b *ir.Buffer, rows int) []float64 {
-	if len(m.buffers[b]) != rows*b.Width {
+	if a, ok := m.placed[b]; ok {
+		m.buffers[b] = a.place(b, rows)
+	} else if len(m.buffers[b]) != rows*b.Width {
 		m.buffers[b] = make([]float64, rows*b.Width)
 	}
 	return m.buffers[b]
 }
 
-func (m *Machine) run(steps []ir.Step, rows int) {
+func (m *Machine) run(steps []ir.Step, rows int, u *updater) {
 	for _, s := range steps {
 		switch s := s.(type) {
 		case *ir.Linear:
@@ -111,6 +151,10 @@ func (m *Machine) run(steps []ir.Step, rows int) {
 			m.gradInput(s, rows)
 		case *ir.GradWeight:
 			m.gradWeight(s, rows)
+			if s.Update && u != nil {
+				u.update(s.W)
+				u.update(s.Bias)
+			}
 		default:
 			panic(fmt.Sprintf("eval: unknown step %T", s))
 		}
@@ -179,16 +223,19 @@ func (m *Machine) gradWeight(s *ir.GradWeight, rows int) {
 // apply runs a map over its buffers; acc [rows, width] is the accumulator of
 // the step that the map is fused into.
 func (m *Machine) apply(s *ir.Map, acc []float64, width, rows int) {
-	roots := make([]*expr.Node, 0, len(s.Out)+len(s.Sum))
+	program := m.program(s, func() []*expr.Node {
+		var roots []*expr.Node
+		for _, out := range s.Out {
+			roots = append(roots, out.Expr)
+		}
+		for _, sum := range s.Sum {
+			roots = append(roots, sum.Expr)
+		}
+		return roots
+	})
 	for _, out := range s.Out {
-		roots = append(roots, out.Expr)
 		m.resize(out.View.Buffer, rows)
 	}
-	for _, sum := range s.Sum {
-		roots = append(roots, sum.Expr)
-	}
-	program := expr.NewProgram(roots...)
-	vars := map[string]float64{}
 	at := func(v ir.View, r, j int) *float64 {
 		data, w := acc, width
 		if v.Buffer != nil {
@@ -196,21 +243,53 @@ func (m *Machine) apply(s *ir.Map, acc []float64, width, rows int) {
 		}
 		return &data[r*w+v.Offset+v.Stride*j]
 	}
+	vars := bind(program)
 	for r := range rows {
 		for j := range s.Width {
 			for _, in := range s.In {
-				vars[in.Var] = *at(in.View, r, j)
+				vars.set(in.Var, *at(in.View, r, j))
 			}
 			if s.Param != nil {
-				vars[ir.VarParam] = m.Params[s.Param.Index][channel(s.Param, j)]
+				vars.set(ir.VarParam, m.Params[s.Param.Index][channel(s.Param, j)])
 			}
-			values := program.Eval(vars)
+			values := program.Run(vars.values)
 			for i, out := range s.Out {
 				*at(out.View, r, j) = values[i]
 			}
 			for i, sum := range s.Sum {
 				m.grads[sum.Param.Index][channel(sum.Param, j)] += values[len(s.Out)+i]
 			}
+		}
+	}
+}
+
+// program returns the prepared expressions of a part of the program, which
+// are asked for once.
+func (m *Machine) program(of any, roots func() []*expr.Node) *expr.Program {
+	p, ok := m.programs[of]
+	if !ok {
+		p = expr.NewProgram(roots()...)
+		m.programs[of] = p
+	}
+	return p
+}
+
+// binding gives the variables of a program their values by name.
+type binding struct {
+	names  []string
+	values []float64
+}
+
+func bind(p *expr.Program) binding {
+	return binding{p.Vars(), make([]float64, len(p.Vars()))}
+}
+
+// set gives a variable its value, if the program reads it.
+func (b binding) set(name string, value float64) {
+	for i := range b.names {
+		if b.names[i] == name {
+			b.values[i] = value
+			return
 		}
 	}
 }
@@ -235,11 +314,12 @@ func (m *Machine) loss(y Target, rows, total int) float64 {
 		return sum / float64(total)
 	}
 	scale := 1 / float64(total*out)
-	program := expr.NewProgram(l.Value, l.Slope)
-	vars := map[string]float64{}
+	program := m.program(l, func() []*expr.Node { return []*expr.Node{l.Value, l.Slope} })
+	vars := bind(program)
 	for i := range rows * out {
-		vars[ir.VarZ], vars[ir.VarY] = z[i], y.Value[i]
-		values := program.Eval(vars)
+		vars.set(ir.VarZ, z[i])
+		vars.set(ir.VarY, y.Value[i])
+		values := program.Run(vars.values)
 		sum += values[0]
 		grad[i] = values[1] * scale
 	}
@@ -263,32 +343,4 @@ func crossEntropy(z, grad []float64, class int, scale float64) float64 {
 	}
 	grad[class] -= scale
 	return top + math.Log(sum) - z[class]
-}
-
-// Scalars evaluates a rule's scalars for update number t and returns them
-// with lr and momentum under their names.
-func Scalars(rule ir.Rule, lr, momentum float64, t int64) map[string]float64 {
-	vars := map[string]float64{ir.VarLR: lr, ir.VarMomentum: momentum, ir.VarT: float64(t)}
-	for _, s := range rule.Scalars {
-		vars[s.Name] = expr.Eval(s.Expr, vars)
-	}
-	return vars
-}
-
-func (m *Machine) update(lr, momentum float64) {
-	vars := Scalars(m.p.Rule, lr, momentum, m.steps)
-	program := expr.NewProgram(append([]*expr.Node{m.p.Rule.W}, m.p.Rule.Next...)...)
-	for i, w := range m.Params {
-		for j := range w {
-			vars[ir.VarW], vars[ir.VarG] = w[j], m.grads[i][j]
-			for k, name := range m.p.Rule.States {
-				vars[name] = m.States[k][i][j]
-			}
-			values := program.Eval(vars)
-			w[j] = values[0]
-			for k := range m.p.Rule.States {
-				m.States[k][i][j] = values[1+k]
-			}
-		}
-	}
 }
