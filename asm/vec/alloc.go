@@ -3,6 +3,7 @@ package vec
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/mmcloughlin/avo/ir"
@@ -19,15 +20,15 @@ type Stats struct {
 	Function string
 	Pressure int // most values alive at once, before spilling
 	Used     int // registers used
-	Spills   int // values kept on the stack
-	Reloads  int // instructions that read one back or compute it again
+	Spills   int // instructions that store a value on the stack
+	Reloads  int // instructions that read one back, or load a constant again
 }
 
 // allocate gives the vector registers of fn, and spills what does not fit.
 func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 	stats := Stats{Function: fn.Name}
 	sp := newSpiller(e, fn)
-	for round := 0; ; round++ {
+	for round := 0; round < maxRounds; round++ {
 		f, err := analyse(fn)
 		if err != nil {
 			return stats, err
@@ -43,15 +44,20 @@ func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 			stats.Spills, stats.Reloads = sp.spills, sp.reloads
 			return stats, nil
 		}
-		if err := sp.spill(f, g, colour); err != nil {
+		stuck := slices.Index(colour, -1)
+		if err := sp.spill(f, g.near[stuck], stuck); err != nil {
 			return stats, err
 		}
 	}
+	return stats, tooMany(fn, e.isa, stats.Pressure)
 }
+
+// maxRounds bounds the rounds of spilling; one or two are the rule.
+const maxRounds = 20
 
 // chooseFusings settles which source each fused operation overwrites.
 func (e *Emitter) chooseFusings(f *flow) {
-	f.backward(func(_ *block, i int, live bitset) {
+	f.backward(func(i int, live bitset) {
 		ways, ok := e.fusings[f.code[i]]
 		if !ok {
 			return
@@ -69,7 +75,7 @@ func (e *Emitter) chooseFusings(f *flow) {
 // pressure returns the most registers that are needed at once.
 func (f *flow) pressure() int {
 	most := 0
-	f.backward(func(_ *block, i int, live bitset) {
+	f.backward(func(i int, live bitset) {
 		n := live.count()
 		for _, d := range f.defs[i] {
 			if !live.has(d) {
@@ -94,7 +100,7 @@ func interference(f *flow) *graph {
 	for i := range g.first {
 		g.first[i] = len(f.code)
 	}
-	f.backward(func(_ *block, i int, live bitset) {
+	f.backward(func(i int, live bitset) {
 		from := -1
 		if isCopy(f.code[i]) {
 			from = f.uses[i][0]

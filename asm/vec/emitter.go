@@ -189,15 +189,7 @@ func (e *Emitter) Zero() Vec {
 	return d
 }
 
-func (e *Emitter) zeroInto(d Vec) {
-	// The 128-bit form clears the whole register. The EVEX form is for the
-	// registers 16 to 31, which it alone can name.
-	if e.isa == AVX512 {
-		e.VPXORD(d.r, d.r, d.r)
-		return
-	}
-	e.VXORPS(d.r, d.r, d.r)
-}
+func (e *Emitter) zeroInto(d Vec) { e.VXORPS(d.r, d.r, d.r) }
 
 // LoadVec reads one vector from memory that need not be aligned.
 func (e *Emitter) LoadVec(m operand.Mem) Vec {

@@ -172,17 +172,21 @@ func (f *flow) step(live bitset, i int) {
 	}
 }
 
-// backward calls visit for every instruction, last to first, with its block
-// and the registers live after it.
-func (f *flow) backward(visit func(b *block, i int, live bitset)) {
-	live := newBitset(len(f.regs))
+// backward calls visit for every instruction, last to first, with the
+// registers live after it.
+func (f *flow) backward(visit func(i int, live bitset)) {
 	for b := len(f.blocks) - 1; b >= 0; b-- {
-		blk := &f.blocks[b]
-		copy(live, blk.out)
-		for i := blk.end - 1; i >= blk.first; i-- {
-			visit(blk, i, live)
-			f.step(live, i)
-		}
+		f.backwardIn(b, visit)
+	}
+}
+
+// backwardIn does so for one block.
+func (f *flow) backwardIn(b int, visit func(i int, live bitset)) {
+	blk := &f.blocks[b]
+	live := append(bitset(nil), blk.out...)
+	for i := blk.end - 1; i >= blk.first; i-- {
+		visit(i, live)
+		f.step(live, i)
 	}
 }
 
