@@ -13,6 +13,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/runtime/loop"
+	"github.com/dnngen/dnngen/runtime/modelfile"
 )
 
 // A checkpoint file, all numbers little-endian:
@@ -71,22 +72,6 @@ type EpochLoss struct {
 	Loss  float64 `json:"loss"`
 }
 
-// BadParameter says that a parameter, or the optimizer's state of one, holds a
-// number that is not finite. Such a state is never written.
-type BadParameter struct {
-	Param string
-	State string // the optimizer's state; empty: the parameter itself
-	Index int    // of the first such element
-}
-
-func (e *BadParameter) Error() string {
-	what := "parameter " + e.Param
-	if e.State != "" {
-		what = e.State + " of " + what
-	}
-	return fmt.Sprintf("%s is not finite at index %d", what, e.Index)
-}
-
 // Corrupt says that a checkpoint cannot be read, where, and why.
 type Corrupt struct {
 	File   string
@@ -137,7 +122,7 @@ func (s *Saver) read(slot, i int) ([]byte, error) {
 	p := s.net.Params[i]
 	values := s.values[:p.Size()]
 	s.engine.Read(slot, i, values)
-	if k := notFinite(values); k >= 0 {
+	if k := modelfile.NotFinite(values); k >= 0 {
 		bad := &BadParameter{Param: p.Name, Index: k}
 		if slot > 0 {
 			bad.State = s.net.States[slot-1]

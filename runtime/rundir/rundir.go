@@ -8,8 +8,6 @@ package rundir
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +17,7 @@ import (
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/modelfile"
 )
 
 // Names of the files of a run directory.
@@ -197,10 +196,7 @@ func (d *Dir) WriteJSON(name string, v any) error {
 }
 
 // SpecSum returns the SHA-256 of a spec's text, in hexadecimal.
-func SpecSum(spec string) string {
-	sum := sha256.Sum256([]byte(spec))
-	return hex.EncodeToString(sum[:])
-}
+func SpecSum(spec string) string { return modelfile.SpecSum(spec) }
 
 // readFile reads a file of this directory, which this program wrote itself.
 func readFile(fsys fsys.FS, name string) ([]byte, error) {
