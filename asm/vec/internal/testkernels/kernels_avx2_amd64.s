@@ -1683,6 +1683,9 @@ TEXT ·scalb_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
+	VCMPPS    $0x03, 64(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+448(SB), Y2
@@ -1700,6 +1703,9 @@ TEXT ·scalb_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   96(CX), Y1
+	VCMPPS    $0x03, 96(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   96(CX), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
@@ -1729,6 +1735,9 @@ TEXT ·scalb0_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
+	VCMPPS    $0x03, 64(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+448(SB), Y2
@@ -1747,6 +1756,9 @@ TEXT ·scalb0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   96(CX), Y1
+	VCMPPS    $0x03, 96(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   96(CX), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
@@ -1775,6 +1787,9 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   consts<>+0(SB), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+448(SB), Y2
@@ -1792,6 +1807,9 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VMOVUPS   consts<>+416(SB), Y2
 	VMINPS    Y1, Y2, Y1
@@ -1820,6 +1838,9 @@ TEXT ·scalbNormal_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
+	VCMPPS    $0x03, 64(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+512(SB), Y2
@@ -1832,6 +1853,9 @@ TEXT ·scalbNormal_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   96(CX), Y1
+	VCMPPS    $0x03, 96(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   96(CX), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
@@ -1856,6 +1880,9 @@ TEXT ·scalbNormal0_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
+	VCMPPS    $0x03, 64(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+512(SB), Y2
@@ -1869,6 +1896,9 @@ TEXT ·scalbNormal0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   96(CX), Y1
+	VCMPPS    $0x03, 96(CX), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   96(CX), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
@@ -1892,6 +1922,9 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
+	VMOVUPS   consts<>+0(SB), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+512(SB), Y2
@@ -1904,6 +1937,9 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
+	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
+	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1

@@ -1200,122 +1200,140 @@ TEXT ·frexpExponent0_avx512(SB), NOSPLIT, $0-24
 // func scalb_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalb_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VPANDD.BCST  consts<>+20(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VMOVUPS      64(CX), Z1
-	VBROADCASTSS consts<>+28(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+32(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VPANDD.BCST    consts<>+20(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VMOVUPS        64(CX), Z1
+	VCMPPS         $0x03, 64(CX), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VMOVUPS        64(CX), Z0
+	VBROADCASTSS   consts<>+28(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+32(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func scalb0_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalb0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VBROADCASTSS consts<>+20(SB), Z0
-	VPANDD.BCST  consts<>+0(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VMOVUPS      64(CX), Z1
-	VBROADCASTSS consts<>+28(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+32(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VBROADCASTSS   consts<>+20(SB), Z0
+	VPANDD.BCST    consts<>+0(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VMOVUPS        64(CX), Z1
+	VCMPPS         $0x03, 64(CX), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VMOVUPS        64(CX), Z0
+	VBROADCASTSS   consts<>+28(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+32(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func scalb1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalb1_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VPANDD.BCST  consts<>+20(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VBROADCASTSS consts<>+0(SB), Z1
-	VBROADCASTSS consts<>+28(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+32(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VPANDD.BCST    consts<>+20(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VBROADCASTSS   consts<>+0(SB), Z1
+	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VBROADCASTSS   consts<>+0(SB), Z0
+	VBROADCASTSS   consts<>+28(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+32(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func scalbNormal_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalbNormal_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VPANDD.BCST  consts<>+20(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VMOVUPS      64(CX), Z1
-	VBROADCASTSS consts<>+36(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+40(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VPANDD.BCST    consts<>+20(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VMOVUPS        64(CX), Z1
+	VCMPPS         $0x03, 64(CX), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VMOVUPS        64(CX), Z0
+	VBROADCASTSS   consts<>+36(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+40(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func scalbNormal0_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalbNormal0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VBROADCASTSS consts<>+20(SB), Z0
-	VPANDD.BCST  consts<>+0(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VMOVUPS      64(CX), Z1
-	VBROADCASTSS consts<>+36(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+40(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VBROADCASTSS   consts<>+20(SB), Z0
+	VPANDD.BCST    consts<>+0(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VMOVUPS        64(CX), Z1
+	VCMPPS         $0x03, 64(CX), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VMOVUPS        64(CX), Z0
+	VBROADCASTSS   consts<>+36(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+40(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func scalbNormal1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·scalbNormal1_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VPANDD.BCST  consts<>+20(SB), Z0, Z0
-	VPORD.BCST   consts<>+24(SB), Z0, Z0
-	VBROADCASTSS consts<>+0(SB), Z1
-	VBROADCASTSS consts<>+36(SB), Z2
-	VMINPS       Z1, Z2, Z1
-	VBROADCASTSS consts<>+40(SB), Z2
-	VMAXPS       Z1, Z2, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VSCALEFPS    Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
+	MOVQ           out+0(FP), AX
+	MOVQ           in+8(FP), CX
+	MOVQ           n+16(FP), DX
+	VMOVUPS        (CX), Z0
+	VPANDD.BCST    consts<>+20(SB), Z0, Z0
+	VPORD.BCST     consts<>+24(SB), Z0, Z0
+	VBROADCASTSS   consts<>+0(SB), Z1
+	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
+	VBROADCASTSS   consts<>+0(SB), Z0
+	VBROADCASTSS   consts<>+36(SB), Z1
+	VMINPS         Z0, Z1, Z0
+	VBROADCASTSS   consts<>+40(SB), Z1
+	VMAXPS         Z0, Z1, Z0
+	VRNDSCALEPS    $0x08, Z0, Z0
+	VSCALEFPS      Z0, Z2, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 

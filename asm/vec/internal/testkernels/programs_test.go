@@ -134,10 +134,10 @@ var operations = []operation{
 		return e.Where(x, vec.Ge, vec.C(0), n, vec.C(math.NaN()))
 	}, func(a []float32) float32 { _, n := frexp(a[0]); return n }},
 	{"scalb", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec {
-		return e.Scalb(mantissa(e, a[0]), exponent(e, a[1], 250))
+		return e.Scalb(mantissa(e, a[0], a[1]), exponent(e, a[1], 250))
 	}, func(a []float32) float32 { return scalb(a[0], a[1], 250) }},
 	{"scalbNormal", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec {
-		return e.ScalbNormal(mantissa(e, a[0]), exponent(e, a[1], 125))
+		return e.ScalbNormal(mantissa(e, a[0], a[1]), exponent(e, a[1], 125))
 	}, func(a []float32) float32 { return scalb(a[0], a[1], 125) }},
 	predicate("lt", vec.Lt, func(a, b float32) bool { return a < b }),
 	predicate("le", vec.Le, func(a, b float32) bool { return a <= b }),
@@ -155,9 +155,11 @@ func predicate(name string, p vec.Pred, holds func(a, b float32) bool) operation
 		func(a []float32) float32 { return choose(holds(a[0], a[1]), a[2], a[3]) }}
 }
 
-// mantissa keeps the sign and the fraction of a, in [1, 2).
-func mantissa(e *vec.Emitter, a vec.Val) vec.Vec {
-	return e.Or(e.And(a, vec.Bits(0x807fffff)), vec.C(1))
+// mantissa keeps the sign and the fraction of a, in [1, 2); it is NaN where
+// the exponent will be.
+func mantissa(e *vec.Emitter, a, exponent vec.Val) vec.Vec {
+	m := e.Or(e.And(a, vec.Bits(0x807fffff)), vec.C(1))
+	return e.Where(exponent, vec.Unordered, exponent, vec.C(math.NaN()), m)
 }
 
 // exponent makes a whole number of a, at most limit in magnitude.
