@@ -1,0 +1,69 @@
+package spec
+
+import "path/filepath"
+
+// Options are what a caller adds to the text.
+type Options struct {
+	// Infer returns the number of features of the data, where the spec leaves
+	// `input` out and it does not follow from the columns. nil: that is an error.
+	Infer func(d Data) (inputs int, err error)
+}
+
+// Parse reads a spec. file is the name that messages bear. Where the spec is
+// valid, Parse returns the network and what may train badly; otherwise the
+// error is of type Errors.
+func Parse(file string, text []byte, o Options) (*Network, []*Problem, error) {
+	r := &reader{file: file, at: map[string]*node{}, net: &Network{File: filepath.Base(file)}}
+
+	// Read the text.
+	clean, ok := r.clean(text)
+	if !ok {
+		return nil, nil, r.errors()
+	}
+	r.net.Text = clean
+
+	// Read the YAML.
+	root := r.tree(clean)
+	if root == nil {
+		return nil, nil, r.errors()
+	}
+
+	// Read the sections, by the grammar, which fills defaults.
+	if r.section("", grammar(), root); root.kind != mapping {
+		return nil, nil, r.errors()
+	}
+
+	// Work out the shapes.
+	r.checkColumns()
+	r.inferInput(root, o)
+	r.shapes()
+
+	// Check what belongs together.
+	r.checkOutputs()
+	if err := r.errors(); err != nil {
+		return nil, nil, err
+	}
+	r.warn()
+	return r.net, r.warnings(), nil
+}
+
+// reader holds what is known while one spec is read.
+type reader struct {
+	file     string
+	lines    []string
+	problems []*Problem
+	net      *Network
+	at       map[string]*node // the value of each key that the spec gives: "train.batch"
+	layers   []*node          // the items of net.Layers
+}
+
+// where returns the span of a key's value, or of the first of the others
+// given, where the spec leaves the key out.
+func (r *reader) where(keys ...string) span {
+	for _, k := range keys {
+		if n := r.at[k]; n != nil {
+			return n.at
+		}
+	}
+	return span{1, 1, 2}
+}

@@ -1,0 +1,140 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+
+	"github.com/dnngen/dnngen/internal/op"
+)
+
+// nearest returns the word that name was probably meant to be: at most two
+// edits away, and about half of a short word, by letters of either case
+// without what joins words. "" where there is none.
+func nearest(name string, words []string) string {
+	best, guess := 3, ""
+	for _, w := range words {
+		a, b := bare(name), bare(w)
+		d := levenshtein.ComputeDistance(a, b)
+		if d < best && 2*d <= max(len(a), len(b))+1 {
+			best, guess = d, w
+		}
+	}
+	return guess
+}
+
+func bare(s string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(shorten(s)))
+}
+
+func didYouMean(guess string) string { return fmt.Sprintf(" (did you mean %q?)", guess) }
+
+// oneOf joins words: "a, b or c".
+func oneOf(words []string, last string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " " + last + " " + words[len(words)-1]
+}
+
+// catalogue is a table of the language as the reader of a spec sees it.
+type catalogue struct {
+	noun string // "activation"
+	the  string // with its article: "an activation"
+	home string // the key under which its entries stand
+	rows []*op.Entry
+}
+
+func newCatalogue[R op.Row](the, home string, table []R) catalogue {
+	_, noun, _ := strings.Cut(the, " ")
+	c := catalogue{noun: noun, the: the, home: home}
+	for _, r := range table {
+		c.rows = append(c.rows, r.Base())
+	}
+	return c
+}
+
+func (c catalogue) names() []string { return op.Names(c.rows) }
+
+// The tables. An item of `layers` is one of layerKinds.
+var (
+	activations = newCatalogue("an activation", "layers", op.Activations)
+	linears     = newCatalogue("a layer", "layers", []*op.Entry{linear})
+	layerKinds  = newCatalogue("a layer", "layers", append(linears.rows[:1:1], activations.rows...))
+	losses      = newCatalogue("a loss", "loss", op.Losses)
+	outputs     = newCatalogue("an output transformation", "output", op.Outputs)
+	optimizers  = newCatalogue("an optimizer", "train: optimizer", op.Optimizers)
+	schedules   = newCatalogue("a schedule", "train: schedule", op.Schedules)
+	inits       = newCatalogue("an initial distribution", "train: init", op.Inits)
+	scales      = newCatalogue("a scaling", "data: scale", ScaleKinds)
+	missings    = newCatalogue("a treatment of missing values", "data: missing", MissingKinds)
+
+	catalogues = []catalogue{linears, activations, losses, outputs, optimizers, schedules, inits, scales, missings}
+)
+
+// unknownName reports a name that the catalogue lacks.
+func (r *reader) unknownName(n *node, c catalogue) {
+	noun := c.noun
+	if c.home == activations.home {
+		noun = activations.noun
+	}
+	p := Problem{
+		Code: codeUnknownName, Found: quote(n.text), Expected: c.the,
+		Message: fmt.Sprintf("unknown %s %s", noun, quote(n.text)),
+		Hint:    "choose from " + strings.Join(c.names(), ", "),
+	}
+	if other, ok := otherHome(n.text, c); ok {
+		p.Code = codeOtherTable
+		p.Message = fmt.Sprintf("%s is %s, not %s", n.text, other.the, c.the)
+		p.Hint = "put it under " + code(other.home+":")
+	} else if owner, ok := ownerOf(n.text, c); ok {
+		p.Message = fmt.Sprintf("%s is a setting of %s, not %s", n.text, owner, c.the)
+		p.Hint = fmt.Sprintf("write it inside, as `{%s: {%s: …}}`", owner, n.text)
+	} else if name, value, ok := strings.Cut(n.text, ":"); ok && slices.Contains(c.names(), name) {
+		p.Message += fmt.Sprintf(" (did you mean `%s: %s`?)", name, shorten(value))
+		p.Hint = "put a space behind the colon"
+	} else if guess := nearest(n.text, c.names()); guess != "" {
+		if guess == linear.Name {
+			p.Message = fmt.Sprintf("unknown %s %s", c.noun, quote(n.text))
+		}
+		p.Message += didYouMean(guess)
+		p.Hint = "write " + guess
+	} else if longer := beginning(n.text, c.names()); longer != nil {
+		p.Message += fmt.Sprintf(" (did you mean %s?)", oneOf(longer, "or"))
+		p.Hint = "write " + oneOf(longer, "or")
+	}
+	r.report(n.at, p)
+}
+
+// beginning lists the words that begin with a name of three letters or more.
+func beginning(name string, words []string) []string {
+	var out []string
+	for _, w := range words {
+		if len(name) >= 3 && strings.HasPrefix(w, name) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// otherHome returns the catalogue that has the name.
+func otherHome(name string, not catalogue) (catalogue, bool) {
+	for _, c := range catalogues {
+		if c.home != not.home && slices.Contains(c.names(), name) {
+			return c, true
+		}
+	}
+	return catalogue{}, false
+}
+
+// ownerOf returns the first entry of the catalogue that has the setting.
+func ownerOf(setting string, c catalogue) (name string, ok bool) {
+	for _, e := range c.rows {
+		if _, ok := e.Setting(setting); ok {
+			return e.Name, true
+		}
+	}
+	return "", false
+}
