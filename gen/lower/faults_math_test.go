@@ -11,7 +11,7 @@ import (
 )
 
 // mathFaults are mistakes in the derivatives and in the steps of the plain
-// backward pass. The passes keep them, and the gradient check must see them.
+// backward pass.
 func mathFaults() []fault {
 	var list []fault
 	add := func(net *spec.Network, name string, plant func(*victim)) {

@@ -14,7 +14,7 @@ import (
 func passFaults() []fault {
 	var list []fault
 	add := func(net *spec.Network, by catcher, name string, plant func(*victim)) {
-		list = append(list, fault{name: name, net: net, lowered: true, plant: plant, by: by})
+		list = append(list, fault{name: name, net: net, where: inLowered, plant: plant, by: by})
 	}
 
 	// Slopes.
@@ -46,7 +46,7 @@ func passFaults() []fault {
 		}
 	})
 	list = append(list, fault{
-		name: "sign read off a value that does not keep it", by: byGradients,
+		name: "sign read off a value that does not keep it", where: beforePasses, by: byGradients,
 		net: one("leaky_relu", op.Values{"alpha": 0.3}),
 		plant: func(v *victim) {
 			// The pass is told that the sign is kept, as with a slope that is not negative.
@@ -141,7 +141,7 @@ func passFaults() []fault {
 func structureFaults() []fault {
 	var list []fault
 	add := func(net *spec.Network, name string, plant func(*victim)) {
-		list = append(list, fault{name: "verify: " + name, net: net, lowered: true, plant: plant, by: byVerify})
+		list = append(list, fault{name: "verify: " + name, net: net, where: inLowered, plant: plant, by: byVerify})
 	}
 	loose := &ir.Buffer{Name: "loose", Width: 4}
 
@@ -186,7 +186,7 @@ func structureFaults() []fault {
 		v.p.ArenaWidth = max(v.p.ArenaWidth, b.Column+b.Width)
 	})
 	add(square(), "raw outputs given away before the end", func(v *victim) {
-		v.p.Backward[len(v.p.Backward)-2].(*ir.GradInput).Map.Out[0].View.Buffer.Column = v.p.Raw.Column
+		v.input(2).Map.Out[0].View.Buffer.Column = v.p.Raw.Column
 	})
 	add(square(), "beyond the arena", func(v *victim) { v.p.ArenaWidth-- })
 	add(square(), "before the arena", func(v *victim) { v.p.Buffers[0].Column = -1 })
@@ -198,7 +198,7 @@ func structureFaults() []fault {
 
 	// Widths and views.
 	add(gated(), "weight of another shape", func(v *victim) { v.input(4).W = v.param("2.weight") })
-	add(gated(), "weight transposed", func(v *victim) { slices.Reverse(v.param("4.weight").Shape) })
+	add(gated(), "weight transposed", func(v *victim) { slices.Reverse(v.param("2.weight").Shape) })
 	add(gated(), "bias of another layer", func(v *victim) { v.weight(4).Bias = v.param("2.bias") })
 	add(gated(), "bias of another width in forward", func(v *victim) { v.p.Forward[0].(*ir.Linear).Bias = v.param("2.bias") })
 	add(gated(), "operand of another width", func(v *victim) { v.weight(4).X = v.fore(1).Out[0].View.Buffer })

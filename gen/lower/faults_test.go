@@ -16,14 +16,21 @@ import (
 // pass of the compiler. The tests plant each and demand that it is caught: a
 // check that has never failed proves nothing.
 type fault struct {
-	name string
-	net  *spec.Network
-	// lowered tells to plant the fault behind all passes instead of before.
-	lowered bool
-	plant   func(*victim)
-	// by is the check that must catch the fault; others may do so too.
-	by catcher
+	name  string
+	net   *spec.Network
+	where place
+	plant func(*victim)
+	by    catcher // must catch the fault; others may do so too
 }
+
+// place is where a fault is planted.
+type place int
+
+const (
+	inPlain      place = iota // in what Build gives
+	beforePasses              // in what Build gives, and the passes are run on it
+	inLowered                 // behind all passes
+)
 
 type catcher string
 
@@ -138,44 +145,43 @@ func full() *spec.Network {
 		Loss(loss("mse"), nil).Batch(0).Network()
 }
 
-// plant returns the plain program of the fault's network and the program with
-// the fault in it, with all passes run.
-func (f *fault) plantIn(t *testing.T) (right *ir.Program, v *victim, err error) {
+// plantIn returns the plain program of the fault's network, and the program
+// with the fault in it.
+func (f *fault) plantIn(t *testing.T) (right *ir.Program, v *victim) {
 	t.Helper()
-	right = build(f.net)
-	v = &victim{p: build(f.net)}
-	if !f.lowered {
+	right, v = build(f.net), &victim{p: build(f.net)}
+	switch f.where {
+	case inPlain:
 		f.plant(v)
-	}
-	err = ir.Verify(v.p)
-	for _, pass := range lower.Passes {
-		if err == nil {
+	case beforePasses:
+		f.plant(v)
+		for _, pass := range lower.Passes {
 			pass.Run(v.p)
-			err = ir.Verify(v.p)
 		}
-	}
-	if f.lowered {
+	case inLowered:
+		v.p = lowered(t, f.net)
 		f.plant(v)
-		err = ir.Verify(v.p)
 	}
-	return right, v, err
+	return right, v
 }
 
 // caught tells whether a check notices the fault.
 func (f *fault) caught(t *testing.T, by catcher) bool {
 	t.Helper()
-	right, v, err := f.plantIn(t)
-	if by == byVerify {
-		return err != nil
-	}
-	if by == byTraining {
-		seed := uint64(3)
+	right, v := f.plantIn(t)
+	switch by {
+	case byVerify:
+		return ir.Verify(v.p) != nil
+	case byTraining:
+		const seed = 3
+		m := eval.New(v.p)
+		if v.p.ArenaWidth > 0 {
+			m = eval.InArena(v.p)
+		}
 		want := train(right, eval.New(right), seed)
-		return want.differ(train(v.p, eval.InArena(v.p), seed), 1e-9) != ""
+		return want.differ(train(v.p, m, seed), 1e-9) != ""
 	}
-	rows := f.net.Train.Batch
-	pr := away(t, right, rows, 1)
-	return faultyGradients(pr, v).worst > tolerance
+	return faultyGradients(away(t, right, f.net.Train.Batch, 1), v).worst > tolerance
 }
 
 // faultyGradients checks the gradients of the program with a fault against the
@@ -206,10 +212,12 @@ func faultyGradients(pr *problem, v *victim) result {
 func TestChecksPassWithoutAFault(t *testing.T) {
 	nothing := func(*victim) {}
 	for _, net := range []*spec.Network{gated(), square(), one("elu", op.Values{"alpha": 0.7})} {
-		f := fault{net: net, plant: nothing}
-		for _, by := range []catcher{byGradients, byTraining, byVerify} {
-			if f.caught(t, by) {
-				t.Errorf("%s: the %s finds a fault where there is none", net.Name, by)
+		for _, where := range []place{inPlain, beforePasses, inLowered} {
+			f := fault{net: net, where: where, plant: nothing}
+			for _, by := range []catcher{byGradients, byTraining, byVerify} {
+				if f.caught(t, by) {
+					t.Errorf("%s: the %s finds a fault where there is none", net.Name, by)
+				}
 			}
 		}
 	}

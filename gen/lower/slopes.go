@@ -79,11 +79,12 @@ func saveSlopes(p *ir.Program, m *ir.Map) {
 	p.Buffers = append(p.Buffers, s)
 	names := []string{ir.VarSlope, ir.VarGateSlope}
 	d := expr.V(ir.VarD)
-	value := f.Out[0].Expr
 	m.In = m.In[:1]
 	for i, input := range f.In {
 		view := ir.View{Buffer: s, Offset: input.View.Offset, Stride: input.View.Stride}
-		f.Out = append(f.Out, ir.Out{View: view, Expr: expr.Derive(value, input.Var)})
+		// The gradient is linear in d: its slope is its value at d = 1.
+		slope := expr.Replace(m.Out[i].Expr, d, expr.C(1))
+		f.Out = append(f.Out, ir.Out{View: view, Expr: slope})
 		m.In = append(m.In, ir.In{Var: names[i], View: view})
 		m.Out[i].Expr = expr.Prod(d, expr.V(names[i]))
 	}
