@@ -1,8 +1,11 @@
 package vec
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+	"github.com/mmcloughlin/avo/x86"
 )
 
 // Pred is a comparison. All but Unordered and those named Not are false where
@@ -73,10 +76,7 @@ func (e *Emitter) Cmp(a Val, p Pred, b Val) Cond {
 // Blend returns x where c holds and y elsewhere.
 func (e *Emitter) Blend(c Cond, x, y Val) Vec {
 	if e.isa == AVX512 {
-		d := e.Fresh()
-		// The last source is taken where the mask is set.
-		e.last(instr{e.VBLENDMPS, e.VBLENDMPS_BCST}, x, e.Reg(y).r, c.k, d.r)
-		return d
+		return e.blendMasked(c, x, y)
 	}
 	switch {
 	case isZero(x):
@@ -88,6 +88,27 @@ func (e *Emitter) Blend(c Cond, x, y Val) Vec {
 	below := e.Reg(y)
 	d := e.Fresh()
 	e.VBLENDVPS(c.v.r, op, below.r, d.r)
+	return d
+}
+
+// blendMasked is Blend by a mask register.
+func (e *Emitter) blendMasked(c Cond, x, y Val) Vec {
+	d := e.Fresh()
+	last, bcst := e.source(x) // taken where the mask is set
+	blend := x86.VBLENDMPS
+	if bcst {
+		blend = x86.VBLENDMPS_BCST
+	}
+	i, err := blend(last, e.Reg(y).r, c.k, d.r)
+	if err != nil {
+		e.errs = append(e.errs, err)
+		return d
+	}
+	// avo takes every masked instruction to read its destination. This one does
+	// not, and a register that is read before it is written would be alive from
+	// the function's start.
+	i.Inputs = slices.DeleteFunc(i.Inputs, func(o operand.Op) bool { return o == operand.Op(d.r) })
+	e.Instruction(i)
 	return d
 }
 

@@ -530,8 +530,8 @@ TEXT ·max_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   64(CX), Z1
 	VCMPPS    $0x03, Z1, Z1, K1
 	VMAXPS    Z0, Z1, Z0
-	VBLENDMPS Z1, Z0, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS Z1, Z0, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -546,8 +546,8 @@ TEXT ·max0_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x03, Z0, Z0, K1
 	VMAXPS       Z1, Z0, Z1
-	VBLENDMPS    Z0, Z1, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    Z0, Z1, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -574,8 +574,8 @@ TEXT ·min_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   64(CX), Z1
 	VCMPPS    $0x03, Z1, Z1, K1
 	VMINPS    Z0, Z1, Z0
-	VBLENDMPS Z1, Z0, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS Z1, Z0, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -590,8 +590,8 @@ TEXT ·min0_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x03, Z0, Z0, K1
 	VMINPS       Z1, Z0, Z1
-	VBLENDMPS    Z0, Z1, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    Z0, Z1, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -692,8 +692,8 @@ TEXT ·select_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS   64(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   64(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -707,8 +707,8 @@ TEXT ·select0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS.BCST  $0x12, consts<>+12(SB), Z1, K1
-	VBLENDMPS    64(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    64(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -721,8 +721,8 @@ TEXT ·select1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS.BCST    $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -736,8 +736,8 @@ TEXT ·select2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z1
 	VCMPPS.BCST  $0x12, consts<>+12(SB), Z0, K1
 	VBROADCASTSS consts<>+0(SB), Z0
-	VBLENDMPS    64(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    64(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1174,8 +1174,8 @@ TEXT ·frexpExponent_avx512(SB), NOSPLIT, $0-24
 	VGETEXPPS      Z1, Z1
 	VSUBPS         Z1, Z2, Z1
 	VCMPPS.BCST    $0x19, consts<>+12(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z1, K1, Z3
-	VMOVUPS        Z3, (AX)
+	VBLENDMPS.BCST consts<>+16(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1192,8 +1192,8 @@ TEXT ·frexpExponent0_avx512(SB), NOSPLIT, $0-24
 	VGETEXPPS      Z1, Z1
 	VSUBPS         Z1, Z2, Z1
 	VCMPPS.BCST    $0x19, consts<>+12(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z1, K1, Z3
-	VMOVUPS        Z3, (AX)
+	VBLENDMPS.BCST consts<>+16(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1208,14 +1208,14 @@ TEXT ·scalb_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VMOVUPS        64(CX), Z1
 	VCMPPS         $0x03, 64(CX), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VMOVUPS        64(CX), Z0
-	VBROADCASTSS   consts<>+28(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+32(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VMOVUPS        64(CX), Z1
+	VBROADCASTSS   consts<>+28(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+32(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1232,14 +1232,14 @@ TEXT ·scalb0_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VMOVUPS        64(CX), Z1
 	VCMPPS         $0x03, 64(CX), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VMOVUPS        64(CX), Z0
-	VBROADCASTSS   consts<>+28(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+32(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VMOVUPS        64(CX), Z1
+	VBROADCASTSS   consts<>+28(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+32(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1255,14 +1255,14 @@ TEXT ·scalb1_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
 	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VBROADCASTSS   consts<>+0(SB), Z0
-	VBROADCASTSS   consts<>+28(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+32(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VBROADCASTSS   consts<>+0(SB), Z1
+	VBROADCASTSS   consts<>+28(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+32(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1278,14 +1278,14 @@ TEXT ·scalbNormal_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VMOVUPS        64(CX), Z1
 	VCMPPS         $0x03, 64(CX), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VMOVUPS        64(CX), Z0
-	VBROADCASTSS   consts<>+36(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+40(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VMOVUPS        64(CX), Z1
+	VBROADCASTSS   consts<>+36(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+40(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1302,14 +1302,14 @@ TEXT ·scalbNormal0_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VMOVUPS        64(CX), Z1
 	VCMPPS         $0x03, 64(CX), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VMOVUPS        64(CX), Z0
-	VBROADCASTSS   consts<>+36(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+40(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VMOVUPS        64(CX), Z1
+	VBROADCASTSS   consts<>+36(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+40(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1325,14 +1325,14 @@ TEXT ·scalbNormal1_avx512(SB), NOSPLIT, $0-24
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
 	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z2
-	VBROADCASTSS   consts<>+0(SB), Z0
-	VBROADCASTSS   consts<>+36(SB), Z1
-	VMINPS         Z0, Z1, Z0
-	VBROADCASTSS   consts<>+40(SB), Z1
-	VMAXPS         Z0, Z1, Z0
-	VRNDSCALEPS    $0x08, Z0, Z0
-	VSCALEFPS      Z0, Z2, Z0
+	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
+	VBROADCASTSS   consts<>+0(SB), Z1
+	VBROADCASTSS   consts<>+36(SB), Z2
+	VMINPS         Z1, Z2, Z1
+	VBROADCASTSS   consts<>+40(SB), Z2
+	VMAXPS         Z1, Z2, Z1
+	VRNDSCALEPS    $0x08, Z1, Z1
+	VSCALEFPS      Z1, Z0, Z0
 	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1346,8 +1346,8 @@ TEXT ·lt_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x15, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1361,8 +1361,8 @@ TEXT ·lt0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x15, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1375,8 +1375,8 @@ TEXT ·lt1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x15, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1390,8 +1390,8 @@ TEXT ·lt2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x11, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1404,8 +1404,8 @@ TEXT ·lt3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x15, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1418,8 +1418,8 @@ TEXT ·le_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x16, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1433,8 +1433,8 @@ TEXT ·le0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x16, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1447,8 +1447,8 @@ TEXT ·le1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x16, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1462,8 +1462,8 @@ TEXT ·le2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x12, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1476,8 +1476,8 @@ TEXT ·le3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x16, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1490,8 +1490,8 @@ TEXT ·gt_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x1a, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1505,8 +1505,8 @@ TEXT ·gt0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x1a, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1519,8 +1519,8 @@ TEXT ·gt1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x1a, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1534,8 +1534,8 @@ TEXT ·gt2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x1e, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1548,8 +1548,8 @@ TEXT ·gt3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x1a, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1562,8 +1562,8 @@ TEXT ·ge_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x19, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1577,8 +1577,8 @@ TEXT ·ge0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x19, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1591,8 +1591,8 @@ TEXT ·ge1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x19, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1606,8 +1606,8 @@ TEXT ·ge2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x1d, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1620,8 +1620,8 @@ TEXT ·ge3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x19, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1634,8 +1634,8 @@ TEXT ·eq_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x04, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1649,8 +1649,8 @@ TEXT ·eq0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x04, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1663,8 +1663,8 @@ TEXT ·eq1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x04, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1678,8 +1678,8 @@ TEXT ·eq2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x00, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1692,8 +1692,8 @@ TEXT ·eq3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x04, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1706,8 +1706,8 @@ TEXT ·notEq_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x00, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1721,8 +1721,8 @@ TEXT ·notEq0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x00, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1735,8 +1735,8 @@ TEXT ·notEq1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x00, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1750,8 +1750,8 @@ TEXT ·notEq2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x04, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1764,8 +1764,8 @@ TEXT ·notEq3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x00, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1778,8 +1778,8 @@ TEXT ·notLt_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x11, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1793,8 +1793,8 @@ TEXT ·notLt0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x11, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1807,8 +1807,8 @@ TEXT ·notLt1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x11, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1822,8 +1822,8 @@ TEXT ·notLt2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x15, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1836,8 +1836,8 @@ TEXT ·notLt3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x11, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1850,8 +1850,8 @@ TEXT ·notLe_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x12, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1865,8 +1865,8 @@ TEXT ·notLe0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x12, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1879,8 +1879,8 @@ TEXT ·notLe1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x12, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1894,8 +1894,8 @@ TEXT ·notLe2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x16, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1908,8 +1908,8 @@ TEXT ·notLe3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x12, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1922,8 +1922,8 @@ TEXT ·unordered_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Z0
 	VMOVUPS   128(CX), Z1
 	VCMPPS    $0x07, 64(CX), Z0, K1
-	VBLENDMPS 192(CX), Z1, K1, Z2
-	VMOVUPS   Z2, (AX)
+	VBLENDMPS 192(CX), Z1, K1, Z0
+	VMOVUPS   Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1937,8 +1937,8 @@ TEXT ·unordered0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      128(CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z1
 	VCMPPS       $0x07, 64(CX), Z1, K1
-	VBLENDMPS    192(CX), Z0, K1, Z2
-	VMOVUPS      Z2, (AX)
+	VBLENDMPS    192(CX), Z0, K1, Z0
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1951,8 +1951,8 @@ TEXT ·unordered1_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS     (CX), Z0
 	VMOVUPS     128(CX), Z1
 	VCMPPS.BCST $0x07, consts<>+0(SB), Z0, K1
-	VBLENDMPS   192(CX), Z1, K1, Z2
-	VMOVUPS     Z2, (AX)
+	VBLENDMPS   192(CX), Z1, K1, Z0
+	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1966,8 +1966,8 @@ TEXT ·unordered2_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x03, 64(CX), Z0, K1
 	VMOVUPS        192(CX), Z0
-	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z0, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
@@ -1980,27 +1980,14 @@ TEXT ·unordered3_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
 	VCMPPS         $0x07, 64(CX), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z2
-	VMOVUPS        Z2, (AX)
+	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
+	VMOVUPS        Z0, (AX)
 	VZEROUPPER
 	RET
 
 // func random0_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random0_avx512(SB), $1088-24
-	VMOVUPS           Z0, 128(SP)
-	VMOVUPS           Z0, 256(SP)
-	VMOVUPS           Z0, 320(SP)
-	VMOVUPS           Z0, 384(SP)
-	VMOVUPS           Z0, 448(SP)
-	VMOVUPS           Z0, 576(SP)
-	VMOVUPS           Z0, 640(SP)
-	VMOVUPS           Z0, 704(SP)
-	VMOVUPS           Z0, 768(SP)
-	VMOVUPS           Z0, 832(SP)
-	VMOVUPS           Z0, 896(SP)
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           Z0, 1024(SP)
+TEXT ·random0_avx512(SB), $448-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -2010,235 +1997,206 @@ TEXT ·random0_avx512(SB), $1088-24
 	VMOVUPS           256(CX), Z1
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z0, K1
 	VMOVUPS           64(CX), Z2
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z3
-	VMOVUPS           64(CX), Z2
-	VCMPPS            $0x12, Z1, Z2, K1
-	VBLENDMPS         Z3, Z1, K1, Z4
-	VMOVUPS           192(CX), Z2
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMAXPS            Z3, Z2, Z5
-	VBLENDMPS         Z2, Z5, K1, Z6
-	VBROADCASTSS      consts<>+4(SB), Z2
-	VPXORD            192(CX), Z2, Z2
-	VCMPPS.BCST       $0x12, consts<>+24(SB), Z2, K1
-	VBLENDMPS         Z6, Z6, K1, Z7
-	VBROADCASTSS      consts<>+44(SB), Z5
-	VFMADD213PS.BCST  consts<>+48(SB), Z3, Z5
+	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z2
+	VMOVUPS           64(CX), Z3
+	VCMPPS            $0x12, Z1, Z3, K1
+	VBLENDMPS         Z2, Z1, K1, Z3
+	VMOVUPS           192(CX), Z4
+	VCMPPS            $0x03, Z4, Z4, K1
+	VMAXPS            Z2, Z4, Z5
+	VBLENDMPS         Z4, Z5, K1, Z4
+	VBROADCASTSS      consts<>+4(SB), Z5
+	VPXORD            192(CX), Z5, Z5
+	VCMPPS.BCST       $0x12, consts<>+24(SB), Z5, K1
+	VBLENDMPS         Z4, Z4, K1, Z6
+	VBROADCASTSS      consts<>+44(SB), Z7
+	VFMADD213PS.BCST  consts<>+48(SB), Z2, Z7
 	VXORPS            Z8, Z8, Z8
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z9
-	VBROADCASTSS      consts<>+24(SB), Z8
-	VMINPS            Z0, Z8, Z8
+	VBLENDMPS.BCST    consts<>+44(SB), Z5, K1, Z8
+	VBROADCASTSS      consts<>+24(SB), Z9
+	VMINPS            Z0, Z9, Z9
 	VMOVAPS           Z0, Z10
-	VFNMADD213PS      Z6, Z7, Z10
+	VFNMADD213PS      Z4, Z6, Z10
 	VMOVUPS           192(CX), Z11
-	VFMADD231PS       Z9, Z9, Z11
+	VFMADD231PS       Z8, Z8, Z11
 	VMOVUPS           Z10, 64(SP)
 	VMOVUPS           64(SP), Z11
-	VFMADD213PS.BCST  consts<>+44(SB), Z4, Z11
+	VFMADD213PS.BCST  consts<>+44(SB), Z3, Z11
 	VMOVUPS           Z11, 64(SP)
-	VMOVAPS           Z9, Z11
+	VMOVAPS           Z8, Z11
 	VFNMADD213PS.BCST consts<>+12(SB), Z0, Z11
 	VBROADCASTSS      consts<>+24(SB), Z11
-	VCMPPS            $0x12, Z7, Z11, K1
-	VMOVUPS           128(SP), Z11
-	VBLENDMPS         192(CX), Z8, K1, Z11
+	VCMPPS            $0x12, Z6, Z11, K1
+	VBLENDMPS         192(CX), Z9, K1, Z11
 	VMOVUPS           Z11, 128(SP)
 	VMOVUPS           192(CX), Z11
 	VMOVUPS           128(SP), Z12
 	VCMPPS            $0x11, Z12, Z11, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z3, K1, Z13
-	VMOVUPS           192(CX), Z11
-	VCMPPS            $0x16, Z6, Z11, K1
-	VMOVUPS.Z         Z10, K1, Z11
-	VMOVUPS           Z11, 192(SP)
-	VADDPS            Z4, Z2, Z11
-	VMOVUPS           64(CX), Z12
-	VCMPPS            $0x03, Z12, Z12, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z11
+	VMOVUPS           192(CX), Z12
+	VCMPPS            $0x16, Z4, Z12, K1
+	VMOVUPS.Z         Z10, K1, Z12
+	VMOVUPS           Z12, 192(SP)
+	VADDPS            Z3, Z5, Z12
+	VMOVUPS           64(CX), Z13
+	VCMPPS            $0x03, Z13, Z13, K1
 	VMOVUPS           (SP), Z14
-	VMAXPS            Z14, Z12, Z14
-	VBLENDMPS         Z12, Z14, K1, Z15
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMAXPS            Z5, Z2, Z12
-	VBLENDMPS         Z2, Z12, K1, Z16
-	VMOVAPS           Z9, Z12
-	VFMADD231PS       64(CX), Z13, Z12
-	VMOVAPS           Z16, Z14
-	VFMSUB231PS.BCST  consts<>+24(SB), Z10, Z14
+	VMAXPS            Z14, Z13, Z14
+	VBLENDMPS         Z13, Z14, K1, Z13
+	VCMPPS            $0x03, Z5, Z5, K1
+	VMAXPS            Z7, Z5, Z14
+	VBLENDMPS         Z5, Z14, K1, Z14
+	VMOVAPS           Z8, Z15
+	VFMADD231PS       64(CX), Z11, Z15
+	VMOVAPS           Z14, Z16
+	VFMSUB231PS.BCST  consts<>+24(SB), Z10, Z16
 	VMOVUPS           320(CX), Z17
 	VCMPPS            $0x03, Z17, Z17, K1
-	VMINPS            Z8, Z17, Z8
-	VBLENDMPS         Z17, Z8, K1, Z18
-	VPXORD.BCST       consts<>+4(SB), Z2, Z8
-	VPANDD.BCST       consts<>+8(SB), Z8, Z17
-	VCMPPS            $0x03, Z15, Z15, K1
-	VMINPS            Z14, Z15, Z19
-	VBLENDMPS         Z15, Z19, K1, Z20
-	VCMPPS            $0x03, Z18, Z18, K1
-	VMAXPS            Z13, Z18, Z19
-	VBLENDMPS         Z18, Z19, K1, Z21
-	VPANDD.BCST       consts<>+8(SB), Z7, Z19
-	VMOVAPS           Z2, Z19
-	VFMADD231PS.BCST  consts<>+24(SB), Z15, Z19
-	VCMPPS            $0x03, Z8, Z8, K1
-	VMINPS            Z5, Z8, Z22
-	VBLENDMPS         Z8, Z22, K1, Z23
-	VMOVAPS           Z17, Z22
-	VFNMADD213PS      Z18, Z23, Z22
-	VMOVAPS           Z17, Z24
-	VMOVUPS           (SP), Z25
-	VFMADD231PS       Z25, Z16, Z24
-	VPANDD.BCST       consts<>+8(SB), Z11, Z25
-	VFNMADD213PS      Z6, Z16, Z18
-	VBROADCASTSS      consts<>+8(SB), Z26
-	VPANDD.BCST       consts<>+44(SB), Z26, Z26
-	VBROADCASTSS      consts<>+4(SB), Z27
-	VPXORD            320(CX), Z27, Z27
-	VMULPS            Z21, Z20, Z27
-	VBROADCASTSS      consts<>+4(SB), Z27
-	VPXORD.BCST       consts<>+12(SB), Z27, Z27
-	VMOVUPS           128(SP), Z28
-	VFMSUB231PS.BCST  consts<>+12(SB), Z9, Z28
-	VCMPPS            $0x12, Z20, Z2, K1
-	VMOVUPS           256(SP), Z2
-	VBLENDMPS         Z11, Z13, K1, Z2
-	VMOVUPS           Z2, 256(SP)
-	VBROADCASTSS      consts<>+24(SB), Z2
-	VFMADD132PS.BCST  consts<>+12(SB), Z1, Z2
-	VMOVUPS           192(CX), Z29
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z29, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z12, K1, Z30
-	VMOVAPS           Z25, Z12
-	VFNMADD213PS      Z13, Z10, Z12
+	VMINPS            Z9, Z17, Z9
+	VBLENDMPS         Z17, Z9, K1, Z9
+	VPXORD.BCST       consts<>+4(SB), Z5, Z17
+	VPANDD.BCST       consts<>+8(SB), Z17, Z18
+	VCMPPS            $0x03, Z13, Z13, K1
+	VMINPS            Z16, Z13, Z19
+	VBLENDMPS         Z13, Z19, K1, Z19
+	VCMPPS            $0x03, Z9, Z9, K1
+	VMAXPS            Z11, Z9, Z20
+	VBLENDMPS         Z9, Z20, K1, Z20
+	VPANDD.BCST       consts<>+8(SB), Z6, Z21
+	VMOVAPS           Z5, Z21
+	VFMADD231PS.BCST  consts<>+24(SB), Z13, Z21
+	VCMPPS            $0x03, Z17, Z17, K1
+	VMINPS            Z7, Z17, Z22
+	VBLENDMPS         Z17, Z22, K1, Z22
+	VMOVUPS           Z18, 256(SP)
+	VMOVUPS           256(SP), Z23
+	VFNMADD213PS      Z9, Z22, Z23
+	VMOVUPS           Z23, 256(SP)
+	VMOVAPS           Z18, Z23
+	VMOVUPS           (SP), Z24
+	VFMADD231PS       Z24, Z14, Z23
+	VPANDD.BCST       consts<>+8(SB), Z12, Z24
+	VFNMADD213PS      Z4, Z14, Z9
+	VBROADCASTSS      consts<>+8(SB), Z25
+	VPANDD.BCST       consts<>+44(SB), Z25, Z25
+	VBROADCASTSS      consts<>+4(SB), Z26
+	VPXORD            320(CX), Z26, Z26
+	VMULPS            Z20, Z19, Z26
+	VBROADCASTSS      consts<>+4(SB), Z26
+	VPXORD.BCST       consts<>+12(SB), Z26, Z26
+	VMOVUPS           128(SP), Z27
+	VFMSUB231PS.BCST  consts<>+12(SB), Z8, Z27
+	VCMPPS            $0x12, Z19, Z5, K1
+	VBLENDMPS         Z12, Z11, K1, Z5
+	VMOVUPS           Z5, 320(SP)
+	VBROADCASTSS      consts<>+24(SB), Z5
+	VFMADD132PS.BCST  consts<>+12(SB), Z1, Z5
+	VMOVUPS           192(CX), Z28
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z28, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z15, K1, Z15
+	VMOVAPS           Z24, Z28
+	VFNMADD213PS      Z11, Z10, Z28
 	VCMPPS            $0x03, Z0, Z0, K1
-	VMOVUPS           (SP), Z12
-	VMINPS            Z12, Z0, Z12
-	VMOVUPS           320(SP), Z29
-	VBLENDMPS         Z0, Z12, K1, Z29
-	VMOVUPS           Z29, 320(SP)
-	VSUBPS            Z13, Z27, Z12
-	VCMPPS            $0x11, Z15, Z23, K1
-	VBLENDMPS         Z3, Z4, K1, Z31
-	VADDPS.BCST       consts<>+48(SB), Z6, Z12
-	VADDPS            Z30, Z2, Z2
-	VPXORD.BCST       consts<>+4(SB), Z17, Z23
-	VCMPPS            $0x12, Z12, Z16, K1
-	VBROADCASTSS.Z    consts<>+48(SB), K1, Z12
-	VMOVAPS           Z18, Z16
-	VFMADD231PS       Z20, Z11, Z16
-	VCMPPS            $0x12, Z4, Z5, K1
-	VMOVUPS           384(SP), Z11
-	VBLENDMPS.BCST    consts<>+48(SB), Z8, K1, Z11
-	VMOVUPS           Z11, 384(SP)
-	VPANDD.BCST       consts<>+8(SB), Z27, Z11
-	VCMPPS            $0x03, Z23, Z23, K1
-	VMINPS            Z20, Z23, Z11
-	VMOVUPS           448(SP), Z16
-	VBLENDMPS         Z23, Z11, K1, Z16
-	VMOVUPS           Z16, 448(SP)
-	VFMSUB231PS.BCST  consts<>+12(SB), Z27, Z9
-	VCMPPS            $0x11, Z3, Z15, K1
-	VMOVUPS.Z         Z28, K1, Z3
-	VBROADCASTSS      consts<>+24(SB), Z11
-	VMAXPS            Z3, Z11, Z11
-	VBROADCASTSS      consts<>+48(SB), Z15
-	VMAXPS            Z25, Z15, Z15
-	VMOVUPS           Z15, 512(SP)
-	VADDPS.BCST       consts<>+24(SB), Z10, Z15
-	VMOVUPS           448(SP), Z16
-	VFMSUB231PS       Z16, Z25, Z7
-	VPXORD.BCST       consts<>+4(SB), Z9, Z16
-	VBROADCASTSS      consts<>+44(SB), Z27
-	VFMADD231PS       Z6, Z27, Z26
-	VADDPS.BCST       consts<>+48(SB), Z12, Z6
-	VBROADCASTSS      consts<>+4(SB), Z12
-	VPXORD.BCST       consts<>+12(SB), Z12, Z12
-	VPXORD.BCST       consts<>+4(SB), Z25, Z12
-	VPANDD.BCST       consts<>+8(SB), Z14, Z12
-	VFMSUB213PS.BCST  consts<>+52(SB), Z30, Z13
-	VMOVUPS           320(CX), Z13
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z13, K1
-	VMOVUPS           576(SP), Z13
-	VBLENDMPS.BCST    consts<>+44(SB), Z9, K1, Z13
-	VMOVUPS           Z13, 576(SP)
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z20, K1
-	VMOVUPS           640(SP), Z9
-	VBLENDMPS         Z25, Z6, K1, Z9
-	VMOVUPS           Z9, 640(SP)
-	VFMSUB213PS       Z21, Z18, Z8
+	VMOVUPS           (SP), Z28
+	VMINPS            Z28, Z0, Z28
+	VBLENDMPS         Z0, Z28, K1, Z28
+	VSUBPS            Z11, Z26, Z28
+	VCMPPS            $0x11, Z13, Z22, K1
+	VBLENDMPS         Z2, Z3, K1, Z22
+	VADDPS.BCST       consts<>+48(SB), Z4, Z28
+	VADDPS            Z15, Z5, Z5
+	VPXORD.BCST       consts<>+4(SB), Z18, Z29
+	VCMPPS            $0x12, Z28, Z14, K1
+	VBROADCASTSS.Z    consts<>+48(SB), K1, Z14
+	VMOVAPS           Z9, Z28
+	VFMADD231PS       Z19, Z12, Z28
+	VCMPPS            $0x12, Z3, Z7, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z17, K1, Z12
+	VPANDD.BCST       consts<>+8(SB), Z26, Z28
+	VCMPPS            $0x03, Z29, Z29, K1
+	VMINPS            Z19, Z29, Z28
+	VBLENDMPS         Z29, Z28, K1, Z28
+	VFMSUB231PS.BCST  consts<>+12(SB), Z26, Z8
+	VCMPPS            $0x11, Z2, Z13, K1
+	VMOVUPS.Z         Z27, K1, Z2
+	VBROADCASTSS      consts<>+24(SB), Z13
+	VMAXPS            Z2, Z13, Z13
+	VBROADCASTSS      consts<>+48(SB), Z26
+	VMAXPS            Z24, Z26, Z26
+	VMOVUPS           Z26, 384(SP)
+	VADDPS.BCST       consts<>+24(SB), Z10, Z26
+	VFMSUB231PS       Z28, Z24, Z6
+	VPXORD.BCST       consts<>+4(SB), Z8, Z30
+	VBROADCASTSS      consts<>+44(SB), Z31
+	VFMADD231PS       Z4, Z31, Z25
+	VADDPS.BCST       consts<>+48(SB), Z14, Z4
+	VBROADCASTSS      consts<>+4(SB), Z14
+	VPXORD.BCST       consts<>+12(SB), Z14, Z14
+	VPXORD.BCST       consts<>+4(SB), Z24, Z14
+	VPANDD.BCST       consts<>+8(SB), Z16, Z14
+	VFMSUB213PS.BCST  consts<>+52(SB), Z15, Z11
+	VMOVUPS           320(CX), Z11
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z11, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z8, K1, Z8
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z19, K1
+	VBLENDMPS         Z24, Z4, K1, Z4
+	VFMSUB213PS       Z20, Z9, Z17
 	VCMPPS.BCST       $0x11, consts<>+12(SB), Z0, K1
-	VMOVUPS           704(SP), Z0
-	VBLENDMPS         Z21, Z3, K1, Z0
-	VMOVUPS           Z0, 704(SP)
-	VXORPS            Z0, Z0, Z0
-	VMINPS            Z31, Z0, Z0
-	VMOVUPS           384(SP), Z3
-	VFMSUB231PS       192(CX), Z28, Z3
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z24, K1
-	VMOVUPS           768(SP), Z3
-	VBLENDMPS         Z20, Z4, K1, Z3
-	VMOVUPS           Z3, 768(SP)
-	VPANDD.BCST       consts<>+8(SB), Z5, Z3
-	VMULPS            Z15, Z1, Z4
-	VCMPPS            $0x11, Z23, Z15, K1
-	VMOVUPS           576(SP), Z4
-	VMOVUPS           832(SP), Z6
-	VBLENDMPS         Z16, Z4, K1, Z6
-	VMOVUPS           Z6, 832(SP)
-	VMOVUPS           64(SP), Z4
-	VFNMADD213PS      Z1, Z12, Z4
-	VBROADCASTSS      consts<>+44(SB), Z4
-	VMINPS            Z3, Z4, Z3
-	VMOVUPS           192(SP), Z3
-	VFMADD213PS       Z7, Z31, Z3
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z26, K1
-	VMOVUPS           896(SP), Z3
-	VBLENDMPS         192(CX), Z31, K1, Z3
-	VMOVUPS           Z3, 896(SP)
-	VBROADCASTSS      consts<>+44(SB), Z3
-	VMOVUPS           768(SP), Z4
-	VMINPS            Z4, Z3, Z3
+	VBLENDMPS         Z20, Z2, K1, Z0
+	VXORPS            Z2, Z2, Z2
+	VMINPS            Z22, Z2, Z2
+	VFMSUB231PS       192(CX), Z27, Z12
+	VCMPPS.BCST       $0x12, consts<>+48(SB), Z23, K1
+	VBLENDMPS         Z19, Z3, K1, Z3
+	VPANDD.BCST       consts<>+8(SB), Z7, Z11
+	VMULPS            Z26, Z1, Z12
+	VCMPPS            $0x11, Z29, Z26, K1
+	VBLENDMPS         Z30, Z8, K1, Z8
+	VMOVUPS           64(SP), Z8
+	VFNMADD213PS      Z1, Z14, Z8
+	VBROADCASTSS      consts<>+44(SB), Z8
+	VMINPS            Z11, Z8, Z8
+	VMOVUPS           192(SP), Z8
+	VFMADD213PS       Z6, Z22, Z8
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z25, K1
+	VBLENDMPS         192(CX), Z22, K1, Z6
+	VBROADCASTSS      consts<>+44(SB), Z6
+	VMINPS            Z3, Z6, Z3
 	VBROADCASTSS      consts<>+52(SB), Z3
 	VSUBPS.BCST       consts<>+12(SB), Z3, Z3
 	VBROADCASTSS      consts<>+44(SB), Z3
-	VMOVUPS           448(SP), Z4
-	VSUBPS            Z4, Z3, Z3
+	VSUBPS            Z28, Z3, Z3
 	VMOVUPS           (SP), Z3
-	VMOVUPS           640(SP), Z4
 	VSUBPS            Z3, Z4, Z3
-	VMOVUPS           704(SP), Z3
-	VMULPS            Z10, Z3, Z3
-	VFMADD231PS       Z17, Z3, Z19
+	VMULPS            Z10, Z0, Z0
+	VFMADD231PS       Z18, Z0, Z21
+	VXORPS            Z0, Z0, Z0
+	VMAXPS            Z13, Z0, Z0
+	VBROADCASTSS      consts<>+52(SB), Z0
+	VMINPS            Z17, Z0, Z0
+	VBROADCASTSS      consts<>+44(SB), Z3
+	VMULPS.BCST       consts<>+44(SB), Z3, Z3
+	VMOVUPS           128(SP), Z3
+	VMOVUPS           256(SP), Z4
+	VFMADD231PS       Z3, Z4, Z15
+	VPANDD.BCST       consts<>+8(SB), Z26, Z3
 	VXORPS            Z3, Z3, Z3
-	VMAXPS            Z11, Z3, Z3
-	VBROADCASTSS      consts<>+52(SB), Z3
-	VMINPS            Z8, Z3, Z3
-	VBROADCASTSS      consts<>+44(SB), Z4
-	VMULPS.BCST       consts<>+44(SB), Z4, Z4
-	VMOVUPS           128(SP), Z4
-	VFMADD231PS       Z4, Z22, Z30
-	VPANDD.BCST       consts<>+8(SB), Z15, Z4
-	VXORPS            Z4, Z4, Z4
-	VCMPPS.BCST       $0x11, consts<>+48(SB), Z4, K1
-	VMOVUPS           960(SP), Z4
-	VBLENDMPS         Z30, Z8, K1, Z4
-	VMOVUPS           Z4, 960(SP)
+	VCMPPS.BCST       $0x11, consts<>+48(SB), Z3, K1
+	VBLENDMPS         Z15, Z17, K1, Z3
 	VBROADCASTSS      consts<>+52(SB), Z4
-	VMOVUPS           256(SP), Z6
+	VMOVUPS           320(SP), Z6
 	VMAXPS            Z6, Z4, Z4
-	VADDPS            320(CX), Z0, Z4
+	VADDPS            320(CX), Z2, Z4
 	VBROADCASTSS      consts<>+44(SB), Z4
 	VFMADD231PS.BCST  consts<>+44(SB), Z4, Z1
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMINPS            Z18, Z2, Z1
-	VMOVUPS           1024(SP), Z4
-	VBLENDMPS         Z2, Z1, K1, Z4
-	VMOVUPS           Z4, 1024(SP)
-	VMOVUPS           512(SP), Z1
-	VMOVUPS           960(SP), Z2
-	VFMADD231PS       Z1, Z2, Z0
-	VFMADD231PS.BCST  consts<>+44(SB), Z23, Z5
-	VADDPS.BCST       consts<>+24(SB), Z3, Z0
+	VCMPPS            $0x03, Z5, Z5, K1
+	VMINPS            Z9, Z5, Z1
+	VBLENDMPS         Z5, Z1, K1, Z1
+	VMOVUPS           384(SP), Z1
+	VFMADD231PS       Z1, Z3, Z2
+	VFMADD231PS.BCST  consts<>+44(SB), Z29, Z7
+	VADDPS.BCST       consts<>+24(SB), Z0, Z0
 	VBROADCASTSS      consts<>+8(SB), Z1
 	VPANDD            64(CX), Z1, Z1
 	VBROADCASTSS      consts<>+4(SB), Z2
@@ -2246,342 +2204,246 @@ TEXT ·random0_avx512(SB), $1088-24
 	VMOVUPS           Z2, (AX)
 	VMOVUPS           Z1, 64(AX)
 	VMOVUPS           Z0, 128(AX)
-	VMOVUPS           Z5, 192(AX)
+	VMOVUPS           Z7, 192(AX)
 	VZEROUPPER
 	RET
 
 // func random1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random1_avx512(SB), $1600-24
-	VMOVUPS           Z0, 64(SP)
-	VMOVUPS           Z0, 192(SP)
-	VMOVUPS           Z0, 256(SP)
-	VMOVUPS           Z0, 320(SP)
-	VMOVUPS           Z0, 448(SP)
-	VMOVUPS           Z0, 512(SP)
-	VMOVUPS           Z0, 576(SP)
-	VMOVUPS           Z0, 640(SP)
-	VMOVUPS           Z0, 832(SP)
-	VMOVUPS           Z0, 896(SP)
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           Z0, 1024(SP)
-	VMOVUPS           Z0, 1088(SP)
-	VMOVUPS           Z0, 1152(SP)
-	VMOVUPS           Z0, 1216(SP)
-	VMOVUPS           Z0, 1280(SP)
-	VMOVUPS           Z0, 1344(SP)
-	VMOVUPS           Z0, 1408(SP)
-	VMOVUPS           Z0, 1472(SP)
+TEXT ·random1_avx512(SB), $576-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
 	VMOVUPS           256(CX), Z2
-	VMOVUPS           Z2, (SP)
-	VMOVUPS           64(CX), Z2
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMAXPS            Z1, Z2, Z3
-	VBLENDMPS         Z2, Z3, K1, Z4
-	VXORPS            Z2, Z2, Z2
-	VFMADD213PS.BCST  consts<>+52(SB), Z0, Z2
-	VBROADCASTSS      consts<>+48(SB), Z3
-	VCMPPS            $0x11, Z1, Z3, K1
-	VMOVUPS           (SP), Z3
-	VBLENDMPS         Z4, Z3, K1, Z5
-	VMOVAPS           Z2, Z3
-	VMOVUPS           (SP), Z6
-	VFNMADD231PS.BCST consts<>+24(SB), Z6, Z3
+	VMOVUPS           64(CX), Z3
+	VCMPPS            $0x03, Z3, Z3, K1
+	VMAXPS            Z1, Z3, Z4
+	VBLENDMPS         Z3, Z4, K1, Z3
+	VXORPS            Z4, Z4, Z4
+	VFMADD213PS.BCST  consts<>+52(SB), Z0, Z4
+	VBROADCASTSS      consts<>+48(SB), Z5
+	VCMPPS            $0x11, Z1, Z5, K1
+	VBLENDMPS         Z3, Z2, K1, Z5
+	VMOVUPS           Z5, (SP)
+	VMOVAPS           Z4, Z5
+	VFNMADD231PS.BCST consts<>+24(SB), Z2, Z5
 	VMOVUPS           64(CX), Z6
 	VFMSUB213PS.BCST  consts<>+24(SB), Z1, Z6
 	VBROADCASTSS      consts<>+48(SB), Z7
-	VFMADD231PS       Z4, Z0, Z7
+	VFMADD231PS       Z3, Z0, Z7
 	VBROADCASTSS      consts<>+4(SB), Z8
 	VPXORD.BCST       consts<>+48(SB), Z8, Z8
 	VBROADCASTSS      consts<>+24(SB), Z9
 	VMINPS            Z1, Z9, Z9
 	VCMPPS            $0x11, 320(CX), Z1, K1
-	VBLENDMPS         Z4, Z1, K1, Z10
-	VPANDD.BCST       consts<>+8(SB), Z4, Z11
-	VMOVAPS           Z2, Z12
+	VBLENDMPS         Z3, Z1, K1, Z10
+	VPANDD.BCST       consts<>+8(SB), Z3, Z11
+	VMOVAPS           Z4, Z12
 	VFMSUB213PS       Z10, Z1, Z12
 	VMOVAPS           Z12, Z13
 	VBROADCASTSS      consts<>+44(SB), Z14
-	VFMADD231PS       Z5, Z14, Z13
-	VSUBPS.BCST       consts<>+52(SB), Z4, Z14
+	VMOVUPS           (SP), Z15
+	VFMADD231PS       Z15, Z14, Z13
+	VSUBPS.BCST       consts<>+52(SB), Z3, Z14
 	VCMPPS            $0x03, Z7, Z7, K1
 	VMAXPS            Z1, Z7, Z15
-	VMOVUPS           64(SP), Z16
-	VBLENDMPS         Z7, Z15, K1, Z16
-	VMOVUPS           Z16, 64(SP)
+	VBLENDMPS         Z7, Z15, K1, Z15
+	VMOVUPS           Z15, 64(SP)
 	VMOVUPS           320(CX), Z15
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z15, K1
-	VBLENDMPS         Z4, Z10, K1, Z17
-	VMOVAPS           Z13, Z15
-	VFNMADD213PS      Z2, Z5, Z15
+	VBLENDMPS         Z3, Z10, K1, Z15
 	VMOVAPS           Z13, Z16
-	VFMADD213PS       Z12, Z8, Z16
-	VCMPPS            $0x11, Z17, Z5, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z5, K1, Z18
+	VMOVUPS           (SP), Z17
+	VFNMADD213PS      Z4, Z17, Z16
+	VMOVAPS           Z13, Z17
+	VFMADD213PS       Z12, Z8, Z17
+	VMOVUPS           (SP), Z18
+	VCMPPS            $0x11, Z15, Z18, K1
+	VMOVUPS           (SP), Z18
+	VBLENDMPS.BCST    consts<>+52(SB), Z18, K1, Z18
 	VMOVUPS           64(CX), Z19
 	VCMPPS            $0x03, Z19, Z19, K1
 	VMAXPS            Z6, Z19, Z20
-	VBLENDMPS         Z19, Z20, K1, Z21
-	VMOVUPS           64(CX), Z19
-	VCMPPS            $0x15, Z13, Z19, K1
-	VBLENDMPS         320(CX), Z11, K1, Z22
-	VADDPS.BCST       consts<>+52(SB), Z1, Z19
-	VCMPPS.BCST       $0x11, consts<>+48(SB), Z15, K1
-	VMOVUPS.Z         Z11, K1, Z19
-	VADDPS.BCST       consts<>+24(SB), Z8, Z20
-	VMOVUPS           Z20, 128(SP)
-	VBROADCASTSS      consts<>+4(SB), Z20
-	VPXORD.BCST       consts<>+52(SB), Z20, Z20
-	VMOVUPS           (SP), Z23
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z23, K1
-	VMOVUPS           192(SP), Z23
-	VBLENDMPS         Z3, Z14, K1, Z23
-	VMOVUPS           Z23, 192(SP)
-	VBROADCASTSS      consts<>+8(SB), Z23
-	VPANDD            192(CX), Z23, Z23
-	VMOVUPS           Z23, 1536(SP)
-	VMOVUPS           64(SP), Z23
-	VCMPPS            $0x11, Z23, Z16, K1
-	VMOVUPS           256(SP), Z23
-	VBLENDMPS         Z17, Z9, K1, Z23
-	VMOVUPS           Z23, 256(SP)
-	VCMPPS            $0x03, Z22, Z22, K1
-	VMAXPS            Z0, Z22, Z23
-	VBLENDMPS         Z22, Z23, K1, Z24
-	VMOVAPS           Z11, Z23
-	VFMADD213PS.BCST  consts<>+12(SB), Z10, Z23
-	VMOVAPS           Z20, Z25
-	VMOVUPS           1536(SP), Z26
-	VFMSUB213PS       Z26, Z19, Z25
-	VXORPS            Z26, Z26, Z26
-	VMOVUPS           320(CX), Z27
-	VFMADD231PS       Z15, Z27, Z26
-	VBROADCASTSS      consts<>+52(SB), Z27
-	VMINPS            Z17, Z27, Z27
-	VMOVUPS           256(SP), Z27
-	VADDPS            Z24, Z27, Z27
-	VADDPS.BCST       consts<>+52(SB), Z17, Z28
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z0, K1
-	VMOVUPS           320(SP), Z29
-	VBLENDMPS         Z13, Z21, K1, Z29
-	VMOVUPS           Z29, 320(SP)
-	VMOVAPS           Z17, Z29
-	VMOVUPS           1536(SP), Z30
-	VFMSUB213PS       Z9, Z30, Z29
-	VADDPS            Z18, Z11, Z29
-	VMOVUPS           Z29, 384(SP)
-	VMOVUPS           (SP), Z29
-	VCMPPS            $0x11, Z29, Z24, K1
+	VBLENDMPS         Z19, Z20, K1, Z19
+	VMOVUPS           64(CX), Z20
+	VCMPPS            $0x15, Z13, Z20, K1
+	VBLENDMPS         320(CX), Z11, K1, Z20
+	VADDPS.BCST       consts<>+52(SB), Z1, Z21
+	VCMPPS.BCST       $0x11, consts<>+48(SB), Z16, K1
+	VMOVUPS.Z         Z11, K1, Z21
+	VADDPS.BCST       consts<>+24(SB), Z8, Z22
+	VMOVUPS           Z22, 128(SP)
+	VBROADCASTSS      consts<>+4(SB), Z22
+	VPXORD.BCST       consts<>+52(SB), Z22, Z22
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z2, K1
+	VBLENDMPS         Z5, Z14, K1, Z23
+	VBROADCASTSS      consts<>+8(SB), Z24
+	VPANDD            192(CX), Z24, Z24
+	VMOVUPS           64(SP), Z25
+	VCMPPS            $0x11, Z25, Z17, K1
+	VBLENDMPS         Z15, Z9, K1, Z25
+	VMOVUPS           Z25, 192(SP)
+	VCMPPS            $0x03, Z20, Z20, K1
+	VMAXPS            Z0, Z20, Z25
+	VBLENDMPS         Z20, Z25, K1, Z25
+	VMOVAPS           Z11, Z26
+	VFMADD213PS.BCST  consts<>+12(SB), Z10, Z26
+	VMOVAPS           Z22, Z27
+	VFMSUB213PS       Z24, Z21, Z27
+	VXORPS            Z28, Z28, Z28
 	VMOVUPS           320(CX), Z29
-	VMOVUPS           448(SP), Z30
-	VBLENDMPS.BCST    consts<>+24(SB), Z29, K1, Z30
-	VMOVUPS           Z30, 448(SP)
-	VCMPPS            $0x12, Z22, Z12, K1
-	VMOVUPS           (SP), Z22
-	VMOVUPS           512(SP), Z29
-	VBLENDMPS         320(CX), Z22, K1, Z29
-	VMOVUPS           Z29, 512(SP)
-	VCMPPS            $0x16, Z28, Z26, K1
-	VMOVUPS           576(SP), Z22
-	VBLENDMPS         320(CX), Z15, K1, Z22
-	VMOVUPS           Z22, 576(SP)
-	VMOVUPS           64(CX), Z15
-	VFMADD231PS       Z2, Z15, Z12
-	VBROADCASTSS      consts<>+24(SB), Z2
-	VMAXPS            Z18, Z2, Z2
+	VFMADD231PS       Z16, Z29, Z28
+	VBROADCASTSS      consts<>+52(SB), Z29
+	VMINPS            Z15, Z29, Z29
+	VMOVUPS           192(SP), Z29
+	VADDPS            Z25, Z29, Z29
+	VADDPS.BCST       consts<>+52(SB), Z15, Z30
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z0, K1
+	VBLENDMPS         Z13, Z19, K1, Z31
+	VMOVUPS           Z31, 256(SP)
+	VMOVAPS           Z15, Z31
+	VFMSUB213PS       Z9, Z24, Z31
+	VADDPS            Z18, Z11, Z31
+	VMOVUPS           Z31, 320(SP)
+	VCMPPS            $0x11, Z2, Z25, K1
+	VMOVUPS           320(CX), Z31
+	VBLENDMPS.BCST    consts<>+24(SB), Z31, K1, Z31
+	VCMPPS            $0x12, Z20, Z12, K1
+	VBLENDMPS         320(CX), Z2, K1, Z20
+	VCMPPS            $0x16, Z30, Z28, K1
+	VBLENDMPS         320(CX), Z16, K1, Z16
+	VMOVUPS           64(CX), Z28
+	VFMADD231PS       Z4, Z28, Z12
+	VBROADCASTSS      consts<>+24(SB), Z4
+	VMAXPS            Z18, Z4, Z4
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z7, K1
-	VBROADCASTSS      consts<>+44(SB), Z15
-	VMOVUPS           640(SP), Z22
-	VBLENDMPS.BCST    consts<>+48(SB), Z15, K1, Z22
-	VMOVUPS           Z22, 640(SP)
-	VMOVUPS           512(SP), Z15
-	VADDPS            Z25, Z15, Z15
-	VMOVUPS           Z15, 704(SP)
-	VMULPS            64(CX), Z23, Z15
-	VMOVUPS           64(CX), Z22
-	VBROADCASTSS      consts<>+48(SB), Z23
-	VMAXPS            Z22, Z23, Z22
-	VMOVUPS           Z22, 768(SP)
-	VADDPS            Z3, Z9, Z22
-	VMOVUPS           192(CX), Z22
-	VCMPPS            $0x11, Z12, Z22, K1
-	VMOVUPS           128(SP), Z22
-	VMOVUPS           832(SP), Z23
-	VBLENDMPS         Z8, Z22, K1, Z23
-	VMOVUPS           Z23, 832(SP)
-	VMULPS            Z21, Z13, Z8
-	VMOVUPS           192(SP), Z22
-	VFNMADD132PS      320(CX), Z15, Z22
-	VPANDD.BCST       consts<>+8(SB), Z15, Z15
-	VBROADCASTSS      consts<>+52(SB), Z15
-	VFMADD231PS       Z9, Z15, Z18
-	VMOVUPS           576(SP), Z15
-	VADDPS            Z28, Z15, Z15
-	VMOVUPS           640(SP), Z15
-	VMULPS            Z11, Z15, Z15
-	VMOVUPS           64(CX), Z15
-	VFMSUB132PS.BCST  consts<>+52(SB), Z7, Z15
+	VBROADCASTSS      consts<>+44(SB), Z28
+	VBLENDMPS.BCST    consts<>+48(SB), Z28, K1, Z28
+	VADDPS            Z27, Z20, Z20
+	VMOVUPS           Z20, 384(SP)
+	VMULPS            64(CX), Z26, Z20
+	VMOVUPS           64(CX), Z26
+	VBROADCASTSS      consts<>+48(SB), Z31
+	VMAXPS            Z26, Z31, Z26
+	VMOVUPS           Z26, 448(SP)
+	VADDPS            Z5, Z9, Z26
+	VMOVUPS           192(CX), Z26
+	VCMPPS            $0x11, Z12, Z26, K1
+	VMOVUPS           128(SP), Z26
+	VBLENDMPS         Z8, Z26, K1, Z8
+	VMULPS            Z19, Z13, Z26
+	VFNMADD132PS      320(CX), Z20, Z23
+	VPANDD.BCST       consts<>+8(SB), Z20, Z20
+	VBROADCASTSS      consts<>+52(SB), Z20
+	VFMADD231PS       Z9, Z20, Z18
+	VADDPS            Z30, Z16, Z20
+	VMULPS            Z11, Z28, Z20
+	VMOVUPS           64(CX), Z20
+	VFMSUB132PS.BCST  consts<>+52(SB), Z7, Z20
 	VCMPPS            $0x03, Z6, Z6, K1
 	VMINPS            Z12, Z6, Z12
-	VMOVUPS           896(SP), Z15
-	VBLENDMPS         Z6, Z12, K1, Z15
-	VMOVUPS           Z15, 896(SP)
-	VADDPS            Z28, Z16, Z12
-	VSUBPS.BCST       consts<>+48(SB), Z25, Z12
-	VMOVUPS           64(SP), Z15
-	VMULPS            Z15, Z4, Z15
-	VBROADCASTSS      consts<>+24(SB), Z16
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z16, K1
-	VMOVUPS           576(SP), Z16
-	VMOVUPS           960(SP), Z22
-	VBLENDMPS         Z16, Z15, K1, Z22
-	VMOVUPS           Z22, 960(SP)
-	VMOVUPS           832(SP), Z16
-	VADDPS            Z16, Z0, Z16
-	VCMPPS            $0x11, Z21, Z27, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z14, K1, Z31
-	VFMSUB213PS       Z27, Z14, Z10
-	VSUBPS            Z24, Z21, Z10
-	VMOVAPS           Z11, Z16
-	VFMADD231PS.BCST  consts<>+52(SB), Z1, Z16
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMINPS            Z19, Z2, Z22
-	VMOVUPS           1024(SP), Z23
-	VBLENDMPS         Z2, Z22, K1, Z23
-	VMOVUPS           Z23, 1024(SP)
-	VCMPPS            $0x15, Z11, Z19, K1
-	VMOVUPS           320(SP), Z2
-	VMOVUPS           1088(SP), Z11
-	VBLENDMPS.BCST    consts<>+52(SB), Z2, K1, Z11
-	VMOVUPS           Z11, 1088(SP)
-	VMOVAPS           Z28, Z2
-	VFMSUB213PS       Z24, Z3, Z2
-	VMOVUPS           256(SP), Z2
-	VMOVUPS           1024(SP), Z11
-	VFMADD231PS       Z9, Z11, Z2
-	VMOVUPS           832(SP), Z11
-	VFMADD213PS.BCST  consts<>+48(SB), Z12, Z11
+	VBLENDMPS         Z6, Z12, K1, Z12
+	VMOVUPS           Z12, 512(SP)
+	VADDPS            Z30, Z17, Z12
+	VSUBPS.BCST       consts<>+48(SB), Z27, Z12
+	VMOVUPS           64(SP), Z17
+	VMULPS            Z17, Z3, Z17
+	VBROADCASTSS      consts<>+24(SB), Z20
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z20, K1
+	VBLENDMPS         Z16, Z17, K1, Z16
+	VADDPS            Z8, Z0, Z16
+	VCMPPS            $0x11, Z19, Z29, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z14, K1, Z16
+	VFMSUB213PS       Z29, Z14, Z10
+	VSUBPS            Z25, Z19, Z10
+	VMOVAPS           Z11, Z20
+	VFMADD231PS.BCST  consts<>+52(SB), Z1, Z20
+	VCMPPS            $0x03, Z4, Z4, K1
+	VMINPS            Z21, Z4, Z23
+	VBLENDMPS         Z4, Z23, K1, Z4
+	VCMPPS            $0x15, Z11, Z21, K1
+	VMOVUPS           256(SP), Z11
+	VBLENDMPS.BCST    consts<>+52(SB), Z11, K1, Z11
+	VMOVAPS           Z30, Z11
+	VFMSUB213PS       Z25, Z5, Z11
+	VMOVUPS           192(SP), Z11
+	VFMADD231PS       Z9, Z4, Z11
+	VFMADD213PS.BCST  consts<>+48(SB), Z12, Z8
 	VADDPS            Z14, Z0, Z0
-	VFNMADD213PS      Z24, Z17, Z7
-	VADDPS            Z9, Z4, Z0
-	VFMSUB213PS       320(CX), Z28, Z15
-	VXORPS            Z7, Z7, Z7
-	VFNMADD213PS.BCST consts<>+52(SB), Z2, Z7
-	VPANDD.BCST       consts<>+8(SB), Z8, Z7
-	VPXORD.BCST       consts<>+4(SB), Z2, Z2
-	VMOVUPS           768(SP), Z2
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z2, K1
-	VMOVUPS           1152(SP), Z2
-	VBLENDMPS         Z5, Z15, K1, Z2
-	VMOVUPS           Z2, 1152(SP)
+	VFNMADD213PS      Z25, Z15, Z7
+	VADDPS            Z9, Z3, Z0
+	VFMSUB213PS       320(CX), Z30, Z17
+	VXORPS            Z4, Z4, Z4
+	VFNMADD213PS.BCST consts<>+52(SB), Z11, Z4
+	VPANDD.BCST       consts<>+8(SB), Z26, Z4
+	VPXORD.BCST       consts<>+4(SB), Z11, Z4
+	VMOVUPS           448(SP), Z4
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z4, K1
+	VMOVUPS           (SP), Z4
+	VBLENDMPS         Z4, Z17, K1, Z4
 	VFMADD231PS       Z0, Z18, Z12
-	VCMPPS            $0x03, Z31, Z31, K1
-	VMAXPS            Z16, Z31, Z0
-	VMOVUPS           1216(SP), Z2
-	VBLENDMPS         Z31, Z0, K1, Z2
-	VMOVUPS           Z2, 1216(SP)
-	VMOVUPS           320(SP), Z0
-	VFMSUB213PS       Z0, Z20, Z6
-	VMOVUPS           384(SP), Z0
-	VMULPS.BCST       consts<>+44(SB), Z0, Z0
-	VBROADCASTSS      consts<>+8(SB), Z2
-	VPANDD.BCST       consts<>+48(SB), Z2, Z2
-	VPXORD.BCST       consts<>+4(SB), Z0, Z0
-	VMOVUPS           704(SP), Z0
-	VMULPS            Z11, Z0, Z0
-	VFNMADD213PS      Z3, Z0, Z2
+	VCMPPS            $0x03, Z16, Z16, K1
+	VMAXPS            Z20, Z16, Z0
+	VBLENDMPS         Z16, Z0, K1, Z0
 	VMOVUPS           256(SP), Z0
-	VMOVUPS           1536(SP), Z3
-	VFNMADD213PS      Z3, Z17, Z0
-	VFNMADD213PS      Z2, Z20, Z13
-	VMOVUPS           (SP), Z0
-	VMOVUPS           640(SP), Z2
-	VFMSUB132PS.BCST  consts<>+44(SB), Z2, Z0
-	VSUBPS            Z4, Z10, Z2
+	VFMSUB213PS       Z0, Z22, Z6
+	VMOVUPS           320(SP), Z0
+	VMULPS.BCST       consts<>+44(SB), Z0, Z0
+	VBROADCASTSS      consts<>+8(SB), Z4
+	VPANDD.BCST       consts<>+48(SB), Z4, Z4
+	VPXORD.BCST       consts<>+4(SB), Z0, Z0
+	VMOVUPS           384(SP), Z0
+	VMULPS            Z8, Z0, Z0
+	VFNMADD213PS      Z5, Z0, Z4
+	VMOVUPS           192(SP), Z0
+	VFNMADD213PS      Z24, Z15, Z0
+	VFNMADD213PS      Z4, Z22, Z13
+	VFMSUB132PS.BCST  consts<>+44(SB), Z28, Z2
+	VSUBPS            Z3, Z10, Z0
 	VBROADCASTSS      consts<>+52(SB), Z3
-	VMOVUPS           1536(SP), Z4
-	VMAXPS            Z4, Z3, Z3
-	VPXORD.BCST       consts<>+4(SB), Z2, Z4
-	VCMPPS            $0x03, Z20, Z20, K1
-	VMOVUPS           896(SP), Z6
-	VMAXPS            Z6, Z20, Z6
-	VMOVUPS           1280(SP), Z7
-	VBLENDMPS         Z20, Z6, K1, Z7
-	VMOVUPS           Z7, 1280(SP)
+	VMAXPS            Z24, Z3, Z3
+	VPXORD.BCST       consts<>+4(SB), Z0, Z4
+	VCMPPS            $0x03, Z22, Z22, K1
+	VMOVUPS           512(SP), Z5
+	VMAXPS            Z5, Z22, Z5
+	VBLENDMPS         Z22, Z5, K1, Z5
 	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z25, Z3, Z6
-	VMOVUPS           1344(SP), Z7
-	VBLENDMPS         Z3, Z6, K1, Z7
-	VMOVUPS           Z7, 1344(SP)
+	VMAXPS            Z27, Z3, Z6
+	VBLENDMPS         Z3, Z6, K1, Z6
 	VCMPPS            $0x03, Z18, Z18, K1
-	VMINPS            Z25, Z18, Z6
-	VMOVUPS           1408(SP), Z7
-	VBLENDMPS         Z18, Z6, K1, Z7
-	VMOVUPS           Z7, 1408(SP)
-	VMOVUPS           64(CX), Z6
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z6, K1
-	VMOVUPS           1472(SP), Z6
-	VBLENDMPS         Z21, Z16, K1, Z6
-	VMOVUPS           Z6, 1472(SP)
-	VSUBPS            Z12, Z21, Z6
-	VMOVUPS           640(SP), Z7
-	VMOVUPS           1408(SP), Z8
-	VSUBPS            Z7, Z8, Z7
-	VXORPS            Z8, Z8, Z8
-	VMAXPS            Z1, Z8, Z1
-	VMOVUPS           192(CX), Z8
-	VFNMADD231PS.BCST consts<>+48(SB), Z8, Z5
-	VMOVUPS           Z5, (AX)
+	VMINPS            Z27, Z18, Z7
+	VBLENDMPS         Z18, Z7, K1, Z7
+	VMOVUPS           64(CX), Z8
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
+	VBLENDMPS         Z19, Z20, K1, Z8
+	VSUBPS            Z12, Z19, Z9
+	VSUBPS            Z28, Z7, Z10
+	VXORPS            Z11, Z11, Z11
+	VMAXPS            Z1, Z11, Z1
+	VMOVUPS           192(CX), Z11
+	VMOVUPS           (SP), Z12
+	VFNMADD231PS.BCST consts<>+48(SB), Z11, Z12
+	VMOVUPS           Z12, (AX)
 	VMOVUPS           Z1, 64(AX)
-	VMOVUPS           Z7, 128(AX)
-	VMOVUPS           Z6, 192(AX)
-	VMOVUPS           1472(SP), Z1
-	VMOVUPS           Z1, 256(AX)
-	VMOVUPS           1408(SP), Z1
-	VMOVUPS           Z1, 320(AX)
-	VMOVUPS           1344(SP), Z1
-	VMOVUPS           Z1, 384(AX)
-	VMOVUPS           1280(SP), Z1
-	VMOVUPS           Z1, 448(AX)
+	VMOVUPS           Z10, 128(AX)
+	VMOVUPS           Z9, 192(AX)
+	VMOVUPS           Z8, 256(AX)
+	VMOVUPS           Z7, 320(AX)
+	VMOVUPS           Z6, 384(AX)
+	VMOVUPS           Z5, 448(AX)
 	VMOVUPS           Z4, 512(AX)
 	VMOVUPS           Z3, 576(AX)
-	VMOVUPS           Z2, 640(AX)
-	VMOVUPS           Z0, 704(AX)
+	VMOVUPS           Z0, 640(AX)
+	VMOVUPS           Z2, 704(AX)
 	VMOVUPS           Z13, 768(AX)
 	VZEROUPPER
 	RET
 
 // func random2_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random2_avx512(SB), $1856-24
-	VMOVUPS           Z0, 1792(SP)
-	VMOVUPS           Z0, (SP)
-	VMOVUPS           Z0, 384(SP)
-	VMOVUPS           Z0, 512(SP)
-	VMOVUPS           Z0, 576(SP)
-	VMOVUPS           Z0, 640(SP)
-	VMOVUPS           Z0, 704(SP)
-	VMOVUPS           Z0, 768(SP)
-	VMOVUPS           Z0, 832(SP)
-	VMOVUPS           Z0, 896(SP)
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           Z0, 1024(SP)
-	VMOVUPS           Z0, 1088(SP)
-	VMOVUPS           Z0, 1152(SP)
-	VMOVUPS           Z0, 1216(SP)
-	VMOVUPS           Z0, 1280(SP)
-	VMOVUPS           Z0, 1344(SP)
-	VMOVUPS           Z0, 1408(SP)
-	VMOVUPS           Z0, 1472(SP)
-	VMOVUPS           Z0, 1536(SP)
-	VMOVUPS           Z0, 1600(SP)
-	VMOVUPS           Z0, 1664(SP)
-	VMOVUPS           Z0, 1728(SP)
+TEXT ·random2_avx512(SB), $768-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -2597,9 +2459,8 @@ TEXT ·random2_avx512(SB), $1856-24
 	VFMSUB231PS.BCST  consts<>+24(SB), Z3, Z6
 	VCMPPS            $0x03, Z3, Z3, K1
 	VMAXPS            Z4, Z3, Z7
-	VMOVUPS           (SP), Z8
-	VBLENDMPS         Z3, Z7, K1, Z8
-	VMOVUPS           Z8, (SP)
+	VBLENDMPS         Z3, Z7, K1, Z7
+	VMOVUPS           Z7, (SP)
 	VBROADCASTSS      consts<>+24(SB), Z7
 	VSUBPS.BCST       consts<>+44(SB), Z7, Z7
 	VFMADD231PS.BCST  consts<>+44(SB), Z0, Z5
@@ -2610,293 +2471,228 @@ TEXT ·random2_avx512(SB), $1856-24
 	VBROADCASTSS      consts<>+52(SB), Z9
 	VADDPS            192(CX), Z9, Z9
 	VCMPPS            $0x11, Z8, Z7, K1
-	VMOVUPS           1792(SP), Z10
 	VBLENDMPS         Z2, Z9, K1, Z10
-	VMOVUPS           Z10, 1792(SP)
-	VSUBPS            192(CX), Z2, Z10
 	VMOVUPS           Z10, 128(SP)
+	VSUBPS            192(CX), Z2, Z10
+	VMOVUPS           Z10, 192(SP)
 	VMOVUPS           64(CX), Z10
 	VADDPS.BCST       consts<>+52(SB), Z10, Z10
 	VPANDD.BCST       consts<>+8(SB), Z5, Z11
-	VMOVUPS           Z11, 192(SP)
+	VMOVUPS           Z11, 256(SP)
 	VBROADCASTSS      consts<>+44(SB), Z11
 	VMAXPS            Z9, Z11, Z11
 	VBROADCASTSS      consts<>+4(SB), Z12
 	VPXORD            192(CX), Z12, Z12
-	VMOVUPS           192(SP), Z13
+	VMOVUPS           256(SP), Z13
 	VADDPS            Z13, Z9, Z13
-	VMOVUPS           Z13, 256(SP)
-	VMOVUPS           1792(SP), Z13
+	VMOVUPS           Z13, 320(SP)
+	VMOVUPS           128(SP), Z13
 	VCMPPS.BCST       $0x16, consts<>+12(SB), Z13, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z9, K1, Z14
-	VMOVUPS           192(CX), Z13
+	VBLENDMPS.BCST    consts<>+52(SB), Z9, K1, Z13
+	VMOVUPS           192(CX), Z14
 	VMOVUPS           320(CX), Z15
-	VCMPPS            $0x03, Z13, Z13, K1
-	VMAXPS            Z15, Z13, Z15
-	VBLENDMPS         Z13, Z15, K1, Z16
-	VPXORD.BCST       consts<>+4(SB), Z1, Z13
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z14, K1
-	VBLENDMPS         Z10, Z16, K1, Z17
+	VCMPPS            $0x03, Z14, Z14, K1
+	VMAXPS            Z15, Z14, Z15
+	VBLENDMPS         Z14, Z15, K1, Z14
+	VMOVUPS           Z14, 384(SP)
+	VPXORD.BCST       consts<>+4(SB), Z1, Z14
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z13, K1
+	VMOVUPS           384(SP), Z15
+	VBLENDMPS         Z10, Z15, K1, Z15
 	VBROADCASTSS      consts<>+48(SB), Z15
 	VMINPS            Z7, Z15, Z15
-	VMOVUPS           Z15, 320(SP)
-	VMOVAPS           Z4, Z15
-	VXORPS            Z17, Z17, Z17
-	VFMADD231PS       Z11, Z17, Z15
-	VMOVUPS           320(CX), Z17
-	VMULPS.BCST       consts<>+48(SB), Z17, Z17
+	VMOVUPS           Z15, 448(SP)
+	VMOVUPS           Z4, 512(SP)
+	VXORPS            Z15, Z15, Z15
+	VMOVUPS           512(SP), Z16
+	VFMADD231PS       Z11, Z15, Z16
+	VMOVUPS           Z16, 512(SP)
+	VMOVUPS           320(CX), Z15
+	VMULPS.BCST       consts<>+48(SB), Z15, Z15
 	VCMPPS            $0x03, Z4, Z4, K1
-	VMAXPS            Z3, Z4, Z18
-	VBLENDMPS         Z4, Z18, K1, Z19
-	VADDPS.BCST       consts<>+24(SB), Z13, Z18
-	VMOVUPS           1792(SP), Z20
-	VSUBPS            Z17, Z20, Z20
-	VXORPS            Z21, Z21, Z21
-	VMAXPS            Z19, Z21, Z21
-	VMOVUPS           320(CX), Z22
-	VFMADD231PS       Z20, Z22, Z11
-	VMOVAPS           Z4, Z22
-	VFMADD231PS.BCST  consts<>+12(SB), Z11, Z22
-	VBROADCASTSS      consts<>+48(SB), Z23
-	VCMPPS            $0x11, Z13, Z23, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z7, K1, Z24
-	VPXORD.BCST       consts<>+4(SB), Z21, Z23
+	VMAXPS            Z3, Z4, Z16
+	VBLENDMPS         Z4, Z16, K1, Z16
+	VADDPS.BCST       consts<>+24(SB), Z14, Z17
+	VMOVUPS           128(SP), Z18
+	VSUBPS            Z15, Z18, Z18
+	VXORPS            Z19, Z19, Z19
+	VMAXPS            Z16, Z19, Z19
+	VMOVUPS           320(CX), Z20
+	VFMADD231PS       Z18, Z20, Z11
+	VMOVAPS           Z4, Z20
+	VFMADD231PS.BCST  consts<>+12(SB), Z11, Z20
+	VBROADCASTSS      consts<>+48(SB), Z21
+	VCMPPS            $0x11, Z14, Z21, K1
+	VBLENDMPS.BCST    consts<>+52(SB), Z7, K1, Z21
+	VPXORD.BCST       consts<>+4(SB), Z19, Z22
 	VCMPPS            $0x12, Z9, Z6, K1
-	VMOVUPS           384(SP), Z25
-	VBLENDMPS         Z20, Z24, K1, Z25
-	VMOVUPS           Z25, 384(SP)
+	VBLENDMPS         Z18, Z21, K1, Z18
+	VMOVUPS           Z18, 576(SP)
 	VFNMADD213PS      Z7, Z2, Z4
 	VMULPS            320(CX), Z1, Z4
-	VSUBPS            Z5, Z24, Z7
-	VMOVUPS           Z7, 448(SP)
+	VSUBPS            Z5, Z21, Z7
+	VMOVUPS           Z7, 640(SP)
 	VCMPPS            $0x03, Z1, Z1, K1
-	VMAXPS            Z21, Z1, Z7
-	VMOVUPS           512(SP), Z20
-	VBLENDMPS         Z1, Z7, K1, Z20
-	VMOVUPS           Z20, 512(SP)
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z18, K1
-	VBLENDMPS         Z0, Z14, K1, Z26
-	VBROADCASTSS      consts<>+52(SB), Z7
-	VSUBPS.BCST       consts<>+48(SB), Z7, Z7
-	VMOVAPS           Z9, Z20
-	VFNMADD213PS.BCST consts<>+52(SB), Z19, Z20
+	VMAXPS            Z19, Z1, Z7
+	VBLENDMPS         Z1, Z7, K1, Z7
+	VMOVUPS           Z7, 704(SP)
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z17, K1
+	VBLENDMPS         Z0, Z13, K1, Z7
+	VBROADCASTSS      consts<>+52(SB), Z18
+	VSUBPS.BCST       consts<>+48(SB), Z18, Z18
+	VMOVAPS           Z9, Z23
+	VFNMADD213PS.BCST consts<>+52(SB), Z16, Z23
 	VCMPPS            $0x03, Z9, Z9, K1
-	VMINPS            Z24, Z9, Z25
-	VBLENDMPS         Z9, Z25, K1, Z27
-	VMOVUPS           256(SP), Z25
-	VSUBPS            Z25, Z20, Z25
+	VMINPS            Z21, Z9, Z24
+	VBLENDMPS         Z9, Z24, K1, Z24
+	VMOVUPS           320(SP), Z25
+	VSUBPS            Z25, Z23, Z25
 	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z12, Z3, Z28
-	VBLENDMPS         Z3, Z28, K1, Z29
-	VCMPPS            $0x16, Z7, Z8, K1
-	VMOVUPS           576(SP), Z28
-	VBLENDMPS.BCST    consts<>+24(SB), Z27, K1, Z28
-	VMOVUPS           Z28, 576(SP)
+	VMAXPS            Z12, Z3, Z26
+	VBLENDMPS         Z3, Z26, K1, Z26
+	VCMPPS            $0x16, Z18, Z8, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z24, K1, Z24
 	VMOVAPS           Z4, Z27
-	VFMADD231PS.BCST  consts<>+44(SB), Z17, Z27
-	VMULPS            Z13, Z8, Z28
-	VXORPS            Z30, Z30, Z30
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z30, K1
-	VMOVUPS           640(SP), Z30
-	VBLENDMPS         Z5, Z3, K1, Z30
-	VMOVUPS           Z30, 640(SP)
+	VFMADD231PS.BCST  consts<>+44(SB), Z15, Z27
+	VMULPS            Z14, Z8, Z28
+	VXORPS            Z29, Z29, Z29
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z29, K1
+	VBLENDMPS         Z5, Z3, K1, Z29
 	VCMPPS            $0x03, Z12, Z12, K1
-	VMINPS            Z13, Z12, Z30
-	VMOVUPS           704(SP), Z31
-	VBLENDMPS         Z12, Z30, K1, Z31
-	VMOVUPS           Z31, 704(SP)
-	VCMPPS            $0x03, Z23, Z23, K1
-	VMAXPS            Z7, Z23, Z7
-	VMOVUPS           768(SP), Z30
-	VBLENDMPS         Z23, Z7, K1, Z30
-	VMOVUPS           Z30, 768(SP)
-	VMOVAPS           Z23, Z7
-	VFMSUB231PS.BCST  consts<>+24(SB), Z25, Z7
-	VCMPPS.BCST       $0x12, consts<>+52(SB), Z20, K1
-	VMOVUPS           832(SP), Z7
-	VBLENDMPS         Z26, Z21, K1, Z7
-	VMOVUPS           Z7, 832(SP)
+	VMINPS            Z14, Z12, Z30
+	VBLENDMPS         Z12, Z30, K1, Z30
+	VCMPPS            $0x03, Z22, Z22, K1
+	VMAXPS            Z18, Z22, Z18
+	VBLENDMPS         Z22, Z18, K1, Z18
+	VMOVAPS           Z22, Z31
+	VFMSUB231PS.BCST  consts<>+24(SB), Z25, Z31
+	VCMPPS.BCST       $0x12, consts<>+52(SB), Z23, K1
+	VBLENDMPS         Z7, Z19, K1, Z7
 	VCMPPS.BCST       $0x16, consts<>+12(SB), Z28, K1
-	VMOVUPS           896(SP), Z7
 	VBLENDMPS         192(CX), Z10, K1, Z7
-	VMOVUPS           Z7, 896(SP)
-	VBROADCASTSS      consts<>+52(SB), Z7
-	VMINPS            Z6, Z7, Z7
-	VMOVUPS           704(SP), Z10
-	VFMADD213PS.BCST  consts<>+52(SB), Z10, Z7
-	VMOVAPS           Z11, Z10
-	VFMADD213PS       Z16, Z29, Z10
-	VMOVUPS           256(SP), Z10
-	VFMADD213PS       Z17, Z18, Z10
-	VPXORD.BCST       consts<>+4(SB), Z14, Z10
-	VMOVUPS           576(SP), Z14
-	VPXORD.BCST       consts<>+4(SB), Z14, Z14
+	VBROADCASTSS      consts<>+52(SB), Z10
+	VMINPS            Z6, Z10, Z10
+	VFMADD213PS.BCST  consts<>+52(SB), Z30, Z10
+	VMOVAPS           Z11, Z28
+	VMOVUPS           384(SP), Z30
+	VFMADD213PS       Z30, Z26, Z28
+	VMOVUPS           320(SP), Z28
+	VFMADD213PS       Z15, Z17, Z28
+	VPXORD.BCST       consts<>+4(SB), Z13, Z13
+	VPXORD.BCST       consts<>+4(SB), Z24, Z24
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z4, K1
-	VMOVUPS           960(SP), Z26
-	VBLENDMPS         Z8, Z17, K1, Z26
-	VMOVUPS           Z26, 960(SP)
+	VBLENDMPS         Z8, Z15, K1, Z8
 	VPANDD.BCST       consts<>+8(SB), Z2, Z2
 	VBROADCASTSS      consts<>+8(SB), Z8
 	VPANDD.BCST       consts<>+12(SB), Z8, Z8
-	VFMADD132PS.BCST  consts<>+44(SB), Z21, Z10
-	VCMPPS            $0x03, Z23, Z23, K1
+	VFMADD132PS.BCST  consts<>+44(SB), Z19, Z13
+	VCMPPS            $0x03, Z22, Z22, K1
 	VMOVUPS           (SP), Z8
-	VMAXPS            Z8, Z23, Z8
-	VMOVUPS           1024(SP), Z26
-	VBLENDMPS         Z23, Z8, K1, Z26
-	VMOVUPS           Z26, 1024(SP)
+	VMAXPS            Z8, Z22, Z8
+	VBLENDMPS         Z22, Z8, K1, Z8
 	VBROADCASTSS      consts<>+24(SB), Z8
-	VBROADCASTSS      consts<>+44(SB), Z26
-	VFMADD231PS       64(CX), Z26, Z8
+	VBROADCASTSS      consts<>+44(SB), Z28
+	VFMADD231PS       64(CX), Z28, Z8
 	VBROADCASTSS      consts<>+8(SB), Z8
 	VPANDD.BCST       consts<>+24(SB), Z8, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z29, K1
-	VMOVUPS           192(SP), Z26
-	VMOVUPS           128(SP), Z28
-	VMOVUPS           1088(SP), Z29
-	VBLENDMPS         Z26, Z28, K1, Z29
-	VMOVUPS           Z29, 1088(SP)
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z26, K1
+	VMOVUPS           256(SP), Z26
+	VMOVUPS           192(SP), Z28
+	VBLENDMPS         Z26, Z28, K1, Z26
 	VBROADCASTSS      consts<>+4(SB), Z26
 	VPXORD.BCST       consts<>+52(SB), Z26, Z26
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z17, K1
-	VMOVUPS           1152(SP), Z28
-	VBLENDMPS         Z22, Z11, K1, Z28
-	VMOVUPS           Z28, 1152(SP)
-	VADDPS            Z0, Z14, Z14
-	VMOVUPS           1152(SP), Z22
-	VFNMADD213PS      Z22, Z14, Z11
-	VMOVUPS           128(SP), Z22
-	VPANDD.BCST       consts<>+8(SB), Z22, Z22
-	VSUBPS            Z27, Z17, Z22
-	VMOVUPS           320(SP), Z28
-	VFNMADD213PS      Z28, Z6, Z19
-	VMOVUPS           768(SP), Z28
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z28, K1
-	VMOVUPS           448(SP), Z28
-	VMOVUPS           128(SP), Z29
-	VMOVUPS           1216(SP), Z30
-	VBLENDMPS         Z28, Z29, K1, Z30
-	VMOVUPS           Z30, 1216(SP)
-	VMOVUPS           640(SP), Z28
-	VMOVUPS           256(SP), Z29
-	VFMADD231PS       Z11, Z29, Z28
+	VCMPPS.BCST       $0x12, consts<>+48(SB), Z15, K1
+	VBLENDMPS         Z20, Z11, K1, Z20
+	VADDPS            Z0, Z24, Z24
+	VFNMADD213PS      Z20, Z24, Z11
+	VMOVUPS           192(SP), Z28
+	VPANDD.BCST       consts<>+8(SB), Z28, Z28
+	VSUBPS            Z27, Z15, Z28
+	VMOVUPS           448(SP), Z30
+	VFNMADD213PS      Z30, Z6, Z16
+	VCMPPS.BCST       $0x12, consts<>+48(SB), Z18, K1
+	VMOVUPS           640(SP), Z30
+	VMOVUPS           192(SP), Z31
+	VBLENDMPS         Z30, Z31, K1, Z30
+	VMOVAPS           Z29, Z30
+	VMOVUPS           320(SP), Z31
+	VFMADD231PS       Z11, Z31, Z30
 	VPXORD.BCST       consts<>+4(SB), Z4, Z4
-	VFMADD231PS.BCST  consts<>+44(SB), Z18, Z6
-	VFMSUB231PS       Z16, Z25, Z12
-	VMOVUPS           896(SP), Z11
-	VMOVUPS           640(SP), Z12
-	VFMADD231PS       Z11, Z12, Z21
-	VPANDD.BCST       consts<>+8(SB), Z25, Z11
-	VCMPPS            $0x12, Z20, Z14, K1
-	VMOVUPS           1280(SP), Z12
-	VMOVUPS           1792(SP), Z14
-	VBLENDMPS         Z0, Z14, K1, Z12
-	VMOVUPS           Z12, 1280(SP)
-	VSUBPS.BCST       consts<>+52(SB), Z15, Z12
-	VPANDD.BCST       consts<>+8(SB), Z25, Z14
+	VFMADD231PS.BCST  consts<>+44(SB), Z17, Z6
+	VMOVUPS           384(SP), Z11
+	VFMSUB231PS       Z11, Z25, Z12
+	VFMADD231PS       Z7, Z29, Z19
+	VPANDD.BCST       consts<>+8(SB), Z25, Z7
+	VCMPPS            $0x12, Z23, Z24, K1
+	VMOVUPS           128(SP), Z11
+	VBLENDMPS         Z0, Z11, K1, Z11
+	VMOVUPS           512(SP), Z12
+	VSUBPS.BCST       consts<>+52(SB), Z12, Z12
+	VPANDD.BCST       consts<>+8(SB), Z25, Z17
 	VCMPPS            $0x11, Z9, Z4, K1
-	VMOVUPS           1344(SP), Z4
-	VBLENDMPS         Z7, Z0, K1, Z4
-	VMOVUPS           Z4, 1344(SP)
+	VBLENDMPS         Z10, Z0, K1, Z4
 	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z23, Z3, Z4
-	VMOVUPS           1408(SP), Z9
-	VBLENDMPS         Z3, Z4, K1, Z9
-	VMOVUPS           Z9, 1408(SP)
-	VPANDD.BCST       consts<>+8(SB), Z19, Z3
-	VMOVUPS           1152(SP), Z4
-	VSUBPS            Z4, Z22, Z4
+	VMAXPS            Z22, Z3, Z9
+	VBLENDMPS         Z3, Z9, K1, Z3
+	VPANDD.BCST       consts<>+8(SB), Z16, Z9
+	VSUBPS            Z20, Z28, Z16
 	VFMSUB213PS       Z2, Z0, Z8
-	VADDPS.BCST       consts<>+24(SB), Z20, Z0
-	VMOVUPS           384(SP), Z2
+	VADDPS.BCST       consts<>+24(SB), Z23, Z0
+	VMOVUPS           576(SP), Z2
 	VMULPS.BCST       consts<>+48(SB), Z2, Z2
-	VBROADCASTSS      consts<>+24(SB), Z9
-	VMAXPS            Z17, Z9, Z9
+	VBROADCASTSS      consts<>+24(SB), Z20
+	VMAXPS            Z15, Z20, Z15
 	VCMPPS.BCST       $0x16, consts<>+12(SB), Z26, K1
-	VMOVUPS           1472(SP), Z17
-	VBLENDMPS.BCST    consts<>+52(SB), Z10, K1, Z17
-	VMOVUPS           Z17, 1472(SP)
-	VMOVUPS           768(SP), Z10
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z10, K1
-	VMOVUPS           64(SP), Z10
-	VMOVUPS           1536(SP), Z17
-	VBLENDMPS         Z16, Z10, K1, Z17
-	VMOVUPS           Z17, 1536(SP)
-	VBROADCASTSS      consts<>+8(SB), Z10
-	VPANDD.BCST       consts<>+12(SB), Z10, Z10
-	VCMPPS            $0x03, Z24, Z24, K1
-	VMAXPS            Z20, Z24, Z16
-	VMOVUPS           1600(SP), Z17
-	VBLENDMPS         Z24, Z16, K1, Z17
-	VMOVUPS           Z17, 1600(SP)
-	VMOVUPS           640(SP), Z16
-	VCMPPS            $0x12, Z16, Z15, K1
-	VMOVUPS           1664(SP), Z15
-	VMOVUPS           1792(SP), Z16
-	VBLENDMPS         Z27, Z16, K1, Z15
-	VMOVUPS           Z15, 1664(SP)
+	VBLENDMPS.BCST    consts<>+52(SB), Z13, K1, Z13
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z18, K1
+	VMOVUPS           384(SP), Z18
+	VMOVUPS           64(SP), Z20
+	VBLENDMPS         Z18, Z20, K1, Z18
+	VBROADCASTSS      consts<>+8(SB), Z20
+	VPANDD.BCST       consts<>+12(SB), Z20, Z20
+	VCMPPS            $0x03, Z21, Z21, K1
+	VMAXPS            Z23, Z21, Z22
+	VBLENDMPS         Z21, Z22, K1, Z21
+	VMOVUPS           512(SP), Z22
+	VCMPPS            $0x12, Z29, Z22, K1
+	VMOVUPS           128(SP), Z22
+	VBLENDMPS         Z27, Z22, K1, Z22
 	VPANDD.BCST       consts<>+8(SB), Z5, Z5
-	VMOVUPS           256(SP), Z15
-	VFNMADD213PS.BCST consts<>+52(SB), Z6, Z15
-	VMULPS            Z13, Z7, Z6
+	VMOVUPS           320(SP), Z23
+	VFNMADD213PS.BCST consts<>+52(SB), Z6, Z23
+	VMULPS            Z14, Z10, Z6
 	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           512(SP), Z7
-	VMINPS            Z7, Z1, Z7
-	VMOVUPS           1728(SP), Z13
-	VBLENDMPS         Z1, Z7, K1, Z13
-	VMOVUPS           Z13, 1728(SP)
-	VMOVUPS           1728(SP), Z1
+	VMOVUPS           704(SP), Z10
+	VMINPS            Z10, Z1, Z10
+	VBLENDMPS         Z1, Z10, K1, Z1
 	VMOVUPS           Z1, (AX)
 	VMOVUPS           Z6, 64(AX)
-	VMOVUPS           Z15, 128(AX)
+	VMOVUPS           Z23, 128(AX)
 	VMOVUPS           Z5, 192(AX)
-	VMOVUPS           1664(SP), Z1
-	VMOVUPS           Z1, 256(AX)
-	VMOVUPS           1600(SP), Z1
-	VMOVUPS           Z1, 320(AX)
-	VMOVUPS           Z10, 384(AX)
-	VMOVUPS           1536(SP), Z1
-	VMOVUPS           Z1, 448(AX)
-	VMOVUPS           1472(SP), Z1
-	VMOVUPS           Z1, 512(AX)
-	VMOVUPS           Z9, 576(AX)
+	VMOVUPS           Z22, 256(AX)
+	VMOVUPS           Z21, 320(AX)
+	VMOVUPS           Z20, 384(AX)
+	VMOVUPS           Z18, 448(AX)
+	VMOVUPS           Z13, 512(AX)
+	VMOVUPS           Z15, 576(AX)
 	VMOVUPS           Z2, 640(AX)
 	VMOVUPS           Z0, 704(AX)
 	VMOVUPS           Z8, 768(AX)
-	VMOVUPS           Z4, 832(AX)
-	VMOVUPS           Z3, 896(AX)
-	VMOVUPS           1408(SP), Z0
-	VMOVUPS           Z0, 960(AX)
-	VMOVUPS           1344(SP), Z0
-	VMOVUPS           Z0, 1024(AX)
-	VMOVUPS           Z14, 1088(AX)
+	VMOVUPS           Z16, 832(AX)
+	VMOVUPS           Z9, 896(AX)
+	VMOVUPS           Z3, 960(AX)
+	VMOVUPS           Z4, 1024(AX)
+	VMOVUPS           Z17, 1088(AX)
 	VMOVUPS           Z12, 1152(AX)
-	VMOVUPS           1280(SP), Z0
-	VMOVUPS           Z0, 1216(AX)
-	VMOVUPS           Z11, 1280(AX)
-	VMOVUPS           Z21, 1344(AX)
+	VMOVUPS           Z11, 1216(AX)
+	VMOVUPS           Z7, 1280(AX)
+	VMOVUPS           Z19, 1344(AX)
 	VZEROUPPER
 	RET
 
 // func random3_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random3_avx512(SB), $1472-24
-	VMOVUPS           Z0, 128(SP)
-	VMOVUPS           Z0, 256(SP)
-	VMOVUPS           Z0, 320(SP)
-	VMOVUPS           Z0, 448(SP)
-	VMOVUPS           Z0, 512(SP)
-	VMOVUPS           Z0, 576(SP)
-	VMOVUPS           Z0, 640(SP)
-	VMOVUPS           Z0, 896(SP)
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           Z0, 1024(SP)
-	VMOVUPS           Z0, 1088(SP)
-	VMOVUPS           Z0, 1152(SP)
-	VMOVUPS           Z0, 1216(SP)
-	VMOVUPS           Z0, 1280(SP)
-	VMOVUPS           Z0, 1344(SP)
-	VMOVUPS           Z0, 1408(SP)
+TEXT ·random3_avx512(SB), $512-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -2905,322 +2701,248 @@ TEXT ·random3_avx512(SB), $1472-24
 	VMOVUPS           256(CX), Z2
 	VBROADCASTSS      consts<>+44(SB), Z3
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z1, Z0, K1, Z4
-	VBROADCASTSS      consts<>+4(SB), Z3
-	VPXORD.BCST       consts<>+24(SB), Z3, Z3
+	VBLENDMPS         Z1, Z0, K1, Z3
+	VBROADCASTSS      consts<>+4(SB), Z4
+	VPXORD.BCST       consts<>+24(SB), Z4, Z4
 	VBROADCASTSS      consts<>+52(SB), Z5
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
-	VBLENDMPS         Z0, Z4, K1, Z6
+	VBLENDMPS         Z0, Z3, K1, Z5
 	VCMPPS            $0x12, 320(CX), Z2, K1
-	VBROADCASTSS      consts<>+52(SB), Z5
-	VBLENDMPS         192(CX), Z5, K1, Z7
-	VBROADCASTSS      consts<>+24(SB), Z5
-	VMINPS            Z3, Z5, Z5
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
-	VBLENDMPS         Z0, Z4, K1, Z8
+	VBROADCASTSS      consts<>+52(SB), Z6
+	VBLENDMPS         192(CX), Z6, K1, Z6
+	VBROADCASTSS      consts<>+24(SB), Z7
+	VMINPS            Z4, Z7, Z7
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z7, K1
+	VBLENDMPS         Z0, Z3, K1, Z8
 	VMOVAPS           Z0, Z9
-	VFNMADD213PS      Z6, Z7, Z9
-	VMOVAPS           Z7, Z10
+	VFNMADD213PS      Z5, Z6, Z9
+	VMOVAPS           Z6, Z10
 	VFNMADD231PS.BCST consts<>+12(SB), Z9, Z10
 	VMULPS.BCST       consts<>+52(SB), Z10, Z11
-	VMOVUPS           Z11, (SP)
-	VADDPS            320(CX), Z5, Z11
-	VMOVUPS           Z11, 64(SP)
+	VADDPS            320(CX), Z7, Z12
+	VMOVUPS           Z12, (SP)
 	VCMPPS            $0x11, Z8, Z10, K1
-	VBLENDMPS         Z7, Z2, K1, Z12
+	VBLENDMPS         Z6, Z2, K1, Z12
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z12, K1
-	VBLENDMPS         Z6, Z4, K1, Z13
-	VBROADCASTSS      consts<>+8(SB), Z11
-	VPANDD            320(CX), Z11, Z11
-	VMOVUPS           320(CX), Z12
-	VCMPPS            $0x12, Z10, Z12, K1
-	VBROADCASTSS      consts<>+24(SB), Z12
-	VMOVUPS           128(SP), Z13
-	VBLENDMPS         320(CX), Z12, K1, Z13
-	VMOVUPS           Z13, 128(SP)
-	VCMPPS            $0x12, Z9, Z5, K1
-	VBROADCASTSS      consts<>+52(SB), Z12
-	VBLENDMPS         320(CX), Z12, K1, Z14
-	VBROADCASTSS      consts<>+52(SB), Z12
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z12, K1
-	VBLENDMPS         Z0, Z3, K1, Z15
-	VMOVAPS           Z7, Z12
-	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z12
+	VBLENDMPS         Z5, Z3, K1, Z12
+	VBROADCASTSS      consts<>+8(SB), Z12
+	VPANDD            320(CX), Z12, Z12
 	VMOVUPS           320(CX), Z13
-	VCMPPS            $0x03, Z13, Z13, K1
-	VMINPS            Z1, Z13, Z16
-	VBLENDMPS         Z13, Z16, K1, Z17
-	VBROADCASTSS      consts<>+44(SB), Z13
-	VMAXPS            Z11, Z13, Z13
-	VPANDD.BCST       consts<>+8(SB), Z10, Z13
-	VFMADD213PS.BCST  consts<>+24(SB), Z17, Z13
-	VMULPS            Z17, Z0, Z0
-	VMOVUPS           Z0, 192(SP)
-	VSUBPS            Z3, Z5, Z0
-	VSUBPS.BCST       consts<>+48(SB), Z0, Z16
-	VCMPPS            $0x03, Z11, Z11, K1
-	VMOVUPS           192(SP), Z18
-	VMAXPS            Z18, Z11, Z18
-	VBLENDMPS         Z11, Z18, K1, Z19
-	VMOVAPS           Z6, Z18
-	VFMADD213PS       Z0, Z2, Z18
-	VSUBPS            Z12, Z18, Z20
-	VXORPS            Z21, Z21, Z21
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z21, K1
-	VMOVUPS           64(SP), Z21
-	VMOVUPS.Z         Z21, K1, Z21
-	VPXORD.BCST       consts<>+4(SB), Z19, Z22
-	VMOVAPS           Z9, Z23
-	VFMADD231PS       Z19, Z6, Z23
-	VBROADCASTSS      consts<>+52(SB), Z23
-	VCMPPS.BCST       $0x11, consts<>+52(SB), Z23, K1
-	VMOVUPS           256(SP), Z23
-	VBLENDMPS.BCST    consts<>+44(SB), Z19, K1, Z23
-	VMOVUPS           Z23, 256(SP)
-	VMOVAPS           Z17, Z19
-	VFMADD231PS       Z11, Z9, Z19
-	VCMPPS            $0x11, Z15, Z15, K1
+	VCMPPS            $0x12, Z10, Z13, K1
+	VBROADCASTSS      consts<>+24(SB), Z13
+	VBLENDMPS         320(CX), Z13, K1, Z13
+	VMOVUPS           Z13, 64(SP)
+	VCMPPS            $0x12, Z9, Z7, K1
+	VBROADCASTSS      consts<>+52(SB), Z13
+	VBLENDMPS         320(CX), Z13, K1, Z13
+	VBROADCASTSS      consts<>+52(SB), Z14
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z14, K1
+	VBLENDMPS         Z0, Z4, K1, Z14
+	VMOVAPS           Z6, Z15
+	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z15
+	VMOVUPS           320(CX), Z16
+	VCMPPS            $0x03, Z16, Z16, K1
+	VMINPS            Z1, Z16, Z17
+	VBLENDMPS         Z16, Z17, K1, Z16
+	VBROADCASTSS      consts<>+44(SB), Z17
+	VMAXPS            Z12, Z17, Z17
+	VPANDD.BCST       consts<>+8(SB), Z10, Z17
+	VFMADD213PS.BCST  consts<>+24(SB), Z16, Z17
+	VMULPS            Z16, Z0, Z0
+	VMOVUPS           Z0, 128(SP)
+	VSUBPS            Z4, Z7, Z0
+	VSUBPS.BCST       consts<>+48(SB), Z0, Z18
+	VCMPPS            $0x03, Z12, Z12, K1
+	VMOVUPS           128(SP), Z19
+	VMAXPS            Z19, Z12, Z19
+	VBLENDMPS         Z12, Z19, K1, Z19
+	VMOVAPS           Z5, Z20
+	VFMADD213PS       Z0, Z2, Z20
+	VSUBPS            Z15, Z20, Z21
+	VXORPS            Z22, Z22, Z22
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z22, K1
+	VMOVUPS           (SP), Z22
+	VMOVUPS.Z         Z22, K1, Z22
+	VPXORD.BCST       consts<>+4(SB), Z19, Z23
+	VMOVAPS           Z9, Z24
+	VFMADD231PS       Z19, Z5, Z24
+	VBROADCASTSS      consts<>+52(SB), Z24
+	VCMPPS.BCST       $0x11, consts<>+52(SB), Z24, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z19, K1, Z19
+	VMOVUPS           Z19, 192(SP)
+	VMOVAPS           Z16, Z19
+	VFMADD231PS       Z12, Z9, Z19
+	VCMPPS            $0x11, Z14, Z14, K1
 	VBLENDMPS.BCST    consts<>+24(SB), Z1, K1, Z24
-	VBROADCASTSS      consts<>+4(SB), Z23
-	VPXORD.BCST       consts<>+52(SB), Z23, Z23
-	VADDPS.BCST       consts<>+24(SB), Z13, Z25
-	VMOVUPS           192(CX), Z26
-	VCMPPS            $0x03, Z26, Z26, K1
-	VMINPS            Z17, Z26, Z17
-	VBLENDMPS         Z26, Z17, K1, Z27
-	VBROADCASTSS      consts<>+8(SB), Z17
-	VPANDD.BCST       consts<>+24(SB), Z17, Z17
-	VCMPPS            $0x03, Z11, Z11, K1
-	VMINPS            Z9, Z11, Z26
-	VBLENDMPS         Z11, Z26, K1, Z28
-	VCMPPS            $0x03, Z11, Z11, K1
-	VMAXPS            Z13, Z11, Z26
-	VMOVUPS           320(SP), Z27
-	VBLENDMPS         Z11, Z26, K1, Z27
-	VMOVUPS           Z27, 320(SP)
-	VSUBPS            Z2, Z1, Z26
-	VMOVUPS           (SP), Z27
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z27, K1
-	VBLENDMPS         Z21, Z16, K1, Z29
-	VMOVAPS           Z22, Z27
-	VFMADD231PS       64(CX), Z9, Z27
-	VFMADD231PS       Z17, Z11, Z8
-	VSUBPS            192(CX), Z24, Z27
-	VMOVUPS           Z27, 384(SP)
-	VCMPPS            $0x16, Z25, Z2, K1
-	VMOVUPS           448(SP), Z25
-	VBLENDMPS         64(CX), Z0, K1, Z25
-	VMOVUPS           Z25, 448(SP)
-	VCMPPS            $0x12, Z0, Z21, K1
-	VMOVUPS           512(SP), Z25
-	VBLENDMPS.BCST    consts<>+48(SB), Z21, K1, Z25
-	VMOVUPS           Z25, 512(SP)
-	VMOVAPS           Z22, Z21
-	VMOVUPS           64(SP), Z25
-	VFNMADD231PS      192(CX), Z25, Z21
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z28, K1
-	VMOVUPS           (SP), Z25
-	VMOVUPS           576(SP), Z27
-	VBLENDMPS         Z25, Z16, K1, Z27
-	VMOVUPS           Z27, 576(SP)
-	VPXORD.BCST       consts<>+4(SB), Z0, Z25
-	VADDPS            Z8, Z29, Z27
-	VCMPPS            $0x12, Z16, Z8, K1
-	VBLENDMPS         Z14, Z26, K1, Z30
-	VFNMADD132PS.BCST consts<>+52(SB), Z16, Z3
-	VMOVUPS           128(SP), Z8
-	VCMPPS            $0x11, Z16, Z8, K1
-	VBLENDMPS.BCST    consts<>+24(SB), Z16, K1, Z31
-	VFMSUB213PS       Z23, Z30, Z6
-	VADDPS            Z25, Z12, Z6
-	VMOVUPS           320(CX), Z8
-	VSUBPS            Z20, Z8, Z8
-	VBROADCASTSS      consts<>+24(SB), Z14
-	VFMADD231PS.BCST  consts<>+12(SB), Z23, Z14
+	VBROADCASTSS      consts<>+4(SB), Z25
+	VPXORD.BCST       consts<>+52(SB), Z25, Z25
+	VADDPS.BCST       consts<>+24(SB), Z17, Z26
+	VMOVUPS           192(CX), Z27
+	VCMPPS            $0x03, Z27, Z27, K1
+	VMINPS            Z16, Z27, Z16
+	VBLENDMPS         Z27, Z16, K1, Z16
 	VBROADCASTSS      consts<>+8(SB), Z16
 	VPANDD.BCST       consts<>+24(SB), Z16, Z16
-	VMULPS.BCST       consts<>+48(SB), Z11, Z16
-	VPXORD.BCST       consts<>+4(SB), Z31, Z16
-	VBROADCASTSS      consts<>+4(SB), Z16
-	VPXORD.BCST       consts<>+44(SB), Z16, Z16
-	VSUBPS            Z17, Z13, Z13
+	VCMPPS            $0x03, Z12, Z12, K1
+	VMINPS            Z9, Z12, Z27
+	VBLENDMPS         Z12, Z27, K1, Z27
+	VCMPPS            $0x03, Z12, Z12, K1
+	VMAXPS            Z17, Z12, Z28
+	VBLENDMPS         Z12, Z28, K1, Z28
+	VSUBPS            Z2, Z1, Z28
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z11, K1
+	VBLENDMPS         Z22, Z18, K1, Z29
+	VMOVAPS           Z23, Z30
+	VFMADD231PS       64(CX), Z9, Z30
+	VFMADD231PS       Z16, Z12, Z8
+	VSUBPS            192(CX), Z24, Z30
+	VMOVUPS           Z30, 256(SP)
+	VCMPPS            $0x16, Z26, Z2, K1
+	VBLENDMPS         64(CX), Z0, K1, Z26
+	VCMPPS            $0x12, Z0, Z22, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z22, K1, Z22
+	VMOVAPS           Z23, Z26
+	VMOVUPS           (SP), Z30
+	VFNMADD231PS      192(CX), Z30, Z26
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z27, K1
+	VBLENDMPS         Z11, Z18, K1, Z30
+	VPXORD.BCST       consts<>+4(SB), Z0, Z31
+	VADDPS            Z8, Z29, Z29
+	VCMPPS            $0x12, Z18, Z8, K1
+	VBLENDMPS         Z13, Z28, K1, Z8
+	VFNMADD132PS.BCST consts<>+52(SB), Z18, Z4
+	VMOVUPS           64(SP), Z13
+	VCMPPS            $0x11, Z18, Z13, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z18, K1, Z13
+	VFMSUB213PS       Z25, Z8, Z5
+	VADDPS            Z31, Z15, Z5
+	VMOVUPS           320(CX), Z8
+	VSUBPS            Z21, Z8, Z8
+	VBROADCASTSS      consts<>+24(SB), Z18
+	VFMADD231PS.BCST  consts<>+12(SB), Z25, Z18
+	VBROADCASTSS      consts<>+8(SB), Z29
+	VPANDD.BCST       consts<>+24(SB), Z29, Z29
+	VMULPS.BCST       consts<>+48(SB), Z12, Z29
+	VPXORD.BCST       consts<>+4(SB), Z13, Z29
+	VBROADCASTSS      consts<>+4(SB), Z29
+	VPXORD.BCST       consts<>+44(SB), Z29, Z29
+	VSUBPS            Z16, Z17, Z17
 	VCMPPS            $0x12, 320(CX), Z0, K1
-	VMOVUPS           640(SP), Z13
-	VBLENDMPS         Z5, Z15, K1, Z13
-	VMOVUPS           Z13, 640(SP)
-	VADDPS            Z7, Z11, Z5
-	VMOVUPS           576(SP), Z5
-	VMULPS            Z5, Z20, Z5
-	VBROADCASTSS      consts<>+4(SB), Z5
-	VPXORD.BCST       consts<>+48(SB), Z5, Z5
-	VMULPS            Z4, Z1, Z4
+	VBLENDMPS         Z7, Z14, K1, Z7
+	VADDPS            Z6, Z12, Z6
+	VMULPS            Z30, Z21, Z6
+	VBROADCASTSS      consts<>+4(SB), Z6
+	VPXORD.BCST       consts<>+48(SB), Z6, Z6
+	VMULPS            Z3, Z1, Z3
 	VSUBPS            Z24, Z2, Z7
 	VBROADCASTSS      consts<>+24(SB), Z7
 	VMINPS            Z2, Z7, Z7
-	VBROADCASTSS      consts<>+52(SB), Z11
-	VBROADCASTSS      consts<>+44(SB), Z13
-	VFMSUB213PS.BCST  consts<>+48(SB), Z11, Z13
-	VPANDD.BCST       consts<>+8(SB), Z21, Z11
-	VMOVUPS           Z11, 704(SP)
-	VMOVAPS           Z4, Z11
-	VBROADCASTSS      consts<>+44(SB), Z15
-	VFMADD231PS       Z8, Z15, Z11
-	VMULPS            Z18, Z31, Z15
-	VMOVUPS           Z15, 768(SP)
-	VADDPS.BCST       consts<>+48(SB), Z5, Z15
-	VMOVUPS           Z15, 832(SP)
-	VFNMADD213PS      Z4, Z28, Z4
-	VMOVUPS           192(CX), Z15
-	VFNMADD213PS.BCST consts<>+12(SB), Z3, Z15
-	VMOVUPS           256(SP), Z3
-	VMOVUPS           128(SP), Z16
-	VCMPPS            $0x11, Z3, Z16, K1
-	VMOVUPS           512(SP), Z3
-	VMOVUPS           896(SP), Z16
-	VBLENDMPS         Z3, Z24, K1, Z16
-	VMOVUPS           Z16, 896(SP)
-	VXORPS            Z3, Z3, Z3
-	VXORPS            Z16, Z16, Z16
-	VMAXPS            Z3, Z16, Z3
-	VADDPS.BCST       consts<>+12(SB), Z0, Z0
-	VADDPS.BCST       consts<>+44(SB), Z2, Z16
-	VPANDD.BCST       consts<>+8(SB), Z26, Z18
-	VPANDD.BCST       consts<>+8(SB), Z5, Z20
-	VCMPPS            $0x15, Z7, Z17, K1
-	VMOVUPS           960(SP), Z7
-	VBLENDMPS.BCST    consts<>+44(SB), Z24, K1, Z7
-	VMOVUPS           Z7, 960(SP)
-	VADDPS.BCST       consts<>+52(SB), Z6, Z6
-	VXORPS            Z7, Z7, Z7
-	VMOVUPS           (SP), Z17
-	VMAXPS            Z17, Z7, Z7
-	VMOVUPS           192(SP), Z17
-	VFMSUB213PS       Z17, Z2, Z31
-	VMOVUPS           64(SP), Z2
-	VMOVUPS           512(SP), Z17
-	VMULPS            Z2, Z17, Z2
-	VMOVUPS           960(SP), Z17
-	VPANDD.BCST       consts<>+8(SB), Z17, Z17
-	VBROADCASTSS      consts<>+48(SB), Z24
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z24, K1
-	VMOVUPS           896(SP), Z24
-	VMOVUPS           1024(SP), Z25
-	VBLENDMPS         Z24, Z1, K1, Z25
-	VMOVUPS           Z25, 1024(SP)
-	VCMPPS            $0x11, Z14, Z12, K1
-	VMOVUPS           1088(SP), Z12
-	VBLENDMPS         Z9, Z14, K1, Z12
-	VMOVUPS           Z12, 1088(SP)
-	VPANDD.BCST       consts<>+8(SB), Z8, Z8
-	VBROADCASTSS      consts<>+8(SB), Z9
-	VPANDD.BCST       consts<>+12(SB), Z9, Z9
 	VBROADCASTSS      consts<>+52(SB), Z12
-	VCMPPS            $0x12, Z5, Z12, K1
-	VBROADCASTSS      consts<>+52(SB), Z5
-	VMOVUPS           1152(SP), Z12
-	VBLENDMPS.BCST    consts<>+24(SB), Z5, K1, Z12
-	VMOVUPS           Z12, 1152(SP)
-	VCMPPS            $0x03, Z22, Z22, K1
-	VMINPS            Z21, Z22, Z5
-	VMOVUPS           1216(SP), Z12
-	VBLENDMPS         Z22, Z5, K1, Z12
-	VMOVUPS           Z12, 1216(SP)
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z4, K1
-	VMOVUPS           576(SP), Z5
-	VMOVUPS           1280(SP), Z12
-	VBLENDMPS         Z5, Z23, K1, Z12
-	VMOVUPS           Z12, 1280(SP)
-	VXORPS            Z5, Z5, Z5
-	VFMADD231PS.BCST  consts<>+52(SB), Z5, Z19
-	VBROADCASTSS      consts<>+4(SB), Z5
-	VPXORD            192(CX), Z5, Z5
-	VCMPPS            $0x03, Z28, Z28, K1
-	VMINPS            Z31, Z28, Z12
-	VMOVUPS           1344(SP), Z14
-	VBLENDMPS         Z28, Z12, K1, Z14
-	VMOVUPS           Z14, 1344(SP)
-	VBROADCASTSS      consts<>+48(SB), Z12
-	VMOVUPS           384(SP), Z14
-	VMAXPS            Z14, Z12, Z12
+	VBROADCASTSS      consts<>+44(SB), Z14
+	VFMSUB213PS.BCST  consts<>+48(SB), Z12, Z14
+	VPANDD.BCST       consts<>+8(SB), Z26, Z12
+	VMOVUPS           Z12, 320(SP)
+	VMOVAPS           Z3, Z12
+	VBROADCASTSS      consts<>+44(SB), Z17
+	VFMADD231PS       Z8, Z17, Z12
+	VMULPS            Z20, Z13, Z17
+	VMOVUPS           Z17, 384(SP)
+	VADDPS.BCST       consts<>+48(SB), Z6, Z17
+	VMOVUPS           Z17, 448(SP)
+	VFNMADD213PS      Z3, Z27, Z3
+	VMOVUPS           192(CX), Z17
+	VFNMADD213PS.BCST consts<>+12(SB), Z4, Z17
+	VMOVUPS           192(SP), Z4
+	VMOVUPS           64(SP), Z20
+	VCMPPS            $0x11, Z4, Z20, K1
+	VBLENDMPS         Z22, Z24, K1, Z4
+	VXORPS            Z20, Z20, Z20
+	VXORPS            Z21, Z21, Z21
+	VMAXPS            Z20, Z21, Z20
+	VADDPS.BCST       consts<>+12(SB), Z0, Z0
+	VADDPS.BCST       consts<>+44(SB), Z2, Z21
+	VPANDD.BCST       consts<>+8(SB), Z28, Z28
+	VPANDD.BCST       consts<>+8(SB), Z6, Z29
+	VCMPPS            $0x15, Z7, Z16, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z24, K1, Z7
+	VADDPS.BCST       consts<>+52(SB), Z5, Z5
+	VXORPS            Z16, Z16, Z16
+	VMAXPS            Z11, Z16, Z11
+	VMOVUPS           128(SP), Z16
+	VFMSUB213PS       Z16, Z2, Z13
+	VMOVUPS           (SP), Z2
+	VMULPS            Z2, Z22, Z2
+	VPANDD.BCST       consts<>+8(SB), Z7, Z16
+	VBROADCASTSS      consts<>+48(SB), Z22
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z22, K1
+	VBLENDMPS         Z4, Z1, K1, Z22
+	VCMPPS            $0x11, Z18, Z15, K1
+	VBLENDMPS         Z9, Z18, K1, Z9
+	VPANDD.BCST       consts<>+8(SB), Z8, Z8
+	VBROADCASTSS      consts<>+8(SB), Z15
+	VPANDD.BCST       consts<>+12(SB), Z15, Z15
+	VBROADCASTSS      consts<>+52(SB), Z18
+	VCMPPS            $0x12, Z6, Z18, K1
+	VBROADCASTSS      consts<>+52(SB), Z6
+	VBLENDMPS.BCST    consts<>+24(SB), Z6, K1, Z6
+	VCMPPS            $0x03, Z23, Z23, K1
+	VMINPS            Z26, Z23, Z18
+	VBLENDMPS         Z23, Z18, K1, Z18
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
+	VBLENDMPS         Z30, Z25, K1, Z23
+	VXORPS            Z24, Z24, Z24
+	VFMADD231PS.BCST  consts<>+52(SB), Z24, Z19
+	VBROADCASTSS      consts<>+4(SB), Z24
+	VPXORD            192(CX), Z24, Z24
+	VCMPPS            $0x03, Z27, Z27, K1
+	VMINPS            Z13, Z27, Z25
+	VBLENDMPS         Z27, Z25, K1, Z25
+	VBROADCASTSS      consts<>+48(SB), Z26
+	VMOVUPS           256(SP), Z27
+	VMAXPS            Z27, Z26, Z26
 	VCMPPS            $0x03, Z10, Z10, K1
 	VMINPS            Z1, Z10, Z1
-	VMOVUPS           1408(SP), Z14
-	VBLENDMPS         Z10, Z1, K1, Z14
-	VMOVUPS           Z14, 1408(SP)
-	VMOVUPS           1408(SP), Z1
+	VBLENDMPS         Z10, Z1, K1, Z1
 	VMOVUPS           Z1, (AX)
-	VMOVUPS           Z12, 64(AX)
-	VMOVUPS           1344(SP), Z1
-	VMOVUPS           Z1, 128(AX)
-	VMOVUPS           Z5, 192(AX)
+	VMOVUPS           Z26, 64(AX)
+	VMOVUPS           Z25, 128(AX)
+	VMOVUPS           Z24, 192(AX)
 	VMOVUPS           Z19, 256(AX)
-	VMOVUPS           1280(SP), Z1
-	VMOVUPS           Z1, 320(AX)
-	VMOVUPS           1216(SP), Z1
-	VMOVUPS           Z1, 384(AX)
-	VMOVUPS           1152(SP), Z1
-	VMOVUPS           Z1, 448(AX)
-	VMOVUPS           Z9, 512(AX)
+	VMOVUPS           Z23, 320(AX)
+	VMOVUPS           Z18, 384(AX)
+	VMOVUPS           Z6, 448(AX)
+	VMOVUPS           Z15, 512(AX)
 	VMOVUPS           Z8, 576(AX)
-	VMOVUPS           1088(SP), Z1
-	VMOVUPS           Z1, 640(AX)
-	VMOVUPS           1024(SP), Z1
-	VMOVUPS           Z1, 704(AX)
-	VMOVUPS           Z17, 768(AX)
+	VMOVUPS           Z9, 640(AX)
+	VMOVUPS           Z22, 704(AX)
+	VMOVUPS           Z16, 768(AX)
 	VMOVUPS           Z2, 832(AX)
-	VMOVUPS           Z31, 896(AX)
-	VMOVUPS           Z7, 960(AX)
-	VMOVUPS           Z6, 1024(AX)
-	VMOVUPS           960(SP), Z1
-	VMOVUPS           Z1, 1088(AX)
-	VMOVUPS           Z20, 1152(AX)
-	VMOVUPS           Z18, 1216(AX)
-	VMOVUPS           Z16, 1280(AX)
+	VMOVUPS           Z13, 896(AX)
+	VMOVUPS           Z11, 960(AX)
+	VMOVUPS           Z5, 1024(AX)
+	VMOVUPS           Z7, 1088(AX)
+	VMOVUPS           Z29, 1152(AX)
+	VMOVUPS           Z28, 1216(AX)
+	VMOVUPS           Z21, 1280(AX)
 	VMOVUPS           Z0, 1344(AX)
-	VMOVUPS           Z3, 1408(AX)
-	VMOVUPS           896(SP), Z0
-	VMOVUPS           Z0, 1472(AX)
-	VMOVUPS           Z15, 1536(AX)
-	VMOVUPS           Z4, 1600(AX)
-	VMOVUPS           832(SP), Z0
+	VMOVUPS           Z20, 1408(AX)
+	VMOVUPS           Z4, 1472(AX)
+	VMOVUPS           Z17, 1536(AX)
+	VMOVUPS           Z3, 1600(AX)
+	VMOVUPS           448(SP), Z0
 	VMOVUPS           Z0, 1664(AX)
-	VMOVUPS           768(SP), Z0
+	VMOVUPS           384(SP), Z0
 	VMOVUPS           Z0, 1728(AX)
-	VMOVUPS           Z11, 1792(AX)
-	VMOVUPS           704(SP), Z0
+	VMOVUPS           Z12, 1792(AX)
+	VMOVUPS           320(SP), Z0
 	VMOVUPS           Z0, 1856(AX)
-	VMOVUPS           Z13, 1920(AX)
+	VMOVUPS           Z14, 1920(AX)
 	VZEROUPPER
 	RET
 
 // func random4_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random4_avx512(SB), $2176-24
-	VMOVUPS           Z0, 2112(SP)
-	VMOVUPS           Z0, 128(SP)
-	VMOVUPS           Z0, 320(SP)
-	VMOVUPS           Z0, 384(SP)
-	VMOVUPS           Z0, 448(SP)
-	VMOVUPS           Z0, 576(SP)
-	VMOVUPS           Z0, 640(SP)
-	VMOVUPS           Z0, 704(SP)
-	VMOVUPS           Z0, 832(SP)
-	VMOVUPS           Z0, 896(SP)
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           Z0, 1024(SP)
-	VMOVUPS           Z0, 1088(SP)
-	VMOVUPS           Z0, 1216(SP)
-	VMOVUPS           Z0, 1280(SP)
-	VMOVUPS           Z0, 1408(SP)
-	VMOVUPS           Z0, 1536(SP)
-	VMOVUPS           Z0, 1600(SP)
-	VMOVUPS           Z0, 1664(SP)
-	VMOVUPS           Z0, 1728(SP)
-	VMOVUPS           Z0, 1792(SP)
-	VMOVUPS           Z0, 1856(SP)
-	VMOVUPS           Z0, 1920(SP)
-	VMOVUPS           Z0, 1984(SP)
-	VMOVUPS           Z0, 2048(SP)
+TEXT ·random4_avx512(SB), $1408-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -3237,11 +2959,10 @@ TEXT ·random4_avx512(SB), $2176-24
 	VMOVUPS           (SP), Z2
 	VCMPPS            $0x12, Z2, Z0, K1
 	VMOVUPS           64(CX), Z2
-	VMOVUPS           2112(SP), Z3
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z3
-	VMOVUPS           Z3, 2112(SP)
+	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z2
+	VMOVUPS           Z2, 128(SP)
 	VMOVUPS           320(CX), Z2
-	VMOVUPS           2112(SP), Z3
+	VMOVUPS           128(SP), Z3
 	VFMADD213PS       64(CX), Z3, Z2
 	VXORPS            Z3, Z3, Z3
 	VBROADCASTSS      consts<>+48(SB), Z4
@@ -3249,326 +2970,277 @@ TEXT ·random4_avx512(SB), $2176-24
 	VMOVUPS           192(CX), Z3
 	VADDPS            192(CX), Z3, Z3
 	VMOVAPS           Z0, Z5
-	VMOVUPS           2112(SP), Z6
+	VMOVUPS           128(SP), Z6
 	VFMSUB231PS.BCST  consts<>+48(SB), Z6, Z5
 	VADDPS            Z2, Z5, Z6
 	VBROADCASTSS      consts<>+24(SB), Z7
 	VADDPS            64(CX), Z7, Z7
-	VMOVAPS           Z1, Z8
-	VFMADD213PS.BCST  consts<>+24(SB), Z5, Z8
+	VMOVUPS           Z7, 192(SP)
+	VMOVAPS           Z1, Z7
+	VFMADD213PS.BCST  consts<>+24(SB), Z5, Z7
 	VCMPPS.BCST       $0x16, consts<>+12(SB), Z4, K1
-	VMOVUPS.Z         Z7, K1, Z9
-	VADDPS            192(CX), Z4, Z10
+	VMOVUPS           192(SP), Z8
+	VMOVUPS.Z         Z8, K1, Z8
+	VADDPS            192(CX), Z4, Z9
 	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z10, Z6, K1, Z11
-	VMOVAPS           Z9, Z3
-	VFMADD231PS       Z1, Z5, Z3
-	VXORPS            Z12, Z12, Z12
-	VMINPS            Z4, Z12, Z12
-	VBROADCASTSS      consts<>+8(SB), Z13
-	VPANDD.BCST       consts<>+24(SB), Z13, Z13
-	VPANDD.BCST       consts<>+8(SB), Z12, Z14
-	VXORPS            Z15, Z15, Z15
-	VCMPPS            $0x11, Z8, Z15, K1
-	VMOVUPS           (SP), Z15
-	VMOVUPS           128(SP), Z16
-	VBLENDMPS         Z15, Z4, K1, Z16
-	VMOVUPS           Z16, 128(SP)
-	VPXORD.BCST       consts<>+4(SB), Z7, Z15
-	VMOVUPS           Z15, 192(SP)
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z9, K1
-	VMOVUPS.Z         320(CX), K1, Z15
-	VMOVUPS           Z15, 256(SP)
-	VMOVUPS           256(SP), Z15
-	VMULPS.BCST       consts<>+52(SB), Z15, Z15
-	VMOVAPS           Z14, Z16
-	VFMSUB213PS.BCST  consts<>+24(SB), Z13, Z16
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z1, K1
-	VMOVUPS.Z         Z13, K1, Z17
-	VPXORD.BCST       consts<>+4(SB), Z13, Z17
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z13, K1
-	VBLENDMPS         Z8, Z15, K1, Z18
-	VBROADCASTSS      consts<>+48(SB), Z19
-	VCMPPS.BCST       $0x11, consts<>+12(SB), Z19, K1
-	VMOVUPS           192(SP), Z19
-	VMOVUPS           320(SP), Z20
-	VBLENDMPS         Z17, Z19, K1, Z20
-	VMOVUPS           Z20, 320(SP)
-	VMOVAPS           Z8, Z19
-	VMOVUPS           2112(SP), Z20
-	VFMADD231PS       Z12, Z20, Z19
-	VMOVAPS           Z18, Z20
-	VFMADD231PS.BCST  consts<>+52(SB), Z14, Z20
-	VMOVAPS           Z2, Z21
-	VFNMADD231PS      192(CX), Z20, Z21
-	VMOVAPS           Z20, Z22
-	VFMSUB231PS.BCST  consts<>+52(SB), Z17, Z22
-	VMOVAPS           Z16, Z23
-	VBROADCASTSS      consts<>+48(SB), Z24
-	VFMADD231PS       Z18, Z24, Z23
-	VMULPS            Z2, Z19, Z24
-	VPXORD.BCST       consts<>+4(SB), Z15, Z25
-	VBROADCASTSS      consts<>+48(SB), Z25
-	VSUBPS            Z6, Z25, Z25
-	VFMSUB213PS       Z17, Z9, Z23
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z18, K1
-	VMOVUPS           384(SP), Z26
-	VBLENDMPS         Z5, Z25, K1, Z26
-	VMOVUPS           Z26, 384(SP)
-	VCMPPS            $0x15, Z18, Z4, K1
-	VMOVUPS           448(SP), Z26
-	VBLENDMPS         64(CX), Z0, K1, Z26
-	VMOVUPS           Z26, 448(SP)
-	VMOVAPS           Z11, Z26
-	VMOVUPS           256(SP), Z27
-	VFMSUB213PS       Z27, Z23, Z26
-	VBROADCASTSS      consts<>+44(SB), Z27
-	VMINPS            Z21, Z27, Z21
-	VMOVUPS           Z21, 512(SP)
-	VMOVUPS           192(CX), Z21
-	VCMPPS            $0x03, Z21, Z21, K1
-	VMINPS            Z10, Z21, Z27
-	VBLENDMPS         Z21, Z27, K1, Z28
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
-	VMOVUPS           576(SP), Z21
-	VBLENDMPS         Z1, Z15, K1, Z21
-	VMOVUPS           Z21, 576(SP)
-	VBROADCASTSS      consts<>+48(SB), Z21
-	VFMADD213PS.BCST  consts<>+24(SB), Z23, Z21
-	VMOVUPS           576(SP), Z27
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z27, K1
-	VMOVUPS           640(SP), Z27
-	VBLENDMPS.BCST    consts<>+44(SB), Z6, K1, Z27
-	VMOVUPS           Z27, 640(SP)
-	VMOVUPS           512(SP), Z27
-	VADDPS            Z27, Z3, Z27
-	VFMADD213PS       Z13, Z0, Z22
-	VFMSUB231PS       Z12, Z13, Z0
-	VMOVAPS           Z2, Z0
-	VFMADD213PS.BCST  consts<>+24(SB), Z23, Z0
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z9, K1
-	VMOVUPS           704(SP), Z27
-	VBLENDMPS         Z14, Z16, K1, Z27
-	VMOVUPS           Z27, 704(SP)
-	VFNMADD132PS      64(CX), Z1, Z18
-	VMOVUPS           640(SP), Z27
-	VFNMADD213PS      Z4, Z1, Z27
-	VBROADCASTSS      consts<>+52(SB), Z28
-	VSUBPS            Z21, Z28, Z28
-	VADDPS            Z11, Z19, Z29
-	VSUBPS            Z18, Z4, Z4
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMINPS            Z11, Z2, Z11
-	VBLENDMPS         Z2, Z11, K1, Z30
-	VMULPS.BCST       consts<>+24(SB), Z7, Z11
-	VMOVUPS           Z11, 768(SP)
-	VMOVUPS           192(CX), Z11
-	VCMPPS            $0x03, Z11, Z11, K1
-	VMINPS            Z3, Z11, Z30
-	VMOVUPS           832(SP), Z31
-	VBLENDMPS         Z11, Z30, K1, Z31
-	VMOVUPS           Z31, 832(SP)
-	VCMPPS            $0x03, Z0, Z0, K1
-	VMAXPS            Z24, Z0, Z11
-	VMOVUPS           896(SP), Z24
-	VBLENDMPS         Z0, Z11, K1, Z24
-	VMOVUPS           Z24, 896(SP)
-	VCMPPS            $0x11, Z13, Z5, K1
-	VMOVUPS           960(SP), Z0
-	VBLENDMPS         Z4, Z9, K1, Z0
-	VMOVUPS           Z0, 960(SP)
-	VMOVUPS           704(SP), Z0
-	VADDPS            Z0, Z16, Z0
-	VBROADCASTSS      consts<>+44(SB), Z0
-	VCMPPS            $0x11, Z20, Z0, K1
-	VMOVUPS           960(SP), Z0
-	VMOVUPS           1024(SP), Z9
-	VBLENDMPS         Z10, Z0, K1, Z9
-	VMOVUPS           Z9, 1024(SP)
-	VMOVUPS           384(SP), Z0
-	VFMSUB213PS.BCST  consts<>+12(SB), Z19, Z0
-	VFNMADD231PS      64(CX), Z29, Z29
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMINPS            Z19, Z1, Z0
-	VMOVUPS           1088(SP), Z9
-	VBLENDMPS         Z1, Z0, K1, Z9
-	VMOVUPS           Z9, 1088(SP)
-	VPANDD.BCST       consts<>+8(SB), Z4, Z0
-	VMOVUPS           Z0, 1152(SP)
-	VCMPPS            $0x11, Z28, Z14, K1
-	VMOVUPS           1216(SP), Z0
-	VBLENDMPS         Z12, Z23, K1, Z0
-	VMOVUPS           Z0, 1216(SP)
-	VBROADCASTSS      consts<>+24(SB), Z0
-	VMOVUPS           640(SP), Z4
-	VCMPPS            $0x16, Z4, Z0, K1
-	VMOVUPS           448(SP), Z0
-	VMOVUPS           1280(SP), Z4
-	VBLENDMPS.BCST    consts<>+44(SB), Z0, K1, Z4
-	VMOVUPS           Z4, 1280(SP)
-	VMOVUPS           832(SP), Z0
-	VMOVUPS           384(SP), Z4
-	VFNMADD213PS      Z6, Z4, Z0
-	VPXORD.BCST       consts<>+4(SB), Z5, Z4
-	VMOVUPS           192(CX), Z6
-	VMULPS.BCST       consts<>+48(SB), Z6, Z6
-	VMOVUPS           Z6, 1344(SP)
-	VCMPPS            $0x03, Z14, Z14, K1
-	VMINPS            Z29, Z14, Z6
-	VMOVUPS           1408(SP), Z9
-	VBLENDMPS         Z14, Z6, K1, Z9
-	VMOVUPS           Z9, 1408(SP)
-	VXORPS            Z6, Z6, Z6
-	VMOVUPS           896(SP), Z9
-	VFMADD231PS       Z21, Z9, Z6
-	VMOVUPS           192(SP), Z9
-	VADDPS            Z1, Z9, Z9
-	VMOVUPS           Z9, 1472(SP)
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z28, K1
-	VMOVUPS.Z         Z27, K1, Z9
-	VCMPPS            $0x15, Z26, Z7, K1
-	VMOVUPS           1536(SP), Z7
-	VBLENDMPS.BCST    consts<>+48(SB), Z4, K1, Z7
-	VMOVUPS           Z7, 1536(SP)
-	VBROADCASTSS      consts<>+52(SB), Z7
-	VMOVUPS           1280(SP), Z10
-	VFMADD132PS.BCST  consts<>+24(SB), Z10, Z7
-	VCMPPS.BCST       $0x11, consts<>+24(SB), Z25, K1
-	VMOVUPS           (SP), Z10
-	VMOVUPS           1600(SP), Z11
-	VBLENDMPS         Z10, Z20, K1, Z11
-	VMOVUPS           Z11, 1600(SP)
-	VPANDD.BCST       consts<>+8(SB), Z22, Z10
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           320(SP), Z11
-	VMINPS            Z11, Z1, Z11
-	VMOVUPS           1664(SP), Z12
-	VBLENDMPS         Z1, Z11, K1, Z12
-	VMOVUPS           Z12, 1664(SP)
-	VMOVUPS           1280(SP), Z1
-	VPANDD.BCST       consts<>+8(SB), Z1, Z1
-	VADDPS.BCST       consts<>+44(SB), Z29, Z11
-	VCMPPS            $0x03, Z27, Z27, K1
-	VMINPS            Z10, Z27, Z12
-	VMOVUPS           1728(SP), Z14
-	VBLENDMPS         Z27, Z12, K1, Z14
-	VMOVUPS           Z14, 1728(SP)
-	VMOVUPS           128(SP), Z12
-	VFMADD231PS.BCST  consts<>+24(SB), Z12, Z17
-	VMOVUPS           1280(SP), Z12
-	VMOVUPS           64(SP), Z14
-	VCMPPS            $0x12, Z12, Z14, K1
-	VMOVUPS           1792(SP), Z12
-	VBLENDMPS         64(CX), Z25, K1, Z12
-	VMOVUPS           Z12, 1792(SP)
-	VFNMADD231PS.BCST consts<>+48(SB), Z18, Z28
-	VBROADCASTSS      consts<>+52(SB), Z12
-	VMINPS            Z15, Z12, Z12
-	VMOVUPS           384(SP), Z14
+	VBLENDMPS         Z9, Z6, K1, Z3
+	VMOVAPS           Z8, Z10
+	VFMADD231PS       Z1, Z5, Z10
+	VXORPS            Z11, Z11, Z11
+	VMINPS            Z4, Z11, Z11
+	VBROADCASTSS      consts<>+8(SB), Z12
+	VPANDD.BCST       consts<>+24(SB), Z12, Z12
+	VPANDD.BCST       consts<>+8(SB), Z11, Z13
+	VXORPS            Z14, Z14, Z14
+	VCMPPS            $0x11, Z7, Z14, K1
+	VMOVUPS           (SP), Z14
+	VBLENDMPS         Z14, Z4, K1, Z14
+	VMOVUPS           Z14, 256(SP)
+	VMOVUPS           192(SP), Z14
 	VPXORD.BCST       consts<>+4(SB), Z14, Z14
-	VMOVUPS           768(SP), Z15
-	VFNMADD231PS.BCST consts<>+52(SB), Z9, Z15
-	VMOVUPS           1280(SP), Z16
-	VMOVUPS           2112(SP), Z19
-	VFMADD213PS       Z19, Z16, Z13
-	VPANDD.BCST       consts<>+8(SB), Z8, Z8
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           512(SP), Z16
-	VMAXPS            Z16, Z1, Z16
-	VMOVUPS           1856(SP), Z19
-	VBLENDMPS         Z1, Z16, K1, Z19
-	VMOVUPS           Z19, 1856(SP)
-	VMOVUPS           64(SP), Z16
-	VMULPS            Z16, Z0, Z16
-	VMOVUPS           576(SP), Z19
-	VMOVUPS           384(SP), Z21
-	VFMADD231PS.BCST  consts<>+12(SB), Z21, Z19
-	VBROADCASTSS      consts<>+52(SB), Z21
-	VXORPS            Z22, Z22, Z22
-	VFMADD231PS       Z11, Z22, Z21
-	VMOVUPS           1152(SP), Z22
-	VFMADD213PS       Z22, Z15, Z27
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMOVUPS           1728(SP), Z22
-	VMINPS            Z22, Z3, Z22
-	VMOVUPS           1920(SP), Z23
-	VBLENDMPS         Z3, Z22, K1, Z23
-	VMOVUPS           Z23, 1920(SP)
+	VMOVUPS           Z14, 320(SP)
+	VCMPPS.BCST       $0x16, consts<>+12(SB), Z8, K1
+	VMOVUPS.Z         320(CX), K1, Z14
+	VMOVUPS           Z14, 384(SP)
+	VMOVUPS           384(SP), Z14
+	VMULPS.BCST       consts<>+52(SB), Z14, Z14
+	VMOVUPS           Z14, 448(SP)
+	VMOVAPS           Z13, Z14
+	VFMSUB213PS.BCST  consts<>+24(SB), Z12, Z14
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z1, K1
+	VMOVUPS.Z         Z12, K1, Z15
+	VPXORD.BCST       consts<>+4(SB), Z12, Z15
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z12, K1
+	VMOVUPS           448(SP), Z16
+	VBLENDMPS         Z7, Z16, K1, Z16
+	VBROADCASTSS      consts<>+48(SB), Z17
+	VCMPPS.BCST       $0x11, consts<>+12(SB), Z17, K1
+	VMOVUPS           320(SP), Z17
+	VBLENDMPS         Z15, Z17, K1, Z17
+	VMOVUPS           Z17, 512(SP)
+	VMOVAPS           Z7, Z17
+	VMOVUPS           128(SP), Z18
+	VFMADD231PS       Z11, Z18, Z17
+	VMOVAPS           Z16, Z18
+	VFMADD231PS.BCST  consts<>+52(SB), Z13, Z18
+	VMOVAPS           Z2, Z19
+	VFNMADD231PS      192(CX), Z18, Z19
+	VMOVAPS           Z18, Z20
+	VFMSUB231PS.BCST  consts<>+52(SB), Z15, Z20
+	VMOVAPS           Z14, Z21
+	VBROADCASTSS      consts<>+48(SB), Z22
+	VFMADD231PS       Z16, Z22, Z21
+	VMULPS            Z2, Z17, Z22
+	VMOVUPS           448(SP), Z23
+	VPXORD.BCST       consts<>+4(SB), Z23, Z23
+	VBROADCASTSS      consts<>+48(SB), Z23
+	VSUBPS            Z6, Z23, Z23
+	VFMSUB213PS       Z15, Z8, Z21
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z16, K1
+	VBLENDMPS         Z5, Z23, K1, Z24
+	VCMPPS            $0x15, Z16, Z4, K1
+	VBLENDMPS         64(CX), Z0, K1, Z25
+	VMOVUPS           Z25, 576(SP)
+	VMOVAPS           Z3, Z25
+	VMOVUPS           384(SP), Z26
+	VFMSUB213PS       Z26, Z21, Z25
+	VBROADCASTSS      consts<>+44(SB), Z26
+	VMINPS            Z19, Z26, Z19
+	VMOVUPS           Z19, 640(SP)
+	VMOVUPS           192(CX), Z19
+	VCMPPS            $0x03, Z19, Z19, K1
+	VMINPS            Z9, Z19, Z26
+	VBLENDMPS         Z19, Z26, K1, Z19
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
+	VMOVUPS           448(SP), Z19
+	VBLENDMPS         Z1, Z19, K1, Z19
+	VMOVUPS           Z19, 704(SP)
+	VBROADCASTSS      consts<>+48(SB), Z19
+	VFMADD213PS.BCST  consts<>+24(SB), Z21, Z19
+	VMOVUPS           704(SP), Z26
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z26, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z6, K1, Z26
+	VMOVUPS           640(SP), Z27
+	VADDPS            Z27, Z10, Z27
+	VFMADD213PS       Z12, Z0, Z20
+	VFMSUB231PS       Z11, Z12, Z0
+	VMOVAPS           Z2, Z0
+	VFMADD213PS.BCST  consts<>+24(SB), Z21, Z0
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
+	VBLENDMPS         Z13, Z14, K1, Z27
+	VFNMADD132PS      64(CX), Z1, Z16
+	VMOVAPS           Z26, Z28
+	VFNMADD213PS      Z4, Z1, Z28
+	VBROADCASTSS      consts<>+52(SB), Z29
+	VSUBPS            Z19, Z29, Z29
+	VADDPS            Z3, Z17, Z30
+	VSUBPS            Z16, Z4, Z4
+	VCMPPS            $0x03, Z2, Z2, K1
+	VMINPS            Z3, Z2, Z3
+	VBLENDMPS         Z2, Z3, K1, Z3
+	VMOVUPS           192(SP), Z3
+	VMULPS.BCST       consts<>+24(SB), Z3, Z3
+	VMOVUPS           Z3, 768(SP)
 	VMOVUPS           192(CX), Z3
 	VCMPPS            $0x03, Z3, Z3, K1
-	VMOVUPS           1600(SP), Z22
-	VMINPS            Z22, Z3, Z22
-	VMOVUPS           1984(SP), Z23
-	VBLENDMPS         Z3, Z22, K1, Z23
-	VMOVUPS           Z23, 1984(SP)
-	VMOVUPS           256(SP), Z3
-	VCMPPS.BCST       $0x11, consts<>+44(SB), Z3, K1
-	VMOVUPS           2048(SP), Z3
-	VBLENDMPS.BCST    consts<>+52(SB), Z29, K1, Z3
-	VMOVUPS           Z3, 2048(SP)
-	VXORPS            Z3, Z3, Z3
-	VFNMADD231PS.BCST consts<>+12(SB), Z3, Z18
-	VMOVUPS           1920(SP), Z3
-	VFNMADD231PS      Z3, Z8, Z5
-	VMOVUPS           2112(SP), Z3
-	VPANDD.BCST       consts<>+8(SB), Z3, Z3
-	VSUBPS            Z20, Z2, Z2
+	VMINPS            Z10, Z3, Z31
+	VBLENDMPS         Z3, Z31, K1, Z3
+	VCMPPS            $0x03, Z0, Z0, K1
+	VMAXPS            Z22, Z0, Z22
+	VBLENDMPS         Z0, Z22, K1, Z0
+	VCMPPS            $0x11, Z12, Z5, K1
+	VBLENDMPS         Z4, Z8, K1, Z8
+	VADDPS            Z27, Z14, Z14
+	VBROADCASTSS      consts<>+44(SB), Z14
+	VCMPPS            $0x11, Z18, Z14, K1
+	VBLENDMPS         Z9, Z8, K1, Z8
+	VMOVAPS           Z24, Z8
+	VFMSUB213PS.BCST  consts<>+12(SB), Z17, Z8
+	VFNMADD231PS      64(CX), Z30, Z30
+	VCMPPS            $0x03, Z1, Z1, K1
+	VMINPS            Z17, Z1, Z8
+	VBLENDMPS         Z1, Z8, K1, Z8
+	VMOVUPS           Z8, 832(SP)
+	VPANDD.BCST       consts<>+8(SB), Z4, Z4
+	VMOVUPS           Z4, 896(SP)
+	VCMPPS            $0x11, Z29, Z13, K1
+	VBLENDMPS         Z11, Z21, K1, Z4
+	VMOVUPS           Z4, 960(SP)
+	VBROADCASTSS      consts<>+24(SB), Z4
+	VCMPPS            $0x16, Z26, Z4, K1
+	VMOVUPS           576(SP), Z4
+	VBLENDMPS.BCST    consts<>+44(SB), Z4, K1, Z4
+	VFNMADD213PS      Z6, Z24, Z3
+	VPXORD.BCST       consts<>+4(SB), Z5, Z6
+	VMOVUPS           Z6, 1024(SP)
+	VMOVUPS           192(CX), Z6
+	VMULPS.BCST       consts<>+48(SB), Z6, Z6
+	VMOVUPS           Z6, 1088(SP)
+	VCMPPS            $0x03, Z13, Z13, K1
+	VMINPS            Z30, Z13, Z6
+	VBLENDMPS         Z13, Z6, K1, Z6
+	VMOVUPS           Z6, 1152(SP)
+	VXORPS            Z6, Z6, Z6
+	VFMADD231PS       Z19, Z0, Z6
+	VMOVUPS           320(SP), Z0
+	VADDPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 1216(SP)
+	VCMPPS.BCST       $0x16, consts<>+12(SB), Z29, K1
+	VMOVUPS.Z         Z28, K1, Z0
+	VMOVUPS           192(SP), Z8
+	VCMPPS            $0x15, Z25, Z8, K1
+	VMOVUPS           1024(SP), Z8
+	VBLENDMPS.BCST    consts<>+48(SB), Z8, K1, Z8
+	VMOVUPS           Z8, 1280(SP)
+	VBROADCASTSS      consts<>+52(SB), Z8
+	VFMADD132PS.BCST  consts<>+24(SB), Z4, Z8
+	VCMPPS.BCST       $0x11, consts<>+24(SB), Z23, K1
+	VMOVUPS           (SP), Z9
+	VBLENDMPS         Z9, Z18, K1, Z9
+	VPANDD.BCST       consts<>+8(SB), Z20, Z11
+	VCMPPS            $0x03, Z1, Z1, K1
+	VMOVUPS           512(SP), Z13
+	VMINPS            Z13, Z1, Z13
+	VBLENDMPS         Z1, Z13, K1, Z1
+	VMOVUPS           Z1, 1344(SP)
+	VPANDD.BCST       consts<>+8(SB), Z4, Z1
+	VADDPS.BCST       consts<>+44(SB), Z30, Z13
+	VCMPPS            $0x03, Z28, Z28, K1
+	VMINPS            Z11, Z28, Z14
+	VBLENDMPS         Z28, Z14, K1, Z14
+	VMOVUPS           256(SP), Z17
+	VFMADD231PS.BCST  consts<>+24(SB), Z17, Z15
+	VMOVUPS           64(SP), Z17
+	VCMPPS            $0x12, Z4, Z17, K1
+	VBLENDMPS         64(CX), Z23, K1, Z17
+	VFNMADD231PS.BCST consts<>+48(SB), Z16, Z29
+	VBROADCASTSS      consts<>+52(SB), Z19
+	VMOVUPS           448(SP), Z20
+	VMINPS            Z20, Z19, Z19
+	VPXORD.BCST       consts<>+4(SB), Z24, Z20
+	VMOVUPS           768(SP), Z21
+	VFNMADD231PS.BCST consts<>+52(SB), Z0, Z21
+	VMOVUPS           128(SP), Z22
+	VFMADD213PS       Z22, Z4, Z12
+	VPANDD.BCST       consts<>+8(SB), Z7, Z7
+	VCMPPS            $0x03, Z1, Z1, K1
+	VMOVUPS           640(SP), Z22
+	VMAXPS            Z22, Z1, Z22
+	VBLENDMPS         Z1, Z22, K1, Z22
+	VMOVUPS           64(SP), Z23
+	VMULPS            Z23, Z3, Z23
+	VMOVUPS           704(SP), Z25
+	VFMADD231PS.BCST  consts<>+12(SB), Z24, Z25
+	VBROADCASTSS      consts<>+52(SB), Z24
+	VXORPS            Z26, Z26, Z26
+	VFMADD231PS       Z13, Z26, Z24
+	VMOVUPS           896(SP), Z26
+	VFMADD213PS       Z26, Z21, Z28
+	VCMPPS            $0x03, Z10, Z10, K1
+	VMINPS            Z14, Z10, Z26
+	VBLENDMPS         Z10, Z26, K1, Z10
+	VMOVUPS           192(CX), Z26
+	VCMPPS            $0x03, Z26, Z26, K1
+	VMINPS            Z9, Z26, Z27
+	VBLENDMPS         Z26, Z27, K1, Z26
+	VMOVUPS           384(SP), Z27
+	VCMPPS.BCST       $0x11, consts<>+44(SB), Z27, K1
+	VBLENDMPS.BCST    consts<>+52(SB), Z30, K1, Z27
+	VXORPS            Z31, Z31, Z31
+	VFNMADD231PS.BCST consts<>+12(SB), Z31, Z16
+	VFNMADD231PS      Z10, Z7, Z5
+	VMOVUPS           128(SP), Z31
+	VPANDD.BCST       consts<>+8(SB), Z31, Z31
+	VSUBPS            Z18, Z2, Z2
 	VMOVUPS           Z2, (AX)
-	VMOVUPS           Z3, 64(AX)
+	VMOVUPS           Z31, 64(AX)
 	VMOVUPS           Z5, 128(AX)
-	VMOVUPS           Z18, 192(AX)
-	VMOVUPS           2048(SP), Z2
-	VMOVUPS           Z2, 256(AX)
-	VMOVUPS           1984(SP), Z2
-	VMOVUPS           Z2, 320(AX)
-	VMOVUPS           1920(SP), Z2
-	VMOVUPS           Z2, 384(AX)
-	VMOVUPS           Z27, 448(AX)
-	VMOVUPS           Z21, 512(AX)
-	VMOVUPS           Z19, 576(AX)
-	VMOVUPS           Z16, 640(AX)
-	VMOVUPS           1856(SP), Z2
-	VMOVUPS           Z2, 704(AX)
-	VMOVUPS           Z8, 768(AX)
-	VMOVUPS           Z13, 832(AX)
-	VMOVUPS           Z15, 896(AX)
-	VMOVUPS           Z14, 960(AX)
-	VMOVUPS           Z12, 1024(AX)
-	VMOVUPS           Z28, 1088(AX)
-	VMOVUPS           1792(SP), Z2
-	VMOVUPS           Z2, 1152(AX)
-	VMOVUPS           Z17, 1216(AX)
-	VMOVUPS           1728(SP), Z2
-	VMOVUPS           Z2, 1280(AX)
-	VMOVUPS           Z11, 1344(AX)
+	VMOVUPS           Z16, 192(AX)
+	VMOVUPS           Z27, 256(AX)
+	VMOVUPS           Z26, 320(AX)
+	VMOVUPS           Z10, 384(AX)
+	VMOVUPS           Z28, 448(AX)
+	VMOVUPS           Z24, 512(AX)
+	VMOVUPS           Z25, 576(AX)
+	VMOVUPS           Z23, 640(AX)
+	VMOVUPS           Z22, 704(AX)
+	VMOVUPS           Z7, 768(AX)
+	VMOVUPS           Z12, 832(AX)
+	VMOVUPS           Z21, 896(AX)
+	VMOVUPS           Z20, 960(AX)
+	VMOVUPS           Z19, 1024(AX)
+	VMOVUPS           Z29, 1088(AX)
+	VMOVUPS           Z17, 1152(AX)
+	VMOVUPS           Z15, 1216(AX)
+	VMOVUPS           Z14, 1280(AX)
+	VMOVUPS           Z13, 1344(AX)
 	VMOVUPS           Z1, 1408(AX)
-	VMOVUPS           1664(SP), Z1
-	VMOVUPS           Z1, 1472(AX)
-	VMOVUPS           Z10, 1536(AX)
-	VMOVUPS           1600(SP), Z1
-	VMOVUPS           Z1, 1600(AX)
-	VMOVUPS           Z7, 1664(AX)
-	VMOVUPS           1536(SP), Z1
-	VMOVUPS           Z1, 1728(AX)
-	VMOVUPS           Z9, 1792(AX)
-	VMOVUPS           1472(SP), Z1
-	VMOVUPS           Z1, 1856(AX)
-	VMOVUPS           Z6, 1920(AX)
-	VMOVUPS           1408(SP), Z1
-	VMOVUPS           Z1, 1984(AX)
 	VMOVUPS           1344(SP), Z1
-	VMOVUPS           Z1, 2048(AX)
-	VMOVUPS           Z4, 2112(AX)
-	VMOVUPS           Z0, 2176(AX)
-	VMOVUPS           1280(SP), Z0
-	VMOVUPS           Z0, 2240(AX)
+	VMOVUPS           Z1, 1472(AX)
+	VMOVUPS           Z11, 1536(AX)
+	VMOVUPS           Z9, 1600(AX)
+	VMOVUPS           Z8, 1664(AX)
+	VMOVUPS           1280(SP), Z1
+	VMOVUPS           Z1, 1728(AX)
+	VMOVUPS           Z0, 1792(AX)
 	VMOVUPS           1216(SP), Z0
-	VMOVUPS           Z0, 2304(AX)
+	VMOVUPS           Z0, 1856(AX)
+	VMOVUPS           Z6, 1920(AX)
 	VMOVUPS           1152(SP), Z0
-	VMOVUPS           Z0, 2368(AX)
+	VMOVUPS           Z0, 1984(AX)
 	VMOVUPS           1088(SP), Z0
+	VMOVUPS           Z0, 2048(AX)
+	VMOVUPS           1024(SP), Z0
+	VMOVUPS           Z0, 2112(AX)
+	VMOVUPS           Z3, 2176(AX)
+	VMOVUPS           Z4, 2240(AX)
+	VMOVUPS           960(SP), Z0
+	VMOVUPS           Z0, 2304(AX)
+	VMOVUPS           896(SP), Z0
+	VMOVUPS           Z0, 2368(AX)
+	VMOVUPS           832(SP), Z0
 	VMOVUPS           Z0, 2432(AX)
-	VMOVUPS           Z29, 2496(AX)
+	VMOVUPS           Z30, 2496(AX)
 	VZEROUPPER
 	RET
 
@@ -3666,8 +3338,8 @@ TEXT ·each_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS     (CX), Z0
 	VSUBPS           Z1, Z0, Z0
 	VCMPPS.BCST      $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS.BCST   (CX), Z1, K1, Z2
-	VMOVUPS          Z2, (AX)
+	VBLENDMPS.BCST   (CX), Z1, K1, Z0
+	VMOVUPS          Z0, (AX)
 	VZEROUPPER
 	RET
 

@@ -213,8 +213,8 @@ loop:
 	VFMADD213PS      Z2, Z4, Z1
 	VADDPS           Z1, Z1, Z1
 	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z5
-	VMOVUPS          Z5, (AX)
+	VBLENDMPS        Z0, Z1, K1, Z0
+	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -314,8 +314,8 @@ loop:
 	VFMADD213PS.BCST  consts<>+192(SB), Z1, Z4
 	VFMADD213PS       Z0, Z4, Z3
 	VCMPPS.BCST       $0x11, consts<>+196(SB), Z1, K1
-	VBLENDMPS         Z3, Z2, K1, Z5
-	VMOVUPS           Z5, (AX)
+	VBLENDMPS         Z3, Z2, K1, Z0
+	VMOVUPS           Z0, (AX)
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, AX
 	DECQ              DX
@@ -359,9 +359,9 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VMOVUPS          Z2, (AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z2, Z0
+	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -372,7 +372,7 @@ done:
 	RET
 
 // func primitive_softplus_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·primitive_softplus_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -402,8 +402,8 @@ loop:
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
-	VPXORD           Z4, Z4, Z4
-	VMAXPS           Z0, Z4, Z0
+	VXORPS           Z2, Z2, Z2
+	VMAXPS           Z0, Z2, Z0
 	VMULPS           Z1, Z1, Z2
 	VBROADCASTSS     consts<>+204(SB), Z3
 	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
@@ -479,8 +479,8 @@ loop:
 	VFMADD213PS.BCST consts<>+304(SB), Z2, Z3
 	VFMADD213PS      Z0, Z3, Z0
 	VCMPPS.BCST      $0x11, consts<>+308(SB), Z2, K1
-	VBLENDMPS        Z0, Z1, K1, Z4
-	VMOVUPS          Z4, (AX)
+	VBLENDMPS        Z0, Z1, K1, Z0
+	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -559,8 +559,8 @@ loop:
 	VMOVUPS     (CX), Z0
 	VCMPPS.BCST $0x12, consts<>+200(SB), Z0, K1
 	VMOVUPS     8320(CX), Z0
-	VBLENDMPS   4160(CX), Z0, K1, Z1
-	VMOVUPS     Z1, (AX)
+	VBLENDMPS   4160(CX), Z0, K1, Z0
+	VMOVUPS     Z0, (AX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, AX
 	DECQ        DX
@@ -571,7 +571,7 @@ done:
 	RET
 
 // func activation_relu_0_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·activation_relu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -586,11 +586,11 @@ loop:
 	// out[0] = z <= 0 ? 0 : z
 	// out[1] = z <= 0 ? 0 : 1
 	VMOVUPS        (CX), Z0
-	VPXORD         Z1, Z1, Z1
-	VMAXPS         Z0, Z1, Z2
+	VXORPS         Z1, Z1, Z1
+	VMAXPS         Z0, Z1, Z1
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
 	VBROADCASTSS.Z consts<>+48(SB), K1, Z0
-	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z1, (AX)
 	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
@@ -619,12 +619,12 @@ loop:
 	VMOVUPS        (CX), Z0
 	VMULPS.BCST    consts<>+312(SB), Z0, Z1
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS      Z1, Z0, K1, Z2
+	VBLENDMPS      Z1, Z0, K1, Z1
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
 	VBROADCASTSS   consts<>+48(SB), Z0
-	VBLENDMPS.BCST consts<>+312(SB), Z0, K1, Z3
-	VMOVUPS        Z2, (AX)
-	VMOVUPS        Z3, 4160(AX)
+	VBLENDMPS.BCST consts<>+312(SB), Z0, K1, Z0
+	VMOVUPS        Z1, (AX)
+	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -652,12 +652,12 @@ loop:
 	VMOVUPS        (CX), Z0
 	VMULPS.BCST    consts<>+316(SB), Z0, Z1
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS      Z1, Z0, K1, Z2
+	VBLENDMPS      Z1, Z0, K1, Z1
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
 	VBROADCASTSS   consts<>+48(SB), Z0
-	VBLENDMPS.BCST consts<>+316(SB), Z0, K1, Z3
-	VMOVUPS        Z2, (AX)
-	VMOVUPS        Z3, 4160(AX)
+	VBLENDMPS.BCST consts<>+316(SB), Z0, K1, Z0
+	VMOVUPS        Z1, (AX)
+	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -687,14 +687,14 @@ loop:
 	VMOVUPS        4160(CX), Z1
 	VMULPS         Z1, Z0, Z2
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z3
+	VBLENDMPS      Z2, Z1, K1, Z2
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z0
-	VMOVUPS        Z3, (AX)
-	VMOVUPS        Z4, 4160(AX)
-	VMOVUPS        Z0, 8320(AX)
+	VMOVUPS.Z      Z1, K1, Z1
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        Z1, 8320(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -724,14 +724,14 @@ loop:
 	VMOVUPS        4160(CX), Z1
 	VMULPS         Z1, Z0, Z2
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z3
+	VBLENDMPS      Z2, Z1, K1, Z2
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z0
-	VMOVUPS        Z3, (AX)
-	VMOVUPS        Z4, 4160(AX)
-	VMOVUPS        Z0, 8320(AX)
+	VMOVUPS.Z      Z1, K1, Z1
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        Z1, 8320(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -761,14 +761,14 @@ loop:
 	VMOVUPS        4160(CX), Z1
 	VMULPS         Z1, Z0, Z2
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z3
+	VBLENDMPS      Z2, Z1, K1, Z2
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z4
+	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z0
-	VMOVUPS        Z3, (AX)
-	VMOVUPS        Z4, 4160(AX)
-	VMOVUPS        Z0, 8320(AX)
+	VMOVUPS.Z      Z1, K1, Z1
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        Z1, 8320(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -816,14 +816,14 @@ loop:
 	VFMADD213PS      Z2, Z4, Z1
 	VADDPS           Z1, Z1, Z1
 	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z5
+	VBLENDMPS        Z0, Z1, K1, Z1
 	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z5, Z0, K1, Z6
-	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VBLENDMPS        Z1, Z0, K1, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z1
 	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z7
-	VMOVUPS          Z6, (AX)
-	VMOVUPS          Z7, 4160(AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -871,16 +871,16 @@ loop:
 	VFMADD213PS      Z2, Z4, Z1
 	VADDPS           Z1, Z1, Z1
 	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z5
-	VMULPS.BCST      consts<>+316(SB), Z5, Z1
+	VBLENDMPS        Z0, Z1, K1, Z1
+	VMULPS.BCST      consts<>+316(SB), Z1, Z2
 	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z1, Z0, K1, Z6
-	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VBLENDMPS        Z2, Z0, K1, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z1
 	VMULPS.BCST      consts<>+316(SB), Z1, Z1
 	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z7
-	VMOVUPS          Z6, (AX)
-	VMOVUPS          Z7, 4160(AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -928,17 +928,17 @@ loop:
 	VFMADD213PS      Z2, Z4, Z1
 	VADDPS           Z1, Z1, Z1
 	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z5
-	VMULPS.BCST      consts<>+320(SB), Z5, Z1
-	VMULPS.BCST      consts<>+324(SB), Z0, Z2
+	VBLENDMPS        Z0, Z1, K1, Z1
+	VMULPS.BCST      consts<>+320(SB), Z1, Z2
+	VMULPS.BCST      consts<>+324(SB), Z0, Z3
 	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z1, Z2, K1, Z6
-	VADDPS.BCST      consts<>+48(SB), Z5, Z1
+	VBLENDMPS        Z2, Z3, K1, Z2
+	VADDPS.BCST      consts<>+48(SB), Z1, Z1
 	VMULPS.BCST      consts<>+320(SB), Z1, Z1
 	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+324(SB), Z1, K1, Z7
-	VMOVUPS          Z6, (AX)
-	VMOVUPS          Z7, 4160(AX)
+	VBLENDMPS.BCST   consts<>+324(SB), Z1, K1, Z0
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -983,13 +983,13 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VBROADCASTSS     consts<>+48(SB), Z0
-	VSUBPS           Z2, Z0, Z0
-	VMULPS           Z0, Z2, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z2, Z0
+	VBROADCASTSS     consts<>+48(SB), Z1
+	VSUBPS           Z0, Z1, Z1
+	VMULPS           Z1, Z0, Z1
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -1046,11 +1046,11 @@ loop:
 	VFMADD213PS.BCST  consts<>+192(SB), Z1, Z4
 	VFMADD213PS       Z0, Z4, Z3
 	VCMPPS.BCST       $0x11, consts<>+196(SB), Z1, K1
-	VBLENDMPS         Z3, Z2, K1, Z5
-	VMOVAPS           Z5, Z0
-	VFNMADD213PS.BCST consts<>+48(SB), Z5, Z0
-	VMOVUPS           Z5, (AX)
-	VMOVUPS           Z0, 4160(AX)
+	VBLENDMPS         Z3, Z2, K1, Z0
+	VMOVAPS           Z0, Z1
+	VFNMADD213PS.BCST consts<>+48(SB), Z0, Z1
+	VMOVUPS           Z0, (AX)
+	VMOVUPS           Z1, 4160(AX)
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, AX
 	DECQ              DX
@@ -1095,14 +1095,14 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VMULPS           Z2, Z0, Z1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z1
+	VFNMADD213PS     Z1, Z2, Z1
+	VMULPS           Z1, Z0, Z2
 	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z2, Z3, Z3
-	VMULPS           Z3, Z2, Z3
-	VFMADD213PS      Z2, Z3, Z0
-	VMOVUPS          Z1, (AX)
+	VSUBPS           Z1, Z3, Z3
+	VMULPS           Z3, Z1, Z3
+	VFMADD213PS      Z1, Z3, Z0
+	VMOVUPS          Z2, (AX)
 	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
@@ -1149,15 +1149,15 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z2, Z3
 	VDIVPS           Z3, Z2, Z3
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z2, K1, Z5
-	VFNMADD213PS     Z5, Z5, Z3
-	VMULPS           Z3, Z0, Z1
-	VBROADCASTSS     consts<>+48(SB), Z2
-	VSUBPS           Z3, Z2, Z2
-	VMULPS           Z2, Z3, Z2
-	VMULPS.BCST      consts<>+316(SB), Z2, Z2
-	VFMADD213PS      Z3, Z2, Z0
-	VMOVUPS          Z1, (AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z2, K1, Z1
+	VFNMADD213PS     Z1, Z3, Z1
+	VMULPS           Z1, Z0, Z2
+	VBROADCASTSS     consts<>+48(SB), Z3
+	VSUBPS           Z1, Z3, Z3
+	VMULPS           Z3, Z1, Z3
+	VMULPS.BCST      consts<>+316(SB), Z3, Z3
+	VFMADD213PS      Z1, Z3, Z0
+	VMOVUPS          Z2, (AX)
 	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
@@ -1206,17 +1206,17 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z3, Z4
 	VDIVPS           Z4, Z3, Z4
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z2, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z3, K1, Z6
-	VFNMADD213PS     Z6, Z6, Z4
-	VMULPS           Z4, Z1, Z2
-	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z4, Z3, Z3
-	VMULPS           Z3, Z4, Z3
-	VMULPS           Z0, Z3, Z0
-	VFMADD213PS      Z4, Z1, Z0
-	VMULPS           Z1, Z3, Z3
-	VMULPS           Z3, Z1, Z1
-	VMOVUPS          Z2, (AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z3, K1, Z2
+	VFNMADD213PS     Z2, Z4, Z2
+	VMULPS           Z2, Z1, Z3
+	VBROADCASTSS     consts<>+48(SB), Z4
+	VSUBPS           Z2, Z4, Z4
+	VMULPS           Z4, Z2, Z4
+	VMULPS           Z0, Z4, Z0
+	VFMADD213PS      Z2, Z1, Z0
+	VMULPS           Z1, Z4, Z2
+	VMULPS           Z2, Z1, Z1
+	VMOVUPS          Z3, (AX)
 	VMOVUPS          Z0, 4160(AX)
 	VMOVUPS          Z1, 8320(AX)
 	ADDQ             $0x40, CX
@@ -1264,18 +1264,18 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VMULPS           Z2, Z0, Z1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z1
+	VFNMADD213PS     Z1, Z2, Z1
+	VMULPS           Z1, Z0, Z2
 	VMOVUPS          4160(CX), Z3
-	VMULPS           Z1, Z3, Z5
-	VBROADCASTSS     consts<>+48(SB), Z6
-	VSUBPS           Z2, Z6, Z6
-	VMULPS           Z6, Z2, Z6
-	VFMADD213PS      Z2, Z6, Z0
+	VMULPS           Z2, Z3, Z4
+	VBROADCASTSS     consts<>+48(SB), Z5
+	VSUBPS           Z1, Z5, Z5
+	VMULPS           Z5, Z1, Z5
+	VFMADD213PS      Z1, Z5, Z0
 	VMULPS           Z0, Z3, Z0
-	VMOVUPS          Z5, (AX)
-	VMOVUPS          Z1, 4160(AX)
+	VMOVUPS          Z4, (AX)
+	VMOVUPS          Z2, 4160(AX)
 	VMOVUPS          Z0, 8320(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
@@ -1322,17 +1322,17 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VMOVUPS          4160(CX), Z0
-	VMULPS           Z2, Z0, Z1
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z2, Z0
+	VMOVUPS          4160(CX), Z1
+	VMULPS           Z0, Z1, Z2
 	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z2, Z3, Z3
-	VMULPS           Z3, Z2, Z3
-	VMULPS           Z3, Z0, Z0
-	VMOVUPS          Z1, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z0, 8320(AX)
+	VSUBPS           Z0, Z3, Z3
+	VMULPS           Z3, Z0, Z3
+	VMULPS           Z3, Z1, Z1
+	VMOVUPS          Z2, (AX)
+	VMOVUPS          Z0, 4160(AX)
+	VMOVUPS          Z1, 8320(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -1343,7 +1343,7 @@ done:
 	RET
 
 // func activation_softplus_0_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·activation_softplus_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -1374,27 +1374,27 @@ loop:
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
-	VPXORD           Z4, Z4, Z4
-	VMAXPS           Z0, Z4, Z2
+	VXORPS           Z2, Z2, Z2
+	VMAXPS           Z0, Z2, Z2
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+204(SB), Z5
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z5
-	VFMADD213PS      Z1, Z5, Z3
+	VBROADCASTSS     consts<>+204(SB), Z4
+	VFMADD213PS.BCST consts<>+208(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+212(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+216(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+220(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+224(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+228(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+232(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z4
+	VFMADD213PS      Z1, Z4, Z3
 	VADDPS           Z3, Z2, Z2
 	VADDPS.BCST      consts<>+48(SB), Z1, Z3
 	VDIVPS           Z3, Z1, Z3
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z6
-	VFNMADD213PS     Z6, Z6, Z3
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z3, Z0
 	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z3, 4160(AX)
+	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -1459,8 +1459,8 @@ loop:
 	VFMADD213PS.BCST consts<>+304(SB), Z3, Z4
 	VFMADD213PS      Z1, Z1, Z4
 	VCMPPS.BCST      $0x11, consts<>+308(SB), Z3, K1
-	VBLENDMPS        Z4, Z2, K1, Z5
-	VADDPS.BCST      consts<>+48(SB), Z5, Z2
+	VBLENDMPS        Z4, Z2, K1, Z2
+	VADDPS.BCST      consts<>+48(SB), Z2, Z2
 	VMULPS.BCST      consts<>+72(SB), Z0, Z0
 	VMULPS           Z2, Z0, Z3
 	VMULPS.BCST      consts<>+72(SB), Z2, Z2
@@ -1475,14 +1475,14 @@ loop:
 	VSUBPS.BCST      consts<>+16(SB), Z4, Z4
 	VFMADD231PS.BCST consts<>+20(SB), Z4, Z1
 	VFMADD231PS.BCST consts<>+24(SB), Z4, Z1
-	VBROADCASTSS     consts<>+28(SB), Z6
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z6
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z6
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z6
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z6
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z6
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z6
-	VSCALEFPS        Z4, Z6, Z1
+	VBROADCASTSS     consts<>+28(SB), Z5
+	VFMADD213PS.BCST consts<>+32(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+36(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+40(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+44(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z5
+	VFMADD213PS.BCST consts<>+48(SB), Z1, Z5
+	VSCALEFPS        Z4, Z5, Z1
 	VMULPS.BCST      consts<>+332(SB), Z1, Z1
 	VFMADD213PS      Z2, Z1, Z0
 	VMOVUPS          Z3, (AX)
@@ -1532,21 +1532,21 @@ loop:
 	VMULPS            Z1, Z1, Z2
 	VADDPS            Z1, Z1, Z3
 	VBROADCASTSS      consts<>+48(SB), Z4
-	VBLENDMPS         Z2, Z4, K1, Z5
-	VADDPS            Z5, Z3, Z3
+	VBLENDMPS         Z2, Z4, K1, Z4
+	VADDPS            Z4, Z3, Z3
 	VADDPS            Z2, Z2, Z2
-	VBLENDMPS.BCST    consts<>+168(SB), Z2, K1, Z6
-	VADDPS            Z6, Z3, Z2
+	VBLENDMPS.BCST    consts<>+168(SB), Z2, K1, Z2
+	VADDPS            Z2, Z3, Z2
 	VDIVPS            Z2, Z3, Z2
 	VMULPS            Z2, Z0, Z3
 	VMOVAPS           Z2, Z4
 	VFNMADD213PS.BCST consts<>+48(SB), Z2, Z4
-	VADDPS.BCST       consts<>+48(SB), Z1, Z7
-	VDIVPS            Z7, Z1, Z7
+	VADDPS.BCST       consts<>+48(SB), Z1, Z5
+	VDIVPS            Z5, Z1, Z5
 	VCMPPS.BCST       $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z1, K1, Z8
-	VFNMADD213PS      Z8, Z8, Z7
-	VMULPS            Z7, Z4, Z1
+	VBLENDMPS.BCST    consts<>+48(SB), Z1, K1, Z1
+	VFNMADD213PS      Z1, Z5, Z1
+	VMULPS            Z1, Z4, Z1
 	VFMADD213PS       Z2, Z1, Z0
 	VMOVUPS           Z3, (AX)
 	VMOVUPS           Z0, 4160(AX)
@@ -1608,9 +1608,9 @@ loop:
 	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
 	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z3
+	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z0
 	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z3, 4160(AX)
+	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1673,17 +1673,17 @@ loop:
 	VSUBPS.BCST    consts<>+48(SB), Z2, Z3
 	VSUBPS.BCST    consts<>+72(SB), Z2, Z2
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z2, K1, Z4
-	VADDPS         Z0, Z0, Z1
-	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VBLENDMPS      Z1, Z2, K1, Z1
+	VADDPS         Z0, Z0, Z2
+	VMULPS.BCST    consts<>+72(SB), Z2, Z2
 	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
+	VBROADCASTSS.Z consts<>+336(SB), K1, Z4
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z5
+	VBLENDMPS.BCST consts<>+48(SB), Z4, K1, Z0
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z5, K1, Z6
-	VMOVUPS        Z4, (AX)
-	VMOVUPS        Z6, 4160(AX)
+	VBLENDMPS      Z2, Z0, K1, Z0
+	VMOVUPS        Z1, (AX)
+	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1717,18 +1717,18 @@ loop:
 	VSUBPS.BCST    consts<>+340(SB), Z2, Z2
 	VMULPS.BCST    consts<>+316(SB), Z2, Z2
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z2, K1, Z4
-	VADDPS         Z0, Z0, Z1
-	VMULPS.BCST    consts<>+72(SB), Z1, Z1
+	VBLENDMPS      Z1, Z2, K1, Z1
+	VADDPS         Z0, Z0, Z2
+	VMULPS.BCST    consts<>+72(SB), Z2, Z2
 	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
+	VBROADCASTSS.Z consts<>+336(SB), K1, Z4
 	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z5
-	VMULPS.BCST    consts<>+316(SB), Z5, Z0
+	VBLENDMPS.BCST consts<>+48(SB), Z4, K1, Z0
+	VMULPS.BCST    consts<>+316(SB), Z0, Z0
 	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z0, K1, Z6
-	VMOVUPS        Z4, (AX)
-	VMOVUPS        Z6, 4160(AX)
+	VBLENDMPS      Z2, Z0, K1, Z0
+	VMOVUPS        Z1, (AX)
+	VMOVUPS        Z0, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1739,7 +1739,7 @@ done:
 	RET
 
 // func loss_bce_with_logits_0_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·loss_bce_with_logits_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -1770,28 +1770,28 @@ loop:
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
-	VPXORD           Z4, Z4, Z4
-	VMAXPS           Z0, Z4, Z2
+	VXORPS           Z2, Z2, Z2
+	VMAXPS           Z0, Z2, Z2
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+204(SB), Z5
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z5
-	VFMADD213PS      Z1, Z5, Z3
+	VBROADCASTSS     consts<>+204(SB), Z4
+	VFMADD213PS.BCST consts<>+208(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+212(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+216(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+220(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+224(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+228(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+232(SB), Z1, Z4
+	VFMADD213PS.BCST consts<>+236(SB), Z1, Z4
+	VFMADD213PS      Z1, Z4, Z3
 	VADDPS           Z3, Z2, Z2
 	VMOVUPS          (CX), Z3
 	VFNMADD231PS     Z3, Z0, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z5
-	VDIVPS           Z5, Z1, Z5
+	VADDPS.BCST      consts<>+48(SB), Z1, Z4
+	VDIVPS           Z4, Z1, Z4
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z6
-	VFNMADD213PS     Z6, Z6, Z5
-	VSUBPS           Z3, Z5, Z0
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z4, Z0
+	VSUBPS           Z3, Z0, Z0
 	VMOVUPS          Z2, (AX)
 	VMOVUPS          Z0, 4160(AX)
 	ADDQ             $0x40, CX
@@ -1829,7 +1829,7 @@ done:
 	RET
 
 // func output_relu_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·output_relu_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -1843,7 +1843,7 @@ TEXT ·output_relu_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? 0 : z
 	VMOVUPS (CX), Z0
-	VPXORD  Z1, Z1, Z1
+	VXORPS  Z1, Z1, Z1
 	VMAXPS  Z0, Z1, Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, CX
@@ -1856,7 +1856,7 @@ done:
 	RET
 
 // func output_softplus_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·output_softplus_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
@@ -1886,8 +1886,8 @@ loop:
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
 	VSCALEFPS        Z2, Z3, Z1
-	VPXORD           Z4, Z4, Z4
-	VMAXPS           Z0, Z4, Z0
+	VXORPS           Z2, Z2, Z2
+	VMAXPS           Z0, Z2, Z0
 	VMULPS           Z1, Z1, Z2
 	VBROADCASTSS     consts<>+204(SB), Z3
 	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
@@ -1971,9 +1971,9 @@ loop:
 	VADDPS.BCST      consts<>+48(SB), Z1, Z2
 	VDIVPS           Z2, Z1, Z2
 	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z4
-	VFNMADD213PS     Z4, Z4, Z2
-	VMOVUPS          Z2, (AX)
+	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
+	VFNMADD213PS     Z0, Z2, Z0
+	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
