@@ -3,7 +3,6 @@ package data
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/dnngen/dnngen/runtime/engine"
 )
@@ -154,14 +153,11 @@ func (a *applying) row(r int, dst []float32) error {
 	for k, i := range a.numbers {
 		f := &a.p.Features[i]
 		v := a.cells[k]
-		if v != v {
-			if f.Fill == nil {
+		x := f.input(v)
+		if x-x != 0 {
+			if v != v {
 				return a.t.missingCell(r, a.columns[i])
 			}
-			v = *f.Fill
-		}
-		x := float32((v - f.Offset) / f.Divisor)
-		if x-x != 0 {
 			e := a.t.x.at(r, a.columns[i], fmt.Sprintf("is %v, which is too large for 32 bits after scaling", v))
 			return a.t.notNumber(e, a.columns[i])
 		}
@@ -193,7 +189,7 @@ func (a *applying) category(f *Feature, row, column int) (int, error) {
 		return *f.FillCategory, nil
 	}
 	s := a.t.x.text(row, column)
-	c, found := slices.BinarySearch(f.Categories, s)
+	c, found := f.index(s)
 	if !found {
 		e := a.t.notNumber(a.t.x.at(row, column, fmt.Sprintf("is %s, a category that no training row has", clip(s))), column)
 		e.Hint = "the categories are " + listOf(f.Categories)

@@ -68,38 +68,15 @@ func (f *deviceFlags) load(a *app, m *rundir.Model) (engine.Engine, error) {
 }
 
 // preparation returns how rows are prepared for a model. A file that another
-// program wrote says nothing of it: then features are taken as numbers, with
-// the spec's constant divisor where it has one. What would have had to be
-// fitted cannot be made up, so such rows must come prepared; note says so.
+// program wrote says nothing of it: then the spec does, as far as it can; note
+// says where that is not far enough.
 func preparation(n *engine.Network, m *rundir.Model) (prep *data.Prep, note string) {
 	if m.Prep != nil {
 		return m.Prep, ""
 	}
-	divisor := 1.0
-	switch n.Data.Scale.Kind {
-	case "divide":
-		divisor = n.Data.Scale.Factor
-	case "none", "":
-	default:
-		note = fmt.Sprintf("the model file does not hold the fitted scale (%s): the rows are taken as prepared", n.Data.Scale.Kind)
+	prep, lacks := data.Declared(n)
+	if lacks != "" {
+		note = fmt.Sprintf("the model file does not hold %s: the rows are taken as prepared", lacks)
 	}
-	if len(n.Data.Categorical) > 0 {
-		note = "the model file does not hold the categories: the rows are taken as prepared"
-	}
-	p := &data.Prep{Version: 1, Inputs: n.Inputs, Outputs: n.Outputs, Columns: n.Inputs}
-	for i := range n.Inputs {
-		f := data.Feature{Column: i, Divisor: divisor}
-		if note == "" && len(n.Data.Features) == n.Inputs {
-			f.Name = n.Data.Features[i]
-		}
-		p.Features = append(p.Features, f)
-	}
-	p.Target = data.Target{Column: -1, Kind: "values"}
-	switch {
-	case n.Classes:
-		p.Target.Kind = "classes"
-	case n.Metrics == "binary":
-		p.Target.Kind = "unit"
-	}
-	return p, note
+	return prep, note
 }
