@@ -126,10 +126,18 @@ func scanCell(raw []byte, pos int, comma byte) (c scanned, next int) {
 		pos++
 	}
 	c.to = pos
-	for c.to > c.from && isSpace(raw[c.to-1], comma) {
+	c.trim(raw, comma)
+	return c, pos
+}
+
+// trim leaves out the spaces at both ends.
+func (c *scanned) trim(raw []byte, comma byte) {
+	for c.from < c.to && isSpace(raw[c.from], comma) {
+		c.from++
+	}
+	for c.from < c.to && isSpace(raw[c.to-1], comma) {
 		c.to--
 	}
-	return c, pos
 }
 
 func scanQuoted(raw []byte, pos int, comma byte) (c scanned, next int) {
@@ -149,6 +157,7 @@ func scanQuoted(raw []byte, pos int, comma byte) (c scanned, next int) {
 		break
 	}
 	c.to = pos
+	c.trim(raw, comma)
 	pos++
 	for pos < len(raw) && isSpace(raw[pos], comma) {
 		pos++

@@ -97,13 +97,15 @@ func (g *text) checkText() *Error {
 }
 
 // findComma finds what separates the cells: the candidate by which most of the
-// first lines fall into equally many cells, two or more.
+// first lines fall into equally many cells, two or more. Of equals, the rarer
+// one wins, for where a semicolon or a tab is in every line, commas are in text
+// or in numbers such as 3,14.
 func (g *text) findComma() byte {
 	const lines = 50
-	best, bestLines, bestCells := byte(','), 0, 0
-	for _, comma := range []byte{',', ';', '\t'} {
+	best, bestLines := byte(','), 0
+	for _, comma := range []byte{'\t', ';', ','} {
 		trial := &text{raw: g.raw, comma: comma}
-		count := map[int]int{} // lines with so many cells
+		alike := map[int]int{} // lines with so many cells
 		pos := trial.skipBlank(0)
 		for range lines {
 			if pos >= len(g.raw) {
@@ -113,12 +115,12 @@ func (g *text) findComma() byte {
 			if err != nil {
 				break
 			}
-			count[len(starts)]++
+			alike[len(starts)]++
 			pos = trial.skipBlank(next)
 		}
-		for cells, n := range count {
-			if cells > 1 && (n > bestLines || n == bestLines && cells > bestCells) {
-				best, bestLines, bestCells = comma, n, cells
+		for cells, n := range alike {
+			if cells > 1 && n > bestLines {
+				best, bestLines = comma, n
 			}
 		}
 	}

@@ -18,7 +18,8 @@ func didYouMean(name string, candidates []string) string {
 			continue
 		}
 		d := distance(strings.ToLower(name), strings.ToLower(c))
-		if d < least {
+		// A distance of all letters is no likeness at all.
+		if d < least && d < max(len(name), len(c)) {
 			best, least = c, d
 		}
 	}

@@ -130,7 +130,7 @@ func (f *fitting) learnTarget(n *engine.Network) (Target, error) {
 		if err != nil {
 			return Target{}, err
 		}
-		if areNames(labels) && !subset(labels, f.t.labels) {
+		if haveNames(labels, f.t.labels) {
 			target.Labels, target.Text = labels, true
 		}
 	}
@@ -143,25 +143,14 @@ func (f *fitting) learnTarget(n *engine.Network) (Target, error) {
 	return target, err
 }
 
-// areNames tells whether labels name classes: one of them is no number. Where
-// all are numbers they are the classes themselves.
-func areNames(labels []string) bool {
-	for _, s := range labels {
-		if _, k := parseNumber([]byte(s)); k != isNumber {
-			return true
-		}
-	}
-	return false
-}
-
-// subset tells whether all labels are among the given names.
-func subset(labels, names []string) bool {
-	for _, s := range labels {
-		if !slices.Contains(names, s) {
-			return false
-		}
-	}
-	return true
+// haveNames tells whether one of the labels is neither a number nor known. Where
+// none is, labels are the numbers of the classes, or names that the source gives
+// to them.
+func haveNames(labels, known []string) bool {
+	return slices.ContainsFunc(labels, func(s string) bool {
+		_, k := parseNumber([]byte(s))
+		return k != isNumber && !slices.Contains(known, s)
+	})
 }
 
 // checkWidth compares the targets of a row with what the network needs.
@@ -264,7 +253,7 @@ func (f *fitting) countClasses() (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if areNames(labels) && !subset(labels, f.t.labels) {
+		if haveNames(labels, f.t.labels) {
 			return len(labels), nil
 		}
 	}
