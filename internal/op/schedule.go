@@ -37,9 +37,10 @@ func warm(v Values, rate func(progress *expr.Node) *expr.Node) *expr.Node {
 	}
 	warmup := mul(c(epochs), perEpoch)
 	next := add(step, c(1))
-	// A warm-up as long as the training leaves no step for the rest.
-	rest := sub(total, warmup)
-	progress := pick(rest, c(1), div(sub(step, warmup), rest))
+	// A warm-up as long as the training leaves no step for the rest; one that
+	// ends inside a step leaves that step at the beginning of the rest.
+	rest, done := sub(total, warmup), sub(step, warmup)
+	progress := pick(rest, c(1), pick(done, c(0), div(done, rest)))
 	return pick(sub(next, warmup), mul(expr.V(VarLR), div(next, warmup)), rate(progress))
 }
 
