@@ -255,7 +255,8 @@ func (b *builder) settings() {
 	t, d := b.net.Train, b.net.Data
 	s := ir.Settings{
 		Loss: b.net.Loss.Name, Metrics: string(b.net.Loss.Metrics), Output: b.net.Transform.Name,
-		Optimizer: t.Optimizer.Name, Epochs: t.Epochs, Seed: t.Seed, LR: t.OptimizerSet.Num(ir.VarLR),
+		Probabilities: b.net.Transform.Name == b.net.Loss.Contains,
+		Optimizer:     t.Optimizer.Name, Epochs: t.Epochs, Seed: t.Seed, LR: t.OptimizerSet.Num(ir.VarLR),
 		Data: ir.Data{
 			Train: d.Train, Test: d.Test, Target: d.Target,
 			Features: d.Features, Categorical: d.Categorical,

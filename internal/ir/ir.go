@@ -61,10 +61,13 @@ type Program struct {
 // emitted network tells of itself.
 type Settings struct {
 	Loss, Metrics, Output, Optimizer string
-	Epochs                           int
-	Seed                             uint64
-	LR, Momentum                     float64
-	Data                             Data
+	// Probabilities tells that the output transformation gives probabilities:
+	// it is the one that the loss contains.
+	Probabilities bool
+	Epochs        int
+	Seed          uint64
+	LR, Momentum  float64
+	Data          Data
 }
 
 // Data is the spec's data section, carried through to the emitted network.
