@@ -136,18 +136,16 @@ func openFile(path string, o Options) (*file, error) {
 
 // missingFileHint names a file that is spelled alike, or where was looked.
 func missingFileHint(path, tried string, o Options) string {
+	var names []string
 	for _, p := range []string{path, tried} {
-		entries, err := o.FS.ReadDir(filepath.Dir(p))
-		if err != nil {
-			continue
+		// A directory that cannot be read has no names to offer.
+		entries, _ := o.FS.ReadDir(filepath.Dir(p))
+		for _, e := range entries {
+			names = append(names, e.Name())
 		}
-		names := make([]string, len(entries))
-		for i, e := range entries {
-			names[i] = e.Name()
-		}
-		if hint := didYouMean(filepath.Base(p), names); hint != "" {
-			return hint
-		}
+	}
+	if hint := didYouMean(filepath.Base(path), names); hint != "" {
+		return hint
 	}
 	if tried != path {
 		return "paths are tried from the working directory and from " + o.Dir
