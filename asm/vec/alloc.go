@@ -36,6 +36,9 @@ func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 		if round == 0 {
 			e.chooseFusings(f)
 			stats.Pressure = f.pressure()
+			if e.keepConstants(fn, f) {
+				continue
+			}
 		}
 		g := interference(f)
 		colour, ok := g.colour(f, e.isa.Registers())

@@ -108,6 +108,19 @@ func (e *Emitter) extremum(i instr, a, b Val) Vec {
 	return e.Blend(e.Cmp(x, Unordered, x), x, e.op(i, x, y))
 }
 
+// MinAbs returns the smaller of |a| and limit, and limit where a is NaN; limit
+// is not negative.
+func (e *Emitter) MinAbs(a Vec, limit Const) Vec {
+	if e.isa == AVX512 {
+		// The smaller in magnitude, without its sign.
+		const magnitude = 2 | 2<<2
+		d := e.Fresh()
+		e.VRANGEPS_BCST(operand.U8(magnitude), e.pool.mem(limit), a.r, d.r)
+		return d
+	}
+	return e.op(instr{e.VMINPS, e.VMINPS_BCST}, e.Abs(a), limit)
+}
+
 // Neg returns a with its sign flipped.
 func (e *Emitter) Neg(a Val) Vec { return e.Xor(a, Bits(0x80000000)) }
 

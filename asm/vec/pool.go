@@ -33,15 +33,16 @@ func (c Const) isNaN() bool { return c.bits&0x7fffffff > 0x7f800000 }
 // AVX-512 instructions broadcast a four-byte operand themselves; AVX2 ones
 // read a whole vector, so there each constant is stored eight times.
 type pool struct {
-	symbol operand.Symbol
-	width  int // words kept for one constant
-	words  []uint32
-	index  map[uint32]int // bits of the constant -> byte offset
-	tail   int            // byte offset of the table of tail masks; -1 without one
+	symbol  operand.Symbol
+	width   int // words kept for one constant
+	words   []uint32
+	index   map[uint32]int // bits of the constant -> byte offset
+	offsets map[int]bool   // byte offsets of constants
+	tail    int            // byte offset of the table of tail masks; -1 without one
 }
 
 func newPool(isa ISA, name string) pool {
-	p := pool{symbol: operand.NewStaticSymbol(name), width: 1, index: map[uint32]int{}, tail: -1}
+	p := pool{symbol: operand.NewStaticSymbol(name), width: 1, index: map[uint32]int{}, offsets: map[int]bool{}, tail: -1}
 	if isa == AVX2 {
 		p.width = AVX2.Lanes()
 	}
@@ -53,6 +54,7 @@ func (p *pool) mem(c Const) operand.Mem {
 	if !ok {
 		at = p.append(repeat(c.bits, p.width)...)
 		p.index[c.bits] = at
+		p.offsets[at] = true
 	}
 	return operand.NewDataAddr(p.symbol, at)
 }

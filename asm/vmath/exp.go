@@ -29,25 +29,46 @@ func reduce(e *vec.Emitter, x vec.Vec, unit float64) reduced {
 	return reduced{n, r}
 }
 
-// expOf returns scale*exp(unit*r). Scaling by powers of two changes no bits of
-// the mantissa, so the result is the same for every scale and unit.
+// expOf returns scale*exp(unit*r), scale being a power of two too. Such
+// factors change no bits of the mantissa, so the result is the same for every
+// scale and unit.
 func expOf(e *vec.Emitter, r vec.Vec, unit, scale float64) vec.Vec {
-	c := make([]float64, len(expCoeffs))
-	for i := range c {
-		c[i] = expCoeffs[i] * scale
-		scale *= unit
+	s := expm1Of(e, r, e.Mul(r, r), unit)
+	if unit == 1 && scale == 1 {
+		return e.Add(s, vec.C(1))
 	}
-	return poly(e, r, c)
+	return e.Fma(s, vec.C(unit*scale), vec.C(scale))
 }
 
-// poly evaluates a polynomial by Horner's rule, lowest coefficient first.
-func poly(e *vec.Emitter, x vec.Vec, c []float64) vec.Vec {
-	n := len(c) - 1
-	y := e.Fma(vec.C(c[n]), x, vec.C(c[n-1]))
-	for i := n - 2; i >= 0; i-- {
-		y = e.Fma(y, x, vec.C(c[i]))
+// expm1Of returns (exp(unit*r) - 1) / unit, given r^2.
+func expm1Of(e *vec.Emitter, r, square vec.Vec, unit float64) vec.Vec {
+	c := make([]float64, len(expm1Coeffs))
+	power := unit
+	for i := range c {
+		c[i] = expm1Coeffs[i] * power
+		power *= unit
 	}
-	return y
+	return e.Fma(square, poly(e, r, square, c), r)
+}
+
+// poly evaluates a polynomial, lowest coefficient first, given x and x^2. It
+// sums pairs c[i] + c[i+1]*x by Horner's rule in x^2: as many operations as
+// Horner's rule in x has, and half the time for them to follow each other.
+func poly(e *vec.Emitter, x, square vec.Vec, c []float64) vec.Vec {
+	n := len(c) - 1
+	var y vec.Val
+	if n%2 == 0 {
+		y = vec.C(c[n])
+		n--
+	}
+	for ; n > 0; n -= 2 {
+		pair := e.Fma(vec.C(c[n]), x, vec.C(c[n-1]))
+		if y != nil {
+			pair = e.Fma(square, y, pair)
+		}
+		y = pair
+	}
+	return e.Reg(y)
 }
 
 // Below lowest exp is less than half of the least float32 and rounds to zero;
@@ -83,7 +104,7 @@ func Expm1(e *vec.Emitter, x vec.Vec) vec.Vec {
 	const settled = -30 // far below the x where e^x - 1 becomes -1
 	a := reduce(e, e.Max(e.Min(x, vec.C(highest)), vec.C(settled)), 1)
 	square := e.Mul(a.r, a.r)
-	p := e.Fma(square, poly(e, a.r, expm1Coeffs), a.r) // e^r - 1
+	p := expm1Of(e, a.r, square, 1) // e^r - 1
 	// e^x - 1 = 2^n*p + (2^n - 1). Half of that is computed and doubled, for
 	// 2^n may be too large a number where e^x is not.
 	half := e.ScalbNormal(e.Reg(vec.C(0.5)), a.n)

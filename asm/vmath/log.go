@@ -11,14 +11,16 @@ func Log(e *vec.Emitter, x vec.Vec) vec.Vec {
 	m, n := e.Frexp(x)
 	f := e.Sub(m, vec.C(1))
 	// The terms are added from the smallest to the largest.
-	y := e.Fma(e.Mul(f, f), poly(e, f, logCoeffs), e.Mul(n, vec.C(ln2Lo)))
+	square := e.Mul(f, f)
+	y := e.Fma(square, poly(e, f, square, logCoeffs), e.Mul(n, vec.C(ln2Lo)))
 	y = e.Add(y, f)
 	return e.Fma(n, vec.C(ln2Hi), y)
 }
 
 // log1pUnit returns log(1+y) of y in [0, 1].
 func log1pUnit(e *vec.Emitter, y vec.Vec) vec.Vec {
-	return e.Fma(e.Mul(y, y), poly(e, y, log1pCoeffs), y)
+	square := e.Mul(y, y)
+	return e.Fma(square, poly(e, y, square, log1pCoeffs), y)
 }
 
 // Softplus returns log(1 + e^x), as max(x, 0) + log(1 + e^-|x|).

@@ -2,12 +2,12 @@
 
 package vmath
 
-// expCoeffs holds the coefficients, lowest first, of
+// expRoughCoeffs holds the coefficients, lowest first, of
 //
 //	exp(r) = sum c[i]*r^i
 //
-// on [-0.3466, 0.3466]. The largest error of the polynomial itself is 2^-28.2.
-var expCoeffs = []float64{0x1p+00, 0x1p+00, 0x1.fffffcp-02, 0x1.555494p-03, 0x1.5558bep-05, 0x1.123858p-07, 0x1.6a3cfcp-10}
+// on [-0.3466, 0.3466]. The largest error of the polynomial itself is 2^-23.4.
+var expRoughCoeffs = []float64{0x1p+00, 0x1.fffff6p-01, 0x1.fffdc6p-02, 0x1.555a7cp-03, 0x1.573a1ep-05, 0x1.0fa1f6p-07}
 
 // expm1Coeffs holds the coefficients, lowest first, of
 //
@@ -28,25 +28,25 @@ var logCoeffs = []float64{-0x1p-01, 0x1.5555a4p-02, -0x1.00004ap-02, 0x1.99699ep
 //	log(1+e) = e + e^2*(sum c[i]*e^i)
 //
 // on [0, 1]. The largest error of the polynomial itself is 2^-27.5.
-var log1pCoeffs = []float64{-0x1.ffffd2p-02, 0x1.554ddp-02, -0x1.ff23e8p-03, 0x1.934b6ep-03, -0x1.3a43ep-03, 0x1.b4b094p-04, -0x1.d6b75ep-05, 0x1.49211cp-06, -0x1.af5e2p-09}
+var log1pCoeffs = []float64{-0x1.ffffd2p-02, 0x1.554ddp-02, -0x1.ff23e8p-03, 0x1.934b6ep-03, -0x1.3a43dep-03, 0x1.b4b07ap-04, -0x1.d6b6eap-05, 0x1.492044p-06, -0x1.af5bep-09}
 
 // tanhCoeffs holds the coefficients, lowest first, of
 //
 //	tanh(x) = x + x*u*(sum c[i]*u^i), u = x^2
 //
-// on [0, 0.49]. The largest error of the polynomial itself is 2^-30.4.
-var tanhCoeffs = []float64{-0x1.55555p-02, 0x1.110f52p-03, -0x1.b9bb3cp-05, 0x1.617fecp-06, -0x1.02972ap-07, 0x1.f2551cp-10}
+// on [0, 0.36]. The largest error of the polynomial itself is 2^-28.4.
+var tanhCoeffs = []float64{-0x1.55553ep-02, 0x1.1109bep-03, -0x1.b89abap-05, 0x1.54c3c2p-06, -0x1.828776p-08}
 
 // erfCoeffs holds the coefficients, lowest first, of
 //
 //	erf(x) = x + x*(sum c[i]*u^i), u = x^2
 //
-// on [0, 0.8464]. The largest error of the polynomial itself is 2^-30.1.
-var erfCoeffs = []float64{0x1.06eba8p-03, -0x1.81274p-02, 0x1.ce2d64p-04, -0x1.b80116p-06, 0x1.5449ap-08, -0x1.a601e2p-11, 0x1.4f3bbep-14}
+// on [0, 0.64]. The largest error of the polynomial itself is 2^-28.1.
+var erfCoeffs = []float64{0x1.06eba8p-03, -0x1.812732p-02, 0x1.ce2888p-04, -0x1.b774a4p-06, 0x1.4d5f72p-08, -0x1.570096p-11}
 
 // erfcCoeffs holds the coefficients, lowest first, of
 //
 //	log(erfc(a)) = sum c[i]*a^i
 //
-// on [0.92, 4]. The largest error of the polynomial itself is 2^-34.7.
-var erfcCoeffs = []float64{0x1.50605cp-13, -0x1.212298p+00, -0x1.445fccp-01, -0x1.ba6b0cp-04, 0x1.97e3b2p-06, -0x1.09aa52p-08, 0x1.a0154ep-12, -0x1.e0f92ap-17, -0x1.170fcap-21}
+// on [0.8, 4]. The largest error of the polynomial itself is 2^-28.6.
+var erfcCoeffs = []float64{-0x1.dcde5ap-15, -0x1.20d664p+00, -0x1.45b46ep-01, -0x1.ad92b4p-04, 0x1.73df1cp-06, -0x1.9ed21ep-09, 0x1.b5a78ap-13}

@@ -1495,33 +1495,35 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
+	VMOVUPS   consts<>+96(SB), Y4
+	VCMPPS    $0x19, Y4, Y0, Y5
+	VBLENDVPS Y5, consts<>+224(SB), Y2, Y2
 	VCVTDQ2PS Y3, Y3
 	VANDPS    consts<>+256(SB), Y1, Y1
 	VSUBPS    Y1, Y3, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y3
+	VCMPPS    $0x00, Y4, Y0, Y3
 	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+320(SB), Y1, Y0
+	VMOVUPS   consts<>+320(SB), Y3
+	VCMPPS    $0x15, Y3, Y0, Y0
+	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
-	VPSRAD    $0x17, Y3, Y3
-	VPSLLD    $0x17, Y3, Y4
-	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
-	VCVTDQ2PS Y3, Y3
+	VPSUBD    consts<>+192(SB), Y2, Y5
+	VPSRAD    $0x17, Y5, Y5
+	VPSLLD    $0x17, Y5, Y6
+	VPSUBD    Y6, Y2, Y2
+	VCMPPS    $0x19, Y4, Y0, Y6
+	VBLENDVPS Y6, consts<>+224(SB), Y2, Y2
+	VCVTDQ2PS Y5, Y5
 	VANDPS    consts<>+256(SB), Y1, Y1
-	VSUBPS    Y1, Y3, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y3
-	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+320(SB), Y1, Y0
+	VSUBPS    Y1, Y5, Y1
+	VCMPPS    $0x00, Y4, Y0, Y4
+	VBLENDVPS Y4, consts<>+288(SB), Y1, Y1
+	VCMPPS    $0x15, Y3, Y0, Y0
+	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, 32(AX)
 	VZEROUPPER
 	RET
@@ -1541,34 +1543,36 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
+	VMOVUPS   consts<>+96(SB), Y4
+	VCMPPS    $0x19, Y4, Y0, Y5
+	VBLENDVPS Y5, consts<>+224(SB), Y2, Y2
 	VCVTDQ2PS Y3, Y3
 	VANDPS    consts<>+256(SB), Y1, Y1
 	VSUBPS    Y1, Y3, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y3
+	VCMPPS    $0x00, Y4, Y0, Y3
 	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+320(SB), Y1, Y0
+	VMOVUPS   consts<>+320(SB), Y3
+	VCMPPS    $0x15, Y3, Y0, Y0
+	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
-	VPSRAD    $0x17, Y3, Y3
-	VPSLLD    $0x17, Y3, Y4
-	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
-	VCVTDQ2PS Y3, Y3
+	VPSUBD    consts<>+192(SB), Y2, Y5
+	VPSRAD    $0x17, Y5, Y5
+	VPSLLD    $0x17, Y5, Y6
+	VPSUBD    Y6, Y2, Y2
+	VCMPPS    $0x19, Y4, Y0, Y6
+	VBLENDVPS Y6, consts<>+224(SB), Y2, Y2
+	VCVTDQ2PS Y5, Y5
 	VANDPS    consts<>+256(SB), Y1, Y1
-	VSUBPS    Y1, Y3, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y3
-	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+320(SB), Y1, Y0
+	VSUBPS    Y1, Y5, Y1
+	VCMPPS    $0x00, Y4, Y0, Y4
+	VBLENDVPS Y4, consts<>+288(SB), Y1, Y1
+	VCMPPS    $0x15, Y3, Y0, Y0
+	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, 32(AX)
 	VZEROUPPER
 	RET
@@ -1587,37 +1591,40 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
+	VMOVUPS   consts<>+96(SB), Y4
+	VCMPPS    $0x19, Y4, Y0, Y5
+	VMOVUPS   consts<>+224(SB), Y6
+	VBLENDVPS Y5, Y6, Y2, Y2
 	VCVTDQ2PS Y3, Y2
 	VANDPS    consts<>+256(SB), Y1, Y1
 	VSUBPS    Y1, Y2, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y2
+	VCMPPS    $0x00, Y4, Y0, Y2
 	VBLENDVPS Y2, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+320(SB), Y1, Y1
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+224(SB), Y1, Y0
+	VMOVUPS   consts<>+320(SB), Y2
+	VCMPPS    $0x15, Y2, Y0, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VCMPPS    $0x19, Y4, Y0, Y0
+	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
-	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
-	VPSRAD    $0x17, Y3, Y3
-	VPSLLD    $0x17, Y3, Y4
-	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
-	VCVTDQ2PS Y3, Y2
+	VMULPS    consts<>+160(SB), Y0, Y3
+	VBLENDVPS Y1, Y3, Y0, Y3
+	VPSUBD    consts<>+192(SB), Y3, Y5
+	VPSRAD    $0x17, Y5, Y5
+	VPSLLD    $0x17, Y5, Y7
+	VPSUBD    Y7, Y3, Y3
+	VCMPPS    $0x19, Y4, Y0, Y7
+	VBLENDVPS Y7, Y6, Y3, Y3
+	VCVTDQ2PS Y5, Y3
 	VANDPS    consts<>+256(SB), Y1, Y1
-	VSUBPS    Y1, Y2, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+320(SB), Y1, Y1
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+224(SB), Y1, Y0
+	VSUBPS    Y1, Y3, Y1
+	VCMPPS    $0x00, Y4, Y0, Y3
+	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
+	VCMPPS    $0x15, Y2, Y0, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VCMPPS    $0x19, Y4, Y0, Y0
+	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
 	RET
@@ -1637,38 +1644,41 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
+	VMOVUPS   consts<>+96(SB), Y4
+	VCMPPS    $0x19, Y4, Y0, Y5
+	VMOVUPS   consts<>+224(SB), Y6
+	VBLENDVPS Y5, Y6, Y2, Y2
 	VCVTDQ2PS Y3, Y2
 	VANDPS    consts<>+256(SB), Y1, Y1
 	VSUBPS    Y1, Y2, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y2
+	VCMPPS    $0x00, Y4, Y0, Y2
 	VBLENDVPS Y2, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+320(SB), Y1, Y1
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+224(SB), Y1, Y0
+	VMOVUPS   consts<>+320(SB), Y2
+	VCMPPS    $0x15, Y2, Y0, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VCMPPS    $0x19, Y4, Y0, Y0
+	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
-	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
-	VPSRAD    $0x17, Y3, Y3
-	VPSLLD    $0x17, Y3, Y4
-	VPSUBD    Y4, Y2, Y2
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y4
-	VBLENDVPS Y4, consts<>+224(SB), Y2, Y2
-	VCVTDQ2PS Y3, Y2
+	VMULPS    consts<>+160(SB), Y0, Y3
+	VBLENDVPS Y1, Y3, Y0, Y3
+	VPSUBD    consts<>+192(SB), Y3, Y5
+	VPSRAD    $0x17, Y5, Y5
+	VPSLLD    $0x17, Y5, Y7
+	VPSUBD    Y7, Y3, Y3
+	VCMPPS    $0x19, Y4, Y0, Y7
+	VBLENDVPS Y7, Y6, Y3, Y3
+	VCVTDQ2PS Y5, Y3
 	VANDPS    consts<>+256(SB), Y1, Y1
-	VSUBPS    Y1, Y2, Y1
-	VCMPPS    $0x00, consts<>+96(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+288(SB), Y1, Y1
-	VCMPPS    $0x15, consts<>+320(SB), Y0, Y2
-	VBLENDVPS Y2, consts<>+320(SB), Y1, Y1
-	VCMPPS    $0x19, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+224(SB), Y1, Y0
+	VSUBPS    Y1, Y3, Y1
+	VCMPPS    $0x00, Y4, Y0, Y3
+	VBLENDVPS Y3, consts<>+288(SB), Y1, Y1
+	VCMPPS    $0x15, Y2, Y0, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VCMPPS    $0x19, Y4, Y0, Y0
+	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
 	RET
@@ -1681,43 +1691,44 @@ TEXT ·scalb_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   64(CX), Y1
-	VCMPPS    $0x03, 64(CX), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   64(CX), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
+	VMOVUPS   consts<>+384(SB), Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   64(CX), Y2
+	VCMPPS    $0x03, 64(CX), Y2, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y2
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y2
+	VMOVUPS   consts<>+448(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSRAD    $0x01, Y2, Y3
+	VPSUBD    Y3, Y2, Y2
 	VPSLLD    $0x17, Y2, Y2
-	VPADDD    Y2, Y0, Y0
-	VMULPS    Y1, Y0, Y0
+	VPADDD    Y1, Y2, Y2
+	VPSLLD    $0x17, Y3, Y3
+	VPADDD    Y3, Y0, Y0
+	VMULPS    Y2, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   96(CX), Y1
-	VCMPPS    $0x03, 96(CX), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   96(CX), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   96(CX), Y2
+	VCMPPS    $0x03, 96(CX), Y2, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
+	VMOVUPS   96(CX), Y2
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y2
+	VMOVUPS   consts<>+448(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSRAD    $0x01, Y2, Y3
+	VPSUBD    Y3, Y2, Y2
 	VPSLLD    $0x17, Y2, Y2
+	VPADDD    Y1, Y2, Y1
+	VPSLLD    $0x17, Y3, Y2
 	VPADDD    Y2, Y0, Y0
 	VMULPS    Y1, Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1733,44 +1744,45 @@ TEXT ·scalb0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   (CX), Y0
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   64(CX), Y1
-	VCMPPS    $0x03, 64(CX), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   64(CX), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
+	VMOVUPS   consts<>+384(SB), Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   64(CX), Y2
+	VCMPPS    $0x03, 64(CX), Y2, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
+	VMOVUPS   64(CX), Y2
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y2
+	VMOVUPS   consts<>+448(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSRAD    $0x01, Y2, Y3
+	VPSUBD    Y3, Y2, Y2
 	VPSLLD    $0x17, Y2, Y2
-	VPADDD    Y2, Y0, Y0
-	VMULPS    Y1, Y0, Y0
+	VPADDD    Y1, Y2, Y2
+	VPSLLD    $0x17, Y3, Y3
+	VPADDD    Y3, Y0, Y0
+	VMULPS    Y2, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   96(CX), Y1
-	VCMPPS    $0x03, 96(CX), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   96(CX), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   96(CX), Y2
+	VCMPPS    $0x03, 96(CX), Y2, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
+	VMOVUPS   96(CX), Y2
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y2
+	VMOVUPS   consts<>+448(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSRAD    $0x01, Y2, Y3
+	VPSUBD    Y3, Y2, Y2
 	VPSLLD    $0x17, Y2, Y2
+	VPADDD    Y1, Y2, Y1
+	VPSLLD    $0x17, Y3, Y2
 	VPADDD    Y2, Y0, Y0
 	VMULPS    Y1, Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1785,43 +1797,41 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
-	VPSLLD    $0x17, Y2, Y2
-	VPADDD    Y2, Y0, Y0
-	VMULPS    Y1, Y0, Y0
+	VMOVUPS   consts<>+384(SB), Y1
+	VORPS     Y1, Y0, Y0
+	VMOVUPS   consts<>+0(SB), Y2
+	VCMPPS    $0x03, Y2, Y2, Y3
+	VBLENDVPS Y3, consts<>+224(SB), Y0, Y0
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y3
+	VMOVUPS   consts<>+448(SB), Y4
+	VMAXPS    Y3, Y4, Y3
+	VROUNDPS  $0x08, Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPSRAD    $0x01, Y3, Y4
+	VPSUBD    Y4, Y3, Y3
+	VPSLLD    $0x17, Y3, Y3
+	VPADDD    Y1, Y3, Y3
+	VPSLLD    $0x17, Y4, Y4
+	VPADDD    Y4, Y0, Y0
+	VMULPS    Y3, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
-	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VMOVUPS   consts<>+416(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+448(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSRAD    $0x01, Y1, Y2
-	VPSUBD    Y2, Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    consts<>+384(SB), Y1, Y1
+	VORPS     Y1, Y0, Y0
+	VCMPPS    $0x03, Y2, Y2, Y3
+	VBLENDVPS Y3, consts<>+224(SB), Y0, Y0
+	VMOVUPS   consts<>+416(SB), Y3
+	VMINPS    Y2, Y3, Y2
+	VMOVUPS   consts<>+448(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSRAD    $0x01, Y2, Y3
+	VPSUBD    Y3, Y2, Y2
 	VPSLLD    $0x17, Y2, Y2
+	VPADDD    Y1, Y2, Y1
+	VPSLLD    $0x17, Y3, Y2
 	VPADDD    Y2, Y0, Y0
 	VMULPS    Y1, Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1922,25 +1932,22 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
 	VMOVUPS   consts<>+480(SB), Y2
-	VMINPS    Y1, Y2, Y1
-	VMOVUPS   consts<>+512(SB), Y2
-	VMAXPS    Y1, Y2, Y1
-	VROUNDPS  $0x08, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPSLLD    $0x17, Y1, Y1
-	VPADDD    Y1, Y0, Y0
+	VMINPS    Y1, Y2, Y2
+	VMOVUPS   consts<>+512(SB), Y3
+	VMAXPS    Y2, Y3, Y2
+	VROUNDPS  $0x08, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPSLLD    $0x17, Y2, Y2
+	VPADDD    Y2, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x03, consts<>+0(SB), Y1, Y1
-	VBLENDVPS Y1, consts<>+224(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, consts<>+224(SB), Y0, Y0
 	VMOVUPS   consts<>+480(SB), Y2
 	VMINPS    Y1, Y2, Y1
 	VMOVUPS   consts<>+512(SB), Y2

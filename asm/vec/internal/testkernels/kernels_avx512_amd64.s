@@ -1254,9 +1254,8 @@ TEXT ·scalb1_avx512(SB), NOSPLIT, $0-24
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
-	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
+	VCMPPS         $0x03, Z1, Z1, K1
 	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
-	VBROADCASTSS   consts<>+0(SB), Z1
 	VBROADCASTSS   consts<>+28(SB), Z2
 	VMINPS         Z1, Z2, Z1
 	VBROADCASTSS   consts<>+32(SB), Z2
@@ -1324,9 +1323,8 @@ TEXT ·scalbNormal1_avx512(SB), NOSPLIT, $0-24
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
-	VCMPPS.BCST    $0x03, consts<>+0(SB), Z1, K1
+	VCMPPS         $0x03, Z1, Z1, K1
 	VBLENDMPS.BCST consts<>+16(SB), Z0, K1, Z0
-	VBROADCASTSS   consts<>+0(SB), Z1
 	VBROADCASTSS   consts<>+36(SB), Z2
 	VMINPS         Z1, Z2, Z1
 	VBROADCASTSS   consts<>+40(SB), Z2

@@ -17,8 +17,8 @@ type problem struct {
 }
 
 const (
-	gridPoints = 3000
-	rounds     = 400
+	gridPoints = 1000
+	rounds     = 200
 )
 
 // solve returns coefficients that are float32 numbers, lowest first, and the
@@ -53,7 +53,7 @@ func (p problem) solve() (coeffs []float32, worst float64) {
 // it peaks.
 func (p problem) fit(xs, known []float64) []float64 {
 	free := p.degree + 1 - len(known)
-	scale := math.Max(math.Abs(p.lo), math.Abs(p.hi))
+	scale := max(math.Abs(p.lo), math.Abs(p.hi))
 	rows := make([][]float64, len(xs)) // basis functions of x/scale, weighted
 	rest := make([]float64, len(xs))   // what they have to reach, weighted
 	for i, x := range xs {

@@ -10,8 +10,8 @@ func problems() []problem {
 	const half = math.Ln2/2 + 1e-5
 	return []problem{
 		{
-			name: "expCoeffs", doc: "exp(r) = sum c[i]*r^i",
-			lo: -half, hi: half, fixed: []float64{1, 1}, degree: 6,
+			name: "expRoughCoeffs", doc: "exp(r) = sum c[i]*r^i",
+			lo: -half, hi: half, fixed: []float64{1}, degree: 5,
 			value:  math.Exp,
 			weight: func(x float64) float64 { return math.Exp(-x) },
 		},
@@ -40,7 +40,7 @@ func problems() []problem {
 		},
 		{
 			name: "tanhCoeffs", doc: "tanh(x) = x + x*u*(sum c[i]*u^i), u = x^2",
-			lo: 0, hi: tanhBorder * tanhBorder, degree: 5,
+			lo: 0, hi: tanhBorder * tanhBorder, degree: 4,
 			value: func(u float64) float64 {
 				if u < 1e-6 {
 					return -1.0/3 + u*2/15
@@ -55,7 +55,7 @@ func problems() []problem {
 		},
 		{
 			name: "erfCoeffs", doc: "erf(x) = x + x*(sum c[i]*u^i), u = x^2",
-			lo: 0, hi: erfBorder * erfBorder, degree: 6,
+			lo: 0, hi: erfBorder * erfBorder, degree: 5,
 			value: func(u float64) float64 {
 				if u < 1e-12 {
 					return 2/math.SqrtPi - 1
@@ -70,7 +70,7 @@ func problems() []problem {
 		},
 		{
 			name: "erfcCoeffs", doc: "log(erfc(a)) = sum c[i]*a^i",
-			lo: erfBorder, hi: 4, degree: 8,
+			lo: erfBorder, hi: 4, degree: 6,
 			value:  func(x float64) float64 { return math.Log(math.Erfc(x)) },
 			weight: func(x float64) float64 { return math.Erfc(x) / math.Erf(x) },
 		},
@@ -79,8 +79,8 @@ func problems() []problem {
 
 // tanhBorder and erfBorder part the arguments near zero from the others.
 const (
-	tanhBorder = 0.7
-	erfBorder  = 0.92
+	tanhBorder = 0.6
+	erfBorder  = 0.8
 )
 
 // log1pTail returns (log(1+x) - x) / x^2.

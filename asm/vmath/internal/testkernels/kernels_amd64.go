@@ -21,6 +21,7 @@ var Kernels = []Kernel{
 	{"primitive sqrt", []string{"x"}, 1, primitive_sqrt_avx2, primitive_sqrt_avx512},
 	{"primitive abs", []string{"x"}, 1, primitive_abs_avx2, primitive_abs_avx512},
 	{"primitive select", []string{"x", "y", "z"}, 1, primitive_select_avx2, primitive_select_avx512},
+	{"primitive tanh softplus", []string{"x"}, 1, primitive_tanh_softplus_avx2, primitive_tanh_softplus_avx512},
 	{"activation relu 0", []string{"z"}, 2, activation_relu_0_avx2, activation_relu_0_avx512},
 	{"activation leaky_relu 0", []string{"z"}, 2, activation_leaky_relu_0_avx2, activation_leaky_relu_0_avx512},
 	{"activation leaky_relu 1", []string{"z"}, 2, activation_leaky_relu_1_avx2, activation_leaky_relu_1_avx512},

@@ -50,6 +50,9 @@ func primitive_abs_avx2(out *float32, in *float32, vectors int)
 func primitive_select_avx2(out *float32, in *float32, vectors int)
 
 //go:noescape
+func primitive_tanh_softplus_avx2(out *float32, in *float32, vectors int)
+
+//go:noescape
 func activation_relu_0_avx2(out *float32, in *float32, vectors int)
 
 //go:noescape

@@ -114,21 +114,22 @@ TEXT ·primitive_neg_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+0(SB), Z0
 
 loop:
 	// out[0] = -x
-	VMOVUPS     (CX), Z0
-	VPXORD.BCST consts<>+0(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, AX
-	DECQ        DX
-	JNE         loop
+	VMOVUPS (CX), Z1
+	VPXORD  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
 
 done:
 	VZEROUPPER
@@ -140,37 +141,49 @@ TEXT ·primitive_exp_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+4(SB), Z1
+	VBROADCASTSS consts<>+8(SB), Z2
+	VBROADCASTSS consts<>+12(SB), Z3
+	VBROADCASTSS consts<>+20(SB), Z4
+	VBROADCASTSS consts<>+24(SB), Z5
+	VBROADCASTSS consts<>+28(SB), Z6
+	VBROADCASTSS consts<>+32(SB), Z7
+	VBROADCASTSS consts<>+36(SB), Z8
+	VBROADCASTSS consts<>+40(SB), Z9
+	VBROADCASTSS consts<>+44(SB), Z10
+	VBROADCASTSS consts<>+48(SB), Z11
 
 loop:
 	// out[0] = exp(x)
-	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+4(SB), Z1
-	VMINPS           Z0, Z1, Z0
-	VBROADCASTSS     consts<>+8(SB), Z1
-	VMAXPS           Z0, Z1, Z0
-	VBROADCASTSS     consts<>+12(SB), Z1
-	VFMADD213PS.BCST consts<>+16(SB), Z0, Z1
-	VSUBPS.BCST      consts<>+16(SB), Z1, Z1
-	VFMADD231PS.BCST consts<>+20(SB), Z1, Z0
-	VFMADD231PS.BCST consts<>+24(SB), Z1, Z0
-	VBROADCASTSS     consts<>+28(SB), Z2
-	VFMADD213PS.BCST consts<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+48(SB), Z0, Z2
-	VFMADD213PS.BCST consts<>+48(SB), Z0, Z2
-	VSCALEFPS        Z1, Z2, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z12
+	VMINPS      Z12, Z1, Z12
+	VMAXPS      Z12, Z2, Z12
+	VMOVAPS     Z3, Z13
+	VFMADD213PS Z0, Z12, Z13
+	VSUBPS      Z0, Z13, Z13
+	VFMADD231PS Z4, Z13, Z12
+	VFMADD231PS Z5, Z13, Z12
+	VMULPS      Z12, Z12, Z14
+	VMOVAPS     Z6, Z15
+	VFMADD213PS Z7, Z12, Z15
+	VFMADD231PS Z8, Z14, Z15
+	VMOVAPS     Z9, Z16
+	VFMADD213PS Z10, Z12, Z16
+	VFMADD213PS Z16, Z14, Z15
+	VFMADD213PS Z12, Z15, Z14
+	VADDPS      Z11, Z14, Z12
+	VSCALEFPS   Z13, Z12, Z12
+	VMOVUPS     Z12, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -182,43 +195,53 @@ TEXT ·primitive_expm1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+44(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+4(SB), Z2
+	VBROADCASTSS consts<>+52(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+56(SB), Z11
 
 loop:
 	// out[0] = expm1(x)
-	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+4(SB), Z1
-	VMINPS           Z0, Z1, Z1
-	VBROADCASTSS     consts<>+52(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+56(SB), Z4
-	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
-	VFMADD213PS      Z1, Z3, Z4
-	VBROADCASTSS     consts<>+72(SB), Z1
-	VSCALEFPS        Z2, Z1, Z1
-	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
-	VFMADD213PS      Z2, Z4, Z1
-	VADDPS           Z1, Z1, Z1
-	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z12
+	VMINPS      Z12, Z2, Z13
+	VMAXPS      Z13, Z3, Z13
+	VMOVAPS     Z4, Z14
+	VFMADD213PS Z1, Z13, Z14
+	VSUBPS      Z1, Z14, Z14
+	VFMADD231PS Z5, Z14, Z13
+	VFMADD231PS Z6, Z14, Z13
+	VMULPS      Z13, Z13, Z15
+	VMOVAPS     Z7, Z16
+	VFMADD213PS Z8, Z13, Z16
+	VFMADD231PS Z9, Z15, Z16
+	VMOVAPS     Z10, Z17
+	VFMADD213PS Z0, Z13, Z17
+	VFMADD213PS Z17, Z15, Z16
+	VFMADD213PS Z13, Z15, Z16
+	VSCALEFPS   Z14, Z0, Z13
+	VSUBPS      Z0, Z13, Z14
+	VFMADD213PS Z14, Z16, Z13
+	VADDPS      Z13, Z13, Z13
+	VCMPPS      $0x11, Z11, Z15, K1
+	VBLENDMPS   Z12, Z13, K1, Z12
+	VMOVUPS     Z12, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -230,96 +253,124 @@ TEXT ·primitive_log_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+60(SB), Z1
+	VBROADCASTSS consts<>+64(SB), Z2
+	VBROADCASTSS consts<>+68(SB), Z3
+	VBROADCASTSS consts<>+72(SB), Z4
+	VBROADCASTSS consts<>+76(SB), Z5
+	VBROADCASTSS consts<>+80(SB), Z6
+	VBROADCASTSS consts<>+84(SB), Z7
+	VBROADCASTSS consts<>+88(SB), Z8
+	VBROADCASTSS consts<>+92(SB), Z9
+	VBROADCASTSS consts<>+96(SB), Z10
+	VBROADCASTSS consts<>+100(SB), Z11
 
 loop:
 	// out[0] = log(x)
-	VMOVUPS          (CX), Z0
-	VGETMANTPS       $0x0f, Z0, Z1
-	VGETEXPPS        Z0, Z0
-	VGETEXPPS        Z1, Z2
-	VSUBPS           Z2, Z0, Z0
-	VSUBPS.BCST      consts<>+48(SB), Z1, Z1
-	VMULPS           Z1, Z1, Z2
-	VBROADCASTSS     consts<>+80(SB), Z3
-	VFMADD213PS.BCST consts<>+84(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+88(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+92(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+96(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+100(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+104(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+108(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+112(SB), Z1, Z3
-	VMULPS.BCST      consts<>+116(SB), Z0, Z4
-	VFMADD213PS      Z4, Z3, Z2
-	VADDPS           Z1, Z2, Z1
-	VFMADD231PS.BCST consts<>+120(SB), Z0, Z1
-	VMOVUPS          Z1, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z12
+	VGETMANTPS  $0x0f, Z12, Z13
+	VGETEXPPS   Z12, Z12
+	VGETEXPPS   Z13, Z14
+	VSUBPS      Z14, Z12, Z12
+	VSUBPS      Z0, Z13, Z13
+	VMULPS      Z13, Z13, Z14
+	VMOVAPS     Z1, Z15
+	VFMADD213PS Z2, Z13, Z15
+	VFMADD231PS Z3, Z14, Z15
+	VMOVAPS     Z4, Z16
+	VFMADD213PS Z5, Z13, Z16
+	VFMADD213PS Z16, Z14, Z15
+	VMOVAPS     Z6, Z16
+	VFMADD213PS Z7, Z13, Z16
+	VFMADD213PS Z16, Z14, Z15
+	VMOVAPS     Z8, Z16
+	VFMADD213PS Z9, Z13, Z16
+	VFMADD213PS Z16, Z14, Z15
+	VMULPS      Z10, Z12, Z16
+	VFMADD213PS Z16, Z15, Z14
+	VADDPS      Z13, Z14, Z13
+	VFMADD231PS Z11, Z12, Z13
+	VMOVUPS     Z13, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func primitive_tanh_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·primitive_tanh_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+104(SB), Z2
+	VBROADCASTSS consts<>+108(SB), Z3
+	VBROADCASTSS consts<>+112(SB), Z4
+	VBROADCASTSS consts<>+116(SB), Z5
+	VBROADCASTSS consts<>+120(SB), Z6
+	VBROADCASTSS consts<>+124(SB), Z7
+	VBROADCASTSS consts<>+128(SB), Z8
+	VBROADCASTSS consts<>+132(SB), Z9
+	VBROADCASTSS consts<>+136(SB), Z10
+	VBROADCASTSS consts<>+0(SB), Z11
+	VBROADCASTSS consts<>+140(SB), Z12
+	VBROADCASTSS consts<>+144(SB), Z13
+	VBROADCASTSS consts<>+148(SB), Z14
+	VBROADCASTSS consts<>+152(SB), Z15
+	VBROADCASTSS consts<>+156(SB), Z16
+	VBROADCASTSS consts<>+160(SB), Z17
 
 loop:
 	// out[0] = tanh(x)
-	VMOVUPS           (CX), Z0
-	VPANDD.BCST       consts<>+124(SB), Z0, Z1
-	VBROADCASTSS      consts<>+128(SB), Z2
-	VMINPS            Z1, Z2, Z1
-	VBROADCASTSS      consts<>+132(SB), Z2
-	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST  consts<>+136(SB), Z2, Z1
-	VFMADD231PS.BCST  consts<>+140(SB), Z2, Z1
-	VBROADCASTSS      consts<>+144(SB), Z3
-	VFMADD213PS.BCST  consts<>+148(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+152(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+156(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+160(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+164(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
-	VSCALEFPS         Z2, Z3, Z1
-	VADDPS.BCST       consts<>+48(SB), Z1, Z2
-	VDIVPS            Z2, Z1, Z1
-	VBROADCASTSS      consts<>+168(SB), Z2
-	VFNMADD213PS.BCST consts<>+48(SB), Z1, Z2
-	VPTERNLOGD.BCST   $0xd8, consts<>+0(SB), Z0, Z2
-	VMULPS            Z0, Z0, Z1
-	VMULPS            Z1, Z0, Z3
-	VBROADCASTSS      consts<>+172(SB), Z4
-	VFMADD213PS.BCST  consts<>+176(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+180(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+184(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+188(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+192(SB), Z1, Z4
-	VFMADD213PS       Z0, Z4, Z3
-	VCMPPS.BCST       $0x11, consts<>+196(SB), Z1, K1
-	VBLENDMPS         Z3, Z2, K1, Z0
-	VMOVUPS           Z0, (AX)
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, AX
-	DECQ              DX
-	JNE               loop
+	VMOVUPS      (CX), Z18
+	VRANGEPS     $0x0a, Z2, Z18, Z19
+	VMOVAPS      Z3, Z20
+	VFMADD213PS  Z1, Z19, Z20
+	VSUBPS       Z1, Z20, Z20
+	VFMADD231PS  Z4, Z20, Z19
+	VMOVAPS      Z5, Z21
+	VFMADD213PS  Z6, Z19, Z21
+	VFMADD213PS  Z7, Z19, Z21
+	VFMADD213PS  Z8, Z19, Z21
+	VFMADD213PS  Z9, Z19, Z21
+	VFMADD213PS  Z0, Z19, Z21
+	VSCALEFPS    Z20, Z21, Z19
+	VADDPS       Z0, Z19, Z20
+	VDIVPS       Z20, Z19, Z19
+	VMOVAPS      Z10, Z20
+	VFNMADD213PS Z0, Z19, Z20
+	VPTERNLOGD   $0xd8, Z11, Z18, Z20
+	VMULPS       Z18, Z18, Z19
+	VMULPS       Z19, Z18, Z21
+	VMOVAPS      Z12, Z22
+	VFMADD213PS  Z13, Z19, Z22
+	VFMADD213PS  Z14, Z19, Z22
+	VFMADD213PS  Z15, Z19, Z22
+	VFMADD213PS  Z16, Z19, Z22
+	VFMADD213PS  Z18, Z22, Z21
+	VCMPPS       $0x1d, Z17, Z19, K1
+	VBLENDMPS    Z20, Z21, K1, Z18
+	VMOVUPS      Z18, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -331,41 +382,55 @@ TEXT ·primitive_sigmoid_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = sigmoid(x)
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z2, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z13
+	VFNMADD213PS Z13, Z15, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -377,114 +442,159 @@ TEXT ·primitive_softplus_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+0(SB), Z1
+	VBROADCASTSS consts<>+8(SB), Z2
+	VBROADCASTSS consts<>+12(SB), Z3
+	VBROADCASTSS consts<>+20(SB), Z4
+	VBROADCASTSS consts<>+24(SB), Z5
+	VBROADCASTSS consts<>+28(SB), Z6
+	VBROADCASTSS consts<>+32(SB), Z7
+	VBROADCASTSS consts<>+36(SB), Z8
+	VBROADCASTSS consts<>+40(SB), Z9
+	VBROADCASTSS consts<>+44(SB), Z10
+	VBROADCASTSS consts<>+48(SB), Z11
+	VBROADCASTSS consts<>+168(SB), Z12
+	VBROADCASTSS consts<>+172(SB), Z13
+	VBROADCASTSS consts<>+176(SB), Z14
+	VBROADCASTSS consts<>+180(SB), Z15
+	VBROADCASTSS consts<>+184(SB), Z16
+	VBROADCASTSS consts<>+188(SB), Z17
+	VBROADCASTSS consts<>+192(SB), Z18
+	VBROADCASTSS consts<>+196(SB), Z19
+	VBROADCASTSS consts<>+200(SB), Z20
 
 loop:
 	// out[0] = softplus(x)
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VXORPS           Z2, Z2, Z2
-	VMAXPS           Z0, Z2, Z0
-	VMULPS           Z1, Z1, Z2
-	VBROADCASTSS     consts<>+204(SB), Z3
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z3
-	VFMADD213PS      Z1, Z3, Z2
-	VADDPS           Z2, Z0, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z21
+	VPORD       Z1, Z21, Z22
+	VMAXPS      Z22, Z2, Z22
+	VMOVAPS     Z3, Z23
+	VFMADD213PS Z0, Z22, Z23
+	VSUBPS      Z0, Z23, Z23
+	VFMADD231PS Z4, Z23, Z22
+	VFMADD231PS Z5, Z23, Z22
+	VMULPS      Z22, Z22, Z24
+	VMOVAPS     Z6, Z25
+	VFMADD213PS Z7, Z22, Z25
+	VFMADD231PS Z8, Z24, Z25
+	VMOVAPS     Z9, Z26
+	VFMADD213PS Z10, Z22, Z26
+	VFMADD213PS Z26, Z24, Z25
+	VFMADD213PS Z22, Z25, Z24
+	VADDPS      Z11, Z24, Z22
+	VSCALEFPS   Z23, Z22, Z22
+	VXORPS      Z23, Z23, Z23
+	VMAXPS      Z21, Z23, Z21
+	VMULPS      Z22, Z22, Z23
+	VMOVAPS     Z12, Z24
+	VFMADD213PS Z13, Z22, Z24
+	VFMADD231PS Z14, Z23, Z24
+	VMOVAPS     Z15, Z25
+	VFMADD213PS Z16, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VMOVAPS     Z17, Z25
+	VFMADD213PS Z18, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VMOVAPS     Z19, Z25
+	VFMADD213PS Z20, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VFMADD213PS Z22, Z24, Z23
+	VADDPS      Z23, Z21, Z21
+	VMOVUPS     Z21, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func primitive_erf_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·primitive_erf_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
+	VBROADCASTSS consts<>+204(SB), Z2
+	VBROADCASTSS consts<>+208(SB), Z3
+	VBROADCASTSS consts<>+212(SB), Z4
+	VBROADCASTSS consts<>+216(SB), Z5
+	VBROADCASTSS consts<>+220(SB), Z6
+	VBROADCASTSS consts<>+224(SB), Z7
+	VBROADCASTSS consts<>+228(SB), Z8
+	VBROADCASTSS consts<>+232(SB), Z9
+	VBROADCASTSS consts<>+12(SB), Z10
+	VBROADCASTSS consts<>+236(SB), Z11
+	VBROADCASTSS consts<>+240(SB), Z12
+	VBROADCASTSS consts<>+244(SB), Z13
+	VBROADCASTSS consts<>+248(SB), Z14
+	VBROADCASTSS consts<>+252(SB), Z15
+	VBROADCASTSS consts<>+256(SB), Z16
+	VBROADCASTSS consts<>+0(SB), Z17
+	VBROADCASTSS consts<>+260(SB), Z18
+	VBROADCASTSS consts<>+264(SB), Z19
+	VBROADCASTSS consts<>+268(SB), Z20
+	VBROADCASTSS consts<>+272(SB), Z21
+	VBROADCASTSS consts<>+276(SB), Z22
+	VBROADCASTSS consts<>+280(SB), Z23
+	VBROADCASTSS consts<>+284(SB), Z24
 
 loop:
 	// out[0] = erf(x)
-	VMOVUPS          (CX), Z0
-	VPANDD.BCST      consts<>+124(SB), Z0, Z1
-	VBROADCASTSS     consts<>+240(SB), Z2
-	VMINPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+244(SB), Z2
-	VFMADD213PS.BCST consts<>+248(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+252(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+256(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+260(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+264(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+268(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+272(SB), Z1, Z2
-	VFMADD213PS.BCST consts<>+276(SB), Z1, Z2
-	VBROADCASTSS     consts<>+12(SB), Z1
-	VFMADD213PS.BCST consts<>+16(SB), Z2, Z1
-	VSUBPS.BCST      consts<>+16(SB), Z1, Z1
-	VFMADD231PS.BCST consts<>+20(SB), Z1, Z2
-	VFMADD231PS.BCST consts<>+24(SB), Z1, Z2
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z2, Z3
-	VSCALEFPS        Z1, Z3, Z1
-	VBROADCASTSS     consts<>+48(SB), Z2
-	VSUBPS           Z1, Z2, Z1
-	VPTERNLOGD.BCST  $0xd8, consts<>+0(SB), Z0, Z1
-	VMULPS           Z0, Z0, Z2
-	VBROADCASTSS     consts<>+280(SB), Z3
-	VFMADD213PS.BCST consts<>+284(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+288(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+292(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+296(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+300(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+304(SB), Z2, Z3
-	VFMADD213PS      Z0, Z3, Z0
-	VCMPPS.BCST      $0x11, consts<>+308(SB), Z2, K1
-	VBLENDMPS        Z0, Z1, K1, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z25
+	VRANGEPS    $0x0a, Z2, Z25, Z26
+	VMULPS      Z26, Z26, Z27
+	VMOVAPS     Z3, Z28
+	VFMADD213PS Z4, Z26, Z28
+	VFMADD231PS Z5, Z27, Z28
+	VMOVAPS     Z6, Z29
+	VFMADD213PS Z7, Z26, Z29
+	VFMADD213PS Z29, Z27, Z28
+	VMOVAPS     Z8, Z29
+	VFMADD213PS Z9, Z26, Z29
+	VFMADD213PS Z29, Z28, Z27
+	VMOVAPS     Z10, Z26
+	VFMADD213PS Z0, Z27, Z26
+	VSUBPS      Z0, Z26, Z26
+	VFMADD231PS Z11, Z26, Z27
+	VMOVAPS     Z12, Z28
+	VFMADD213PS Z13, Z27, Z28
+	VFMADD213PS Z14, Z27, Z28
+	VFMADD213PS Z15, Z27, Z28
+	VFMADD213PS Z16, Z27, Z28
+	VFMADD213PS Z1, Z27, Z28
+	VSCALEFPS   Z26, Z28, Z26
+	VSUBPS      Z26, Z1, Z26
+	VPTERNLOGD  $0xd8, Z17, Z25, Z26
+	VMULPS      Z25, Z25, Z27
+	VMOVAPS     Z18, Z28
+	VFMADD213PS Z19, Z27, Z28
+	VFMADD213PS Z20, Z27, Z28
+	VFMADD213PS Z21, Z27, Z28
+	VFMADD213PS Z22, Z27, Z28
+	VFMADD213PS Z23, Z27, Z28
+	VFMADD213PS Z25, Z28, Z25
+	VCMPPS      $0x1d, Z24, Z27, K1
+	VBLENDMPS   Z26, Z25, K1, Z25
+	VMOVUPS     Z25, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -522,21 +632,22 @@ TEXT ·primitive_abs_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+288(SB), Z0
 
 loop:
 	// out[0] = |x|
-	VMOVUPS     (CX), Z0
-	VPANDD.BCST consts<>+124(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, AX
-	DECQ        DX
-	JNE         loop
+	VMOVUPS (CX), Z1
+	VPANDD  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
 
 done:
 	VZEROUPPER
@@ -548,19 +659,85 @@ TEXT ·primitive_select_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
 
 loop:
 	// out[0] = x <= 0 ? y : z
-	VMOVUPS     (CX), Z0
-	VCMPPS.BCST $0x12, consts<>+200(SB), Z0, K1
-	VMOVUPS     8320(CX), Z0
-	VBLENDMPS   4160(CX), Z0, K1, Z0
-	VMOVUPS     Z0, (AX)
+	VMOVUPS   (CX), Z1
+	VCMPPS    $0x12, Z0, Z1, K1
+	VMOVUPS   8320(CX), Z1
+	VBLENDMPS 4160(CX), Z1, K1, Z1
+	VMOVUPS   Z1, (AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func primitive_tanh_softplus_avx512(out *float32, in *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·primitive_tanh_softplus_avx512(SB), NOSPLIT, $0-24
+	// AX    out
+	// CX    in
+	// DX    vectors left
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
+	VBROADCASTSS consts<>+136(SB), Z13
+
+loop:
+	// out[0] = tanh(softplus(x))
+	VMOVUPS     (CX), Z14
+	VPORD       Z2, Z14, Z15
+	VMAXPS      Z15, Z3, Z15
+	VMOVAPS     Z4, Z16
+	VFMADD213PS Z0, Z15, Z16
+	VSUBPS      Z0, Z16, Z16
+	VFMADD231PS Z5, Z16, Z15
+	VFMADD231PS Z6, Z16, Z15
+	VMULPS      Z15, Z15, Z17
+	VMOVAPS     Z7, Z18
+	VFMADD213PS Z8, Z15, Z18
+	VFMADD231PS Z9, Z17, Z18
+	VMOVAPS     Z10, Z19
+	VFMADD213PS Z11, Z15, Z19
+	VFMADD213PS Z19, Z17, Z18
+	VFMADD213PS Z15, Z18, Z17
+	VADDPS      Z1, Z17, Z15
+	VSCALEFPS   Z16, Z15, Z15
+	VCMPPS      $0x12, Z12, Z14, K1
+	VMULPS      Z15, Z15, Z14
+	VADDPS      Z15, Z15, Z15
+	VBLENDMPS   Z14, Z1, K1, Z16
+	VADDPS      Z16, Z15, Z15
+	VADDPS      Z14, Z14, Z14
+	VBLENDMPS   Z13, Z14, K1, Z14
+	VADDPS      Z14, Z15, Z14
+	VDIVPS      Z14, Z15, Z14
+	VMOVUPS     Z14, (AX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, AX
 	DECQ        DX
@@ -576,22 +753,23 @@ TEXT ·activation_relu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
 
 loop:
 	// out[0] = z <= 0 ? 0 : z
 	// out[1] = z <= 0 ? 0 : 1
-	VMOVUPS        (CX), Z0
-	VXORPS         Z1, Z1, Z1
-	VMAXPS         Z0, Z1, Z1
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+48(SB), K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        (CX), Z1
+	VXORPS         Z2, Z2, Z2
+	VMAXPS         Z1, Z2, Z2
+	VCMPPS         $0x16, Z0, Z1, K1
+	VBROADCASTSS.Z consts<>+48(SB), K1, Z1
+	VMOVUPS        Z2, (AX)
+	VMOVUPS        Z1, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -607,28 +785,30 @@ TEXT ·activation_leaky_relu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+292(SB), Z0
+	VBROADCASTSS consts<>+164(SB), Z1
+	VBROADCASTSS consts<>+48(SB), Z2
 
 loop:
 	// out[0] = z <= 0 ? 0.01*z : z
 	// out[1] = z <= 0 ? 0.01 : 1
-	VMOVUPS        (CX), Z0
-	VMULPS.BCST    consts<>+312(SB), Z0, Z1
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS      Z1, Z0, K1, Z1
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBROADCASTSS   consts<>+48(SB), Z0
-	VBLENDMPS.BCST consts<>+312(SB), Z0, K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
-	ADDQ           $0x40, CX
-	ADDQ           $0x40, AX
-	DECQ           DX
-	JNE            loop
+	VMOVUPS   (CX), Z3
+	VMULPS    Z0, Z3, Z4
+	VCMPPS    $0x12, Z1, Z3, K1
+	VBLENDMPS Z4, Z3, K1, Z4
+	VCMPPS    $0x12, Z1, Z3, K1
+	VBLENDMPS Z0, Z2, K1, Z3
+	VMOVUPS   Z4, (AX)
+	VMOVUPS   Z3, 4160(AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
 
 done:
 	VZEROUPPER
@@ -640,28 +820,30 @@ TEXT ·activation_leaky_relu_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+296(SB), Z0
+	VBROADCASTSS consts<>+164(SB), Z1
+	VBROADCASTSS consts<>+48(SB), Z2
 
 loop:
 	// out[0] = z <= 0 ? 0.375*z : z
 	// out[1] = z <= 0 ? 0.375 : 1
-	VMOVUPS        (CX), Z0
-	VMULPS.BCST    consts<>+316(SB), Z0, Z1
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS      Z1, Z0, K1, Z1
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z0, K1
-	VBROADCASTSS   consts<>+48(SB), Z0
-	VBLENDMPS.BCST consts<>+316(SB), Z0, K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
-	ADDQ           $0x40, CX
-	ADDQ           $0x40, AX
-	DECQ           DX
-	JNE            loop
+	VMOVUPS   (CX), Z3
+	VMULPS    Z0, Z3, Z4
+	VCMPPS    $0x12, Z1, Z3, K1
+	VBLENDMPS Z4, Z3, K1, Z4
+	VCMPPS    $0x12, Z1, Z3, K1
+	VBLENDMPS Z0, Z2, K1, Z3
+	VMOVUPS   Z4, (AX)
+	VMOVUPS   Z3, 4160(AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
 
 done:
 	VZEROUPPER
@@ -673,32 +855,34 @@ TEXT ·activation_prelu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
 
 loop:
 	// out[0] = z <= 0 ? p*z : z
 	// out[1] = z <= 0 ? p : 1
 	// out[2] = z <= 0 ? z : 0
-	VMOVUPS        (CX), Z0
-	VMOVUPS        4160(CX), Z1
-	VMULPS         Z1, Z0, Z2
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z2
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z1
-	VMOVUPS        Z2, (AX)
-	VMOVUPS        Z0, 4160(AX)
-	VMOVUPS        Z1, 8320(AX)
-	ADDQ           $0x40, CX
-	ADDQ           $0x40, AX
-	DECQ           DX
-	JNE            loop
+	VMOVUPS   (CX), Z2
+	VMOVUPS   4160(CX), Z3
+	VMULPS    Z3, Z2, Z4
+	VCMPPS    $0x12, Z0, Z3, K1
+	VBLENDMPS Z4, Z3, K1, Z4
+	VCMPPS    $0x16, Z0, Z3, K1
+	VBLENDMPS Z1, Z2, K1, Z2
+	VCMPPS    $0x12, Z0, Z3, K1
+	VMOVUPS.Z Z3, K1, Z3
+	VMOVUPS   Z4, (AX)
+	VMOVUPS   Z2, 4160(AX)
+	VMOVUPS   Z3, 8320(AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
 
 done:
 	VZEROUPPER
@@ -710,32 +894,34 @@ TEXT ·activation_prelu_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
 
 loop:
 	// out[0] = z <= 0 ? p*z : z
 	// out[1] = z <= 0 ? p : 1
 	// out[2] = z <= 0 ? z : 0
-	VMOVUPS        (CX), Z0
-	VMOVUPS        4160(CX), Z1
-	VMULPS         Z1, Z0, Z2
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z2
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z1
-	VMOVUPS        Z2, (AX)
-	VMOVUPS        Z0, 4160(AX)
-	VMOVUPS        Z1, 8320(AX)
-	ADDQ           $0x40, CX
-	ADDQ           $0x40, AX
-	DECQ           DX
-	JNE            loop
+	VMOVUPS   (CX), Z2
+	VMOVUPS   4160(CX), Z3
+	VMULPS    Z3, Z2, Z4
+	VCMPPS    $0x12, Z0, Z3, K1
+	VBLENDMPS Z4, Z3, K1, Z4
+	VCMPPS    $0x16, Z0, Z3, K1
+	VBLENDMPS Z1, Z2, K1, Z2
+	VCMPPS    $0x12, Z0, Z3, K1
+	VMOVUPS.Z Z3, K1, Z3
+	VMOVUPS   Z4, (AX)
+	VMOVUPS   Z2, 4160(AX)
+	VMOVUPS   Z3, 8320(AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
 
 done:
 	VZEROUPPER
@@ -747,32 +933,34 @@ TEXT ·activation_prelu_2_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
 
 loop:
 	// out[0] = z <= 0 ? p*z : z
 	// out[1] = z <= 0 ? p : 1
 	// out[2] = z <= 0 ? z : 0
-	VMOVUPS        (CX), Z0
-	VMOVUPS        4160(CX), Z1
-	VMULPS         Z1, Z0, Z2
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VBLENDMPS      Z2, Z1, K1, Z2
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z0, K1, Z0
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z1, K1
-	VMOVUPS.Z      Z1, K1, Z1
-	VMOVUPS        Z2, (AX)
-	VMOVUPS        Z0, 4160(AX)
-	VMOVUPS        Z1, 8320(AX)
-	ADDQ           $0x40, CX
-	ADDQ           $0x40, AX
-	DECQ           DX
-	JNE            loop
+	VMOVUPS   (CX), Z2
+	VMOVUPS   4160(CX), Z3
+	VMULPS    Z3, Z2, Z4
+	VCMPPS    $0x12, Z0, Z3, K1
+	VBLENDMPS Z4, Z3, K1, Z4
+	VCMPPS    $0x16, Z0, Z3, K1
+	VBLENDMPS Z1, Z2, K1, Z2
+	VCMPPS    $0x12, Z0, Z3, K1
+	VMOVUPS.Z Z3, K1, Z3
+	VMOVUPS   Z4, (AX)
+	VMOVUPS   Z2, 4160(AX)
+	VMOVUPS   Z3, 8320(AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNE       loop
 
 done:
 	VZEROUPPER
@@ -784,50 +972,62 @@ TEXT ·activation_elu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+44(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+164(SB), Z2
+	VBROADCASTSS consts<>+48(SB), Z3
+	VBROADCASTSS consts<>+4(SB), Z4
+	VBROADCASTSS consts<>+52(SB), Z5
+	VBROADCASTSS consts<>+12(SB), Z6
+	VBROADCASTSS consts<>+20(SB), Z7
+	VBROADCASTSS consts<>+24(SB), Z8
+	VBROADCASTSS consts<>+28(SB), Z9
+	VBROADCASTSS consts<>+32(SB), Z10
+	VBROADCASTSS consts<>+36(SB), Z11
+	VBROADCASTSS consts<>+40(SB), Z12
+	VBROADCASTSS consts<>+56(SB), Z13
 
 loop:
 	// out[0] = z <= 0 ? expm1(z) : z
 	// out[1] = z <= 0 ? expm1(z) + 1 : 1
-	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+4(SB), Z1
-	VMINPS           Z0, Z1, Z1
-	VBROADCASTSS     consts<>+52(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+56(SB), Z4
-	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
-	VFMADD213PS      Z1, Z3, Z4
-	VBROADCASTSS     consts<>+72(SB), Z1
-	VSCALEFPS        Z2, Z1, Z1
-	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
-	VFMADD213PS      Z2, Z4, Z1
-	VADDPS           Z1, Z1, Z1
-	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z1
-	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z1, Z0, K1, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z1
-	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z14
+	VMINPS      Z14, Z4, Z15
+	VMAXPS      Z15, Z5, Z15
+	VMOVAPS     Z6, Z16
+	VFMADD213PS Z1, Z15, Z16
+	VSUBPS      Z1, Z16, Z16
+	VFMADD231PS Z7, Z16, Z15
+	VFMADD231PS Z8, Z16, Z15
+	VMULPS      Z15, Z15, Z17
+	VMOVAPS     Z9, Z18
+	VFMADD213PS Z10, Z15, Z18
+	VFMADD231PS Z11, Z17, Z18
+	VMOVAPS     Z12, Z19
+	VFMADD213PS Z0, Z15, Z19
+	VFMADD213PS Z19, Z17, Z18
+	VFMADD213PS Z15, Z17, Z18
+	VSCALEFPS   Z16, Z0, Z15
+	VSUBPS      Z0, Z15, Z16
+	VFMADD213PS Z16, Z18, Z15
+	VADDPS      Z15, Z15, Z15
+	VCMPPS      $0x11, Z13, Z17, K1
+	VBLENDMPS   Z14, Z15, K1, Z15
+	VCMPPS      $0x12, Z2, Z14, K1
+	VBLENDMPS   Z15, Z14, K1, Z16
+	VADDPS      Z3, Z15, Z15
+	VCMPPS      $0x16, Z2, Z14, K1
+	VBLENDMPS   Z3, Z15, K1, Z14
+	VMOVUPS     Z16, (AX)
+	VMOVUPS     Z14, 4160(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -839,52 +1039,65 @@ TEXT ·activation_elu_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+44(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+296(SB), Z2
+	VBROADCASTSS consts<>+164(SB), Z3
+	VBROADCASTSS consts<>+48(SB), Z4
+	VBROADCASTSS consts<>+4(SB), Z5
+	VBROADCASTSS consts<>+52(SB), Z6
+	VBROADCASTSS consts<>+12(SB), Z7
+	VBROADCASTSS consts<>+20(SB), Z8
+	VBROADCASTSS consts<>+24(SB), Z9
+	VBROADCASTSS consts<>+28(SB), Z10
+	VBROADCASTSS consts<>+32(SB), Z11
+	VBROADCASTSS consts<>+36(SB), Z12
+	VBROADCASTSS consts<>+40(SB), Z13
+	VBROADCASTSS consts<>+56(SB), Z14
 
 loop:
 	// out[0] = z <= 0 ? 0.375*expm1(z) : z
 	// out[1] = z <= 0 ? 0.375*(expm1(z) + 1) : 1
-	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+4(SB), Z1
-	VMINPS           Z0, Z1, Z1
-	VBROADCASTSS     consts<>+52(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+56(SB), Z4
-	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
-	VFMADD213PS      Z1, Z3, Z4
-	VBROADCASTSS     consts<>+72(SB), Z1
-	VSCALEFPS        Z2, Z1, Z1
-	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
-	VFMADD213PS      Z2, Z4, Z1
-	VADDPS           Z1, Z1, Z1
-	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z1
-	VMULPS.BCST      consts<>+316(SB), Z1, Z2
-	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z2, Z0, K1, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z1
-	VMULPS.BCST      consts<>+316(SB), Z1, Z1
-	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z15
+	VMINPS      Z15, Z5, Z16
+	VMAXPS      Z16, Z6, Z16
+	VMOVAPS     Z7, Z17
+	VFMADD213PS Z1, Z16, Z17
+	VSUBPS      Z1, Z17, Z17
+	VFMADD231PS Z8, Z17, Z16
+	VFMADD231PS Z9, Z17, Z16
+	VMULPS      Z16, Z16, Z18
+	VMOVAPS     Z10, Z19
+	VFMADD213PS Z11, Z16, Z19
+	VFMADD231PS Z12, Z18, Z19
+	VMOVAPS     Z13, Z20
+	VFMADD213PS Z0, Z16, Z20
+	VFMADD213PS Z20, Z18, Z19
+	VFMADD213PS Z16, Z18, Z19
+	VSCALEFPS   Z17, Z0, Z16
+	VSUBPS      Z0, Z16, Z17
+	VFMADD213PS Z17, Z19, Z16
+	VADDPS      Z16, Z16, Z16
+	VCMPPS      $0x11, Z14, Z18, K1
+	VBLENDMPS   Z15, Z16, K1, Z16
+	VMULPS      Z2, Z16, Z17
+	VCMPPS      $0x12, Z3, Z15, K1
+	VBLENDMPS   Z17, Z15, K1, Z17
+	VADDPS      Z4, Z16, Z16
+	VMULPS      Z2, Z16, Z16
+	VCMPPS      $0x16, Z3, Z15, K1
+	VBLENDMPS   Z4, Z16, K1, Z15
+	VMOVUPS     Z17, (AX)
+	VMOVUPS     Z15, 4160(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -896,53 +1109,67 @@ TEXT ·activation_selu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+44(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+300(SB), Z2
+	VBROADCASTSS consts<>+304(SB), Z3
+	VBROADCASTSS consts<>+164(SB), Z4
+	VBROADCASTSS consts<>+4(SB), Z5
+	VBROADCASTSS consts<>+52(SB), Z6
+	VBROADCASTSS consts<>+12(SB), Z7
+	VBROADCASTSS consts<>+20(SB), Z8
+	VBROADCASTSS consts<>+24(SB), Z9
+	VBROADCASTSS consts<>+28(SB), Z10
+	VBROADCASTSS consts<>+32(SB), Z11
+	VBROADCASTSS consts<>+36(SB), Z12
+	VBROADCASTSS consts<>+40(SB), Z13
+	VBROADCASTSS consts<>+56(SB), Z14
+	VBROADCASTSS consts<>+48(SB), Z15
 
 loop:
 	// out[0] = z <= 0 ? 1.7580993408473768*expm1(z) : 1.0507009873554805*z
 	// out[1] = z <= 0 ? 1.7580993408473768*(expm1(z) + 1) : 1.0507009873554805
-	VMOVUPS          (CX), Z0
-	VBROADCASTSS     consts<>+4(SB), Z1
-	VMINPS           Z0, Z1, Z1
-	VBROADCASTSS     consts<>+52(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+56(SB), Z4
-	VFMADD213PS.BCST consts<>+60(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+64(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+68(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+72(SB), Z1, Z4
-	VFMADD213PS      Z1, Z3, Z4
-	VBROADCASTSS     consts<>+72(SB), Z1
-	VSCALEFPS        Z2, Z1, Z1
-	VSUBPS.BCST      consts<>+72(SB), Z1, Z2
-	VFMADD213PS      Z2, Z4, Z1
-	VADDPS           Z1, Z1, Z1
-	VCMPPS.BCST      $0x11, consts<>+76(SB), Z3, K1
-	VBLENDMPS        Z0, Z1, K1, Z1
-	VMULPS.BCST      consts<>+320(SB), Z1, Z2
-	VMULPS.BCST      consts<>+324(SB), Z0, Z3
-	VCMPPS.BCST      $0x12, consts<>+200(SB), Z0, K1
-	VBLENDMPS        Z2, Z3, K1, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z1
-	VMULPS.BCST      consts<>+320(SB), Z1, Z1
-	VCMPPS.BCST      $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+324(SB), Z1, K1, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z16
+	VMINPS      Z16, Z5, Z17
+	VMAXPS      Z17, Z6, Z17
+	VMOVAPS     Z7, Z18
+	VFMADD213PS Z1, Z17, Z18
+	VSUBPS      Z1, Z18, Z18
+	VFMADD231PS Z8, Z18, Z17
+	VFMADD231PS Z9, Z18, Z17
+	VMULPS      Z17, Z17, Z19
+	VMOVAPS     Z10, Z20
+	VFMADD213PS Z11, Z17, Z20
+	VFMADD231PS Z12, Z19, Z20
+	VMOVAPS     Z13, Z21
+	VFMADD213PS Z0, Z17, Z21
+	VFMADD213PS Z21, Z19, Z20
+	VFMADD213PS Z17, Z19, Z20
+	VSCALEFPS   Z18, Z0, Z17
+	VSUBPS      Z0, Z17, Z18
+	VFMADD213PS Z18, Z20, Z17
+	VADDPS      Z17, Z17, Z17
+	VCMPPS      $0x11, Z14, Z19, K1
+	VBLENDMPS   Z16, Z17, K1, Z17
+	VMULPS      Z2, Z17, Z18
+	VMULPS      Z3, Z16, Z19
+	VCMPPS      $0x12, Z4, Z16, K1
+	VBLENDMPS   Z18, Z19, K1, Z18
+	VADDPS      Z15, Z17, Z17
+	VMULPS      Z2, Z17, Z17
+	VCMPPS      $0x16, Z4, Z16, K1
+	VBLENDMPS   Z3, Z17, K1, Z16
+	VMOVUPS     Z18, (AX)
+	VMOVUPS     Z16, 4160(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -954,107 +1181,133 @@ TEXT ·activation_sigmoid_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = sigmoid(z)
 	// out[1] = sigmoid(z)*(1 - sigmoid(z))
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z2, Z0
-	VBROADCASTSS     consts<>+48(SB), Z1
-	VSUBPS           Z0, Z1, Z1
-	VMULPS           Z1, Z0, Z1
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z13
+	VFNMADD213PS Z13, Z15, Z13
+	VSUBPS       Z13, Z0, Z14
+	VMULPS       Z14, Z13, Z14
+	VMOVUPS      Z13, (AX)
+	VMOVUPS      Z14, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func activation_tanh_0_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·activation_tanh_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+104(SB), Z2
+	VBROADCASTSS consts<>+108(SB), Z3
+	VBROADCASTSS consts<>+112(SB), Z4
+	VBROADCASTSS consts<>+116(SB), Z5
+	VBROADCASTSS consts<>+120(SB), Z6
+	VBROADCASTSS consts<>+124(SB), Z7
+	VBROADCASTSS consts<>+128(SB), Z8
+	VBROADCASTSS consts<>+132(SB), Z9
+	VBROADCASTSS consts<>+136(SB), Z10
+	VBROADCASTSS consts<>+0(SB), Z11
+	VBROADCASTSS consts<>+140(SB), Z12
+	VBROADCASTSS consts<>+144(SB), Z13
+	VBROADCASTSS consts<>+148(SB), Z14
+	VBROADCASTSS consts<>+152(SB), Z15
+	VBROADCASTSS consts<>+156(SB), Z16
+	VBROADCASTSS consts<>+160(SB), Z17
 
 loop:
 	// out[0] = tanh(z)
 	// out[1] = 1 - tanh(z)*tanh(z)
-	VMOVUPS           (CX), Z0
-	VPANDD.BCST       consts<>+124(SB), Z0, Z1
-	VBROADCASTSS      consts<>+128(SB), Z2
-	VMINPS            Z1, Z2, Z1
-	VBROADCASTSS      consts<>+132(SB), Z2
-	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST  consts<>+136(SB), Z2, Z1
-	VFMADD231PS.BCST  consts<>+140(SB), Z2, Z1
-	VBROADCASTSS      consts<>+144(SB), Z3
-	VFMADD213PS.BCST  consts<>+148(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+152(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+156(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+160(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+164(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
-	VSCALEFPS         Z2, Z3, Z1
-	VADDPS.BCST       consts<>+48(SB), Z1, Z2
-	VDIVPS            Z2, Z1, Z1
-	VBROADCASTSS      consts<>+168(SB), Z2
-	VFNMADD213PS.BCST consts<>+48(SB), Z1, Z2
-	VPTERNLOGD.BCST   $0xd8, consts<>+0(SB), Z0, Z2
-	VMULPS            Z0, Z0, Z1
-	VMULPS            Z1, Z0, Z3
-	VBROADCASTSS      consts<>+172(SB), Z4
-	VFMADD213PS.BCST  consts<>+176(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+180(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+184(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+188(SB), Z1, Z4
-	VFMADD213PS.BCST  consts<>+192(SB), Z1, Z4
-	VFMADD213PS       Z0, Z4, Z3
-	VCMPPS.BCST       $0x11, consts<>+196(SB), Z1, K1
-	VBLENDMPS         Z3, Z2, K1, Z0
-	VMOVAPS           Z0, Z1
-	VFNMADD213PS.BCST consts<>+48(SB), Z0, Z1
-	VMOVUPS           Z0, (AX)
-	VMOVUPS           Z1, 4160(AX)
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, AX
-	DECQ              DX
-	JNE               loop
+	VMOVUPS      (CX), Z18
+	VRANGEPS     $0x0a, Z2, Z18, Z19
+	VMOVAPS      Z3, Z20
+	VFMADD213PS  Z1, Z19, Z20
+	VSUBPS       Z1, Z20, Z20
+	VFMADD231PS  Z4, Z20, Z19
+	VMOVAPS      Z5, Z21
+	VFMADD213PS  Z6, Z19, Z21
+	VFMADD213PS  Z7, Z19, Z21
+	VFMADD213PS  Z8, Z19, Z21
+	VFMADD213PS  Z9, Z19, Z21
+	VFMADD213PS  Z0, Z19, Z21
+	VSCALEFPS    Z20, Z21, Z19
+	VADDPS       Z0, Z19, Z20
+	VDIVPS       Z20, Z19, Z19
+	VMOVAPS      Z10, Z20
+	VFNMADD213PS Z0, Z19, Z20
+	VPTERNLOGD   $0xd8, Z11, Z18, Z20
+	VMULPS       Z18, Z18, Z19
+	VMULPS       Z19, Z18, Z21
+	VMOVAPS      Z12, Z22
+	VFMADD213PS  Z13, Z19, Z22
+	VFMADD213PS  Z14, Z19, Z22
+	VFMADD213PS  Z15, Z19, Z22
+	VFMADD213PS  Z16, Z19, Z22
+	VFMADD213PS  Z18, Z22, Z21
+	VCMPPS       $0x1d, Z17, Z19, K1
+	VBLENDMPS    Z20, Z21, K1, Z18
+	VMOVAPS      Z18, Z19
+	VFNMADD213PS Z0, Z18, Z19
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1066,48 +1319,61 @@ TEXT ·activation_swish_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = z*sigmoid(z)
 	// out[1] = sigmoid(z) + z*(sigmoid(z)*(1 - sigmoid(z)))
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z1
-	VFNMADD213PS     Z1, Z2, Z1
-	VMULPS           Z1, Z0, Z2
-	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z1, Z3, Z3
-	VMULPS           Z3, Z1, Z3
-	VFMADD213PS      Z1, Z3, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z14
+	VFNMADD213PS Z14, Z15, Z14
+	VMULPS       Z14, Z13, Z15
+	VSUBPS       Z14, Z0, Z16
+	VMULPS       Z16, Z14, Z16
+	VFMADD213PS  Z14, Z16, Z13
+	VMOVUPS      Z15, (AX)
+	VMOVUPS      Z13, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1119,50 +1385,64 @@ TEXT ·activation_swish_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+296(SB), Z1
+	VBROADCASTSS consts<>+16(SB), Z2
+	VBROADCASTSS consts<>+0(SB), Z3
+	VBROADCASTSS consts<>+8(SB), Z4
+	VBROADCASTSS consts<>+12(SB), Z5
+	VBROADCASTSS consts<>+20(SB), Z6
+	VBROADCASTSS consts<>+24(SB), Z7
+	VBROADCASTSS consts<>+28(SB), Z8
+	VBROADCASTSS consts<>+32(SB), Z9
+	VBROADCASTSS consts<>+36(SB), Z10
+	VBROADCASTSS consts<>+40(SB), Z11
+	VBROADCASTSS consts<>+44(SB), Z12
+	VBROADCASTSS consts<>+164(SB), Z13
 
 loop:
 	// out[0] = z*sigmoid(0.375*z)
 	// out[1] = sigmoid(0.375*z) + z*(0.375*(sigmoid(0.375*z)*(1 - sigmoid(0.375*z))))
-	VMOVUPS          (CX), Z0
-	VMULPS.BCST      consts<>+316(SB), Z0, Z1
-	VPORD.BCST       consts<>+0(SB), Z1, Z2
-	VBROADCASTSS     consts<>+8(SB), Z3
-	VMAXPS           Z2, Z3, Z2
-	VBROADCASTSS     consts<>+12(SB), Z3
-	VFMADD213PS.BCST consts<>+16(SB), Z2, Z3
-	VSUBPS.BCST      consts<>+16(SB), Z3, Z3
-	VFMADD231PS.BCST consts<>+20(SB), Z3, Z2
-	VFMADD231PS.BCST consts<>+24(SB), Z3, Z2
-	VBROADCASTSS     consts<>+28(SB), Z4
-	VFMADD213PS.BCST consts<>+32(SB), Z2, Z4
-	VFMADD213PS.BCST consts<>+36(SB), Z2, Z4
-	VFMADD213PS.BCST consts<>+40(SB), Z2, Z4
-	VFMADD213PS.BCST consts<>+44(SB), Z2, Z4
-	VFMADD213PS.BCST consts<>+48(SB), Z2, Z4
-	VFMADD213PS.BCST consts<>+48(SB), Z2, Z4
-	VSCALEFPS        Z3, Z4, Z2
-	VADDPS.BCST      consts<>+48(SB), Z2, Z3
-	VDIVPS           Z3, Z2, Z3
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z1, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z2, K1, Z1
-	VFNMADD213PS     Z1, Z3, Z1
-	VMULPS           Z1, Z0, Z2
-	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z1, Z3, Z3
-	VMULPS           Z3, Z1, Z3
-	VMULPS.BCST      consts<>+316(SB), Z3, Z3
-	VFMADD213PS      Z1, Z3, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z14
+	VMULPS       Z1, Z14, Z15
+	VPORD        Z3, Z15, Z16
+	VMAXPS       Z16, Z4, Z16
+	VMOVAPS      Z5, Z17
+	VFMADD213PS  Z2, Z16, Z17
+	VSUBPS       Z2, Z17, Z17
+	VFMADD231PS  Z6, Z17, Z16
+	VFMADD231PS  Z7, Z17, Z16
+	VMULPS       Z16, Z16, Z18
+	VMOVAPS      Z8, Z19
+	VFMADD213PS  Z9, Z16, Z19
+	VFMADD231PS  Z10, Z18, Z19
+	VMOVAPS      Z11, Z20
+	VFMADD213PS  Z12, Z16, Z20
+	VFMADD213PS  Z20, Z18, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z0, Z18, Z16
+	VSCALEFPS    Z17, Z16, Z16
+	VADDPS       Z0, Z16, Z17
+	VDIVPS       Z17, Z16, Z17
+	VCMPPS       $0x15, Z13, Z15, K1
+	VBLENDMPS    Z0, Z16, K1, Z15
+	VFNMADD213PS Z15, Z17, Z15
+	VMULPS       Z15, Z14, Z16
+	VSUBPS       Z15, Z0, Z17
+	VMULPS       Z17, Z15, Z17
+	VMULPS       Z1, Z17, Z17
+	VFMADD213PS  Z15, Z17, Z14
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z14, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1174,55 +1454,68 @@ TEXT ·activation_swish_2_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = z*sigmoid(p*z)
 	// out[1] = sigmoid(p*z) + z*(sigmoid(p*z)*(1 - sigmoid(p*z))*p)
 	// out[2] = z*(sigmoid(p*z)*(1 - sigmoid(p*z))*z)
-	VMOVUPS          (CX), Z0
-	VMOVUPS          4160(CX), Z1
-	VMULPS           Z1, Z0, Z2
-	VPORD.BCST       consts<>+0(SB), Z2, Z3
-	VBROADCASTSS     consts<>+8(SB), Z4
-	VMAXPS           Z3, Z4, Z3
-	VBROADCASTSS     consts<>+12(SB), Z4
-	VFMADD213PS.BCST consts<>+16(SB), Z3, Z4
-	VSUBPS.BCST      consts<>+16(SB), Z4, Z4
-	VFMADD231PS.BCST consts<>+20(SB), Z4, Z3
-	VFMADD231PS.BCST consts<>+24(SB), Z4, Z3
-	VBROADCASTSS     consts<>+28(SB), Z5
-	VFMADD213PS.BCST consts<>+32(SB), Z3, Z5
-	VFMADD213PS.BCST consts<>+36(SB), Z3, Z5
-	VFMADD213PS.BCST consts<>+40(SB), Z3, Z5
-	VFMADD213PS.BCST consts<>+44(SB), Z3, Z5
-	VFMADD213PS.BCST consts<>+48(SB), Z3, Z5
-	VFMADD213PS.BCST consts<>+48(SB), Z3, Z5
-	VSCALEFPS        Z4, Z5, Z3
-	VADDPS.BCST      consts<>+48(SB), Z3, Z4
-	VDIVPS           Z4, Z3, Z4
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z2, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z3, K1, Z2
-	VFNMADD213PS     Z2, Z4, Z2
-	VMULPS           Z2, Z1, Z3
-	VBROADCASTSS     consts<>+48(SB), Z4
-	VSUBPS           Z2, Z4, Z4
-	VMULPS           Z4, Z2, Z4
-	VMULPS           Z0, Z4, Z0
-	VFMADD213PS      Z2, Z1, Z0
-	VMULPS           Z1, Z4, Z2
-	VMULPS           Z2, Z1, Z1
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	VMOVUPS          Z1, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VMOVUPS      4160(CX), Z14
+	VMULPS       Z14, Z13, Z15
+	VPORD        Z2, Z15, Z16
+	VMAXPS       Z16, Z3, Z16
+	VMOVAPS      Z4, Z17
+	VFMADD213PS  Z1, Z16, Z17
+	VSUBPS       Z1, Z17, Z17
+	VFMADD231PS  Z5, Z17, Z16
+	VFMADD231PS  Z6, Z17, Z16
+	VMULPS       Z16, Z16, Z18
+	VMOVAPS      Z7, Z19
+	VFMADD213PS  Z8, Z16, Z19
+	VFMADD231PS  Z9, Z18, Z19
+	VMOVAPS      Z10, Z20
+	VFMADD213PS  Z11, Z16, Z20
+	VFMADD213PS  Z20, Z18, Z19
+	VFMADD213PS  Z16, Z19, Z18
+	VADDPS       Z0, Z18, Z16
+	VSCALEFPS    Z17, Z16, Z16
+	VADDPS       Z0, Z16, Z17
+	VDIVPS       Z17, Z16, Z17
+	VCMPPS       $0x15, Z12, Z15, K1
+	VBLENDMPS    Z0, Z16, K1, Z15
+	VFNMADD213PS Z15, Z17, Z15
+	VMULPS       Z15, Z14, Z16
+	VSUBPS       Z15, Z0, Z17
+	VMULPS       Z17, Z15, Z17
+	VMULPS       Z13, Z17, Z13
+	VFMADD213PS  Z15, Z14, Z13
+	VMULPS       Z14, Z17, Z15
+	VMULPS       Z15, Z14, Z14
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z13, 4160(AX)
+	VMOVUPS      Z14, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1234,53 +1527,66 @@ TEXT ·activation_swiglu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = z*(g*sigmoid(g))
 	// out[1] = g*sigmoid(g)
 	// out[2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z1
-	VFNMADD213PS     Z1, Z2, Z1
-	VMULPS           Z1, Z0, Z2
-	VMOVUPS          4160(CX), Z3
-	VMULPS           Z2, Z3, Z4
-	VBROADCASTSS     consts<>+48(SB), Z5
-	VSUBPS           Z1, Z5, Z5
-	VMULPS           Z5, Z1, Z5
-	VFMADD213PS      Z1, Z5, Z0
-	VMULPS           Z0, Z3, Z0
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z0, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z14
+	VFNMADD213PS Z14, Z15, Z14
+	VMULPS       Z14, Z13, Z15
+	VMOVUPS      4160(CX), Z16
+	VMULPS       Z15, Z16, Z17
+	VSUBPS       Z14, Z0, Z18
+	VMULPS       Z18, Z14, Z18
+	VFMADD213PS  Z14, Z18, Z13
+	VMULPS       Z13, Z16, Z13
+	VMOVUPS      Z17, (AX)
+	VMOVUPS      Z15, 4160(AX)
+	VMOVUPS      Z13, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1292,51 +1598,64 @@ TEXT ·activation_swiglu_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = z*sigmoid(g)
 	// out[1] = sigmoid(g)
 	// out[2] = z*(sigmoid(g)*(1 - sigmoid(g)))
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z2, Z0
-	VMOVUPS          4160(CX), Z1
-	VMULPS           Z0, Z1, Z2
-	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z0, Z3, Z3
-	VMULPS           Z3, Z0, Z3
-	VMULPS           Z3, Z1, Z1
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	VMOVUPS          Z1, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z13
+	VFNMADD213PS Z13, Z15, Z13
+	VMOVUPS      4160(CX), Z14
+	VMULPS       Z13, Z14, Z15
+	VSUBPS       Z13, Z0, Z16
+	VMULPS       Z16, Z13, Z16
+	VMULPS       Z16, Z14, Z14
+	VMOVUPS      Z15, (AX)
+	VMOVUPS      Z13, 4160(AX)
+	VMOVUPS      Z14, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1348,145 +1667,191 @@ TEXT ·activation_softplus_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+168(SB), Z12
+	VBROADCASTSS consts<>+172(SB), Z13
+	VBROADCASTSS consts<>+176(SB), Z14
+	VBROADCASTSS consts<>+180(SB), Z15
+	VBROADCASTSS consts<>+184(SB), Z16
+	VBROADCASTSS consts<>+188(SB), Z17
+	VBROADCASTSS consts<>+192(SB), Z18
+	VBROADCASTSS consts<>+196(SB), Z19
+	VBROADCASTSS consts<>+200(SB), Z20
+	VBROADCASTSS consts<>+164(SB), Z21
 
 loop:
 	// out[0] = softplus(z)
 	// out[1] = sigmoid(z)
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VXORPS           Z2, Z2, Z2
-	VMAXPS           Z0, Z2, Z2
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+204(SB), Z4
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z4
-	VFMADD213PS      Z1, Z4, Z3
-	VADDPS           Z3, Z2, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z3
-	VDIVPS           Z3, Z1, Z3
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z3, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z22
+	VPORD        Z2, Z22, Z23
+	VMAXPS       Z23, Z3, Z23
+	VMOVAPS      Z4, Z24
+	VFMADD213PS  Z1, Z23, Z24
+	VSUBPS       Z1, Z24, Z24
+	VFMADD231PS  Z5, Z24, Z23
+	VFMADD231PS  Z6, Z24, Z23
+	VMULPS       Z23, Z23, Z25
+	VMOVAPS      Z7, Z26
+	VFMADD213PS  Z8, Z23, Z26
+	VFMADD231PS  Z9, Z25, Z26
+	VMOVAPS      Z10, Z27
+	VFMADD213PS  Z11, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VFMADD213PS  Z23, Z26, Z25
+	VADDPS       Z0, Z25, Z23
+	VSCALEFPS    Z24, Z23, Z23
+	VXORPS       Z24, Z24, Z24
+	VMAXPS       Z22, Z24, Z24
+	VMULPS       Z23, Z23, Z25
+	VMOVAPS      Z12, Z26
+	VFMADD213PS  Z13, Z23, Z26
+	VFMADD231PS  Z14, Z25, Z26
+	VMOVAPS      Z15, Z27
+	VFMADD213PS  Z16, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VMOVAPS      Z17, Z27
+	VFMADD213PS  Z18, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VMOVAPS      Z19, Z27
+	VFMADD213PS  Z20, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VFMADD213PS  Z23, Z26, Z25
+	VADDPS       Z25, Z24, Z24
+	VADDPS       Z0, Z23, Z25
+	VDIVPS       Z25, Z23, Z25
+	VCMPPS       $0x15, Z21, Z22, K1
+	VBLENDMPS    Z0, Z23, K1, Z22
+	VFNMADD213PS Z22, Z25, Z22
+	VMOVUPS      Z24, (AX)
+	VMOVUPS      Z22, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func activation_gelu_0_avx512(out *float32, in *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·activation_gelu_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+48(SB), Z1
+	VBROADCASTSS consts<>+44(SB), Z2
+	VBROADCASTSS consts<>+12(SB), Z3
+	VBROADCASTSS consts<>+0(SB), Z4
+	VBROADCASTSS consts<>+308(SB), Z5
+	VBROADCASTSS consts<>+204(SB), Z6
+	VBROADCASTSS consts<>+208(SB), Z7
+	VBROADCASTSS consts<>+212(SB), Z8
+	VBROADCASTSS consts<>+216(SB), Z9
+	VBROADCASTSS consts<>+220(SB), Z10
+	VBROADCASTSS consts<>+224(SB), Z11
+	VBROADCASTSS consts<>+228(SB), Z12
+	VBROADCASTSS consts<>+232(SB), Z13
+	VBROADCASTSS consts<>+236(SB), Z14
+	VBROADCASTSS consts<>+240(SB), Z15
+	VBROADCASTSS consts<>+244(SB), Z16
+	VBROADCASTSS consts<>+248(SB), Z17
+	VBROADCASTSS consts<>+252(SB), Z18
+	VBROADCASTSS consts<>+256(SB), Z19
+	VBROADCASTSS consts<>+260(SB), Z20
+	VBROADCASTSS consts<>+264(SB), Z21
+	VBROADCASTSS consts<>+268(SB), Z22
 
 loop:
 	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
 	// out[1] = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))
-	VMOVUPS          (CX), Z0
-	VMULPS.BCST      consts<>+328(SB), Z0, Z1
-	VPANDD.BCST      consts<>+124(SB), Z1, Z2
-	VBROADCASTSS     consts<>+240(SB), Z3
-	VMINPS           Z2, Z3, Z2
-	VBROADCASTSS     consts<>+244(SB), Z3
-	VFMADD213PS.BCST consts<>+248(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+252(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+256(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+260(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+264(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+268(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+272(SB), Z2, Z3
-	VFMADD213PS.BCST consts<>+276(SB), Z2, Z3
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z3, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z3
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z3
-	VBROADCASTSS     consts<>+28(SB), Z4
-	VFMADD213PS.BCST consts<>+32(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+36(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+40(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+44(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+48(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+48(SB), Z3, Z4
-	VSCALEFPS        Z2, Z4, Z2
-	VBROADCASTSS     consts<>+48(SB), Z3
-	VSUBPS           Z2, Z3, Z2
-	VPTERNLOGD.BCST  $0xd8, consts<>+0(SB), Z1, Z2
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+280(SB), Z4
-	VFMADD213PS.BCST consts<>+284(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+288(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+292(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+296(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+300(SB), Z3, Z4
-	VFMADD213PS.BCST consts<>+304(SB), Z3, Z4
-	VFMADD213PS      Z1, Z1, Z4
-	VCMPPS.BCST      $0x11, consts<>+308(SB), Z3, K1
-	VBLENDMPS        Z4, Z2, K1, Z2
-	VADDPS.BCST      consts<>+48(SB), Z2, Z2
-	VMULPS.BCST      consts<>+72(SB), Z0, Z0
-	VMULPS           Z2, Z0, Z3
-	VMULPS.BCST      consts<>+72(SB), Z2, Z2
-	VMULPS           Z1, Z1, Z1
-	VPXORD.BCST      consts<>+0(SB), Z1, Z1
-	VBROADCASTSS     consts<>+4(SB), Z4
-	VMINPS           Z1, Z4, Z1
-	VBROADCASTSS     consts<>+8(SB), Z4
-	VMAXPS           Z1, Z4, Z1
-	VBROADCASTSS     consts<>+12(SB), Z4
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z4
-	VSUBPS.BCST      consts<>+16(SB), Z4, Z4
-	VFMADD231PS.BCST consts<>+20(SB), Z4, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z4, Z1
-	VBROADCASTSS     consts<>+28(SB), Z5
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z5
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z5
-	VSCALEFPS        Z4, Z5, Z1
-	VMULPS.BCST      consts<>+332(SB), Z1, Z1
-	VFMADD213PS      Z2, Z1, Z0
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z0, 4160(AX)
+	VMOVUPS          (CX), Z23
+	VMULPS           Z5, Z23, Z24
+	VRANGEPS         $0x0a, Z6, Z24, Z25
+	VMULPS           Z25, Z25, Z26
+	VMOVAPS          Z7, Z27
+	VFMADD213PS      Z8, Z25, Z27
+	VFMADD231PS      Z9, Z26, Z27
+	VMOVAPS          Z10, Z28
+	VFMADD213PS      Z11, Z25, Z28
+	VFMADD213PS      Z28, Z26, Z27
+	VMOVAPS          Z12, Z28
+	VFMADD213PS      Z13, Z25, Z28
+	VFMADD213PS      Z28, Z27, Z26
+	VMOVAPS          Z3, Z25
+	VFMADD213PS      Z0, Z26, Z25
+	VSUBPS           Z0, Z25, Z25
+	VFMADD231PS      Z14, Z25, Z26
+	VMOVAPS          Z15, Z27
+	VFMADD213PS      Z16, Z26, Z27
+	VFMADD213PS      Z17, Z26, Z27
+	VFMADD213PS      Z18, Z26, Z27
+	VFMADD213PS      Z19, Z26, Z27
+	VFMADD213PS      Z1, Z26, Z27
+	VSCALEFPS        Z25, Z27, Z25
+	VSUBPS           Z25, Z1, Z25
+	VPTERNLOGD       $0xd8, Z4, Z24, Z25
+	VMULPS           Z24, Z24, Z26
+	VMOVAPS          Z20, Z27
+	VFMADD213PS      Z21, Z26, Z27
+	VFMADD213PS      Z22, Z26, Z27
+	VFMADD213PS.BCST consts<>+272(SB), Z26, Z27
+	VFMADD213PS.BCST consts<>+276(SB), Z26, Z27
+	VFMADD213PS.BCST consts<>+280(SB), Z26, Z27
+	VFMADD213PS      Z24, Z24, Z27
+	VCMPPS.BCST      $0x1d, consts<>+284(SB), Z26, K1
+	VBLENDMPS        Z25, Z27, K1, Z25
+	VADDPS           Z1, Z25, Z25
+	VMULPS           Z2, Z23, Z23
+	VMULPS           Z25, Z23, Z26
+	VMULPS           Z2, Z25, Z25
+	VMULPS           Z24, Z24, Z24
+	VPXORD           Z4, Z24, Z24
+	VBROADCASTSS     consts<>+4(SB), Z27
+	VMINPS           Z24, Z27, Z24
+	VBROADCASTSS     consts<>+8(SB), Z27
+	VMAXPS           Z24, Z27, Z24
+	VMOVAPS          Z3, Z27
+	VFMADD213PS      Z0, Z24, Z27
+	VSUBPS           Z0, Z27, Z27
+	VFMADD231PS.BCST consts<>+20(SB), Z27, Z24
+	VFMADD231PS.BCST consts<>+24(SB), Z27, Z24
+	VMULPS           Z24, Z24, Z28
+	VBROADCASTSS     consts<>+28(SB), Z29
+	VFMADD213PS.BCST consts<>+32(SB), Z24, Z29
+	VFMADD231PS.BCST consts<>+36(SB), Z28, Z29
+	VBROADCASTSS     consts<>+40(SB), Z30
+	VFMADD213PS      Z2, Z24, Z30
+	VFMADD213PS      Z30, Z28, Z29
+	VFMADD213PS      Z24, Z29, Z28
+	VADDPS           Z1, Z28, Z24
+	VSCALEFPS        Z27, Z24, Z24
+	VMULPS.BCST      consts<>+312(SB), Z24, Z24
+	VFMADD213PS      Z25, Z24, Z23
+	VMOVUPS          Z26, (AX)
+	VMOVUPS          Z23, 4160(AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
 	DECQ             DX
@@ -1502,58 +1867,72 @@ TEXT ·activation_mish_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+164(SB), Z2
+	VBROADCASTSS consts<>+0(SB), Z3
+	VBROADCASTSS consts<>+8(SB), Z4
+	VBROADCASTSS consts<>+12(SB), Z5
+	VBROADCASTSS consts<>+20(SB), Z6
+	VBROADCASTSS consts<>+24(SB), Z7
+	VBROADCASTSS consts<>+28(SB), Z8
+	VBROADCASTSS consts<>+32(SB), Z9
+	VBROADCASTSS consts<>+36(SB), Z10
+	VBROADCASTSS consts<>+40(SB), Z11
+	VBROADCASTSS consts<>+44(SB), Z12
+	VBROADCASTSS consts<>+136(SB), Z13
 
 loop:
 	// out[0] = z*tanh(softplus(z))
 	// out[1] = tanh(softplus(z)) + z*((1 - tanh(softplus(z))*tanh(softplus(z)))*sigmoid(z))
-	VMOVUPS           (CX), Z0
-	VPORD.BCST        consts<>+0(SB), Z0, Z1
-	VBROADCASTSS      consts<>+8(SB), Z2
-	VMAXPS            Z1, Z2, Z1
-	VBROADCASTSS      consts<>+12(SB), Z2
-	VFMADD213PS.BCST  consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST       consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST  consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST  consts<>+24(SB), Z2, Z1
-	VBROADCASTSS      consts<>+28(SB), Z3
-	VFMADD213PS.BCST  consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST  consts<>+48(SB), Z1, Z3
-	VSCALEFPS         Z2, Z3, Z1
-	VCMPPS.BCST       $0x12, consts<>+200(SB), Z0, K1
-	VMULPS            Z1, Z1, Z2
-	VADDPS            Z1, Z1, Z3
-	VBROADCASTSS      consts<>+48(SB), Z4
-	VBLENDMPS         Z2, Z4, K1, Z4
-	VADDPS            Z4, Z3, Z3
-	VADDPS            Z2, Z2, Z2
-	VBLENDMPS.BCST    consts<>+168(SB), Z2, K1, Z2
-	VADDPS            Z2, Z3, Z2
-	VDIVPS            Z2, Z3, Z2
-	VMULPS            Z2, Z0, Z3
-	VMOVAPS           Z2, Z4
-	VFNMADD213PS.BCST consts<>+48(SB), Z2, Z4
-	VADDPS.BCST       consts<>+48(SB), Z1, Z5
-	VDIVPS            Z5, Z1, Z5
-	VCMPPS.BCST       $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z1, K1, Z1
-	VFNMADD213PS      Z1, Z5, Z1
-	VMULPS            Z1, Z4, Z1
-	VFMADD213PS       Z2, Z1, Z0
-	VMOVUPS           Z3, (AX)
-	VMOVUPS           Z0, 4160(AX)
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, AX
-	DECQ              DX
-	JNE               loop
+	VMOVUPS      (CX), Z14
+	VPORD        Z3, Z14, Z15
+	VMAXPS       Z15, Z4, Z15
+	VMOVAPS      Z5, Z16
+	VFMADD213PS  Z1, Z15, Z16
+	VSUBPS       Z1, Z16, Z16
+	VFMADD231PS  Z6, Z16, Z15
+	VFMADD231PS  Z7, Z16, Z15
+	VMULPS       Z15, Z15, Z17
+	VMOVAPS      Z8, Z18
+	VFMADD213PS  Z9, Z15, Z18
+	VFMADD231PS  Z10, Z17, Z18
+	VMOVAPS      Z11, Z19
+	VFMADD213PS  Z12, Z15, Z19
+	VFMADD213PS  Z19, Z17, Z18
+	VFMADD213PS  Z15, Z18, Z17
+	VADDPS       Z0, Z17, Z15
+	VSCALEFPS    Z16, Z15, Z15
+	VCMPPS       $0x12, Z2, Z14, K1
+	VMULPS       Z15, Z15, Z16
+	VADDPS       Z15, Z15, Z17
+	VBLENDMPS    Z16, Z0, K1, Z18
+	VADDPS       Z18, Z17, Z17
+	VADDPS       Z16, Z16, Z16
+	VBLENDMPS    Z13, Z16, K1, Z16
+	VADDPS       Z16, Z17, Z16
+	VDIVPS       Z16, Z17, Z16
+	VMULPS       Z16, Z14, Z17
+	VMOVAPS      Z16, Z18
+	VFNMADD213PS Z0, Z16, Z18
+	VADDPS       Z0, Z15, Z19
+	VDIVPS       Z19, Z15, Z19
+	VCMPPS       $0x15, Z2, Z14, K1
+	VBLENDMPS    Z0, Z15, K1, Z15
+	VFNMADD213PS Z15, Z19, Z15
+	VMULPS       Z15, Z18, Z15
+	VFMADD213PS  Z16, Z15, Z14
+	VMOVUPS      Z17, (AX)
+	VMOVUPS      Z14, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1565,23 +1944,23 @@ TEXT ·activation_identity_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
 
 loop:
 	// out[0] = z
 	// out[1] = 1
-	VMOVUPS      (CX), Z0
-	VBROADCASTSS consts<>+48(SB), Z1
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 4160(AX)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, AX
-	DECQ         DX
-	JNE          loop
+	VMOVUPS (CX), Z1
+	VMOVUPS Z1, (AX)
+	VMOVUPS Z0, 4160(AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNE     loop
 
 done:
 	VZEROUPPER
@@ -1593,24 +1972,27 @@ TEXT ·loss_l1_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+288(SB), Z1
+	VBROADCASTSS consts<>+48(SB), Z2
 
 loop:
 	// out[0] = |z - y|
 	// out[1] = z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-	VMOVUPS        4160(CX), Z0
-	VSUBPS         (CX), Z0, Z0
-	VPANDD.BCST    consts<>+124(SB), Z0, Z1
-	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+336(SB), K1, Z2
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z2, K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        4160(CX), Z3
+	VSUBPS         (CX), Z3, Z3
+	VPANDD         Z1, Z3, Z4
+	VCMPPS         $0x19, Z0, Z3, K1
+	VBROADCASTSS.Z consts<>+316(SB), K1, Z5
+	VCMPPS         $0x16, Z0, Z3, K1
+	VBLENDMPS      Z2, Z5, K1, Z3
+	VMOVUPS        Z4, (AX)
+	VMOVUPS        Z3, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1656,34 +2038,38 @@ TEXT ·loss_huber_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+44(SB), Z1
+	VBROADCASTSS consts<>+48(SB), Z2
+	VBROADCASTSS consts<>+288(SB), Z3
 
 loop:
 	// out[0] = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5
 	// out[1] = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-	VMOVUPS        4160(CX), Z0
-	VSUBPS         (CX), Z0, Z0
-	VMULPS         Z0, Z0, Z1
-	VMULPS.BCST    consts<>+72(SB), Z1, Z1
-	VPANDD.BCST    consts<>+124(SB), Z0, Z2
-	VSUBPS.BCST    consts<>+48(SB), Z2, Z3
-	VSUBPS.BCST    consts<>+72(SB), Z2, Z2
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z2, K1, Z1
-	VADDPS         Z0, Z0, Z2
-	VMULPS.BCST    consts<>+72(SB), Z2, Z2
-	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+336(SB), K1, Z4
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z4, K1, Z0
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z2, Z0, K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        4160(CX), Z4
+	VSUBPS         (CX), Z4, Z4
+	VMULPS         Z4, Z4, Z5
+	VMULPS         Z1, Z5, Z5
+	VPANDD         Z3, Z4, Z6
+	VSUBPS         Z2, Z6, Z7
+	VSUBPS         Z1, Z6, Z6
+	VCMPPS         $0x12, Z0, Z7, K1
+	VBLENDMPS      Z5, Z6, K1, Z5
+	VADDPS         Z4, Z4, Z6
+	VMULPS         Z1, Z6, Z6
+	VCMPPS         $0x19, Z0, Z4, K1
+	VBROADCASTSS.Z consts<>+316(SB), K1, Z8
+	VCMPPS         $0x16, Z0, Z4, K1
+	VBLENDMPS      Z2, Z8, K1, Z4
+	VCMPPS         $0x12, Z0, Z7, K1
+	VBLENDMPS      Z6, Z4, K1, Z4
+	VMOVUPS        Z5, (AX)
+	VMOVUPS        Z4, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1699,36 +2085,42 @@ TEXT ·loss_huber_1_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
+	VBROADCASTSS consts<>+296(SB), Z1
+	VBROADCASTSS consts<>+44(SB), Z2
+	VBROADCASTSS consts<>+288(SB), Z3
+	VBROADCASTSS consts<>+320(SB), Z4
+	VBROADCASTSS consts<>+48(SB), Z5
 
 loop:
 	// out[0] = |z - y| - 0.375 <= 0 ? 0.5*((z - y)*(z - y)) : 0.375*(|z - y| - 0.1875)
 	// out[1] = |z - y| - 0.375 <= 0 ? 0.5*(z - y + (z - y)) : 0.375*(z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1)
-	VMOVUPS        4160(CX), Z0
-	VSUBPS         (CX), Z0, Z0
-	VMULPS         Z0, Z0, Z1
-	VMULPS.BCST    consts<>+72(SB), Z1, Z1
-	VPANDD.BCST    consts<>+124(SB), Z0, Z2
-	VSUBPS.BCST    consts<>+316(SB), Z2, Z3
-	VSUBPS.BCST    consts<>+340(SB), Z2, Z2
-	VMULPS.BCST    consts<>+316(SB), Z2, Z2
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z1, Z2, K1, Z1
-	VADDPS         Z0, Z0, Z2
-	VMULPS.BCST    consts<>+72(SB), Z2, Z2
-	VCMPPS.BCST    $0x19, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+336(SB), K1, Z4
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+48(SB), Z4, K1, Z0
-	VMULPS.BCST    consts<>+316(SB), Z0, Z0
-	VCMPPS.BCST    $0x12, consts<>+200(SB), Z3, K1
-	VBLENDMPS      Z2, Z0, K1, Z0
-	VMOVUPS        Z1, (AX)
-	VMOVUPS        Z0, 4160(AX)
+	VMOVUPS        4160(CX), Z6
+	VSUBPS         (CX), Z6, Z6
+	VMULPS         Z6, Z6, Z7
+	VMULPS         Z2, Z7, Z7
+	VPANDD         Z3, Z6, Z8
+	VSUBPS         Z1, Z8, Z9
+	VSUBPS         Z4, Z8, Z8
+	VMULPS         Z1, Z8, Z8
+	VCMPPS         $0x12, Z0, Z9, K1
+	VBLENDMPS      Z7, Z8, K1, Z7
+	VADDPS         Z6, Z6, Z8
+	VMULPS         Z2, Z8, Z8
+	VCMPPS         $0x19, Z0, Z6, K1
+	VBROADCASTSS.Z consts<>+316(SB), K1, Z10
+	VCMPPS         $0x16, Z0, Z6, K1
+	VBLENDMPS      Z5, Z10, K1, Z6
+	VMULPS         Z1, Z6, Z6
+	VCMPPS         $0x12, Z0, Z9, K1
+	VBLENDMPS      Z8, Z6, K1, Z6
+	VMOVUPS        Z7, (AX)
+	VMOVUPS        Z6, 4160(AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1744,60 +2136,86 @@ TEXT ·loss_bce_with_logits_0_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+168(SB), Z12
+	VBROADCASTSS consts<>+172(SB), Z13
+	VBROADCASTSS consts<>+176(SB), Z14
+	VBROADCASTSS consts<>+180(SB), Z15
+	VBROADCASTSS consts<>+184(SB), Z16
+	VBROADCASTSS consts<>+188(SB), Z17
+	VBROADCASTSS consts<>+192(SB), Z18
+	VBROADCASTSS consts<>+196(SB), Z19
+	VBROADCASTSS consts<>+200(SB), Z20
+	VBROADCASTSS consts<>+164(SB), Z21
 
 loop:
 	// out[0] = softplus(z) - z*y
 	// out[1] = sigmoid(z) - y
-	VMOVUPS          4160(CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VXORPS           Z2, Z2, Z2
-	VMAXPS           Z0, Z2, Z2
-	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     consts<>+204(SB), Z4
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z4
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z4
-	VFMADD213PS      Z1, Z4, Z3
-	VADDPS           Z3, Z2, Z2
-	VMOVUPS          (CX), Z3
-	VFNMADD231PS     Z3, Z0, Z2
-	VADDPS.BCST      consts<>+48(SB), Z1, Z4
-	VDIVPS           Z4, Z1, Z4
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z4, Z0
-	VSUBPS           Z3, Z0, Z0
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z0, 4160(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      4160(CX), Z22
+	VPORD        Z2, Z22, Z23
+	VMAXPS       Z23, Z3, Z23
+	VMOVAPS      Z4, Z24
+	VFMADD213PS  Z1, Z23, Z24
+	VSUBPS       Z1, Z24, Z24
+	VFMADD231PS  Z5, Z24, Z23
+	VFMADD231PS  Z6, Z24, Z23
+	VMULPS       Z23, Z23, Z25
+	VMOVAPS      Z7, Z26
+	VFMADD213PS  Z8, Z23, Z26
+	VFMADD231PS  Z9, Z25, Z26
+	VMOVAPS      Z10, Z27
+	VFMADD213PS  Z11, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VFMADD213PS  Z23, Z26, Z25
+	VADDPS       Z0, Z25, Z23
+	VSCALEFPS    Z24, Z23, Z23
+	VXORPS       Z24, Z24, Z24
+	VMAXPS       Z22, Z24, Z24
+	VMULPS       Z23, Z23, Z25
+	VMOVAPS      Z12, Z26
+	VFMADD213PS  Z13, Z23, Z26
+	VFMADD231PS  Z14, Z25, Z26
+	VMOVAPS      Z15, Z27
+	VFMADD213PS  Z16, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VMOVAPS      Z17, Z27
+	VFMADD213PS  Z18, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VMOVAPS      Z19, Z27
+	VFMADD213PS  Z20, Z23, Z27
+	VFMADD213PS  Z27, Z25, Z26
+	VFMADD213PS  Z23, Z26, Z25
+	VADDPS       Z25, Z24, Z24
+	VMOVUPS      (CX), Z25
+	VFNMADD231PS Z25, Z22, Z24
+	VADDPS       Z0, Z23, Z26
+	VDIVPS       Z26, Z23, Z26
+	VCMPPS       $0x15, Z21, Z22, K1
+	VBLENDMPS    Z0, Z23, K1, Z22
+	VFNMADD213PS Z22, Z26, Z22
+	VSUBPS       Z25, Z22, Z22
+	VMOVUPS      Z24, (AX)
+	VMOVUPS      Z22, 4160(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1861,50 +2279,75 @@ TEXT ·output_softplus_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+16(SB), Z0
+	VBROADCASTSS consts<>+0(SB), Z1
+	VBROADCASTSS consts<>+8(SB), Z2
+	VBROADCASTSS consts<>+12(SB), Z3
+	VBROADCASTSS consts<>+20(SB), Z4
+	VBROADCASTSS consts<>+24(SB), Z5
+	VBROADCASTSS consts<>+28(SB), Z6
+	VBROADCASTSS consts<>+32(SB), Z7
+	VBROADCASTSS consts<>+36(SB), Z8
+	VBROADCASTSS consts<>+40(SB), Z9
+	VBROADCASTSS consts<>+44(SB), Z10
+	VBROADCASTSS consts<>+48(SB), Z11
+	VBROADCASTSS consts<>+168(SB), Z12
+	VBROADCASTSS consts<>+172(SB), Z13
+	VBROADCASTSS consts<>+176(SB), Z14
+	VBROADCASTSS consts<>+180(SB), Z15
+	VBROADCASTSS consts<>+184(SB), Z16
+	VBROADCASTSS consts<>+188(SB), Z17
+	VBROADCASTSS consts<>+192(SB), Z18
+	VBROADCASTSS consts<>+196(SB), Z19
+	VBROADCASTSS consts<>+200(SB), Z20
 
 loop:
 	// out[0] = softplus(z)
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VXORPS           Z2, Z2, Z2
-	VMAXPS           Z0, Z2, Z0
-	VMULPS           Z1, Z1, Z2
-	VBROADCASTSS     consts<>+204(SB), Z3
-	VFMADD213PS.BCST consts<>+208(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+212(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+216(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+220(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+224(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+228(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+232(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+236(SB), Z1, Z3
-	VFMADD213PS      Z1, Z3, Z2
-	VADDPS           Z2, Z0, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     (CX), Z21
+	VPORD       Z1, Z21, Z22
+	VMAXPS      Z22, Z2, Z22
+	VMOVAPS     Z3, Z23
+	VFMADD213PS Z0, Z22, Z23
+	VSUBPS      Z0, Z23, Z23
+	VFMADD231PS Z4, Z23, Z22
+	VFMADD231PS Z5, Z23, Z22
+	VMULPS      Z22, Z22, Z24
+	VMOVAPS     Z6, Z25
+	VFMADD213PS Z7, Z22, Z25
+	VFMADD231PS Z8, Z24, Z25
+	VMOVAPS     Z9, Z26
+	VFMADD213PS Z10, Z22, Z26
+	VFMADD213PS Z26, Z24, Z25
+	VFMADD213PS Z22, Z25, Z24
+	VADDPS      Z11, Z24, Z22
+	VSCALEFPS   Z23, Z22, Z22
+	VXORPS      Z23, Z23, Z23
+	VMAXPS      Z21, Z23, Z21
+	VMULPS      Z22, Z22, Z23
+	VMOVAPS     Z12, Z24
+	VFMADD213PS Z13, Z22, Z24
+	VFMADD231PS Z14, Z23, Z24
+	VMOVAPS     Z15, Z25
+	VFMADD213PS Z16, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VMOVAPS     Z17, Z25
+	VFMADD213PS Z18, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VMOVAPS     Z19, Z25
+	VFMADD213PS Z20, Z22, Z25
+	VFMADD213PS Z25, Z23, Z24
+	VFMADD213PS Z22, Z24, Z23
+	VADDPS      Z23, Z21, Z21
+	VMOVUPS     Z21, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -1916,18 +2359,19 @@ TEXT ·output_threshold_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+164(SB), Z0
 
 loop:
 	// out[0] = z <= 0 ? 0 : 1
-	VMOVUPS        (CX), Z0
-	VCMPPS.BCST    $0x16, consts<>+200(SB), Z0, K1
-	VBROADCASTSS.Z consts<>+48(SB), K1, Z0
-	VMOVUPS        Z0, (AX)
+	VMOVUPS        (CX), Z1
+	VCMPPS         $0x16, Z0, Z1, K1
+	VBROADCASTSS.Z consts<>+48(SB), K1, Z1
+	VMOVUPS        Z1, (AX)
 	ADDQ           $0x40, CX
 	ADDQ           $0x40, AX
 	DECQ           DX
@@ -1943,41 +2387,55 @@ TEXT ·output_sigmoid_avx512(SB), NOSPLIT, $0-24
 	// AX    out
 	// CX    in
 	// DX    vectors left
-	MOVQ  out+0(FP), AX
-	MOVQ  in+8(FP), CX
-	MOVQ  vectors+16(FP), DX
-	TESTQ DX, DX
-	JE    done
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	TESTQ        DX, DX
+	JE           done
+	VBROADCASTSS consts<>+48(SB), Z0
+	VBROADCASTSS consts<>+16(SB), Z1
+	VBROADCASTSS consts<>+0(SB), Z2
+	VBROADCASTSS consts<>+8(SB), Z3
+	VBROADCASTSS consts<>+12(SB), Z4
+	VBROADCASTSS consts<>+20(SB), Z5
+	VBROADCASTSS consts<>+24(SB), Z6
+	VBROADCASTSS consts<>+28(SB), Z7
+	VBROADCASTSS consts<>+32(SB), Z8
+	VBROADCASTSS consts<>+36(SB), Z9
+	VBROADCASTSS consts<>+40(SB), Z10
+	VBROADCASTSS consts<>+44(SB), Z11
+	VBROADCASTSS consts<>+164(SB), Z12
 
 loop:
 	// out[0] = sigmoid(z)
-	VMOVUPS          (CX), Z0
-	VPORD.BCST       consts<>+0(SB), Z0, Z1
-	VBROADCASTSS     consts<>+8(SB), Z2
-	VMAXPS           Z1, Z2, Z1
-	VBROADCASTSS     consts<>+12(SB), Z2
-	VFMADD213PS.BCST consts<>+16(SB), Z1, Z2
-	VSUBPS.BCST      consts<>+16(SB), Z2, Z2
-	VFMADD231PS.BCST consts<>+20(SB), Z2, Z1
-	VFMADD231PS.BCST consts<>+24(SB), Z2, Z1
-	VBROADCASTSS     consts<>+28(SB), Z3
-	VFMADD213PS.BCST consts<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+44(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VFMADD213PS.BCST consts<>+48(SB), Z1, Z3
-	VSCALEFPS        Z2, Z3, Z1
-	VADDPS.BCST      consts<>+48(SB), Z1, Z2
-	VDIVPS           Z2, Z1, Z2
-	VCMPPS.BCST      $0x15, consts<>+200(SB), Z0, K1
-	VBLENDMPS.BCST   consts<>+48(SB), Z1, K1, Z0
-	VFNMADD213PS     Z0, Z2, Z0
-	VMOVUPS          Z0, (AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      (CX), Z13
+	VPORD        Z2, Z13, Z14
+	VMAXPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFMADD213PS  Z1, Z14, Z15
+	VSUBPS       Z1, Z15, Z15
+	VFMADD231PS  Z5, Z15, Z14
+	VFMADD231PS  Z6, Z15, Z14
+	VMULPS       Z14, Z14, Z16
+	VMOVAPS      Z7, Z17
+	VFMADD213PS  Z8, Z14, Z17
+	VFMADD231PS  Z9, Z16, Z17
+	VMOVAPS      Z10, Z18
+	VFMADD213PS  Z11, Z14, Z18
+	VFMADD213PS  Z18, Z16, Z17
+	VFMADD213PS  Z14, Z17, Z16
+	VADDPS       Z0, Z16, Z14
+	VSCALEFPS    Z15, Z14, Z14
+	VADDPS       Z0, Z14, Z15
+	VDIVPS       Z15, Z14, Z15
+	VCMPPS       $0x15, Z12, Z13, K1
+	VBLENDMPS    Z0, Z14, K1, Z13
+	VFNMADD213PS Z13, Z15, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2114,14 +2572,15 @@ TEXT ·optimizer_sgd_4_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS 4160(CX), Z0
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+296(SB), Z1
 
 loop:
 	// out[0] = w - lr*(g + 0.375*w)
-	VMOVUPS      8320(CX), Z1
-	VBROADCASTSS consts<>+316(SB), Z2
-	VFMADD213PS  (CX), Z1, Z2
-	VFNMADD213PS Z1, Z0, Z2
-	VMOVUPS      Z2, (AX)
+	VMOVUPS      8320(CX), Z2
+	VMOVAPS      Z1, Z3
+	VFMADD213PS  (CX), Z2, Z3
+	VFNMADD213PS Z2, Z0, Z3
+	VMOVUPS      Z3, (AX)
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, AX
 	DECQ         DX
@@ -2150,32 +2609,37 @@ TEXT ·optimizer_adam_0_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z3
+	VBROADCASTSS consts<>+332(SB), Z4
+	VBROADCASTSS consts<>+336(SB), Z5
+	VBROADCASTSS consts<>+340(SB), Z6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z3
-	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
-	VMULPS           Z2, Z0, Z4
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z5
-	VMULPS.BCST      consts<>+352(SB), Z5, Z5
-	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
-	VSQRTPS          Z5, Z3
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
-	VDIVPS           Z3, Z4, Z3
-	VMOVUPS          24960(CX), Z4
-	VSUBPS           Z3, Z4, Z3
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z5, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     8320(CX), Z7
+	VMULPS      Z2, Z7, Z7
+	VMOVUPS     16640(CX), Z8
+	VFMADD231PS Z3, Z8, Z7
+	VMULPS      Z7, Z0, Z9
+	VMULPS      Z8, Z8, Z8
+	VMOVUPS     12480(CX), Z10
+	VMULPS      Z4, Z10, Z10
+	VFMADD231PS Z5, Z8, Z10
+	VSQRTPS     Z10, Z8
+	VFMADD213PS Z6, Z1, Z8
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     24960(CX), Z9
+	VSUBPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z7, 4160(AX)
+	VMOVUPS     Z10, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2200,32 +2664,37 @@ TEXT ·optimizer_adam_1_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z3
+	VBROADCASTSS consts<>+332(SB), Z4
+	VBROADCASTSS consts<>+336(SB), Z5
+	VBROADCASTSS consts<>+340(SB), Z6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z3
-	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
-	VMULPS           Z2, Z0, Z4
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z5
-	VMULPS.BCST      consts<>+352(SB), Z5, Z5
-	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
-	VSQRTPS          Z5, Z3
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
-	VDIVPS           Z3, Z4, Z3
-	VMOVUPS          24960(CX), Z4
-	VSUBPS           Z3, Z4, Z3
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z5, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     8320(CX), Z7
+	VMULPS      Z2, Z7, Z7
+	VMOVUPS     16640(CX), Z8
+	VFMADD231PS Z3, Z8, Z7
+	VMULPS      Z7, Z0, Z9
+	VMULPS      Z8, Z8, Z8
+	VMOVUPS     12480(CX), Z10
+	VMULPS      Z4, Z10, Z10
+	VFMADD231PS Z5, Z8, Z10
+	VSQRTPS     Z10, Z8
+	VFMADD213PS Z6, Z1, Z8
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     24960(CX), Z9
+	VSUBPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z7, 4160(AX)
+	VMOVUPS     Z10, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2250,32 +2719,37 @@ TEXT ·optimizer_adam_2_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+296(SB), Z2
+	VBROADCASTSS consts<>+344(SB), Z3
+	VBROADCASTSS consts<>+332(SB), Z4
+	VBROADCASTSS consts<>+336(SB), Z5
+	VBROADCASTSS consts<>+340(SB), Z6
 
 loop:
 	// out[0] = w - hoisted0*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
 	// out[1] = 0.375*exp_avg + 0.625*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+316(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z3
-	VFMADD231PS.BCST consts<>+364(SB), Z3, Z2
-	VMULPS           Z2, Z0, Z4
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z5
-	VMULPS.BCST      consts<>+352(SB), Z5, Z5
-	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
-	VSQRTPS          Z5, Z3
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
-	VDIVPS           Z3, Z4, Z3
-	VMOVUPS          24960(CX), Z4
-	VSUBPS           Z3, Z4, Z3
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z5, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     8320(CX), Z7
+	VMULPS      Z2, Z7, Z7
+	VMOVUPS     16640(CX), Z8
+	VFMADD231PS Z3, Z8, Z7
+	VMULPS      Z7, Z0, Z9
+	VMULPS      Z8, Z8, Z8
+	VMOVUPS     12480(CX), Z10
+	VMULPS      Z4, Z10, Z10
+	VFMADD231PS Z5, Z8, Z10
+	VSQRTPS     Z10, Z8
+	VFMADD213PS Z6, Z1, Z8
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     24960(CX), Z9
+	VSUBPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z7, 4160(AX)
+	VMOVUPS     Z10, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2300,32 +2774,37 @@ TEXT ·optimizer_adam_3_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z3
+	VBROADCASTSS consts<>+296(SB), Z4
+	VBROADCASTSS consts<>+344(SB), Z5
+	VBROADCASTSS consts<>+340(SB), Z6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted1 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z3
-	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
-	VMULPS           Z2, Z0, Z4
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z5
-	VMULPS.BCST      consts<>+316(SB), Z5, Z5
-	VFMADD231PS.BCST consts<>+364(SB), Z3, Z5
-	VSQRTPS          Z5, Z3
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
-	VDIVPS           Z3, Z4, Z3
-	VMOVUPS          24960(CX), Z4
-	VSUBPS           Z3, Z4, Z3
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z5, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     8320(CX), Z7
+	VMULPS      Z2, Z7, Z7
+	VMOVUPS     16640(CX), Z8
+	VFMADD231PS Z3, Z8, Z7
+	VMULPS      Z7, Z0, Z9
+	VMULPS      Z8, Z8, Z8
+	VMOVUPS     12480(CX), Z10
+	VMULPS      Z4, Z10, Z10
+	VFMADD231PS Z5, Z8, Z10
+	VSQRTPS     Z10, Z8
+	VFMADD213PS Z6, Z1, Z8
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     24960(CX), Z9
+	VSUBPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z7, 4160(AX)
+	VMOVUPS     Z10, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2350,32 +2829,37 @@ TEXT ·optimizer_adam_4_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z3
+	VBROADCASTSS consts<>+332(SB), Z4
+	VBROADCASTSS consts<>+336(SB), Z5
+	VBROADCASTSS consts<>+296(SB), Z6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 0.375)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z3
-	VFMADD231PS.BCST consts<>+348(SB), Z3, Z2
-	VMULPS           Z2, Z0, Z4
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z5
-	VMULPS.BCST      consts<>+352(SB), Z5, Z5
-	VFMADD231PS.BCST consts<>+356(SB), Z3, Z5
-	VSQRTPS          Z5, Z3
-	VFMADD213PS.BCST consts<>+316(SB), Z1, Z3
-	VDIVPS           Z3, Z4, Z3
-	VMOVUPS          24960(CX), Z4
-	VSUBPS           Z3, Z4, Z3
-	VMOVUPS          Z3, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z5, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     8320(CX), Z7
+	VMULPS      Z2, Z7, Z7
+	VMOVUPS     16640(CX), Z8
+	VFMADD231PS Z3, Z8, Z7
+	VMULPS      Z7, Z0, Z9
+	VMULPS      Z8, Z8, Z8
+	VMOVUPS     12480(CX), Z10
+	VMULPS      Z4, Z10, Z10
+	VFMADD231PS Z5, Z8, Z10
+	VSQRTPS     Z10, Z8
+	VFMADD213PS Z6, Z1, Z8
+	VDIVPS      Z8, Z9, Z8
+	VMOVUPS     24960(CX), Z9
+	VSUBPS      Z8, Z9, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z7, 4160(AX)
+	VMOVUPS     Z10, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2400,33 +2884,39 @@ TEXT ·optimizer_adam_5_avx512(SB), NOSPLIT, $0-24
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+296(SB), Z2
+	VBROADCASTSS consts<>+324(SB), Z3
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*(g + 0.375*w))/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w)))*hoisted1 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*(g + 0.375*w)
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w))
-	VMOVUPS          24960(CX), Z2
-	VBROADCASTSS     consts<>+316(SB), Z3
-	VFMADD213PS      16640(CX), Z2, Z3
-	VMOVUPS          8320(CX), Z4
-	VMULPS.BCST      consts<>+344(SB), Z4, Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z3, Z4
-	VMULPS           Z4, Z0, Z5
-	VMULPS           Z3, Z3, Z3
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z3, Z6
-	VSQRTPS          Z6, Z3
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z3
-	VDIVPS           Z3, Z5, Z3
-	VSUBPS           Z3, Z2, Z2
-	VMOVUPS          Z2, (AX)
-	VMOVUPS          Z4, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS     24960(CX), Z8
+	VMOVAPS     Z2, Z9
+	VFMADD213PS 16640(CX), Z8, Z9
+	VMOVUPS     8320(CX), Z10
+	VMULPS      Z3, Z10, Z10
+	VFMADD231PS Z4, Z9, Z10
+	VMULPS      Z10, Z0, Z11
+	VMULPS      Z9, Z9, Z9
+	VMOVUPS     12480(CX), Z12
+	VMULPS      Z5, Z12, Z12
+	VFMADD231PS Z6, Z9, Z12
+	VSQRTPS     Z12, Z9
+	VFMADD213PS Z7, Z1, Z9
+	VDIVPS      Z9, Z11, Z9
+	VSUBPS      Z9, Z8, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z10, 4160(AX)
+	VMOVUPS     Z12, 8320(AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNE         loop
 
 done:
 	VZEROUPPER
@@ -2447,39 +2937,44 @@ TEXT ·optimizer_adamw_0_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VMULPS.BCST  consts<>+292(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2500,39 +2995,44 @@ TEXT ·optimizer_adamw_1_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VMULPS.BCST  consts<>+292(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2553,39 +3053,44 @@ TEXT ·optimizer_adamw_2_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VMULPS.BCST  consts<>+292(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+296(SB), Z2
+	VBROADCASTSS consts<>+344(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
 	// out[1] = 0.375*exp_avg + 0.625*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+316(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+364(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2606,39 +3111,44 @@ TEXT ·optimizer_adamw_3_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VMULPS.BCST  consts<>+292(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+296(SB), Z5
+	VBROADCASTSS consts<>+344(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted2 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.375*exp_avg_sq + 0.625*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+316(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+364(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2659,39 +3169,44 @@ TEXT ·optimizer_adamw_4_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+312(SB), Z2, Z3
+	VMULPS.BCST  consts<>+292(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+296(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 0.375)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+316(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2712,39 +3227,44 @@ TEXT ·optimizer_adamw_5_avx512(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Z0
 	VBROADCASTSS 4160(CX), Z1
 	VBROADCASTSS 20800(CX), Z2
-	VMULPS.BCST  consts<>+316(SB), Z2, Z3
+	VMULPS.BCST  consts<>+296(SB), Z2, Z3
 	VDIVPS       Z0, Z2, Z0
 	VBROADCASTSS consts<>+48(SB), Z2
 	VDIVPS       Z1, Z2, Z1
 	TESTQ        DX, DX
 	JE           done
+	VBROADCASTSS consts<>+324(SB), Z2
+	VBROADCASTSS consts<>+328(SB), Z4
+	VBROADCASTSS consts<>+332(SB), Z5
+	VBROADCASTSS consts<>+336(SB), Z6
+	VBROADCASTSS consts<>+340(SB), Z7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
 	// out[1] = 0.9*exp_avg + 0.09999999999999998*g
 	// out[2] = 0.999*exp_avg_sq + 0.0010000000000000009*(g*g)
-	VMOVUPS          8320(CX), Z2
-	VMULPS.BCST      consts<>+344(SB), Z2, Z2
-	VMOVUPS          16640(CX), Z4
-	VFMADD231PS.BCST consts<>+348(SB), Z4, Z2
-	VMULPS           Z2, Z0, Z5
-	VMULPS           Z4, Z4, Z4
-	VMOVUPS          12480(CX), Z6
-	VMULPS.BCST      consts<>+352(SB), Z6, Z6
-	VFMADD231PS.BCST consts<>+356(SB), Z4, Z6
-	VSQRTPS          Z6, Z4
-	VFMADD213PS.BCST consts<>+360(SB), Z1, Z4
-	VDIVPS           Z4, Z5, Z4
-	VMOVUPS          24960(CX), Z5
-	VFNMADD213PS     Z5, Z3, Z5
-	VSUBPS           Z4, Z5, Z4
-	VMOVUPS          Z4, (AX)
-	VMOVUPS          Z2, 4160(AX)
-	VMOVUPS          Z6, 8320(AX)
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, AX
-	DECQ             DX
-	JNE              loop
+	VMOVUPS      8320(CX), Z8
+	VMULPS       Z2, Z8, Z8
+	VMOVUPS      16640(CX), Z9
+	VFMADD231PS  Z4, Z9, Z8
+	VMULPS       Z8, Z0, Z10
+	VMULPS       Z9, Z9, Z9
+	VMOVUPS      12480(CX), Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD231PS  Z6, Z9, Z11
+	VSQRTPS      Z11, Z9
+	VFMADD213PS  Z7, Z1, Z9
+	VDIVPS       Z9, Z10, Z9
+	VMOVUPS      24960(CX), Z10
+	VFNMADD213PS Z10, Z3, Z10
+	VSUBPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	VMOVUPS      Z8, 4160(AX)
+	VMOVUPS      Z11, 8320(AX)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -2757,89 +3277,84 @@ DATA consts<>+12(SB)/4, $0x3fb8aa3b
 DATA consts<>+16(SB)/4, $0x4b400000
 DATA consts<>+20(SB)/4, $0xbf317200
 DATA consts<>+24(SB)/4, $0xb5bfbe8e
-DATA consts<>+28(SB)/4, $0x3ab51e7e
-DATA consts<>+32(SB)/4, $0x3c091c2c
-DATA consts<>+36(SB)/4, $0x3d2aac5f
-DATA consts<>+40(SB)/4, $0x3e2aaa4a
-DATA consts<>+44(SB)/4, $0x3efffffe
+DATA consts<>+28(SB)/4, $0x3c09116c
+DATA consts<>+32(SB)/4, $0x3d2aaade
+DATA consts<>+36(SB)/4, $0x3ab62979
+DATA consts<>+40(SB)/4, $0x3e2aaa5c
+DATA consts<>+44(SB)/4, $0x3f000000
 DATA consts<>+48(SB)/4, $0x3f800000
 DATA consts<>+52(SB)/4, $0xc1f00000
-DATA consts<>+56(SB)/4, $0x3ab62979
-DATA consts<>+60(SB)/4, $0x3c09116c
-DATA consts<>+64(SB)/4, $0x3d2aaade
-DATA consts<>+68(SB)/4, $0x3e2aaa5c
-DATA consts<>+72(SB)/4, $0x3f000000
-DATA consts<>+76(SB)/4, $0x0d800000
-DATA consts<>+80(SB)/4, $0xbd38f196
-DATA consts<>+84(SB)/4, $0x3dd67a54
-DATA consts<>+88(SB)/4, $0xbe06cc78
-DATA consts<>+92(SB)/4, $0x3e14403d
-DATA consts<>+96(SB)/4, $0xbe2a76cb
-DATA consts<>+100(SB)/4, $0x3e4cb4cf
-DATA consts<>+104(SB)/4, $0xbe800025
-DATA consts<>+108(SB)/4, $0x3eaaaad2
-DATA consts<>+112(SB)/4, $0xbf000000
-DATA consts<>+116(SB)/4, $0x35bfbe8e
-DATA consts<>+120(SB)/4, $0x3f317200
-DATA consts<>+124(SB)/4, $0x7fffffff
-DATA consts<>+128(SB)/4, $0x41200000
-DATA consts<>+132(SB)/4, $0xc038aa3b
-DATA consts<>+136(SB)/4, $0x3eb17200
-DATA consts<>+140(SB)/4, $0x353fbe8e
-DATA consts<>+144(SB)/4, $0x3db51e7e
-DATA consts<>+148(SB)/4, $0xbe891c2c
-DATA consts<>+152(SB)/4, $0x3f2aac5f
-DATA consts<>+156(SB)/4, $0xbfaaaa4a
-DATA consts<>+160(SB)/4, $0x3ffffffe
-DATA consts<>+164(SB)/4, $0xc0000000
-DATA consts<>+168(SB)/4, $0x40000000
-DATA consts<>+172(SB)/4, $0x3af92a8e
-DATA consts<>+176(SB)/4, $0xbc014b95
-DATA consts<>+180(SB)/4, $0x3cb0bff6
-DATA consts<>+184(SB)/4, $0xbd5cdd9e
-DATA consts<>+188(SB)/4, $0x3e0887a9
-DATA consts<>+192(SB)/4, $0xbeaaaaa8
-DATA consts<>+196(SB)/4, $0x3efae148
-DATA consts<>+200(SB)/4, $0x00000000
-DATA consts<>+204(SB)/4, $0xbb57af10
-DATA consts<>+208(SB)/4, $0x3ca4908e
-DATA consts<>+212(SB)/4, $0xbd6b5baf
-DATA consts<>+216(SB)/4, $0x3dda584a
-DATA consts<>+220(SB)/4, $0xbe1d21f0
-DATA consts<>+224(SB)/4, $0x3e49a5b7
-DATA consts<>+228(SB)/4, $0xbe7f91f4
-DATA consts<>+232(SB)/4, $0x3eaaa6e8
-DATA consts<>+236(SB)/4, $0xbeffffe9
-DATA consts<>+240(SB)/4, $0x40800000
-DATA consts<>+244(SB)/4, $0xb50b87e5
-DATA consts<>+248(SB)/4, $0xb7707c95
-DATA consts<>+252(SB)/4, $0x39d00aa7
-DATA consts<>+256(SB)/4, $0xbb84d529
-DATA consts<>+260(SB)/4, $0x3ccbf1d9
-DATA consts<>+264(SB)/4, $0xbddd3586
-DATA consts<>+268(SB)/4, $0xbf222fe6
-DATA consts<>+272(SB)/4, $0xbf90914c
-DATA consts<>+276(SB)/4, $0x3928302e
-DATA consts<>+280(SB)/4, $0x38a79ddf
-DATA consts<>+284(SB)/4, $0xba5300f1
-DATA consts<>+288(SB)/4, $0x3baa24d0
-DATA consts<>+292(SB)/4, $0xbcdc008b
-DATA consts<>+296(SB)/4, $0x3de716b2
-DATA consts<>+300(SB)/4, $0xbec093a0
-DATA consts<>+304(SB)/4, $0x3e0375d4
-DATA consts<>+308(SB)/4, $0x3f58adac
-DATA consts<>+312(SB)/4, $0x3c23d70a
-DATA consts<>+316(SB)/4, $0x3ec00000
-DATA consts<>+320(SB)/4, $0x3fe10966
-DATA consts<>+324(SB)/4, $0x3f867d5f
-DATA consts<>+328(SB)/4, $0x3f3504f3
-DATA consts<>+332(SB)/4, $0x3f4c422a
-DATA consts<>+336(SB)/4, $0xbf800000
-DATA consts<>+340(SB)/4, $0x3e400000
-DATA consts<>+344(SB)/4, $0x3f666666
-DATA consts<>+348(SB)/4, $0x3dcccccd
-DATA consts<>+352(SB)/4, $0x3f7fbe77
-DATA consts<>+356(SB)/4, $0x3a83126f
-DATA consts<>+360(SB)/4, $0x322bcc77
-DATA consts<>+364(SB)/4, $0x3f200000
-GLOBL consts<>(SB), RODATA|NOPTR, $368
+DATA consts<>+56(SB)/4, $0x0d800000
+DATA consts<>+60(SB)/4, $0x3dd67a54
+DATA consts<>+64(SB)/4, $0xbe06cc78
+DATA consts<>+68(SB)/4, $0xbd38f196
+DATA consts<>+72(SB)/4, $0x3e14403d
+DATA consts<>+76(SB)/4, $0xbe2a76cb
+DATA consts<>+80(SB)/4, $0x3e4cb4cf
+DATA consts<>+84(SB)/4, $0xbe800025
+DATA consts<>+88(SB)/4, $0x3eaaaad2
+DATA consts<>+92(SB)/4, $0xbf000000
+DATA consts<>+96(SB)/4, $0x35bfbe8e
+DATA consts<>+100(SB)/4, $0x3f317200
+DATA consts<>+104(SB)/4, $0x41200000
+DATA consts<>+108(SB)/4, $0xc038aa3b
+DATA consts<>+112(SB)/4, $0x3eb17218
+DATA consts<>+116(SB)/4, $0xbe87d0fb
+DATA consts<>+120(SB)/4, $0x3f2b9d0f
+DATA consts<>+124(SB)/4, $0xbfaaad3e
+DATA consts<>+128(SB)/4, $0x3ffffee3
+DATA consts<>+132(SB)/4, $0xbffffffb
+DATA consts<>+136(SB)/4, $0x40000000
+DATA consts<>+140(SB)/4, $0xbbc143bb
+DATA consts<>+144(SB)/4, $0x3caa61e1
+DATA consts<>+148(SB)/4, $0xbd5c4d5d
+DATA consts<>+152(SB)/4, $0x3e0884df
+DATA consts<>+156(SB)/4, $0xbeaaaa9f
+DATA consts<>+160(SB)/4, $0x3eb851ec
+DATA consts<>+164(SB)/4, $0x00000000
+DATA consts<>+168(SB)/4, $0x3ca49022
+DATA consts<>+172(SB)/4, $0xbd6b5b75
+DATA consts<>+176(SB)/4, $0xbb57adf0
+DATA consts<>+180(SB)/4, $0x3dda583d
+DATA consts<>+184(SB)/4, $0xbe1d21ef
+DATA consts<>+188(SB)/4, $0x3e49a5b7
+DATA consts<>+192(SB)/4, $0xbe7f91f4
+DATA consts<>+196(SB)/4, $0x3eaaa6e8
+DATA consts<>+200(SB)/4, $0xbeffffe9
+DATA consts<>+204(SB)/4, $0x40800000
+DATA consts<>+208(SB)/4, $0xbb4f690f
+DATA consts<>+212(SB)/4, $0x3cb9ef8e
+DATA consts<>+216(SB)/4, $0x395ad3c5
+DATA consts<>+220(SB)/4, $0xbdd6c95a
+DATA consts<>+224(SB)/4, $0xbf22da37
+DATA consts<>+228(SB)/4, $0xbf906b32
+DATA consts<>+232(SB)/4, $0xb86e6f2d
+DATA consts<>+236(SB)/4, $0xbf317218
+DATA consts<>+240(SB)/4, $0x3c07d0fb
+DATA consts<>+244(SB)/4, $0x3d2b9d0f
+DATA consts<>+248(SB)/4, $0x3e2aad3e
+DATA consts<>+252(SB)/4, $0x3efffee3
+DATA consts<>+256(SB)/4, $0x3f7ffffb
+DATA consts<>+260(SB)/4, $0xba2b804b
+DATA consts<>+264(SB)/4, $0x3ba6afb9
+DATA consts<>+268(SB)/4, $0xbcdbba52
+DATA consts<>+272(SB)/4, $0x3de71444
+DATA consts<>+276(SB)/4, $0xbec09399
+DATA consts<>+280(SB)/4, $0x3e0375d4
+DATA consts<>+284(SB)/4, $0x3f23d70a
+DATA consts<>+288(SB)/4, $0x7fffffff
+DATA consts<>+292(SB)/4, $0x3c23d70a
+DATA consts<>+296(SB)/4, $0x3ec00000
+DATA consts<>+300(SB)/4, $0x3fe10966
+DATA consts<>+304(SB)/4, $0x3f867d5f
+DATA consts<>+308(SB)/4, $0x3f3504f3
+DATA consts<>+312(SB)/4, $0x3f4c422a
+DATA consts<>+316(SB)/4, $0xbf800000
+DATA consts<>+320(SB)/4, $0x3e400000
+DATA consts<>+324(SB)/4, $0x3f666666
+DATA consts<>+328(SB)/4, $0x3dcccccd
+DATA consts<>+332(SB)/4, $0x3f7fbe77
+DATA consts<>+336(SB)/4, $0x3a83126f
+DATA consts<>+340(SB)/4, $0x322bcc77
+DATA consts<>+344(SB)/4, $0x3f200000
+GLOBL consts<>(SB), RODATA|NOPTR, $348

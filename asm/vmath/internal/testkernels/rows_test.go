@@ -39,6 +39,8 @@ func rows() []row {
 		args := []*expr.Node{expr.V("x"), expr.V("y"), expr.V("z")}[:o.Arity()]
 		rs = append(rs, row{"primitive " + o.String(), []*expr.Node{expr.Make(o, args...)}, none})
 	}
+	// The composition that is lowered as one.
+	rs = append(rs, row{"primitive tanh softplus", []*expr.Node{expr.Fn(expr.Tanh, expr.Fn(expr.Softplus, expr.V("x")))}, none})
 	for _, a := range op.Activations {
 		for i, v := range variants(a.Base()) {
 			value := a.Expr(v)
