@@ -66,7 +66,7 @@ func find(name string) (*command, error) {
 
 // nearest suggests the name that is spelled most like the given one.
 func nearest(name string, names []string) string {
-	best, least := "", max(1, min(3, len(name)/3))+1
+	best, least := "", max(1, min(3, (len(name)+1)/3))+1
 	for _, n := range names {
 		if d := levenshtein.ComputeDistance(name, n); d < least {
 			best, least = n, d

@@ -15,6 +15,9 @@ var helpCommand = &command{name: "help"}
 
 // help explains the program or one command.
 func (a *app) help(args []string) error {
+	if wantsHelp(args) {
+		args = nil
+	}
 	if len(args) > 1 {
 		return usage("help takes one command")
 	}

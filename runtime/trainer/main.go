@@ -37,14 +37,7 @@ func Run(args []string, env func(string) string, stdin io.Reader, stdout, stderr
 		program: programName(args, env), env: env, net: n, fs: fsys.OS(),
 		stdin: stdin, stdout: &output{w: stdout}, stderr: stderr, exit: os.Exit,
 	}
-	var stop func()
-	a.ctx, stop = a.listen(signals)
-	defer stop()
-	err := a.run(args[min(1, len(args)):])
-	if flushErr := a.stdout.finish(); err == nil {
-		err = flushErr
-	}
-	return a.report(err)
+	return a.main(args[min(1, len(args)):], signals)
 }
 
 // app is one run of a command.
@@ -80,12 +73,18 @@ func programName(args []string, env func(string) string) string {
 	return "trainer"
 }
 
-func (a *app) run(args []string) error {
+func (a *app) main(args []string, signals <-chan os.Signal) int {
+	var stop func()
+	a.ctx, stop = a.listen(signals)
+	defer stop()
 	c, rest, err := choose(args)
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.start(a, rest)
 	}
-	return c.start(a, rest)
+	if flushErr := a.stdout.finish(); err == nil {
+		err = flushErr
+	}
+	return a.report(err)
 }
 
 func (a *app) display(quiet bool) *progress.Display { return progress.New(a.stderr, a.env, quiet) }

@@ -1,0 +1,369 @@
+package trainer
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/internal/testnet"
+	"github.com/dnngen/dnngen/runtime/npy"
+	"github.com/dnngen/dnngen/runtime/safetensors"
+)
+
+func TestEval(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r", "--epochs", "30")
+	var got, want map[string]any
+	r := i.must(t, "eval", "--model", "r", "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || strings.Count(r.stdout, "\n") != 1 {
+		t.Fatalf("%q, %v", r.stdout, err)
+	}
+	var done struct {
+		Result map[string]any `json:"test_result"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "r", "info.json")), &done); err != nil {
+		t.Fatal(err)
+	}
+	want = done.Result
+	for key, v := range want {
+		if !reflect.DeepEqual(got[key], v) {
+			t.Errorf("%s: %v, the training said %v", key, got[key], v)
+		}
+	}
+	// Whichever file of the run is named, the model is the same.
+	for _, file := range []string{"r/model.safetensors", "r/checkpoint"} {
+		var other map[string]any
+		r := i.must(t, "eval", "--json", "--model", file, "--data", "builtin:spirals/test", "--device", "cpu:go")
+		if err := json.Unmarshal([]byte(r.stdout), &other); err != nil || other["loss"] != got["loss"] {
+			t.Errorf("%s: %v, %v", file, other, err)
+		}
+	}
+	text := i.must(t, "eval", "--model", "r").stdout
+	for _, want := range []string{"rows ", "loss ", "accuracy ", " %", "log loss", "confusion"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	in{net: moons()}.must(t, "--run", "m")
+	in{net: moons()}.must(t, "eval", "--model", "m").want(t, 0, "AUC", "accuracy", "confusion")
+	in{net: sine()}.must(t, "--run", "s")
+	in{net: sine()}.must(t, "eval", "--model", "s").want(t, 0, "MAE", "RMSE", "R²")
+}
+
+// The spec's test share is split off by the seed of the training that made the
+// model, whatever that was.
+func TestEvalOfAShare(t *testing.T) {
+	t.Chdir(t.TempDir())
+	net := spirals()
+	net.Data.Train, net.Data.Test = "builtin:spirals", "30%"
+	i := in{net: net}
+	i.must(t, "--run", "r", "--seed", "77")
+	var done struct {
+		Result struct{ Loss float64 } `json:"test_result"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "r", "info.json")), &done); err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Loss float64 }
+	if err := json.Unmarshal([]byte(i.must(t, "eval", "--model", "r", "--json").stdout), &got); err != nil || got.Loss != done.Result.Loss {
+		t.Errorf("loss %v, the training said %v, %v", got.Loss, done.Result.Loss, err)
+	}
+}
+
+func TestPredict(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r")
+	write(t, "rows.csv", "x1,x2\n"+lines("%v,%v", 7, func(i int) []any { return []any{float64(i) / 7, -float64(i) / 9} }))
+	i.must(t, "predict", "--model", "r", "--input", "rows.csv", "-o", "p.npz")
+	text := read(t, "p.npz")
+	arrays, err := npy.DecodeZip(bytes.NewReader([]byte(text)), int64(len(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, output := arrays["raw"], arrays["output"]
+	if len(arrays) != 2 || fmt.Sprint(raw.Shape, output.Shape) != "[7 3] [7 1]" {
+		t.Fatalf("arrays %v", arrays)
+	}
+	for r := range 7 {
+		z := raw.Float[3*r : 3*r+3]
+		if got := output.Float[r]; z[int(got)] != slices.Max(z) {
+			t.Errorf("row %d: %v of %v", r, got, z)
+		}
+	}
+	i.must(t, "predict", "--model", "r", "--input", "rows.csv", "-o", "p.csv")
+	if toStdout := i.must(t, "predict", "--model", "r", "--input", "rows.csv"); toStdout.stdout != read(t, "p.csv") {
+		t.Error("a file and standard output differ")
+	}
+	i.stdin = read(t, "rows.csv")
+	if piped := i.must(t, "predict", "--model", "r", "--input", "-", "-o", "-"); piped.stdout != read(t, "p.csv") {
+		t.Error("a file and standard input differ")
+	}
+	records, err := csv.NewReader(strings.NewReader(read(t, "p.csv"))).ReadAll()
+	if err != nil || strings.Join(records[0], " ") != "raw0 raw1 raw2 output0" || len(records) != 8 {
+		t.Fatalf("records %v, %v", records, err)
+	}
+	for r, record := range records[1:] {
+		v, err := strconv.ParseFloat(record[1], 32)
+		if err != nil || float32(v) != raw.Float[3*r+1] {
+			t.Errorf("row %d: %s, want %v, %v", r, record[1], raw.Float[3*r+1], err)
+		}
+	}
+	// An output that is no plain file is written to in place.
+	if _, err := os.Stat("/dev/stdout"); err == nil {
+		if err := os.Symlink("p.csv", "link.csv"); err != nil {
+			t.Fatal(err)
+		}
+		write(t, "p.csv", "")
+		i.must(t, "predict", "--model", "r", "--input", "rows.csv", "-o", "link.csv")
+		if read(t, "p.csv") == "" {
+			t.Error("a link was replaced")
+		}
+	}
+}
+
+func TestPredictNamesClasses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	rows := "a,b,kind\n" + lines("%d,%d,%s", 60, func(i int) []any { return []any{i % 3, -i % 3, []string{"ant", `"bee, or wasp"`, "cat"}[i%3]} })
+	write(t, "rows.csv", rows)
+	i.must(t, "--train", "rows.csv", "--test", "10%", "--run", "r", "--epochs", "200")
+	r := i.must(t, "predict", "--model", "r", "--input", "rows.csv")
+	records, err := csv.NewReader(strings.NewReader(r.stdout)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(records[0], " "); got != "raw0 raw1 raw2 output0 class" {
+		t.Fatalf("columns %s", got)
+	}
+	for k, record := range records[1:] {
+		if want := []string{"ant", "bee, or wasp", "cat"}[k%3]; record[4] != want {
+			t.Errorf("row %d: %v, want %s", k, record, want)
+		}
+	}
+	i.must(t, "eval", "--model", "r", "--data", "rows.csv").want(t, 0, "bee, or wasp", "100.00 %")
+}
+
+// A file that PyTorch wrote has names and shapes, and nothing of the rows: they
+// are taken as numbers, divided where the spec says so.
+func TestModelOfAnotherProgram(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, scale := range []engine.Scale{{Kind: "none"}, {Kind: "divide", Factor: 16}, {Kind: "standardize"}} {
+		net := testnet.New(testnet.Options{Name: "plain", Inputs: 2, Outputs: 2, Batch: 4, Loss: "cross_entropy", Data: engine.Data{Scale: scale}})
+		var b bytes.Buffer
+		err := safetensors.Encode(&b, &safetensors.File{Tensors: []safetensors.Tensor{
+			{Name: "0.bias", Shape: []int{2}, Data: []float32{0, 0}},
+			{Name: "0.weight", Shape: []int{2, 2}, Data: []float32{1, 0, 0, 1}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, "m.safetensors", b.String())
+		writeNPZ(t, "x.npz", 10, 2, true)
+		write(t, "x.csv", "p,q,y\n32,48,1\n")
+		i := in{net: net}
+		r := i.must(t, "predict", "--model", "m.safetensors", "--input", "x.csv")
+		want := "32,48,32,48"
+		if scale.Kind == "divide" {
+			want = "2,3,2,3"
+		}
+		if !strings.HasSuffix(r.stdout, "\n"+want+"\n") {
+			t.Errorf("%+v: %s", scale, r.stdout)
+		}
+		if (r.stderr != "") != (scale.Kind == "standardize") {
+			t.Errorf("%+v: warned %q", scale, r.stderr)
+		}
+		i.must(t, "eval", "--model", "m.safetensors", "--data", "x.npz").want(t, 0, "accuracy")
+		i.must(t, "predict", "--model", "m.safetensors", "--input", "x.npz", "-o", "p.npz")
+		i.must(t, "--init", "m.safetensors", "--train", "x.npz", "--run", "r-"+scale.Kind)
+	}
+}
+
+func TestExport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r")
+	for _, from := range []string{"r", "r/checkpoint", "r/model.safetensors"} {
+		i.must(t, "export", "--model", from, "--safetensors", "out.safetensors")
+		if read(t, "out.safetensors") != read(t, "r", "model.safetensors") {
+			t.Errorf("the export of %s differs from the model", from)
+		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	net := spirals()
+	net.Devices = append([]engine.Device{{Name: "cpu:avx512", Missing: func() error { return fmt.Errorf("no AVX-512") }}}, net.Devices...)
+	i := in{net: net}
+	i.must(t, "info").want(t, 0, "spirals: 2 inputs, 3 outputs, 99 parameters", "batches of 16", "tanh", "cpu:avx512  not here: no AVX-512", "cpu:go      here; chosen", "go1.")
+	var f facts
+	if err := json.Unmarshal([]byte(i.must(t, "info", "--json").stdout), &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Name != "spirals" || f.Parameters != 99 || f.Chosen != "cpu:go" || len(f.Devices) != 2 || f.Devices[0].Present || f.Devices[0].Why != "no AVX-512" ||
+		len(f.Layers) != 3 || f.Layers[0].Parameters != 48 || f.Threads < 1 || f.Go == "" || len(f.SpecSum) != 64 {
+		t.Errorf("facts %+v", f)
+	}
+	i.run("info", "--device", "cpu:avx512").want(t, 7, "no AVX-512")
+	full := testnet.New(testnet.Options{Inputs: 1, Outputs: 1})
+	in{net: full}.must(t, "info").want(t, 0, "trained on the full set")
+}
+
+func TestGradcheck(t *testing.T) {
+	for name, o := range map[string]testnet.Options{
+		"tanh": {Inputs: 3, Hidden: 20, Outputs: 4, Batch: 8, Loss: "cross_entropy"},
+		"relu": {Inputs: 3, Hidden: 20, Activation: "relu", Outputs: 2, Batch: 8},
+		"bce":  {Inputs: 5, Outputs: 2, Batch: 8, Loss: "bce_with_logits"},
+	} {
+		for seed := range 10 {
+			r := in{net: testnet.New(o)}.run("gradcheck", "--seed", strconv.Itoa(seed))
+			r.want(t, 0, "0.weight", "pass")
+		}
+		var g gradResult
+		first := strings.SplitN(in{net: testnet.New(o)}.must(t, "gradcheck", "--json").stdout, "\n", 2)[0]
+		if err := json.Unmarshal([]byte(first), &g); err != nil || g.Param != "0.weight" || g.Verdict != "pass" || g.Checked == 0 || math.Abs(float64(g.Error)) > 1e-2 {
+			t.Errorf("%s: %+v, %v", name, g, err)
+		}
+	}
+}
+
+// A check that passes everything is worth nothing: each of these faults in a
+// backward pass must be found, in each tensor that has it.
+func TestGradcheckFindsFaults(t *testing.T) {
+	faults := map[string]func(g []float32){
+		"sign":        func(g []float32) { scale(g, -1) },
+		"factor 2":    func(g []float32) { scale(g, 2) },
+		"mean of 7":   func(g []float32) { scale(g, 8.0/7) },
+		"5 % off":     func(g []float32) { scale(g, 1.05) },
+		"zero":        func(g []float32) { scale(g, 0) },
+		"NaN":         func(g []float32) { scale(g, float32(math.NaN())) },
+		"shifted":     func(g []float32) { first := g[0]; copy(g, g[1:]); g[len(g)-1] = first },
+		"a lost term": func(g []float32) { g[0] = 0 },
+		"a row extra": func(g []float32) { g[len(g)-1] *= 1.5 },
+		"reversed":    func(g []float32) { slices.Reverse(g) },
+	}
+	for name, fault := range faults {
+		for param := range 4 {
+			o := testnet.Options{Inputs: 3, Hidden: 5, Outputs: 4, Batch: 8, Loss: "cross_entropy", Plant: func(p int, g []float32) {
+				if p == param {
+					fault(g)
+				}
+			}}
+			r := in{net: testnet.New(o)}.run("gradcheck")
+			r.want(t, 1, "fail", "gradient check: wrong for "+testnet.New(o).Params[param].Name)
+			if strings.Count(r.stdout, "fail") != 1 {
+				t.Errorf("%s in tensor %d: %s", name, param, r.stdout)
+			}
+		}
+	}
+}
+
+func scale(g []float32, by float32) {
+	for i := range g {
+		g[i] *= by
+	}
+}
+
+func TestHelp(t *testing.T) {
+	i := in{net: spirals()}
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
+		r := i.must(t, args...)
+		for _, want := range []string{"Usage:", "Commands:", "train ", "gradcheck", "Data sources:", "Exit status:"} {
+			if !strings.Contains(r.stdout, want) {
+				t.Errorf("%v lacks %q", args, want)
+			}
+		}
+		if r.stderr != "" {
+			t.Errorf("%v: %s", args, r.stderr)
+		}
+		for _, later := range []string{"diagnose", "tune", "bench", "onnx"} {
+			if strings.Contains(r.stdout, later) {
+				t.Errorf("%v shows %s, which is not there", args, later)
+			}
+		}
+	}
+	for _, c := range commands() {
+		for _, args := range [][]string{{"help", c.name}, {c.name, "--help"}, {c.name, "-h"}} {
+			r := i.must(t, args...)
+			if !strings.Contains(r.stdout, "Usage:") || strings.Contains(r.stdout, "%!") {
+				t.Errorf("%v: %s", args, r.stdout)
+			}
+			for line := range strings.Lines(r.stdout) {
+				if len([]rune(line)) > 120 {
+					t.Errorf("%v: a line of %d: %s", args, len(line), line)
+				}
+			}
+		}
+	}
+	i.must(t, "help", "train").want(t, 0, "--epochs N", "(default 3)", "--shuffle=BOOL", "Examples:", "trainer --run runs/try --resume")
+	i.run("help", "trian").want(t, 2, `did you mean "train"?`)
+	i.run("help", "train", "eval").want(t, 2)
+	i.must(t, "version").want(t, 0, "spirals, made by dnngen")
+	i.must(t, "--version").want(t, 0, "spirals, made by dnngen")
+}
+
+func TestRefusedCommands(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r")
+	write(t, "one.csv", "a\n1\n")
+	write(t, "file", "junk")
+	plain := in{net: testnet.New(testnet.Options{Inputs: 2, Hidden: 16, Outputs: 3, Batch: 16, Loss: "cross_entropy", Momentum: 0.9})}
+	for _, c := range []struct {
+		in   in
+		args string
+		code int
+		text string
+	}{
+		{i, "eval", 2, "--model FILE is needed"},
+		{i, "eval --model", 2, "--model needs a value"},
+		{plain, "eval --model r/model.safetensors", 2, "--data SRC is needed"},
+		{i, "eval --model none", 6, "none"},
+		{i, "eval --model file", 6, "file: safetensors: byte"},
+		{in{net: moons()}, "eval --model r", 6, "does not hold the parameters of moons"},
+		{in{net: moons()}, "eval --model r/checkpoint", 6, "from another spec"},
+		{i, "eval --model r --data none.csv", 4, "none.csv"},
+		{i, "eval --model r --device cuda", 7, "not compiled in"},
+		{i, "predict --model r", 2, "--input SRC is needed"},
+		{i, "predict --input one.csv", 2, "--model FILE is needed"},
+		{i, "predict --model r --input one.csv -o p.txt", 2, ".npz, .csv or -"},
+		{i, "predict --model r --input one.csv", 4, "one.csv"},
+		{i, "predict --model r --input builtin:spirals -o none/p.csv", 1, "none"},
+		{i, "predict --out p.csv", 2, "predict has no flag --out"},
+		{i, "export --model r", 2, "--safetensors FILE is needed"},
+		{i, "export --model none --safetensors x", 6, "none"},
+		{i, "gradcheck --model none", 6, "none"},
+		{i, "info now", 2, `takes no argument "now"`},
+		{i, "gradcheck --sed 1", 2, `did you mean "--seed"?`},
+	} {
+		c.in.run(strings.Fields(c.args)...).want(t, c.code, c.text)
+	}
+	if _, err := os.Stat("p.txt"); err == nil {
+		t.Error("an output was made")
+	}
+}
+
+// No command line ends in a panic, whatever it says.
+func FuzzCommandLine(f *testing.F) {
+	for _, s := range []string{"", "help\x00train", "--epochs\x001\x00--run\x00r", "eval\x00--model=x", "-o\x00-", "--\x00x", "train\x00--lr=1e999", "predict\x00--input=-\x00--model\x00."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		t.Chdir(t.TempDir())
+		args := append(strings.Split(line, "\x00"), "--steps=1", "--run=r")
+		code := in{net: spirals()}.run(args...).code
+		if code < 0 || code > 7 {
+			t.Errorf("exit %d", code)
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package trainer
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/fsys/faultfs"
+	"github.com/dnngen/dnngen/runtime/internal/testnet"
+)
+
+// A run that is stopped by --steps and taken up ends as one that never stopped,
+// bit for bit, whether it stops within an epoch or at its end.
+func TestResumeIsExact(t *testing.T) {
+	for name, net := range map[string]*engine.Network{"spirals": spirals(), "moons": moons(), "sine": sine()} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			i := in{net: net}
+			args := []string{"--epochs", "2", "--log-every", "3"}
+			i.must(t, append(args, "--run", "whole")...)
+			total := loadCheckpoint(t, "whole").Meta.State.Step
+			for _, cut := range []int64{1, 2, total/2 - 1, total / 2, total/2 + 1, total - 1, total} {
+				run := "cut" + strconv.FormatInt(cut, 10)
+				i.must(t, append(args, "--run", run, "--steps", strconv.FormatInt(cut, 10))...)
+				if got := loadCheckpoint(t, run).Meta.State.Step; got != cut {
+					t.Fatalf("stopped at step %d, not %d", got, cut)
+				}
+				i.must(t, "--run", run, "--resume", "--steps", "0")
+				sameRun(t, run, "whole")
+			}
+		})
+	}
+}
+
+func TestResumeWithMoreEpochs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--epochs", "5", "--run", "whole", "--log-every", "1")
+	i.must(t, "--epochs", "2", "--run", "r", "--log-every", "1")
+	i.must(t, "--epochs", "5", "--run", "r", "--resume")
+	// The schedule of the hand-written network does not look at the epochs, so
+	// both trainings are the same.
+	sameRun(t, "r", "whole")
+	r := i.must(t, "--run", "r", "--resume")
+	r.want(t, 0, "nothing was left to train", "raise --epochs")
+	sameRun(t, "r", "whole")
+}
+
+// Lines that were written after the checkpoint are cut off.
+func TestResumeCutsMetrics(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "whole", "--log-every", "1")
+	i.must(t, "--run", "r", "--log-every", "1", "--steps", "50")
+	f, err := os.OpenFile("r/metrics.jsonl", os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"event":"step","step":50,"epoch":0,"loss":9,"lr":9}` + "\n" + `{"event":"st`); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	i.must(t, "--run", "r", "--resume", "--steps", "0")
+	sameRun(t, "r", "whole")
+	// A file that is too short is no reason to fail.
+	i.must(t, "--run", "short", "--steps", "50")
+	if err := os.Truncate("short/metrics.jsonl", 100); err != nil {
+		t.Fatal(err)
+	}
+	r := i.must(t, "--run", "short", "--resume", "--steps", "0")
+	r.want(t, 0, "lacks its last")
+	metricsOf(t, read(t, "short", "metrics.jsonl"))
+}
+
+func TestResumeNewest(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--steps", "5")
+	i.must(t, "--steps", "5")
+	i.must(t, "--resume", "--steps", "6")
+	if a, b := loadCheckpoint(t, "runs/spirals/001"), loadCheckpoint(t, "runs/spirals/002"); a.Meta.State.Step != 5 || b.Meta.State.Step != 6 {
+		t.Errorf("steps %d and %d", a.Meta.State.Step, b.Meta.State.Step)
+	}
+}
+
+func TestRefusedResumes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeNPZ(t, "data.npz", 40, 2, true)
+	i := in{net: spirals()}
+	i.must(t, "--run", "r", "--train", "data.npz", "--test", "25%", "--epochs", "4")
+	good := read(t, "r", "checkpoint")
+	for _, c := range []struct {
+		args string
+		text string
+	}{
+		{"--seed 2", "started with seed 1, not 2"},
+		{"--shuffle=false", "started with --shuffle=true"},
+		{"--epochs 3", "for 4 epochs, which cannot be lowered to 3"},
+		{"--steps 1", "more than --steps 1"},
+		{"--train builtin:spirals", "the training rows are not those of the run"},
+		{"--test 50%", "the training rows are not those of the run"},
+		{"--test builtin:spirals", "rows are not those of the run"},
+	} {
+		r := i.run(append([]string{"--run", "r", "--resume"}, strings.Fields(c.args)...)...)
+		r.want(t, 6, c.text)
+	}
+	// Another file under the same name.
+	writeNPZ(t, "data.npz", 41, 2, true)
+	i.run("--run", "r", "--resume").want(t, 6, "the training rows are not those of the run", "data.npz (31 rows")
+	writeNPZ(t, "data.npz", 40, 2, true)
+	// Another spec, with the spec's file gone.
+	if err := os.Remove("r/spec.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	other := testnet.New(testnet.Options{Name: "spirals", Inputs: 2, Hidden: 17, Outputs: 3, Batch: 16, Loss: "cross_entropy", Momentum: 0.9, Data: builtin("spirals")})
+	in{net: other}.run("--run", "r", "--resume").want(t, 6, "from another spec")
+	// A damaged checkpoint, at some places; each prefix and each bit is the
+	// matter of package rundir's tests.
+	for _, at := range []int{0, 10, 30, len(good) / 2, len(good) - 1} {
+		b := []byte(good)
+		b[at] ^= 4
+		write(t, "r/checkpoint", string(b))
+		i.run("--run", "r", "--resume").want(t, 6, "r/checkpoint: byte ")
+	}
+	write(t, "r/checkpoint", good[:len(good)-5])
+	i.run("--run", "r", "--resume").want(t, 6, "byte "+strconv.Itoa(len(good)-5)+": the file is cut off")
+	write(t, "r/checkpoint", good)
+	i.must(t, "--run", "r", "--resume", "--epochs", "6")
+}
+
+func TestResumeKeepsTheDevice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	net := spirals()
+	fast := net.Devices[0]
+	fast.Name = "cpu:avx2"
+	here := true
+	fast.Missing = func() error {
+		if here {
+			return nil
+		}
+		return errors.New("this CPU has no AVX2")
+	}
+	net.Devices = append([]engine.Device{fast}, net.Devices...)
+	i := in{net: net}
+	i.must(t, "--run", "r", "--steps", "3", "--device", "cpu:go")
+	i.must(t, "--run", "r", "--resume", "--steps", "5").want(t, 0, "cpu:go (that of the run)")
+	i.must(t, "--run", "r", "--resume", "--steps", "7", "--device", "cpu:avx2").want(t, 0, "made on cpu:go; on cpu:avx2 it rounds differently")
+	here = false
+	i.must(t, "--run", "r", "--resume", "--steps", "9").want(t, 0, "made on cpu:avx2; on cpu:go it rounds differently")
+}
+
+// The disk fills up at each call of a training: the trainer says so with exit
+// status 7, or the call did not matter. Afterwards, with room again, the run is
+// taken up or started anew, and ends with the same bits.
+func TestFullDiskAtEachCall(t *testing.T) {
+	t.Chdir(t.TempDir())
+	args := []string{"--epochs", "1", "--checkpoint-every", "30", "--log-every", "4", "--quiet"}
+	in{net: spirals()}.must(t, append(args, "--run", "whole")...)
+	failed := 0
+	for at := 1; ; at++ {
+		run := filepath.Join("runs", strconv.Itoa(at))
+		full := faultfs.Wrap(fsys.OS(), faultfs.Fault{At: at, Err: syscall.ENOSPC, Torn: true, Sticky: true})
+		r := in{net: spirals(), fs: full}.run(append(args, "--run", run)...)
+		if len(full.Calls()) < at {
+			r.want(t, 0)
+			break
+		}
+		call := full.Calls()[at-1]
+		if strings.Contains(r.stderr, "panic") || r.code != 0 && r.code != 7 && r.code != 6 && r.code != 4 {
+			t.Fatalf("call %d (%+v): exit %d: %s", at, call, r.code, r.stderr)
+		}
+		if r.code != 0 {
+			failed++
+			if !strings.Contains(r.stderr, "no space left on device") {
+				t.Errorf("call %d (%+v): %s", at, call, r.stderr)
+			}
+		}
+		again := append(args, "--run", run)
+		if _, err := os.Stat(filepath.Join(run, "checkpoint")); err == nil {
+			again = append(again, "--resume")
+		}
+		if r.code == 0 {
+			continue
+		}
+		in{net: spirals()}.must(t, again...)
+		sameRun(t, run, "whole")
+	}
+	if failed < 30 {
+		t.Errorf("only %d calls failed", failed)
+	}
+}
