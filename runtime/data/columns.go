@@ -188,7 +188,7 @@ func (p *Prep) locate(t *Table) ([]int, error) {
 		for i := range columns {
 			columns[i] = i
 		}
-	case p.Columns == len(p.Features) && width == p.Columns+1:
+	case p.Columns == len(p.Features) && width == p.Columns+1 && t.y == nil:
 		// Fit saw targets apart from the columns; here they are one of them.
 		c, err := t.targetColumn("")
 		if err != nil {

@@ -177,6 +177,26 @@ func TestMemoryTablesThatDoNotFit(t *testing.T) {
 	}
 }
 
+func TestRowsAreNotCutToFit(t *testing.T) {
+	n := &engine.Network{Name: "n", Inputs: 2, Outputs: 1, Metrics: "regression"}
+	y := engine.Target{Value: []float32{1, 2}}
+	fitted, err := FromNumbers(make([]float32, 4), 2, y, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Fit(fitted, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, err := FromNumbers(make([]float32, 6), 3, y, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Apply(wide); err == nil || !strings.Contains(err.Error(), "3 columns") {
+		t.Errorf("rows of three numbers are taken for two features: %v", err)
+	}
+}
+
 func TestCellsOfTheWrongKind(t *testing.T) {
 	rows := [][]Cell{{Category("red"), Number(1)}, {Category("blue"), Number(2)}}
 	table, err := FromCells([]string{"color", "size"}, rows, engine.Target{Class: []int32{0, 1}}, 2)
