@@ -46,12 +46,15 @@ func open(src string, o Options) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if images, labels, is := strings.Cut(path, ","); is {
+	read := formatOf(path)
+	if images, labels, is := strings.Cut(path, ","); is && read == nil {
 		return openIDX(images, labels, o)
 	}
-	read, err := formatOf(path)
-	if err != nil {
-		return nil, err
+	if read == nil && isIDXName(path) {
+		read = readImages
+	}
+	if read == nil {
+		return nil, unknownFormat(path)
 	}
 	f, err := openFile(path, o)
 	if err != nil {
@@ -71,29 +74,30 @@ func open(src string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// formatOf chooses how a file is read by the end of its name.
-func formatOf(path string) (func(*file) (*Table, error), error) {
-	name := strings.ToLower(filepath.Base(path))
+// formatOf chooses how a file is read by the end of its name; nil means that the
+// end is unknown.
+func formatOf(path string) func(*file) (*Table, error) {
+	name := strings.ToLower(path)
 	for _, f := range formats {
 		if strings.HasSuffix(name, f.suffix) {
-			return f.read, nil
+			return f.read
 		}
 	}
-	if isIDXName(name) {
-		return readImages, nil
+	return nil
+}
+
+func unknownFormat(path string) *Error {
+	if strings.HasSuffix(strings.ToLower(path), ".parquet") {
+		return &Error{File: path, Msg: "this version does not read Parquet", Hint: "export the table as CSV or .npz"}
 	}
-	e := &Error{File: path, Msg: "the name does not tell what the source is",
+	return &Error{File: path, Msg: "the name does not tell what the source is",
 		Hint: "sources are builtin:NAME, .csv, .csv.gz, .npz, .npy and two IDX files IMAGES,LABELS"}
-	if strings.HasSuffix(name, ".parquet") {
-		e.Msg = "this version does not read Parquet"
-		e.Hint = "export the table as CSV or .npz"
-	}
-	return nil, e
 }
 
 // isIDXName tells whether a file has a name as the files of MNIST have:
 // train-images-idx3-ubyte.gz.
-func isIDXName(name string) bool {
+func isIDXName(path string) bool {
+	name := strings.ToLower(filepath.Base(path))
 	return strings.Contains(name, "idx") || strings.Contains(name, "ubyte")
 }
 

@@ -27,6 +27,7 @@ func TestSourcesThatAreNot(t *testing.T) {
 		"trian.csv":                  `trian.csv: there is no such file; hint: did you mean "train.csv"?`,
 		"other/x.csv":                `other/x.csv: there is no such file`,
 		"test.npz":                   `test.npz: there is no such file`,
+		"a,b.csv":                    `a,b.csv: there is no such file`,
 		"images.idx,labels.idx":      `images.idx: there is no such file`,
 		"train.csv?label=z":          `train.csv:1:1: there is no column "z" for the target; hint: the columns are "a", "y"`,
 		"train.csv?":                 `train.csv: after the ? stands ""; hint: write train.csv?label=COLUMN`,

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/dnngen/dnngen/runtime/half"
 )
 
 // chunk is how much is read at a time, and how much memory is asked for before
@@ -162,29 +164,11 @@ func (d dtype) float32(b []byte) float32 {
 	w := d.word(b)
 	switch d.size {
 	case 2:
-		return halfToFloat(uint16(w))
+		return half.Float32(uint16(w))
 	case 4:
 		return math.Float32frombits(uint32(w))
 	}
 	return float32(math.Float64frombits(w))
-}
-
-// halfToFloat widens an IEEE 754 half: 1 sign, 5 exponent and 10 fraction bits.
-func halfToFloat(h uint16) float32 {
-	sign := float32(1)
-	if h>>15 == 1 {
-		sign = -1
-	}
-	exponent, fraction := int(h>>10)&0x1f, float64(h&0x3ff)
-	switch {
-	case exponent == 0x1f && fraction != 0:
-		return float32(math.NaN())
-	case exponent == 0x1f:
-		return sign * float32(math.Inf(1))
-	case exponent == 0:
-		return sign * float32(math.Ldexp(fraction, -24))
-	}
-	return sign * float32(math.Ldexp(1024+fraction, exponent-25))
 }
 
 // transpose turns an array in Fortran order, whose first index runs fastest,
