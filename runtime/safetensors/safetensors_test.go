@@ -159,6 +159,38 @@ func TestDecodeConverts(t *testing.T) {
 	}
 }
 
+// All 65,536 half-precision numbers, by the formula of the standard in float64.
+func TestHalf(t *testing.T) {
+	var bits []byte
+	var want []float32
+	for h := range 1 << 16 {
+		bits = binary.LittleEndian.AppendUint16(bits, uint16(h))
+		sign, exponent, fraction := 1.0, h>>10&0x1f, float64(h&0x3ff)
+		if h>>15 == 1 {
+			sign = -1
+		}
+		v := sign * math.Ldexp(1+fraction/1024, exponent-15)
+		switch {
+		case exponent == 0:
+			v = math.Copysign(math.Ldexp(fraction, -24), sign)
+		case exponent == 0x1f && fraction == 0:
+			v = math.Inf(int(sign))
+		case exponent == 0x1f:
+			v = math.NaN()
+		}
+		want = append(want, float32(v))
+	}
+	f, err := safetensors.Decode(file("{"+tensor("a", "F16", "[65536]", 0, 1<<17)+"}", bits...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for h, v := range f.Tensors[0].Data {
+		if w := want[h]; w == w && math.Float32bits(v) != math.Float32bits(w) || w != w && v == v {
+			t.Fatalf("%#04x is %v, want %v", h, v, w)
+		}
+	}
+}
+
 // Headers may have spaces, escapes and any order; tensors come in the order of
 // their bytes.
 func TestDecodeAccepts(t *testing.T) {
