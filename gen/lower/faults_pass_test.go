@@ -156,6 +156,7 @@ func structureFaults() []fault {
 	add(square(), "writes x", func(v *victim) { v.p.Forward[0].(*ir.Linear).Out = v.p.X })
 	add(square(), "listed twice", func(v *victim) { v.p.Buffers = append(v.p.Buffers, v.p.Buffers[0]) })
 	add(square(), "raw never written", func(v *victim) { v.p.Forward = v.p.Forward[:len(v.p.Forward)-1] })
+	add(square(), "loss of another buffer", func(v *victim) { v.p.Loss.Raw = v.fore(9).Out[0].View.Buffer })
 	add(square(), "gradient of a layer never written", func(v *victim) {
 		g := v.input(6)
 		v.p.Backward = slices.DeleteFunc(v.p.Backward, func(s ir.Step) bool { return s == ir.Step(g) })

@@ -290,6 +290,20 @@ func TestLossesAgainstFormulas(t *testing.T) {
 	}
 }
 
+// TestDiscreteOutputsHaveNoSlope, and the others have one.
+func TestDiscreteOutputsHaveNoSlope(t *testing.T) {
+	for _, o := range Outputs {
+		flat := o.Rowwise == Argmax || o.Rowwise == Indicator
+		if o.Value != nil {
+			d := expr.Derive(o.Expr(), VarZ)
+			flat = d.IsConst(0)
+		}
+		if o.Discrete != flat {
+			t.Errorf("%s: discrete %t, derivative 0: %t", o.Name, o.Discrete, flat)
+		}
+	}
+}
+
 // TestOutputsAreFinite also checks the thresholds' side of 0.
 func TestOutputsAreFinite(t *testing.T) {
 	for _, o := range Outputs {
