@@ -67,7 +67,9 @@ func TestLimits(t *testing.T) {
 		"crlf": repeat("a\r\n"), "returns": repeat("\r"), "indentation": indent.String(), "accents": repeat("é"), "nul": repeat("\x00"),
 		"not utf-8": repeat("\xff"), "long line": "name: " + repeat("é "), "marks": strings.Repeat("-\n", maxMarks/2),
 		"null items": "layers:\n" + strings.Repeat("-\n", maxNodes-10), "many layers": "layers:\n" + strings.Repeat("- relu\n", maxLayers+1),
-		"long keys": strings.Repeat("{"+strings.Repeat("k", maxKeyText)+": ", 60) + "[" + strings.Repeat("1,", 9000),
+		"quoted": "a: [" + strings.Repeat("'é',", 9900) + "]", "quoted words": "a: [" + strings.Repeat("\"a b\", ", 9900) + strings.Repeat("é", 500000) + "]",
+		"wrong numbers": "data: {features: [" + strings.Repeat("1,", 4000) + "], é: " + strings.Repeat("é", 500000) + "}",
+		"long keys":     strings.Repeat("{"+strings.Repeat("k", maxKeyText)+": ", 60) + "[" + strings.Repeat("1,", 9000),
 	}
 	for name, text := range texts {
 		t.Run(name, func(t *testing.T) {

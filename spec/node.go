@@ -103,8 +103,11 @@ var bareWord = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 // quote quotes text of the spec for a message, cut to a readable length.
 func quote(s string) string { return strconv.Quote(shorten(s)) }
 
-func shorten(s string) string {
-	const most = 40
+// shorten cuts text of the spec to what a message can hold.
+func shorten(s string) string { return cut(s, 40) }
+
+// cut shortens text to a number of characters.
+func cut(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}

@@ -13,7 +13,7 @@ type Options struct {
 // valid, Parse returns the network and what may train badly; otherwise the
 // error is of type Errors.
 func Parse(file string, text []byte, o Options) (*Network, []*Problem, error) {
-	r := &reader{file: file, at: map[string]*node{}, net: &Network{File: filepath.Base(file)}}
+	r := newReader(file)
 
 	// Read the text.
 	clean, ok := r.clean(text)
@@ -51,10 +51,18 @@ func Parse(file string, text []byte, o Options) (*Network, []*Problem, error) {
 type reader struct {
 	file     string
 	lines    []string
+	chars    map[int][]rune // lines as characters, from 1, as they are needed
 	problems []*Problem
 	net      *Network
 	at       map[string]*node // the value of each key that the spec gives: "train.batch"
 	layers   []*node          // the items of net.Layers
+}
+
+func newReader(file string) *reader {
+	return &reader{
+		file: file, chars: map[int][]rune{}, at: map[string]*node{},
+		net: &Network{File: filepath.Base(file)},
+	}
 }
 
 // where returns the span of a key's value, or of the first of the others

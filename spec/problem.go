@@ -61,10 +61,24 @@ func (r *reader) report(at span, p Problem) {
 	p.File = r.file
 	p.Line = min(max(at.line, 1), len(r.lines))
 	p.Source = r.lines[p.Line-1]
-	width := len([]rune(p.Source))
+	width := len(r.runes(p.Line))
 	p.Col = min(max(at.col, 1), width+1)
 	p.EndCol = max(min(at.end, width+1), p.Col+1)
 	r.problems = append(r.problems, &p)
+}
+
+// runes returns the characters of a line, counted from 1; none for a line that
+// there is not. It keeps them: a line may be long, and hold thousands of tokens.
+func (r *reader) runes(line int) []rune {
+	if line < 1 || line > len(r.lines) {
+		return nil
+	}
+	chars, ok := r.chars[line]
+	if !ok {
+		chars = []rune(r.lines[line-1])
+		r.chars[line] = chars
+	}
+	return chars
 }
 
 // errors returns the errors that were reported, sorted and cut; nil for none.

@@ -39,7 +39,7 @@ func compile(t *testing.T) *jsonschema.Schema {
 // not even that.
 func decode(t *testing.T, file string) any {
 	t.Helper()
-	r := &reader{file: file, at: map[string]*node{}, net: &Network{}}
+	r := newReader(file)
 	text, ok := r.clean(readFile(t, file))
 	if !ok {
 		return nil

@@ -34,7 +34,7 @@ func (r *reader) inferInput(root *node, o Options) {
 		if err == nil {
 			err = fmt.Errorf("the data has %d features", inputs)
 		}
-		p.Message = "the number of features cannot be read from the data: " + visible(err.Error())
+		p.Message = "the number of features cannot be read from the data: " + foreign(err.Error())
 		p.cause = err
 		r.report(r.where("data.train"), p)
 		return

@@ -96,6 +96,9 @@ func forbidden(c rune) bool {
 	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)
 }
 
+// foreign makes a message of other code fit to stand in one of ours.
+func foreign(message string) string { return cut(visible(message), 300) }
+
 // visible makes any text printable on one line: what is not printable becomes
 // U+FFFD, a tab a space.
 func visible(s string) string {

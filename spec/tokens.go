@@ -20,7 +20,7 @@ func checkTokens(r *reader, tokens token.Tokens) {
 		}
 		if feature := features[t.Type]; feature != "" && !said[feature] {
 			said[feature] = true
-			r.reportFeature(spanOf(t), feature)
+			r.reportFeature(r.spanOf(t), feature)
 		}
 		switch t.Type {
 		case token.DocumentHeaderType:
@@ -36,8 +36,13 @@ func checkTokens(r *reader, tokens token.Tokens) {
 		if i > 0 {
 			prev = tokens[i-1]
 		}
-		if t.Type == token.MappingValueType {
+		switch t.Type {
+		case token.MappingValueType:
 			r.checkColon(t, prev)
+		case token.StringType:
+			r.checkPlain(t, len(nest.brackets) > 0)
+		case token.DoubleQuoteType:
+			r.checkEscapes(t)
 		}
 		nest.step(t, prev)
 	}
@@ -50,14 +55,38 @@ func (r *reader) checkColon(t, key *token.Token) {
 	if key != nil && (key.Type == token.SingleQuoteType || key.Type == token.DoubleQuoteType) {
 		return
 	}
-	line := []rune(r.lines[t.Position.Line-1])
+	line := r.runes(t.Position.Line)
 	next := t.Position.Column // the index of the character behind the colon
 	if next < len(line) && !strings.ContainsRune(" \t,[]{}", line[next]) {
-		r.report(spanOf(t), Problem{
+		r.report(r.spanOf(t), Problem{
 			Code: codeSyntax, Message: "not valid YAML: no space behind the colon of a key",
 			Expected: "`key: value`", Hint: "put a space behind the colon; text with a colon in it goes in quotes",
 		})
 	}
+}
+
+// checkPlain refuses text without quotes that YAML would divide at its special
+// characters, and its reader does not.
+func (r *reader) checkPlain(t *token.Token, inBrackets bool) {
+	special := strings.Contains(t.Value, ": ") || strings.Contains(t.Value, " #") ||
+		strings.HasPrefix(t.Value, "%") || inBrackets && strings.ContainsAny(t.Value, "[]{},")
+	if special {
+		r.report(r.spanOf(t), Problem{
+			Code: codeSyntax, Message: fmt.Sprintf("not valid YAML: the text %s holds special characters", quote(t.Value)),
+			Hint: "put the text in quotes, or divide it",
+		})
+	}
+}
+
+// checkEscapes refuses escapes by number that lack digits.
+func (r *reader) checkEscapes(t *token.Token) {
+	if _, ok := r.quotedEnd(t.Position); ok {
+		return
+	}
+	r.report(r.spanOf(t), Problem{
+		Code: codeSyntax, Message: "not valid YAML: an escape sequence without all of its digits",
+		Expected: `\x and 2, \u and 4, or \U and 8 hexadecimal digits`, Hint: `in double quotes write \\ for a backslash, or use single quotes`,
+	})
 }
 
 // features names what YAML has and a spec does not need.
@@ -81,7 +110,7 @@ func (r *reader) reportFeature(at span, feature string) {
 }
 
 func (r *reader) reportDocument(t *token.Token) {
-	r.report(spanOf(t), Problem{
+	r.report(r.spanOf(t), Problem{
 		Code: codeDocuments, Message: "a second document begins",
 		Expected: "one spec in a file", Hint: "put each spec in a file of its own",
 	})
@@ -129,7 +158,7 @@ func (n *nesting) step(t, prev *token.Token) {
 			break
 		}
 		if size := utf8.RuneCountInString(prev.Value); size > maxKeyText {
-			n.r.report(spanOf(prev), Problem{
+			n.r.report(n.r.spanOf(prev), Problem{
 				Code: codeText, Message: fmt.Sprintf("a key of %d characters", size),
 				Expected: fmt.Sprintf("at most %d characters", maxKeyText), Hint: "the keys of a spec are short words",
 			})
@@ -138,14 +167,14 @@ func (n *nesting) step(t, prev *token.Token) {
 		}
 		if f := n.open(prev); f != nil {
 			if f.keys++; f.keys > maxKeys {
-				n.r.reportTooMany(spanOf(prev))
+				n.r.reportTooMany(n.r.spanOf(prev))
 				n.stop = true
 				return
 			}
 		}
 	}
 	if len(n.block)+len(n.brackets) > maxDepth {
-		n.r.reportTooDeep(spanOf(t))
+		n.r.reportTooDeep(n.r.spanOf(t))
 		n.stop = true
 	}
 }
@@ -174,7 +203,7 @@ func (n *nesting) finish() {
 }
 
 func (n *nesting) reportBracket(t *token.Token) {
-	n.r.report(spanOf(t), Problem{
+	n.r.report(n.r.spanOf(t), Problem{
 		Code: codeBracket, Message: fmt.Sprintf("the bracket %q has no partner", t.Value),
 		Expected: "every [ closed by ], every { by }", Hint: "add the missing bracket, or delete this one",
 	})

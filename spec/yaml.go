@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -139,11 +140,11 @@ func (r *reader) reportSyntax(err error) {
 	if errors.As(err, &located) {
 		message = located.GetMessage
 		if t := located.GetToken(); t != nil && t.Position != nil {
-			at = spanOf(t)
+			at = r.spanOf(t)
 		}
 	}
 	p := Problem{
-		Code: codeSyntax, Message: "not valid YAML: " + visible(message()),
+		Code: codeSyntax, Message: "not valid YAML: " + foreign(message()),
 		Hint: "check the indentation of this line and its neighbours, and that every quote is closed",
 	}
 	for _, h := range syntaxHints {
@@ -164,17 +165,59 @@ var syntaxHints = []struct{ part, hint string }{
 }
 
 // spanOf returns where a token stands; of one that goes on, the first line.
-func spanOf(t *token.Token) span {
+func (r *reader) spanOf(t *token.Token) span {
+	p := t.Position
 	text := t.Value
 	switch t.Type {
 	case token.ImplicitNullType:
 		text = ""
-	case token.StringType, token.SingleQuoteType, token.DoubleQuoteType:
+	case token.StringType:
 		text = strings.TrimSpace(t.Origin)
+	case token.SingleQuoteType, token.DoubleQuoteType:
+		end, _ := r.quotedEnd(p) // the token holds the text without its escapes
+		return span{p.Line, p.Column, end}
 	}
 	text, _, _ = strings.Cut(text, "\n")
-	p := t.Position
 	return span{p.Line, p.Column, p.Column + utf8.RuneCountInString(text)}
+}
+
+// quotedEnd returns the column behind a text in quotes, on the line where it
+// begins, and whether every escape by number has its digits.
+func (r *reader) quotedEnd(p *token.Position) (end int, ok bool) {
+	ok = true
+	line, at := r.runes(p.Line), p.Column-1
+	if at < 0 || at >= len(line) {
+		return p.Column, true
+	}
+	mark := line[at]
+	end = len(line) + 1
+	for n, i := p.Line, at+1; n <= len(r.lines); n, i = n+1, 0 {
+		for line := r.runes(n); i < len(line); i++ {
+			switch {
+			case mark == '"' && line[i] == '\\' && i+1 < len(line):
+				i++
+				ok = ok && !lacksDigits(line[i:])
+			case line[i] == mark && mark == '\'' && i+1 < len(line) && line[i+1] == mark:
+				i++
+			case line[i] == mark:
+				if n == p.Line {
+					end = i + 2
+				}
+				return end, ok
+			}
+		}
+	}
+	return end, ok
+}
+
+// lacksDigits reports whether an escape sequence, without its backslash, is
+// one by number and too short.
+func lacksDigits(escape []rune) bool {
+	digits := map[rune]int{'x': 2, 'u': 4, 'U': 8}[escape[0]]
+	if digits >= len(escape) {
+		return true
+	}
+	return slices.ContainsFunc(escape[1:1+digits], func(c rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", c) })
 }
 
 // converter makes nodes of the YAML reader's tree, counting them.
@@ -186,11 +229,11 @@ type converter struct {
 func (c *converter) node(n ast.Node, depth int) *node {
 	if c.count++; c.count > maxNodes {
 		if c.count == maxNodes+1 {
-			c.r.reportTooMany(spanOf(n.GetToken()))
+			c.r.reportTooMany(c.r.spanOf(n.GetToken()))
 		}
 		return &node{}
 	}
-	at := spanOf(n.GetToken())
+	at := c.r.spanOf(n.GetToken())
 	if depth > maxDepth {
 		c.r.reportTooDeep(at)
 		return &node{at: at}
@@ -210,13 +253,13 @@ func (c *converter) node(n ast.Node, depth int) *node {
 		}
 		return c.scalar(quoted, n.Value, at)
 	case *ast.SequenceNode:
-		out := &node{kind: list, at: bracketSpan(n.Start, n.End)}
+		out := &node{kind: list, at: c.bracketSpan(n.Start, n.End)}
 		for _, item := range n.Values {
 			out.items = append(out.items, c.node(item, depth+1))
 		}
 		return out
 	case *ast.MappingNode:
-		out := &node{kind: mapping, at: bracketSpan(n.Start, n.End)}
+		out := &node{kind: mapping, at: c.bracketSpan(n.Start, n.End)}
 		for _, pair := range n.Values {
 			c.pair(out, pair, depth)
 		}
@@ -279,8 +322,8 @@ func (c *converter) scalar(kind nodeKind, text string, at span) *node {
 }
 
 // bracketSpan covers a flow collection on one line, or its first token.
-func bracketSpan(start, end *token.Token) span {
-	at := spanOf(start)
+func (c *converter) bracketSpan(start, end *token.Token) span {
+	at := c.r.spanOf(start)
 	if end != nil && end.Position.Line == at.line {
 		at.end = end.Position.Column + 1
 	}
