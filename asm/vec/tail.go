@@ -32,9 +32,10 @@ func (e *Emitter) TailOf(n int) Tail {
 // that holds 0 to Lanes. The register is left as it is.
 func (e *Emitter) TailReg(n reg.GPVirtual) Tail {
 	if e.isa == AVX512 {
-		r := e.GP32()
-		e.MOVL(operand.U32(1<<16-1), r)
-		e.BZHIL(n.As32(), r, r)
+		r := e.GP32() // 2^n - 1
+		e.XORL(r, r)
+		e.BTSL(n.As32(), r)
+		e.DECL(r)
 		return e.kmov(r)
 	}
 	p := e.GP64()

@@ -33,22 +33,18 @@ func reduce(e *vec.Emitter, x vec.Vec, unit float64) reduced {
 // factors change no bits of the mantissa, so the result is the same for every
 // scale and unit.
 func expOf(e *vec.Emitter, r vec.Vec, unit, scale float64) vec.Vec {
-	s := expm1Of(e, r, e.Mul(r, r), unit)
-	if unit == 1 && scale == 1 {
-		return e.Add(s, vec.C(1))
-	}
-	return e.Fma(s, vec.C(unit*scale), vec.C(scale))
+	q := poly(e, r, e.Mul(r, r), scaled(expCoeffs, scale*unit*unit, unit))
+	return e.Fma(r, e.Fma(r, q, vec.C(scale*unit)), vec.C(scale))
 }
 
-// expm1Of returns (exp(unit*r) - 1) / unit, given r^2.
-func expm1Of(e *vec.Emitter, r, square vec.Vec, unit float64) vec.Vec {
-	c := make([]float64, len(expm1Coeffs))
-	power := unit
-	for i := range c {
-		c[i] = expm1Coeffs[i] * power
-		power *= unit
+// scaled returns c[i]*first*ratio^i, exact for powers of two.
+func scaled(c []float64, first, ratio float64) []float64 {
+	out := make([]float64, len(c))
+	for i, x := range c {
+		out[i] = x * first
+		first *= ratio
 	}
-	return e.Fma(square, poly(e, r, square, c), r)
+	return out
 }
 
 // poly evaluates a polynomial, lowest coefficient first, given x and x^2. It
@@ -104,7 +100,7 @@ func Expm1(e *vec.Emitter, x vec.Vec) vec.Vec {
 	const settled = -30 // far below the x where e^x - 1 becomes -1
 	a := reduce(e, e.Max(e.Min(x, vec.C(highest)), vec.C(settled)), 1)
 	square := e.Mul(a.r, a.r)
-	p := expm1Of(e, a.r, square, 1) // e^r - 1
+	p := e.Fma(square, poly(e, a.r, square, expm1Coeffs), a.r) // e^r - 1
 	// e^x - 1 = 2^n*p + (2^n - 1). Half of that is computed and doubled, for
 	// 2^n may be too large a number where e^x is not.
 	half := e.ScalbNormal(e.Reg(vec.C(0.5)), a.n)

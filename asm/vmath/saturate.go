@@ -21,12 +21,13 @@ const (
 // it is 1 - 2t/(1 + t).
 func Tanh(e *vec.Emitter, x vec.Vec) vec.Vec {
 	const settled = 10 // far beyond the x where the result becomes 1
-	t := expRough(e, e.MinAbs(x, vec.C(settled)), -2)
+	b := e.MinAbs(x, vec.C(settled))
+	t := expRough(e, b, -2)
 	w := e.Div(t, e.Add(t, vec.C(1)))
-	big := e.CopySign(e.Fnma(w, vec.C(2), vec.C(1)), x)
-	u := e.Mul(x, x)
-	small := e.Fma(e.Mul(x, u), horner(e, u, tanhCoeffs), x)
-	return e.Where(u, vec.Ge, vec.C(tanhBorder*tanhBorder), big, small)
+	big := e.Fnma(w, vec.C(2), vec.C(1))
+	u := e.Mul(x, x) // here NaN comes in; b is a number
+	small := e.Fma(e.Mul(b, u), horner(e, u, tanhCoeffs), b)
+	return e.CopySign(e.Where(u, vec.Ge, vec.C(tanhBorder*tanhBorder), big, small), x)
 }
 
 // Erf returns the error function: beyond the border it is 1 - e^g, where g is
@@ -35,10 +36,10 @@ func Erf(e *vec.Emitter, x vec.Vec) vec.Vec {
 	const settled = 4 // beyond the x where the result becomes 1
 	b := e.MinAbs(x, vec.C(settled))
 	t := expRough(e, poly(e, b, e.Mul(b, b), erfcCoeffs), 1)
-	big := e.CopySign(e.Sub(vec.C(1), t), x)
-	u := e.Mul(x, x)
-	small := e.Fma(x, horner(e, u, erfCoeffs), x)
-	return e.Where(u, vec.Ge, vec.C(erfBorder*erfBorder), big, small)
+	big := e.Sub(vec.C(1), t)
+	u := e.Mul(x, x) // here NaN comes in; b is a number
+	small := e.Fma(b, horner(e, u, erfCoeffs), b)
+	return e.CopySign(e.Where(u, vec.Ge, vec.C(erfBorder*erfBorder), big, small), x)
 }
 
 // expRough returns e^(unit*x) with an error of up to 2^-23 of it, for unit*x
@@ -47,13 +48,7 @@ func expRough(e *vec.Emitter, x vec.Vec, unit float64) vec.Vec {
 	shifted := e.Fma(x, vec.C(unit/math.Ln2), vec.C(shifter))
 	n := e.Sub(shifted, vec.C(shifter))
 	r := e.Fma(n, vec.C(-math.Ln2/unit), x)
-	c := make([]float64, len(expRoughCoeffs))
-	power := 1.0
-	for i := range c {
-		c[i] = expRoughCoeffs[i] * power
-		power *= unit
-	}
-	p := horner(e, r, c)
+	p := horner(e, r, scaled(expRoughCoeffs, 1, unit))
 	if e.ISA() == vec.AVX512 {
 		return e.ScalbNormal(p, n)
 	}

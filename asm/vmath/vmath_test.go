@@ -210,3 +210,80 @@ func TestSameBits(t *testing.T) {
 		})
 	}
 }
+
+// TestSpecial states the values at the ends and at zero, signs included.
+func TestSpecial(t *testing.T) {
+	needAVX2(t)
+	inf, negZero := math.Inf(1), math.Copysign(0, -1)
+	for _, c := range []struct {
+		name string
+		x    float64
+		want float64
+	}{
+		{"exp", -inf, 0},
+		{"exp", inf, inf},
+		{"exp", 0, 1},
+		{"exp", negZero, 1},
+		{"exp", 88.72284, inf},
+		{"exp", -103.97209, 0},
+		{"exp", -103.97207, 0x1p-149},
+		{"exp", math.NaN(), math.NaN()},
+		{"expm1", -inf, -1},
+		{"expm1", inf, inf},
+		{"expm1", 0, 0},
+		{"expm1", negZero, negZero},
+		{"expm1", 0x1p-149, 0x1p-149},
+		{"expm1", -100, -1},
+		{"expm1", math.NaN(), math.NaN()},
+		{"log", 0, -inf},
+		{"log", negZero, -inf},
+		{"log", 1, 0},
+		{"log", inf, inf},
+		{"log", -1, math.NaN()},
+		{"log", -inf, math.NaN()},
+		{"log", -0x1p-149, math.NaN()},
+		{"log", math.NaN(), math.NaN()},
+		{"tanh", inf, 1},
+		{"tanh", -inf, -1},
+		{"tanh", 0, 0},
+		{"tanh", negZero, negZero},
+		{"tanh", 0x1p-149, 0x1p-149},
+		{"tanh", math.NaN(), math.NaN()},
+		{"sigmoid", inf, 1},
+		{"sigmoid", -inf, 0},
+		{"sigmoid", 0, 0.5},
+		{"sigmoid", 200, 1},
+		{"sigmoid", -200, 0},
+		{"sigmoid", -103.97207, 0x1p-149},
+		{"sigmoid", math.NaN(), math.NaN()},
+		{"softplus", inf, inf},
+		{"softplus", -inf, 0},
+		{"softplus", 1e4, 1e4},
+		{"softplus", -200, 0},
+		{"softplus", -103.97207, 0x1p-149},
+		{"softplus", math.NaN(), math.NaN()},
+		{"erf", inf, 1},
+		{"erf", -inf, -1},
+		{"erf", 0, 0},
+		{"erf", negZero, negZero},
+		{"erf", math.NaN(), math.NaN()},
+		{"tanh softplus", inf, 1},
+		{"tanh softplus", -inf, 0},
+		{"tanh softplus", 0x1p-149, 0.6},
+		{"tanh softplus", math.NaN(), math.NaN()},
+	} {
+		i := slices.IndexFunc(functions, func(f function) bool { return f.name == c.name })
+		in, out := make([]float32, 8), make([]float32, 8)
+		for j := range in {
+			in[j] = float32(c.x)
+		}
+		functions[i].kernels(t).AVX2(&out[0], &in[0], 1)
+		want := float32(c.want)
+		for _, got := range out {
+			if math.Float32bits(got) != math.Float32bits(want) && (got == got || want == want) {
+				t.Errorf("%s(%v) = %v, want %v", c.name, c.x, got, want)
+				break
+			}
+		}
+	}
+}

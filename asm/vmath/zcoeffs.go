@@ -2,6 +2,13 @@
 
 package vmath
 
+// expCoeffs holds the coefficients, lowest first, of
+//
+//	exp(r) = 1 + r + r^2*(sum c[i]*r^i)
+//
+// on [-0.3466, 0.3466]. The largest error of the polynomial itself is 2^-28.2.
+var expCoeffs = []float64{0x1.fffffcp-02, 0x1.555494p-03, 0x1.5558bep-05, 0x1.123858p-07, 0x1.6a3cfcp-10}
+
 // expRoughCoeffs holds the coefficients, lowest first, of
 //
 //	exp(r) = sum c[i]*r^i

@@ -3295,13 +3295,14 @@ TEXT ·lanes_avx512(SB), NOSPLIT, $0-24
 	RET
 
 // func tail_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·tail_avx512(SB), NOSPLIT, $0-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVL         $0x0000ffff, BX
-	BZHIL        DX, BX, BX
+	XORL         BX, BX
+	BTSL         DX, BX
+	DECL         BX
 	KMOVW        BX, K1
 	VMOVUPS.Z    (CX), K1, Z0
 	VBROADCASTSS consts<>+24(SB), Z1

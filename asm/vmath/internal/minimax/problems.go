@@ -10,6 +10,12 @@ func problems() []problem {
 	const half = math.Ln2/2 + 1e-5
 	return []problem{
 		{
+			name: "expCoeffs", doc: "exp(r) = 1 + r + r^2*(sum c[i]*r^i)",
+			lo: -half, hi: half, degree: 4,
+			value:  expm1Tail,
+			weight: func(x float64) float64 { return x * x * math.Exp(-x) },
+		},
+		{
 			name: "expRoughCoeffs", doc: "exp(r) = sum c[i]*r^i",
 			lo: -half, hi: half, fixed: []float64{1}, degree: 5,
 			value:  math.Exp,
@@ -18,12 +24,7 @@ func problems() []problem {
 		{
 			name: "expm1Coeffs", doc: "exp(r) - 1 = r + r^2*(sum c[i]*r^i)",
 			lo: -half, hi: half, fixed: []float64{0.5}, degree: 4,
-			value: func(x float64) float64 {
-				if math.Abs(x) < 1e-3 {
-					return 0.5 + x/6 + x*x/24
-				}
-				return (math.Expm1(x) - x) / (x * x)
-			},
+			value:  expm1Tail,
 			weight: func(x float64) float64 { return safeRatio(x*x, math.Expm1(x), math.Abs(x)) },
 		},
 		{
@@ -82,6 +83,14 @@ const (
 	tanhBorder = 0.6
 	erfBorder  = 0.8
 )
+
+// expm1Tail returns (e^x - 1 - x) / x^2.
+func expm1Tail(x float64) float64 {
+	if math.Abs(x) < 1e-3 {
+		return 0.5 + x*(1.0/6+x*(1.0/24+x/120))
+	}
+	return (math.Expm1(x) - x) / (x * x)
+}
 
 // log1pTail returns (log(1+x) - x) / x^2.
 func log1pTail(x float64) float64 {

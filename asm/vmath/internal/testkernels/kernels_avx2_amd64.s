@@ -146,8 +146,8 @@ TEXT ·primitive_exp_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+384(SB), Y1
+	VMOVUPS consts<>+384(SB), Y0
+	VMOVUPS consts<>+128(SB), Y1
 	VMOVUPS consts<>+32(SB), Y2
 	VMOVUPS consts<>+64(SB), Y3
 	VMOVUPS consts<>+96(SB), Y4
@@ -163,8 +163,8 @@ loop:
 	VMINPS      Y10, Y2, Y10
 	VMAXPS      Y10, Y3, Y10
 	VMOVAPS     Y4, Y11
-	VFMADD213PS Y0, Y10, Y11
-	VSUBPS      Y0, Y11, Y11
+	VFMADD213PS Y1, Y10, Y11
+	VSUBPS      Y1, Y11, Y11
 	VFMADD231PS Y5, Y11, Y10
 	VFMADD231PS Y6, Y11, Y10
 	VMULPS      Y10, Y10, Y12
@@ -173,14 +173,14 @@ loop:
 	VFMADD231PS Y9, Y12, Y13
 	VMOVUPS     consts<>+320(SB), Y14
 	VFMADD213PS consts<>+352(SB), Y10, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VFMADD213PS Y10, Y13, Y12
-	VADDPS      Y1, Y12, Y10
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y0, Y10, Y12
+	VFMADD213PS Y0, Y12, Y10
 	VCVTPS2DQ   Y11, Y11
 	VPSRAD      $0x01, Y11, Y12
 	VPSUBD      Y12, Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
-	VPADDD      Y1, Y11, Y11
+	VPADDD      Y0, Y11, Y11
 	VPSLLD      $0x17, Y12, Y12
 	VPADDD      Y12, Y10, Y10
 	VMULPS      Y11, Y10, Y10
@@ -205,15 +205,15 @@ TEXT ·primitive_expm1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+352(SB), Y0
+	VMOVUPS consts<>+576(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
 	VMOVUPS consts<>+32(SB), Y2
 	VMOVUPS consts<>+416(SB), Y3
 	VMOVUPS consts<>+96(SB), Y4
 	VMOVUPS consts<>+160(SB), Y5
 	VMOVUPS consts<>+192(SB), Y6
-	VMOVUPS consts<>+224(SB), Y7
-	VMOVUPS consts<>+256(SB), Y8
+	VMOVUPS consts<>+448(SB), Y7
+	VMOVUPS consts<>+480(SB), Y8
 
 loop:
 	// out[0] = expm1(x)
@@ -228,8 +228,8 @@ loop:
 	VMULPS      Y10, Y10, Y12
 	VMOVAPS     Y7, Y13
 	VFMADD213PS Y8, Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
+	VFMADD231PS consts<>+512(SB), Y12, Y13
+	VMOVUPS     consts<>+544(SB), Y14
 	VFMADD213PS Y0, Y10, Y14
 	VFMADD213PS Y14, Y12, Y13
 	VFMADD213PS Y10, Y12, Y13
@@ -239,7 +239,7 @@ loop:
 	VSUBPS      Y0, Y10, Y11
 	VFMADD213PS Y11, Y13, Y10
 	VADDPS      Y10, Y10, Y10
-	VCMPPS      $0x11, consts<>+448(SB), Y12, Y11
+	VCMPPS      $0x11, consts<>+608(SB), Y12, Y11
 	VBLENDVPS   Y11, Y9, Y10, Y9
 	VMOVUPS     Y9, (AX)
 	ADDQ        $0x20, CX
@@ -262,16 +262,16 @@ TEXT ·primitive_log_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
-	VMOVUPS consts<>+704(SB), Y1
-	VMOVUPS consts<>+480(SB), Y2
-	VMOVUPS consts<>+512(SB), Y3
-	VMOVUPS consts<>+544(SB), Y4
-	VMOVUPS consts<>+608(SB), Y5
-	VMOVUPS consts<>+640(SB), Y6
-	VMOVUPS consts<>+672(SB), Y7
+	VMOVUPS consts<>+736(SB), Y0
+	VMOVUPS consts<>+864(SB), Y1
+	VMOVUPS consts<>+640(SB), Y2
+	VMOVUPS consts<>+672(SB), Y3
+	VMOVUPS consts<>+704(SB), Y4
+	VMOVUPS consts<>+768(SB), Y5
+	VMOVUPS consts<>+800(SB), Y6
+	VMOVUPS consts<>+832(SB), Y7
 	VMOVUPS consts<>+384(SB), Y8
-	VMOVUPS consts<>+736(SB), Y9
+	VMOVUPS consts<>+896(SB), Y9
 
 loop:
 	// out[0] = log(x)
@@ -295,21 +295,21 @@ loop:
 	VSUBPS      Y8, Y12, Y11
 	VMULPS      Y11, Y11, Y12
 	VMOVAPS     Y9, Y13
-	VFMADD213PS consts<>+768(SB), Y11, Y13
-	VFMADD231PS consts<>+800(SB), Y12, Y13
-	VMOVUPS     consts<>+832(SB), Y14
-	VFMADD213PS consts<>+864(SB), Y11, Y14
+	VFMADD213PS consts<>+928(SB), Y11, Y13
+	VFMADD231PS consts<>+960(SB), Y12, Y13
+	VMOVUPS     consts<>+992(SB), Y14
+	VFMADD213PS consts<>+1024(SB), Y11, Y14
 	VFMADD213PS Y14, Y12, Y13
-	VMOVUPS     consts<>+896(SB), Y14
-	VFMADD213PS consts<>+928(SB), Y11, Y14
+	VMOVUPS     consts<>+1056(SB), Y14
+	VFMADD213PS consts<>+1088(SB), Y11, Y14
 	VFMADD213PS Y14, Y12, Y13
-	VMOVUPS     consts<>+960(SB), Y14
-	VFMADD213PS consts<>+992(SB), Y11, Y14
+	VMOVUPS     consts<>+1120(SB), Y14
+	VFMADD213PS consts<>+1152(SB), Y11, Y14
 	VFMADD213PS Y14, Y12, Y13
-	VMULPS      consts<>+1024(SB), Y10, Y14
+	VMULPS      consts<>+1184(SB), Y10, Y14
 	VFMADD213PS Y14, Y13, Y12
 	VADDPS      Y11, Y12, Y11
-	VFMADD231PS consts<>+1056(SB), Y10, Y11
+	VFMADD231PS consts<>+1216(SB), Y10, Y11
 	VMOVUPS     Y11, (AX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, AX
@@ -333,49 +333,48 @@ TEXT ·primitive_tanh_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1088(SB), Y2
-	VMOVUPS consts<>+1120(SB), Y3
-	VMOVUPS consts<>+1152(SB), Y4
-	VMOVUPS consts<>+1184(SB), Y5
-	VMOVUPS consts<>+1216(SB), Y6
-	VMOVUPS consts<>+1248(SB), Y7
-	VMOVUPS consts<>+1280(SB), Y8
-	VMOVUPS consts<>+1312(SB), Y9
+	VMOVUPS consts<>+1248(SB), Y2
+	VMOVUPS consts<>+1280(SB), Y3
+	VMOVUPS consts<>+1312(SB), Y4
+	VMOVUPS consts<>+1344(SB), Y5
+	VMOVUPS consts<>+1376(SB), Y6
+	VMOVUPS consts<>+1408(SB), Y7
+	VMOVUPS consts<>+1440(SB), Y8
 
 loop:
 	// out[0] = tanh(x)
-	VMOVUPS      (CX), Y10
-	VANDPS       Y2, Y10, Y11
-	VMINPS       Y3, Y11, Y11
-	VMOVAPS      Y4, Y12
-	VFMADD213PS  Y1, Y11, Y12
-	VSUBPS       Y1, Y12, Y13
-	VFMADD231PS  Y5, Y13, Y11
+	VMOVUPS      (CX), Y9
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
 	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y11, Y13
-	VFMADD213PS  Y8, Y11, Y13
-	VFMADD213PS  Y9, Y11, Y13
-	VFMADD213PS  consts<>+1344(SB), Y11, Y13
-	VFMADD213PS  Y0, Y11, Y13
-	VPSLLD       $0x17, Y12, Y11
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  consts<>+1472(SB), Y12, Y13
+	VFMADD213PS  consts<>+1504(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      consts<>+1376(SB), Y12
+	VMOVUPS      consts<>+1536(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
-	VANDPS       consts<>+0(SB), Y10, Y11
-	VORPS        Y11, Y12, Y11
-	VMULPS       Y10, Y10, Y12
-	VMULPS       Y12, Y10, Y13
-	VMOVUPS      consts<>+1408(SB), Y14
-	VFMADD213PS  consts<>+1440(SB), Y12, Y14
-	VFMADD213PS  consts<>+1472(SB), Y12, Y14
-	VFMADD213PS  consts<>+1504(SB), Y12, Y14
-	VFMADD213PS  consts<>+1536(SB), Y12, Y14
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      consts<>+1568(SB), Y14
+	VFMADD213PS  consts<>+1600(SB), Y11, Y14
+	VFMADD213PS  consts<>+1632(SB), Y11, Y14
+	VFMADD213PS  consts<>+1664(SB), Y11, Y14
+	VFMADD213PS  consts<>+1696(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, consts<>+1568(SB), Y12, Y10
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVUPS      Y10, (AX)
+	VCMPPS       $0x1d, consts<>+1728(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       consts<>+0(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      Y9, (AX)
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	DECQ         DX
@@ -397,14 +396,14 @@ TEXT ·primitive_sigmoid_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = sigmoid(x)
@@ -418,21 +417,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y1, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y2, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VMOVUPS      Y9, (AX)
@@ -457,14 +455,14 @@ TEXT ·primitive_softplus_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+64(SB), Y3
 	VMOVUPS consts<>+96(SB), Y4
 	VMOVUPS consts<>+160(SB), Y5
 	VMOVUPS consts<>+192(SB), Y6
-	VMOVUPS consts<>+224(SB), Y7
-	VMOVUPS consts<>+256(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y7
+	VMOVUPS consts<>+1792(SB), Y8
 
 loop:
 	// out[0] = softplus(x)
@@ -479,31 +477,30 @@ loop:
 	VMULPS      Y10, Y10, Y12
 	VMOVAPS     Y7, Y13
 	VFMADD213PS Y8, Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
-	VFMADD213PS consts<>+352(SB), Y10, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VFMADD213PS Y10, Y13, Y12
-	VMOVAPS     Y1, Y10
+	VFMADD231PS consts<>+1824(SB), Y12, Y13
+	VMOVUPS     consts<>+1856(SB), Y14
+	VFMADD213PS consts<>+1888(SB), Y10, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y1, Y10, Y12
 	VFMADD213PS Y1, Y12, Y10
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y10, Y10
-	VMULPS      consts<>+1632(SB), Y10, Y10
+	VMULPS      consts<>+1952(SB), Y10, Y10
 	VXORPS      Y11, Y11, Y11
 	VMAXPS      Y9, Y11, Y9
 	VMULPS      Y10, Y10, Y11
-	VMOVUPS     consts<>+1664(SB), Y12
-	VFMADD213PS consts<>+1696(SB), Y10, Y12
-	VFMADD231PS consts<>+1728(SB), Y11, Y12
-	VMOVUPS     consts<>+1760(SB), Y13
-	VFMADD213PS consts<>+1792(SB), Y10, Y13
+	VMOVUPS     consts<>+1984(SB), Y12
+	VFMADD213PS consts<>+2016(SB), Y10, Y12
+	VFMADD231PS consts<>+2048(SB), Y11, Y12
+	VMOVUPS     consts<>+2080(SB), Y13
+	VFMADD213PS consts<>+2112(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     consts<>+1824(SB), Y13
-	VFMADD213PS consts<>+1856(SB), Y10, Y13
+	VMOVUPS     consts<>+2144(SB), Y13
+	VFMADD213PS consts<>+2176(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     consts<>+1888(SB), Y13
-	VFMADD213PS consts<>+1920(SB), Y10, Y13
+	VMOVUPS     consts<>+2208(SB), Y13
+	VFMADD213PS consts<>+2240(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
 	VFMADD213PS Y10, Y12, Y11
 	VADDPS      Y11, Y9, Y9
@@ -530,56 +527,55 @@ TEXT ·primitive_erf_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
-	VMOVUPS consts<>+1088(SB), Y2
-	VMOVUPS consts<>+1952(SB), Y3
-	VMOVUPS consts<>+1984(SB), Y4
-	VMOVUPS consts<>+2016(SB), Y5
-	VMOVUPS consts<>+2048(SB), Y6
-	VMOVUPS consts<>+2080(SB), Y7
-	VMOVUPS consts<>+2112(SB), Y8
-	VMOVUPS consts<>+2144(SB), Y9
+	VMOVUPS consts<>+1248(SB), Y2
+	VMOVUPS consts<>+2272(SB), Y3
+	VMOVUPS consts<>+2304(SB), Y4
+	VMOVUPS consts<>+2336(SB), Y5
+	VMOVUPS consts<>+2368(SB), Y6
+	VMOVUPS consts<>+2400(SB), Y7
+	VMOVUPS consts<>+2432(SB), Y8
 
 loop:
 	// out[0] = erf(x)
-	VMOVUPS     (CX), Y10
-	VANDPS      Y2, Y10, Y11
-	VMINPS      Y3, Y11, Y11
-	VMULPS      Y11, Y11, Y12
-	VMOVAPS     Y4, Y13
-	VFMADD213PS Y5, Y11, Y13
-	VFMADD231PS Y6, Y12, Y13
-	VMOVAPS     Y7, Y14
-	VFMADD213PS Y8, Y11, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VMOVAPS     Y9, Y14
-	VFMADD213PS consts<>+2176(SB), Y11, Y14
-	VFMADD213PS Y14, Y13, Y12
-	VMOVUPS     consts<>+96(SB), Y11
-	VFMADD213PS Y0, Y12, Y11
-	VSUBPS      Y0, Y11, Y13
-	VFMADD231PS consts<>+2208(SB), Y13, Y12
-	VMOVUPS     consts<>+2240(SB), Y13
-	VFMADD213PS consts<>+2272(SB), Y12, Y13
-	VFMADD213PS consts<>+2304(SB), Y12, Y13
-	VFMADD213PS consts<>+2336(SB), Y12, Y13
-	VFMADD213PS consts<>+2368(SB), Y12, Y13
-	VFMADD213PS Y1, Y12, Y13
-	VPSLLD      $0x17, Y11, Y11
+	VMOVUPS     (CX), Y9
+	VANDPS      Y2, Y9, Y10
+	VMINPS      Y3, Y10, Y10
+	VMULPS      Y10, Y10, Y11
+	VMOVAPS     Y4, Y12
+	VFMADD213PS Y5, Y10, Y12
+	VFMADD231PS Y6, Y11, Y12
+	VMOVAPS     Y7, Y13
+	VFMADD213PS Y8, Y10, Y13
+	VFMADD213PS Y13, Y11, Y12
+	VMOVUPS     consts<>+2464(SB), Y13
+	VFMADD213PS consts<>+2496(SB), Y10, Y13
+	VFMADD213PS Y13, Y12, Y11
+	VMOVUPS     consts<>+96(SB), Y12
+	VFMADD213PS Y0, Y11, Y12
+	VSUBPS      Y0, Y12, Y13
+	VFMADD231PS consts<>+2528(SB), Y13, Y11
+	VMOVUPS     consts<>+2560(SB), Y13
+	VFMADD213PS consts<>+2592(SB), Y11, Y13
+	VFMADD213PS consts<>+2624(SB), Y11, Y13
+	VFMADD213PS consts<>+2656(SB), Y11, Y13
+	VFMADD213PS consts<>+2688(SB), Y11, Y13
+	VFMADD213PS Y1, Y11, Y13
+	VPSLLD      $0x17, Y12, Y11
 	VPADDD      Y11, Y13, Y11
 	VSUBPS      Y11, Y1, Y11
-	VANDPS      consts<>+0(SB), Y10, Y12
-	VORPS       Y12, Y11, Y11
-	VMULPS      Y10, Y10, Y12
-	VMOVUPS     consts<>+2400(SB), Y13
-	VFMADD213PS consts<>+2432(SB), Y12, Y13
-	VFMADD213PS consts<>+2464(SB), Y12, Y13
-	VFMADD213PS consts<>+2496(SB), Y12, Y13
-	VFMADD213PS consts<>+2528(SB), Y12, Y13
-	VFMADD213PS consts<>+2560(SB), Y12, Y13
+	VMULPS      Y9, Y9, Y12
+	VMOVUPS     consts<>+2720(SB), Y13
+	VFMADD213PS consts<>+2752(SB), Y12, Y13
+	VFMADD213PS consts<>+2784(SB), Y12, Y13
+	VFMADD213PS consts<>+2816(SB), Y12, Y13
+	VFMADD213PS consts<>+2848(SB), Y12, Y13
+	VFMADD213PS consts<>+2880(SB), Y12, Y13
 	VFMADD213PS Y10, Y13, Y10
-	VCMPPS      $0x1d, consts<>+2592(SB), Y12, Y12
+	VCMPPS      $0x1d, consts<>+2912(SB), Y12, Y12
 	VBLENDVPS   Y12, Y11, Y10, Y10
-	VMOVUPS     Y10, (AX)
+	VANDPS      consts<>+0(SB), Y9, Y9
+	VORPS       Y9, Y10, Y9
+	VMOVUPS     Y9, (AX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, AX
 	DECQ        DX
@@ -626,7 +622,7 @@ TEXT ·primitive_abs_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+1088(SB), Y0
+	VMOVUPS consts<>+1248(SB), Y0
 
 loop:
 	// out[0] = |x|
@@ -653,7 +649,7 @@ TEXT ·primitive_select_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 
 loop:
 	// out[0] = x <= 0 ? y : z
@@ -683,14 +679,14 @@ TEXT ·primitive_tanh_softplus_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+64(SB), Y3
 	VMOVUPS consts<>+96(SB), Y4
 	VMOVUPS consts<>+160(SB), Y5
 	VMOVUPS consts<>+192(SB), Y6
-	VMOVUPS consts<>+224(SB), Y7
-	VMOVUPS consts<>+256(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y7
+	VMOVUPS consts<>+1792(SB), Y8
 
 loop:
 	// out[0] = tanh(softplus(x))
@@ -705,25 +701,24 @@ loop:
 	VMULPS      Y10, Y10, Y12
 	VMOVAPS     Y7, Y13
 	VFMADD213PS Y8, Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
-	VFMADD213PS consts<>+352(SB), Y10, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VFMADD213PS Y10, Y13, Y12
-	VMOVAPS     Y1, Y10
+	VFMADD231PS consts<>+1824(SB), Y12, Y13
+	VMOVUPS     consts<>+1856(SB), Y14
+	VFMADD213PS consts<>+1888(SB), Y10, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y1, Y10, Y12
 	VFMADD213PS Y1, Y12, Y10
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y10, Y10
-	VMULPS      consts<>+1632(SB), Y10, Y10
-	VCMPPS      $0x12, consts<>+576(SB), Y9, Y9
+	VMULPS      consts<>+1952(SB), Y10, Y10
+	VCMPPS      $0x12, consts<>+736(SB), Y9, Y9
 	VMULPS      Y10, Y10, Y11
 	VADDPS      Y10, Y10, Y10
 	VMOVUPS     consts<>+384(SB), Y12
 	VBLENDVPS   Y9, Y11, Y12, Y12
 	VADDPS      Y12, Y10, Y10
 	VADDPS      Y11, Y11, Y11
-	VBLENDVPS   Y9, consts<>+1376(SB), Y11, Y9
+	VBLENDVPS   Y9, consts<>+1536(SB), Y11, Y9
 	VADDPS      Y9, Y10, Y9
 	VDIVPS      Y9, Y10, Y9
 	VMOVUPS     Y9, (AX)
@@ -747,7 +742,7 @@ TEXT ·activation_relu_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
 
 loop:
@@ -780,8 +775,8 @@ TEXT ·activation_leaky_relu_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+2624(SB), Y0
-	VMOVUPS consts<>+576(SB), Y1
+	VMOVUPS consts<>+2944(SB), Y0
+	VMOVUPS consts<>+736(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 
 loop:
@@ -815,8 +810,8 @@ TEXT ·activation_leaky_relu_1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+2656(SB), Y0
-	VMOVUPS consts<>+576(SB), Y1
+	VMOVUPS consts<>+2976(SB), Y0
+	VMOVUPS consts<>+736(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 
 loop:
@@ -850,7 +845,7 @@ TEXT ·activation_prelu_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
 
 loop:
@@ -889,7 +884,7 @@ TEXT ·activation_prelu_1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
 
 loop:
@@ -928,7 +923,7 @@ TEXT ·activation_prelu_2_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
 
 loop:
@@ -967,9 +962,9 @@ TEXT ·activation_elu_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+352(SB), Y0
+	VMOVUPS consts<>+576(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+576(SB), Y2
+	VMOVUPS consts<>+736(SB), Y2
 	VMOVUPS consts<>+384(SB), Y3
 	VMOVUPS consts<>+32(SB), Y4
 	VMOVUPS consts<>+416(SB), Y5
@@ -989,10 +984,10 @@ loop:
 	VFMADD231PS Y7, Y11, Y10
 	VFMADD231PS Y8, Y11, Y10
 	VMULPS      Y10, Y10, Y12
-	VMOVUPS     consts<>+224(SB), Y13
-	VFMADD213PS consts<>+256(SB), Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
+	VMOVUPS     consts<>+448(SB), Y13
+	VFMADD213PS consts<>+480(SB), Y10, Y13
+	VFMADD231PS consts<>+512(SB), Y12, Y13
+	VMOVUPS     consts<>+544(SB), Y14
 	VFMADD213PS Y0, Y10, Y14
 	VFMADD213PS Y14, Y12, Y13
 	VFMADD213PS Y10, Y12, Y13
@@ -1002,7 +997,7 @@ loop:
 	VSUBPS      Y0, Y10, Y11
 	VFMADD213PS Y11, Y13, Y10
 	VADDPS      Y10, Y10, Y10
-	VCMPPS      $0x11, consts<>+448(SB), Y12, Y11
+	VCMPPS      $0x11, consts<>+608(SB), Y12, Y11
 	VBLENDVPS   Y11, Y9, Y10, Y10
 	VCMPPS      $0x12, Y2, Y9, Y11
 	VBLENDVPS   Y11, Y10, Y9, Y11
@@ -1031,10 +1026,10 @@ TEXT ·activation_elu_1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+352(SB), Y0
+	VMOVUPS consts<>+576(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+2656(SB), Y2
-	VMOVUPS consts<>+576(SB), Y3
+	VMOVUPS consts<>+2976(SB), Y2
+	VMOVUPS consts<>+736(SB), Y3
 	VMOVUPS consts<>+384(SB), Y4
 	VMOVUPS consts<>+32(SB), Y5
 	VMOVUPS consts<>+416(SB), Y6
@@ -1053,10 +1048,10 @@ loop:
 	VFMADD231PS Y8, Y11, Y10
 	VFMADD231PS consts<>+192(SB), Y11, Y10
 	VMULPS      Y10, Y10, Y12
-	VMOVUPS     consts<>+224(SB), Y13
-	VFMADD213PS consts<>+256(SB), Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
+	VMOVUPS     consts<>+448(SB), Y13
+	VFMADD213PS consts<>+480(SB), Y10, Y13
+	VFMADD231PS consts<>+512(SB), Y12, Y13
+	VMOVUPS     consts<>+544(SB), Y14
 	VFMADD213PS Y0, Y10, Y14
 	VFMADD213PS Y14, Y12, Y13
 	VFMADD213PS Y10, Y12, Y13
@@ -1066,7 +1061,7 @@ loop:
 	VSUBPS      Y0, Y10, Y11
 	VFMADD213PS Y11, Y13, Y10
 	VADDPS      Y10, Y10, Y10
-	VCMPPS      $0x11, consts<>+448(SB), Y12, Y11
+	VCMPPS      $0x11, consts<>+608(SB), Y12, Y11
 	VBLENDVPS   Y11, Y9, Y10, Y10
 	VMULPS      Y2, Y10, Y11
 	VCMPPS      $0x12, Y3, Y9, Y12
@@ -1097,11 +1092,11 @@ TEXT ·activation_selu_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+352(SB), Y0
+	VMOVUPS consts<>+576(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+2688(SB), Y2
-	VMOVUPS consts<>+2720(SB), Y3
-	VMOVUPS consts<>+576(SB), Y4
+	VMOVUPS consts<>+3008(SB), Y2
+	VMOVUPS consts<>+3040(SB), Y3
+	VMOVUPS consts<>+736(SB), Y4
 	VMOVUPS consts<>+32(SB), Y5
 	VMOVUPS consts<>+416(SB), Y6
 	VMOVUPS consts<>+96(SB), Y7
@@ -1119,10 +1114,10 @@ loop:
 	VFMADD231PS Y8, Y11, Y10
 	VFMADD231PS consts<>+192(SB), Y11, Y10
 	VMULPS      Y10, Y10, Y12
-	VMOVUPS     consts<>+224(SB), Y13
-	VFMADD213PS consts<>+256(SB), Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
+	VMOVUPS     consts<>+448(SB), Y13
+	VFMADD213PS consts<>+480(SB), Y10, Y13
+	VFMADD231PS consts<>+512(SB), Y12, Y13
+	VMOVUPS     consts<>+544(SB), Y14
 	VFMADD213PS Y0, Y10, Y14
 	VFMADD213PS Y14, Y12, Y13
 	VFMADD213PS Y10, Y12, Y13
@@ -1132,7 +1127,7 @@ loop:
 	VSUBPS      Y0, Y10, Y11
 	VFMADD213PS Y11, Y13, Y10
 	VADDPS      Y10, Y10, Y10
-	VCMPPS      $0x11, consts<>+448(SB), Y12, Y11
+	VCMPPS      $0x11, consts<>+608(SB), Y12, Y11
 	VBLENDVPS   Y11, Y9, Y10, Y10
 	VMULPS      Y2, Y10, Y11
 	VMULPS      Y3, Y9, Y12
@@ -1166,13 +1161,13 @@ TEXT ·activation_sigmoid_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
+	VMOVUPS consts<>+1920(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = sigmoid(z)
@@ -1187,21 +1182,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y2, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y0, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VSUBPS       Y9, Y0, Y10
@@ -1230,53 +1224,52 @@ TEXT ·activation_tanh_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1088(SB), Y2
-	VMOVUPS consts<>+1120(SB), Y3
-	VMOVUPS consts<>+1152(SB), Y4
-	VMOVUPS consts<>+1184(SB), Y5
-	VMOVUPS consts<>+1216(SB), Y6
-	VMOVUPS consts<>+1248(SB), Y7
-	VMOVUPS consts<>+1280(SB), Y8
-	VMOVUPS consts<>+1312(SB), Y9
+	VMOVUPS consts<>+1248(SB), Y2
+	VMOVUPS consts<>+1280(SB), Y3
+	VMOVUPS consts<>+1312(SB), Y4
+	VMOVUPS consts<>+1344(SB), Y5
+	VMOVUPS consts<>+1376(SB), Y6
+	VMOVUPS consts<>+1408(SB), Y7
+	VMOVUPS consts<>+1440(SB), Y8
 
 loop:
 	// out[0] = tanh(z)
 	// out[1] = 1 - tanh(z)*tanh(z)
-	VMOVUPS      (CX), Y10
-	VANDPS       Y2, Y10, Y11
-	VMINPS       Y3, Y11, Y11
-	VMOVAPS      Y4, Y12
-	VFMADD213PS  Y1, Y11, Y12
-	VSUBPS       Y1, Y12, Y13
-	VFMADD231PS  Y5, Y13, Y11
+	VMOVUPS      (CX), Y9
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
 	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y11, Y13
-	VFMADD213PS  Y8, Y11, Y13
-	VFMADD213PS  Y9, Y11, Y13
-	VFMADD213PS  consts<>+1344(SB), Y11, Y13
-	VFMADD213PS  Y0, Y11, Y13
-	VPSLLD       $0x17, Y12, Y11
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  consts<>+1472(SB), Y12, Y13
+	VFMADD213PS  consts<>+1504(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      consts<>+1376(SB), Y12
+	VMOVUPS      consts<>+1536(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
-	VANDPS       consts<>+0(SB), Y10, Y11
-	VORPS        Y11, Y12, Y11
-	VMULPS       Y10, Y10, Y12
-	VMULPS       Y12, Y10, Y13
-	VMOVUPS      consts<>+1408(SB), Y14
-	VFMADD213PS  consts<>+1440(SB), Y12, Y14
-	VFMADD213PS  consts<>+1472(SB), Y12, Y14
-	VFMADD213PS  consts<>+1504(SB), Y12, Y14
-	VFMADD213PS  consts<>+1536(SB), Y12, Y14
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      consts<>+1568(SB), Y14
+	VFMADD213PS  consts<>+1600(SB), Y11, Y14
+	VFMADD213PS  consts<>+1632(SB), Y11, Y14
+	VFMADD213PS  consts<>+1664(SB), Y11, Y14
+	VFMADD213PS  consts<>+1696(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, consts<>+1568(SB), Y12, Y10
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVAPS      Y10, Y11
-	VFNMADD213PS Y0, Y10, Y11
-	VMOVUPS      Y10, (AX)
-	VMOVUPS      Y11, 4160(AX)
+	VCMPPS       $0x1d, consts<>+1728(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       consts<>+0(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVAPS      Y9, Y10
+	VFNMADD213PS Y0, Y9, Y10
+	VMOVUPS      Y9, (AX)
+	VMOVUPS      Y10, 4160(AX)
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	DECQ         DX
@@ -1299,13 +1292,13 @@ TEXT ·activation_swish_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
+	VMOVUPS consts<>+1920(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = z*sigmoid(z)
@@ -1320,21 +1313,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y2, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y12
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y12
 	VBLENDVPS    Y12, Y0, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y11
@@ -1364,9 +1356,9 @@ TEXT ·activation_swish_1_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
-	VMOVUPS consts<>+2656(SB), Y1
+	VMOVUPS consts<>+2976(SB), Y1
 	VMOVUPS consts<>+128(SB), Y2
-	VMOVUPS consts<>+1600(SB), Y3
+	VMOVUPS consts<>+1920(SB), Y3
 	VMOVUPS consts<>+0(SB), Y4
 	VMOVUPS consts<>+64(SB), Y5
 	VMOVUPS consts<>+96(SB), Y6
@@ -1385,22 +1377,21 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VFMADD231PS  consts<>+192(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      consts<>+224(SB), Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y3, Y10
+	VMOVUPS      consts<>+1760(SB), Y13
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y3, Y10, Y12
 	VFMADD213PS  Y3, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y0, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VMULPS       Y9, Y8, Y10
@@ -1432,7 +1423,7 @@ TEXT ·activation_swish_2_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
+	VMOVUPS consts<>+1920(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
@@ -1453,22 +1444,21 @@ loop:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  consts<>+192(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      consts<>+224(SB), Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y2, Y10
+	VMOVUPS      consts<>+1760(SB), Y13
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y0, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VMULPS       Y9, Y8, Y10
@@ -1503,13 +1493,13 @@ TEXT ·activation_swiglu_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
+	VMOVUPS consts<>+1920(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = z*(g*sigmoid(g))
@@ -1525,21 +1515,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y2, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y12
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y12
 	VBLENDVPS    Y12, Y0, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y11
@@ -1574,13 +1563,13 @@ TEXT ·activation_swiglu_1_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
+	VMOVUPS consts<>+1920(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = z*sigmoid(g)
@@ -1596,21 +1585,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y2, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y0, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VMOVUPS      4160(CX), Y10
@@ -1642,14 +1630,14 @@ TEXT ·activation_softplus_0_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = softplus(z)
@@ -1664,38 +1652,37 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y1, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      consts<>+1664(SB), Y13
-	VFMADD213PS  consts<>+1696(SB), Y10, Y13
-	VFMADD231PS  consts<>+1728(SB), Y12, Y13
-	VMOVUPS      consts<>+1760(SB), Y14
-	VFMADD213PS  consts<>+1792(SB), Y10, Y14
+	VMOVUPS      consts<>+1984(SB), Y13
+	VFMADD213PS  consts<>+2016(SB), Y10, Y13
+	VFMADD231PS  consts<>+2048(SB), Y12, Y13
+	VMOVUPS      consts<>+2080(SB), Y14
+	VFMADD213PS  consts<>+2112(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+1824(SB), Y14
-	VFMADD213PS  consts<>+1856(SB), Y10, Y14
+	VMOVUPS      consts<>+2144(SB), Y14
+	VFMADD213PS  consts<>+2176(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+1888(SB), Y14
-	VFMADD213PS  consts<>+1920(SB), Y10, Y14
+	VMOVUPS      consts<>+2208(SB), Y14
+	VFMADD213PS  consts<>+2240(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
 	VADDPS       Y2, Y10, Y12
 	VDIVPS       Y12, Y10, Y12
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y2, Y10, Y9
 	VFNMADD213PS Y9, Y12, Y9
 	VMOVUPS      Y11, (AX)
@@ -1722,11 +1709,11 @@ TEXT ·activation_gelu_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+352(SB), Y2
-	VMOVUPS consts<>+96(SB), Y3
-	VMOVUPS consts<>+0(SB), Y4
-	VMOVUPS consts<>+2752(SB), Y5
-	VMOVUPS consts<>+1088(SB), Y6
+	VMOVUPS consts<>+96(SB), Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMOVUPS consts<>+576(SB), Y4
+	VMOVUPS consts<>+3072(SB), Y5
+	VMOVUPS consts<>+1248(SB), Y6
 
 loop:
 	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
@@ -1734,53 +1721,53 @@ loop:
 	VMOVUPS     (CX), Y7
 	VMULPS      Y5, Y7, Y8
 	VANDPS      Y6, Y8, Y9
-	VMINPS      consts<>+1952(SB), Y9, Y9
+	VMINPS      consts<>+2272(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
-	VMOVUPS     consts<>+1984(SB), Y11
-	VFMADD213PS consts<>+2016(SB), Y9, Y11
-	VFMADD231PS consts<>+2048(SB), Y10, Y11
-	VMOVUPS     consts<>+2080(SB), Y12
-	VFMADD213PS consts<>+2112(SB), Y9, Y12
+	VMOVUPS     consts<>+2304(SB), Y11
+	VFMADD213PS consts<>+2336(SB), Y9, Y11
+	VFMADD231PS consts<>+2368(SB), Y10, Y11
+	VMOVUPS     consts<>+2400(SB), Y12
+	VFMADD213PS consts<>+2432(SB), Y9, Y12
 	VFMADD213PS Y12, Y10, Y11
-	VMOVUPS     consts<>+2144(SB), Y12
-	VFMADD213PS consts<>+2176(SB), Y9, Y12
+	VMOVUPS     consts<>+2464(SB), Y12
+	VFMADD213PS consts<>+2496(SB), Y9, Y12
 	VFMADD213PS Y12, Y11, Y10
-	VMOVAPS     Y3, Y9
-	VFMADD213PS Y1, Y10, Y9
-	VSUBPS      Y1, Y9, Y11
-	VFMADD231PS consts<>+2208(SB), Y11, Y10
-	VMOVUPS     consts<>+2240(SB), Y11
-	VFMADD213PS consts<>+2272(SB), Y10, Y11
-	VFMADD213PS consts<>+2304(SB), Y10, Y11
-	VFMADD213PS consts<>+2336(SB), Y10, Y11
-	VFMADD213PS consts<>+2368(SB), Y10, Y11
-	VFMADD213PS Y0, Y10, Y11
-	VPSLLD      $0x17, Y9, Y9
-	VPADDD      Y9, Y11, Y9
-	VSUBPS      Y9, Y0, Y9
-	VANDPS      Y4, Y8, Y10
+	VMOVAPS     Y2, Y11
+	VFMADD213PS Y1, Y10, Y11
+	VSUBPS      Y1, Y11, Y12
+	VFMADD231PS consts<>+2528(SB), Y12, Y10
+	VMOVUPS     consts<>+2560(SB), Y12
+	VFMADD213PS consts<>+2592(SB), Y10, Y12
+	VFMADD213PS consts<>+2624(SB), Y10, Y12
+	VFMADD213PS consts<>+2656(SB), Y10, Y12
+	VFMADD213PS consts<>+2688(SB), Y10, Y12
+	VFMADD213PS Y0, Y10, Y12
+	VPSLLD      $0x17, Y11, Y10
+	VPADDD      Y10, Y12, Y10
+	VSUBPS      Y10, Y0, Y10
+	VMULPS      Y8, Y8, Y11
+	VMOVUPS     consts<>+2720(SB), Y12
+	VFMADD213PS consts<>+2752(SB), Y11, Y12
+	VFMADD213PS consts<>+2784(SB), Y11, Y12
+	VFMADD213PS consts<>+2816(SB), Y11, Y12
+	VFMADD213PS consts<>+2848(SB), Y11, Y12
+	VFMADD213PS consts<>+2880(SB), Y11, Y12
+	VFMADD213PS Y9, Y12, Y9
+	VCMPPS      $0x1d, consts<>+2912(SB), Y11, Y11
+	VBLENDVPS   Y11, Y10, Y9, Y9
+	VANDPS      Y3, Y8, Y10
 	VORPS       Y10, Y9, Y9
-	VMULPS      Y8, Y8, Y10
-	VMOVUPS     consts<>+2400(SB), Y11
-	VFMADD213PS consts<>+2432(SB), Y10, Y11
-	VFMADD213PS consts<>+2464(SB), Y10, Y11
-	VFMADD213PS consts<>+2496(SB), Y10, Y11
-	VFMADD213PS consts<>+2528(SB), Y10, Y11
-	VFMADD213PS consts<>+2560(SB), Y10, Y11
-	VFMADD213PS Y8, Y8, Y11
-	VCMPPS      $0x1d, consts<>+2592(SB), Y10, Y10
-	VBLENDVPS   Y10, Y9, Y11, Y9
 	VADDPS      Y0, Y9, Y9
-	VMULPS      Y2, Y7, Y7
+	VMULPS      Y4, Y7, Y7
 	VMULPS      Y9, Y7, Y10
-	VMULPS      Y2, Y9, Y9
+	VMULPS      Y4, Y9, Y9
 	VMULPS      Y8, Y8, Y8
-	VXORPS      Y4, Y8, Y8
+	VXORPS      Y3, Y8, Y8
 	VMOVUPS     consts<>+32(SB), Y11
 	VMINPS      Y8, Y11, Y8
 	VMOVUPS     consts<>+64(SB), Y11
 	VMAXPS      Y8, Y11, Y8
-	VMOVAPS     Y3, Y11
+	VMOVAPS     Y2, Y11
 	VFMADD213PS Y1, Y8, Y11
 	VSUBPS      Y1, Y11, Y11
 	VFMADD231PS consts<>+160(SB), Y11, Y8
@@ -1790,10 +1777,10 @@ loop:
 	VFMADD213PS consts<>+256(SB), Y8, Y13
 	VFMADD231PS consts<>+288(SB), Y12, Y13
 	VMOVUPS     consts<>+320(SB), Y14
-	VFMADD213PS Y2, Y8, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VFMADD213PS Y8, Y13, Y12
-	VADDPS      Y0, Y12, Y8
+	VFMADD213PS consts<>+352(SB), Y8, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y0, Y8, Y12
+	VFMADD213PS Y0, Y12, Y8
 	VCVTPS2DQ   Y11, Y11
 	VPSRAD      $0x01, Y11, Y12
 	VPSUBD      Y12, Y11, Y11
@@ -1802,7 +1789,7 @@ loop:
 	VPSLLD      $0x17, Y12, Y12
 	VPADDD      Y12, Y8, Y8
 	VMULPS      Y11, Y8, Y8
-	VMULPS      consts<>+2784(SB), Y8, Y8
+	VMULPS      consts<>+3104(SB), Y8, Y8
 	VFMADD213PS Y9, Y8, Y7
 	VMOVUPS     Y10, (AX)
 	VMOVUPS     Y7, 4160(AX)
@@ -1828,8 +1815,8 @@ TEXT ·activation_mish_0_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+384(SB), Y0
 	VMOVUPS consts<>+128(SB), Y1
-	VMOVUPS consts<>+1600(SB), Y2
-	VMOVUPS consts<>+576(SB), Y3
+	VMOVUPS consts<>+1920(SB), Y2
+	VMOVUPS consts<>+736(SB), Y3
 	VMOVUPS consts<>+0(SB), Y4
 	VMOVUPS consts<>+64(SB), Y5
 	VMOVUPS consts<>+96(SB), Y6
@@ -1847,26 +1834,25 @@ loop:
 	VFMADD231PS  Y7, Y10, Y9
 	VFMADD231PS  consts<>+192(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y11
-	VMOVUPS      consts<>+224(SB), Y12
-	VFMADD213PS  consts<>+256(SB), Y9, Y12
-	VFMADD231PS  consts<>+288(SB), Y11, Y12
-	VMOVUPS      consts<>+320(SB), Y13
-	VFMADD213PS  consts<>+352(SB), Y9, Y13
-	VFMADD213PS  Y13, Y11, Y12
-	VFMADD213PS  Y9, Y12, Y11
-	VMOVAPS      Y2, Y9
+	VMOVUPS      consts<>+1760(SB), Y12
+	VFMADD213PS  consts<>+1792(SB), Y9, Y12
+	VFMADD231PS  consts<>+1824(SB), Y11, Y12
+	VMOVUPS      consts<>+1856(SB), Y13
+	VFMADD213PS  consts<>+1888(SB), Y9, Y13
+	VFMADD213PS  Y13, Y12, Y11
+	VFMADD213PS  Y2, Y9, Y11
 	VFMADD213PS  Y2, Y11, Y9
 	VCVTPS2DQ    Y10, Y10
 	VPSLLD       $0x17, Y10, Y10
 	VPADDD       Y10, Y9, Y9
-	VMULPS       consts<>+1632(SB), Y9, Y9
+	VMULPS       consts<>+1952(SB), Y9, Y9
 	VCMPPS       $0x12, Y3, Y8, Y10
 	VMULPS       Y9, Y9, Y11
 	VADDPS       Y9, Y9, Y12
 	VBLENDVPS    Y10, Y11, Y0, Y13
 	VADDPS       Y13, Y12, Y12
 	VADDPS       Y11, Y11, Y11
-	VBLENDVPS    Y10, consts<>+1376(SB), Y11, Y10
+	VBLENDVPS    Y10, consts<>+1536(SB), Y11, Y10
 	VADDPS       Y10, Y12, Y10
 	VDIVPS       Y10, Y12, Y10
 	VMULPS       Y10, Y8, Y11
@@ -1929,9 +1915,9 @@ TEXT ·loss_l1_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
-	VMOVUPS consts<>+1088(SB), Y1
-	VMOVUPS consts<>+2816(SB), Y2
+	VMOVUPS consts<>+736(SB), Y0
+	VMOVUPS consts<>+1248(SB), Y1
+	VMOVUPS consts<>+3136(SB), Y2
 	VMOVUPS consts<>+384(SB), Y3
 
 loop:
@@ -1996,11 +1982,11 @@ TEXT ·loss_huber_0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
-	VMOVUPS consts<>+352(SB), Y1
+	VMOVUPS consts<>+736(SB), Y0
+	VMOVUPS consts<>+576(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
-	VMOVUPS consts<>+1088(SB), Y3
-	VMOVUPS consts<>+2816(SB), Y4
+	VMOVUPS consts<>+1248(SB), Y3
+	VMOVUPS consts<>+3136(SB), Y4
 
 loop:
 	// out[0] = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5
@@ -2044,12 +2030,12 @@ TEXT ·loss_huber_1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
-	VMOVUPS consts<>+2656(SB), Y1
-	VMOVUPS consts<>+352(SB), Y2
-	VMOVUPS consts<>+1088(SB), Y3
-	VMOVUPS consts<>+2848(SB), Y4
-	VMOVUPS consts<>+2816(SB), Y5
+	VMOVUPS consts<>+736(SB), Y0
+	VMOVUPS consts<>+2976(SB), Y1
+	VMOVUPS consts<>+576(SB), Y2
+	VMOVUPS consts<>+1248(SB), Y3
+	VMOVUPS consts<>+3168(SB), Y4
+	VMOVUPS consts<>+3136(SB), Y5
 	VMOVUPS consts<>+384(SB), Y6
 
 loop:
@@ -2097,14 +2083,14 @@ TEXT ·loss_bce_with_logits_0_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = softplus(z) - z*y
@@ -2119,32 +2105,31 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y1, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      consts<>+1664(SB), Y13
-	VFMADD213PS  consts<>+1696(SB), Y10, Y13
-	VFMADD231PS  consts<>+1728(SB), Y12, Y13
-	VMOVUPS      consts<>+1760(SB), Y14
-	VFMADD213PS  consts<>+1792(SB), Y10, Y14
+	VMOVUPS      consts<>+1984(SB), Y13
+	VFMADD213PS  consts<>+2016(SB), Y10, Y13
+	VFMADD231PS  consts<>+2048(SB), Y12, Y13
+	VMOVUPS      consts<>+2080(SB), Y14
+	VFMADD213PS  consts<>+2112(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+1824(SB), Y14
-	VFMADD213PS  consts<>+1856(SB), Y10, Y14
+	VMOVUPS      consts<>+2144(SB), Y14
+	VFMADD213PS  consts<>+2176(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+1888(SB), Y14
-	VFMADD213PS  consts<>+1920(SB), Y10, Y14
+	VMOVUPS      consts<>+2208(SB), Y14
+	VFMADD213PS  consts<>+2240(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -2152,7 +2137,7 @@ loop:
 	VFNMADD231PS Y12, Y9, Y11
 	VADDPS       Y2, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y2, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -2231,14 +2216,14 @@ TEXT ·output_softplus_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+64(SB), Y3
 	VMOVUPS consts<>+96(SB), Y4
 	VMOVUPS consts<>+160(SB), Y5
 	VMOVUPS consts<>+192(SB), Y6
-	VMOVUPS consts<>+224(SB), Y7
-	VMOVUPS consts<>+256(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y7
+	VMOVUPS consts<>+1792(SB), Y8
 
 loop:
 	// out[0] = softplus(z)
@@ -2253,31 +2238,30 @@ loop:
 	VMULPS      Y10, Y10, Y12
 	VMOVAPS     Y7, Y13
 	VFMADD213PS Y8, Y10, Y13
-	VFMADD231PS consts<>+288(SB), Y12, Y13
-	VMOVUPS     consts<>+320(SB), Y14
-	VFMADD213PS consts<>+352(SB), Y10, Y14
-	VFMADD213PS Y14, Y12, Y13
-	VFMADD213PS Y10, Y13, Y12
-	VMOVAPS     Y1, Y10
+	VFMADD231PS consts<>+1824(SB), Y12, Y13
+	VMOVUPS     consts<>+1856(SB), Y14
+	VFMADD213PS consts<>+1888(SB), Y10, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y1, Y10, Y12
 	VFMADD213PS Y1, Y12, Y10
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y10, Y10
-	VMULPS      consts<>+1632(SB), Y10, Y10
+	VMULPS      consts<>+1952(SB), Y10, Y10
 	VXORPS      Y11, Y11, Y11
 	VMAXPS      Y9, Y11, Y9
 	VMULPS      Y10, Y10, Y11
-	VMOVUPS     consts<>+1664(SB), Y12
-	VFMADD213PS consts<>+1696(SB), Y10, Y12
-	VFMADD231PS consts<>+1728(SB), Y11, Y12
-	VMOVUPS     consts<>+1760(SB), Y13
-	VFMADD213PS consts<>+1792(SB), Y10, Y13
+	VMOVUPS     consts<>+1984(SB), Y12
+	VFMADD213PS consts<>+2016(SB), Y10, Y12
+	VFMADD231PS consts<>+2048(SB), Y11, Y12
+	VMOVUPS     consts<>+2080(SB), Y13
+	VFMADD213PS consts<>+2112(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     consts<>+1824(SB), Y13
-	VFMADD213PS consts<>+1856(SB), Y10, Y13
+	VMOVUPS     consts<>+2144(SB), Y13
+	VFMADD213PS consts<>+2176(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     consts<>+1888(SB), Y13
-	VFMADD213PS consts<>+1920(SB), Y10, Y13
+	VMOVUPS     consts<>+2208(SB), Y13
+	VFMADD213PS consts<>+2240(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
 	VFMADD213PS Y10, Y12, Y11
 	VADDPS      Y11, Y9, Y9
@@ -2302,7 +2286,7 @@ TEXT ·output_threshold_avx2(SB), NOSPLIT, $0-24
 	MOVQ    vectors+16(FP), DX
 	TESTQ   DX, DX
 	JE      done
-	VMOVUPS consts<>+576(SB), Y0
+	VMOVUPS consts<>+736(SB), Y0
 	VMOVUPS consts<>+384(SB), Y1
 
 loop:
@@ -2332,14 +2316,14 @@ TEXT ·output_sigmoid_avx2(SB), NOSPLIT, $0-24
 	TESTQ   DX, DX
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
-	VMOVUPS consts<>+1600(SB), Y1
+	VMOVUPS consts<>+1920(SB), Y1
 	VMOVUPS consts<>+384(SB), Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMOVUPS consts<>+64(SB), Y4
 	VMOVUPS consts<>+96(SB), Y5
 	VMOVUPS consts<>+160(SB), Y6
 	VMOVUPS consts<>+192(SB), Y7
-	VMOVUPS consts<>+224(SB), Y8
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = sigmoid(z)
@@ -2353,21 +2337,20 @@ loop:
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
 	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+256(SB), Y10, Y13
-	VFMADD231PS  consts<>+288(SB), Y12, Y13
-	VMOVUPS      consts<>+320(SB), Y14
-	VFMADD213PS  consts<>+352(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VMOVAPS      Y1, Y10
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1632(SB), Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, consts<>+576(SB), Y9, Y9
+	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
 	VBLENDVPS    Y9, Y2, Y10, Y9
 	VFNMADD213PS Y9, Y11, Y9
 	VMOVUPS      Y9, (AX)
@@ -2511,7 +2494,7 @@ TEXT ·optimizer_sgd_4_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS 4160(CX), Y0
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2656(SB), Y1
+	VMOVUPS      consts<>+2976(SB), Y1
 
 loop:
 	// out[0] = w - lr*(g + 0.375*w)
@@ -2548,11 +2531,11 @@ TEXT ·optimizer_adam_0_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y3
-	VMOVUPS      consts<>+2944(SB), Y4
-	VMOVUPS      consts<>+2976(SB), Y5
-	VMOVUPS      consts<>+3008(SB), Y6
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y3
+	VMOVUPS      consts<>+3264(SB), Y4
+	VMOVUPS      consts<>+3296(SB), Y5
+	VMOVUPS      consts<>+3328(SB), Y6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
@@ -2603,11 +2586,11 @@ TEXT ·optimizer_adam_1_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y3
-	VMOVUPS      consts<>+2944(SB), Y4
-	VMOVUPS      consts<>+2976(SB), Y5
-	VMOVUPS      consts<>+3008(SB), Y6
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y3
+	VMOVUPS      consts<>+3264(SB), Y4
+	VMOVUPS      consts<>+3296(SB), Y5
+	VMOVUPS      consts<>+3328(SB), Y6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
@@ -2658,11 +2641,11 @@ TEXT ·optimizer_adam_2_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2656(SB), Y2
-	VMOVUPS      consts<>+3040(SB), Y3
-	VMOVUPS      consts<>+2944(SB), Y4
-	VMOVUPS      consts<>+2976(SB), Y5
-	VMOVUPS      consts<>+3008(SB), Y6
+	VMOVUPS      consts<>+2976(SB), Y2
+	VMOVUPS      consts<>+3360(SB), Y3
+	VMOVUPS      consts<>+3264(SB), Y4
+	VMOVUPS      consts<>+3296(SB), Y5
+	VMOVUPS      consts<>+3328(SB), Y6
 
 loop:
 	// out[0] = w - hoisted0*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 1e-08)
@@ -2713,11 +2696,11 @@ TEXT ·optimizer_adam_3_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y3
-	VMOVUPS      consts<>+2656(SB), Y4
-	VMOVUPS      consts<>+3040(SB), Y5
-	VMOVUPS      consts<>+3008(SB), Y6
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y3
+	VMOVUPS      consts<>+2976(SB), Y4
+	VMOVUPS      consts<>+3360(SB), Y5
+	VMOVUPS      consts<>+3328(SB), Y6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted1 + 1e-08)
@@ -2768,11 +2751,11 @@ TEXT ·optimizer_adam_4_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y3
-	VMOVUPS      consts<>+2944(SB), Y4
-	VMOVUPS      consts<>+2976(SB), Y5
-	VMOVUPS      consts<>+2656(SB), Y6
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y3
+	VMOVUPS      consts<>+3264(SB), Y4
+	VMOVUPS      consts<>+3296(SB), Y5
+	VMOVUPS      consts<>+2976(SB), Y6
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted1 + 0.375)
@@ -2823,12 +2806,12 @@ TEXT ·optimizer_adam_5_avx2(SB), NOSPLIT, $0-24
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2656(SB), Y2
-	VMOVUPS      consts<>+2880(SB), Y3
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+2976(SB), Y2
+	VMOVUPS      consts<>+3200(SB), Y3
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*(0.9*exp_avg + 0.09999999999999998*(g + 0.375*w))/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*((g + 0.375*w)*(g + 0.375*w)))*hoisted1 + 1e-08)
@@ -2876,17 +2859,17 @@ TEXT ·optimizer_adamw_0_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2624(SB), Y2, Y3
+	VMULPS       consts<>+2944(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
@@ -2934,17 +2917,17 @@ TEXT ·optimizer_adamw_1_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2624(SB), Y2, Y3
+	VMULPS       consts<>+2944(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
@@ -2992,17 +2975,17 @@ TEXT ·optimizer_adamw_2_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2624(SB), Y2, Y3
+	VMULPS       consts<>+2944(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2656(SB), Y2
-	VMOVUPS      consts<>+3040(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+2976(SB), Y2
+	VMOVUPS      consts<>+3360(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.375*exp_avg + 0.625*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
@@ -3050,17 +3033,17 @@ TEXT ·optimizer_adamw_3_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2624(SB), Y2, Y3
+	VMULPS       consts<>+2944(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2656(SB), Y5
-	VMOVUPS      consts<>+3040(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+2976(SB), Y5
+	VMOVUPS      consts<>+3360(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.375*exp_avg_sq + 0.625*(g*g))*hoisted2 + 1e-08)
@@ -3108,17 +3091,17 @@ TEXT ·optimizer_adamw_4_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2624(SB), Y2, Y3
+	VMULPS       consts<>+2944(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+2656(SB), Y7
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+2976(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 0.375)
@@ -3166,17 +3149,17 @@ TEXT ·optimizer_adamw_5_avx2(SB), NOSPLIT, $0-24
 	VBROADCASTSS (CX), Y0
 	VBROADCASTSS 4160(CX), Y1
 	VBROADCASTSS 20800(CX), Y2
-	VMULPS       consts<>+2656(SB), Y2, Y3
+	VMULPS       consts<>+2976(SB), Y2, Y3
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      consts<>+384(SB), Y2
 	VDIVPS       Y1, Y2, Y1
 	TESTQ        DX, DX
 	JE           done
-	VMOVUPS      consts<>+2880(SB), Y2
-	VMOVUPS      consts<>+2912(SB), Y4
-	VMOVUPS      consts<>+2944(SB), Y5
-	VMOVUPS      consts<>+2976(SB), Y6
-	VMOVUPS      consts<>+3008(SB), Y7
+	VMOVUPS      consts<>+3200(SB), Y2
+	VMOVUPS      consts<>+3232(SB), Y4
+	VMOVUPS      consts<>+3264(SB), Y5
+	VMOVUPS      consts<>+3296(SB), Y6
+	VMOVUPS      consts<>+3328(SB), Y7
 
 loop:
 	// out[0] = w - hoisted0*w - hoisted1*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))*hoisted2 + 1e-08)
@@ -3265,46 +3248,46 @@ DATA consts<>+208(SB)/4, $0xb5bfbe8e
 DATA consts<>+212(SB)/4, $0xb5bfbe8e
 DATA consts<>+216(SB)/4, $0xb5bfbe8e
 DATA consts<>+220(SB)/4, $0xb5bfbe8e
-DATA consts<>+224(SB)/4, $0x3c09116c
-DATA consts<>+228(SB)/4, $0x3c09116c
-DATA consts<>+232(SB)/4, $0x3c09116c
-DATA consts<>+236(SB)/4, $0x3c09116c
-DATA consts<>+240(SB)/4, $0x3c09116c
-DATA consts<>+244(SB)/4, $0x3c09116c
-DATA consts<>+248(SB)/4, $0x3c09116c
-DATA consts<>+252(SB)/4, $0x3c09116c
-DATA consts<>+256(SB)/4, $0x3d2aaade
-DATA consts<>+260(SB)/4, $0x3d2aaade
-DATA consts<>+264(SB)/4, $0x3d2aaade
-DATA consts<>+268(SB)/4, $0x3d2aaade
-DATA consts<>+272(SB)/4, $0x3d2aaade
-DATA consts<>+276(SB)/4, $0x3d2aaade
-DATA consts<>+280(SB)/4, $0x3d2aaade
-DATA consts<>+284(SB)/4, $0x3d2aaade
-DATA consts<>+288(SB)/4, $0x3ab62979
-DATA consts<>+292(SB)/4, $0x3ab62979
-DATA consts<>+296(SB)/4, $0x3ab62979
-DATA consts<>+300(SB)/4, $0x3ab62979
-DATA consts<>+304(SB)/4, $0x3ab62979
-DATA consts<>+308(SB)/4, $0x3ab62979
-DATA consts<>+312(SB)/4, $0x3ab62979
-DATA consts<>+316(SB)/4, $0x3ab62979
-DATA consts<>+320(SB)/4, $0x3e2aaa5c
-DATA consts<>+324(SB)/4, $0x3e2aaa5c
-DATA consts<>+328(SB)/4, $0x3e2aaa5c
-DATA consts<>+332(SB)/4, $0x3e2aaa5c
-DATA consts<>+336(SB)/4, $0x3e2aaa5c
-DATA consts<>+340(SB)/4, $0x3e2aaa5c
-DATA consts<>+344(SB)/4, $0x3e2aaa5c
-DATA consts<>+348(SB)/4, $0x3e2aaa5c
-DATA consts<>+352(SB)/4, $0x3f000000
-DATA consts<>+356(SB)/4, $0x3f000000
-DATA consts<>+360(SB)/4, $0x3f000000
-DATA consts<>+364(SB)/4, $0x3f000000
-DATA consts<>+368(SB)/4, $0x3f000000
-DATA consts<>+372(SB)/4, $0x3f000000
-DATA consts<>+376(SB)/4, $0x3f000000
-DATA consts<>+380(SB)/4, $0x3f000000
+DATA consts<>+224(SB)/4, $0x3c091c2c
+DATA consts<>+228(SB)/4, $0x3c091c2c
+DATA consts<>+232(SB)/4, $0x3c091c2c
+DATA consts<>+236(SB)/4, $0x3c091c2c
+DATA consts<>+240(SB)/4, $0x3c091c2c
+DATA consts<>+244(SB)/4, $0x3c091c2c
+DATA consts<>+248(SB)/4, $0x3c091c2c
+DATA consts<>+252(SB)/4, $0x3c091c2c
+DATA consts<>+256(SB)/4, $0x3d2aac5f
+DATA consts<>+260(SB)/4, $0x3d2aac5f
+DATA consts<>+264(SB)/4, $0x3d2aac5f
+DATA consts<>+268(SB)/4, $0x3d2aac5f
+DATA consts<>+272(SB)/4, $0x3d2aac5f
+DATA consts<>+276(SB)/4, $0x3d2aac5f
+DATA consts<>+280(SB)/4, $0x3d2aac5f
+DATA consts<>+284(SB)/4, $0x3d2aac5f
+DATA consts<>+288(SB)/4, $0x3ab51e7e
+DATA consts<>+292(SB)/4, $0x3ab51e7e
+DATA consts<>+296(SB)/4, $0x3ab51e7e
+DATA consts<>+300(SB)/4, $0x3ab51e7e
+DATA consts<>+304(SB)/4, $0x3ab51e7e
+DATA consts<>+308(SB)/4, $0x3ab51e7e
+DATA consts<>+312(SB)/4, $0x3ab51e7e
+DATA consts<>+316(SB)/4, $0x3ab51e7e
+DATA consts<>+320(SB)/4, $0x3e2aaa4a
+DATA consts<>+324(SB)/4, $0x3e2aaa4a
+DATA consts<>+328(SB)/4, $0x3e2aaa4a
+DATA consts<>+332(SB)/4, $0x3e2aaa4a
+DATA consts<>+336(SB)/4, $0x3e2aaa4a
+DATA consts<>+340(SB)/4, $0x3e2aaa4a
+DATA consts<>+344(SB)/4, $0x3e2aaa4a
+DATA consts<>+348(SB)/4, $0x3e2aaa4a
+DATA consts<>+352(SB)/4, $0x3efffffe
+DATA consts<>+356(SB)/4, $0x3efffffe
+DATA consts<>+360(SB)/4, $0x3efffffe
+DATA consts<>+364(SB)/4, $0x3efffffe
+DATA consts<>+368(SB)/4, $0x3efffffe
+DATA consts<>+372(SB)/4, $0x3efffffe
+DATA consts<>+376(SB)/4, $0x3efffffe
+DATA consts<>+380(SB)/4, $0x3efffffe
 DATA consts<>+384(SB)/4, $0x3f800000
 DATA consts<>+388(SB)/4, $0x3f800000
 DATA consts<>+392(SB)/4, $0x3f800000
@@ -3321,660 +3304,740 @@ DATA consts<>+432(SB)/4, $0xc1f00000
 DATA consts<>+436(SB)/4, $0xc1f00000
 DATA consts<>+440(SB)/4, $0xc1f00000
 DATA consts<>+444(SB)/4, $0xc1f00000
-DATA consts<>+448(SB)/4, $0x0d800000
-DATA consts<>+452(SB)/4, $0x0d800000
-DATA consts<>+456(SB)/4, $0x0d800000
-DATA consts<>+460(SB)/4, $0x0d800000
-DATA consts<>+464(SB)/4, $0x0d800000
-DATA consts<>+468(SB)/4, $0x0d800000
-DATA consts<>+472(SB)/4, $0x0d800000
-DATA consts<>+476(SB)/4, $0x0d800000
-DATA consts<>+480(SB)/4, $0x00800000
-DATA consts<>+484(SB)/4, $0x00800000
-DATA consts<>+488(SB)/4, $0x00800000
-DATA consts<>+492(SB)/4, $0x00800000
-DATA consts<>+496(SB)/4, $0x00800000
-DATA consts<>+500(SB)/4, $0x00800000
-DATA consts<>+504(SB)/4, $0x00800000
-DATA consts<>+508(SB)/4, $0x00800000
-DATA consts<>+512(SB)/4, $0x4b000000
-DATA consts<>+516(SB)/4, $0x4b000000
-DATA consts<>+520(SB)/4, $0x4b000000
-DATA consts<>+524(SB)/4, $0x4b000000
-DATA consts<>+528(SB)/4, $0x4b000000
-DATA consts<>+532(SB)/4, $0x4b000000
-DATA consts<>+536(SB)/4, $0x4b000000
-DATA consts<>+540(SB)/4, $0x4b000000
-DATA consts<>+544(SB)/4, $0x3f400000
-DATA consts<>+548(SB)/4, $0x3f400000
-DATA consts<>+552(SB)/4, $0x3f400000
-DATA consts<>+556(SB)/4, $0x3f400000
-DATA consts<>+560(SB)/4, $0x3f400000
-DATA consts<>+564(SB)/4, $0x3f400000
-DATA consts<>+568(SB)/4, $0x3f400000
-DATA consts<>+572(SB)/4, $0x3f400000
-DATA consts<>+576(SB)/4, $0x00000000
-DATA consts<>+580(SB)/4, $0x00000000
-DATA consts<>+584(SB)/4, $0x00000000
-DATA consts<>+588(SB)/4, $0x00000000
-DATA consts<>+592(SB)/4, $0x00000000
-DATA consts<>+596(SB)/4, $0x00000000
-DATA consts<>+600(SB)/4, $0x00000000
-DATA consts<>+604(SB)/4, $0x00000000
-DATA consts<>+608(SB)/4, $0x7fc00000
-DATA consts<>+612(SB)/4, $0x7fc00000
-DATA consts<>+616(SB)/4, $0x7fc00000
-DATA consts<>+620(SB)/4, $0x7fc00000
-DATA consts<>+624(SB)/4, $0x7fc00000
-DATA consts<>+628(SB)/4, $0x7fc00000
-DATA consts<>+632(SB)/4, $0x7fc00000
-DATA consts<>+636(SB)/4, $0x7fc00000
-DATA consts<>+640(SB)/4, $0x41b80000
-DATA consts<>+644(SB)/4, $0x41b80000
-DATA consts<>+648(SB)/4, $0x41b80000
-DATA consts<>+652(SB)/4, $0x41b80000
-DATA consts<>+656(SB)/4, $0x41b80000
-DATA consts<>+660(SB)/4, $0x41b80000
-DATA consts<>+664(SB)/4, $0x41b80000
-DATA consts<>+668(SB)/4, $0x41b80000
-DATA consts<>+672(SB)/4, $0xff800000
-DATA consts<>+676(SB)/4, $0xff800000
-DATA consts<>+680(SB)/4, $0xff800000
-DATA consts<>+684(SB)/4, $0xff800000
-DATA consts<>+688(SB)/4, $0xff800000
-DATA consts<>+692(SB)/4, $0xff800000
-DATA consts<>+696(SB)/4, $0xff800000
-DATA consts<>+700(SB)/4, $0xff800000
-DATA consts<>+704(SB)/4, $0x7f800000
-DATA consts<>+708(SB)/4, $0x7f800000
-DATA consts<>+712(SB)/4, $0x7f800000
-DATA consts<>+716(SB)/4, $0x7f800000
-DATA consts<>+720(SB)/4, $0x7f800000
-DATA consts<>+724(SB)/4, $0x7f800000
-DATA consts<>+728(SB)/4, $0x7f800000
-DATA consts<>+732(SB)/4, $0x7f800000
-DATA consts<>+736(SB)/4, $0x3dd67a54
-DATA consts<>+740(SB)/4, $0x3dd67a54
-DATA consts<>+744(SB)/4, $0x3dd67a54
-DATA consts<>+748(SB)/4, $0x3dd67a54
-DATA consts<>+752(SB)/4, $0x3dd67a54
-DATA consts<>+756(SB)/4, $0x3dd67a54
-DATA consts<>+760(SB)/4, $0x3dd67a54
-DATA consts<>+764(SB)/4, $0x3dd67a54
-DATA consts<>+768(SB)/4, $0xbe06cc78
-DATA consts<>+772(SB)/4, $0xbe06cc78
-DATA consts<>+776(SB)/4, $0xbe06cc78
-DATA consts<>+780(SB)/4, $0xbe06cc78
-DATA consts<>+784(SB)/4, $0xbe06cc78
-DATA consts<>+788(SB)/4, $0xbe06cc78
-DATA consts<>+792(SB)/4, $0xbe06cc78
-DATA consts<>+796(SB)/4, $0xbe06cc78
-DATA consts<>+800(SB)/4, $0xbd38f196
-DATA consts<>+804(SB)/4, $0xbd38f196
-DATA consts<>+808(SB)/4, $0xbd38f196
-DATA consts<>+812(SB)/4, $0xbd38f196
-DATA consts<>+816(SB)/4, $0xbd38f196
-DATA consts<>+820(SB)/4, $0xbd38f196
-DATA consts<>+824(SB)/4, $0xbd38f196
-DATA consts<>+828(SB)/4, $0xbd38f196
-DATA consts<>+832(SB)/4, $0x3e14403d
-DATA consts<>+836(SB)/4, $0x3e14403d
-DATA consts<>+840(SB)/4, $0x3e14403d
-DATA consts<>+844(SB)/4, $0x3e14403d
-DATA consts<>+848(SB)/4, $0x3e14403d
-DATA consts<>+852(SB)/4, $0x3e14403d
-DATA consts<>+856(SB)/4, $0x3e14403d
-DATA consts<>+860(SB)/4, $0x3e14403d
-DATA consts<>+864(SB)/4, $0xbe2a76cb
-DATA consts<>+868(SB)/4, $0xbe2a76cb
-DATA consts<>+872(SB)/4, $0xbe2a76cb
-DATA consts<>+876(SB)/4, $0xbe2a76cb
-DATA consts<>+880(SB)/4, $0xbe2a76cb
-DATA consts<>+884(SB)/4, $0xbe2a76cb
-DATA consts<>+888(SB)/4, $0xbe2a76cb
-DATA consts<>+892(SB)/4, $0xbe2a76cb
-DATA consts<>+896(SB)/4, $0x3e4cb4cf
-DATA consts<>+900(SB)/4, $0x3e4cb4cf
-DATA consts<>+904(SB)/4, $0x3e4cb4cf
-DATA consts<>+908(SB)/4, $0x3e4cb4cf
-DATA consts<>+912(SB)/4, $0x3e4cb4cf
-DATA consts<>+916(SB)/4, $0x3e4cb4cf
-DATA consts<>+920(SB)/4, $0x3e4cb4cf
-DATA consts<>+924(SB)/4, $0x3e4cb4cf
-DATA consts<>+928(SB)/4, $0xbe800025
-DATA consts<>+932(SB)/4, $0xbe800025
-DATA consts<>+936(SB)/4, $0xbe800025
-DATA consts<>+940(SB)/4, $0xbe800025
-DATA consts<>+944(SB)/4, $0xbe800025
-DATA consts<>+948(SB)/4, $0xbe800025
-DATA consts<>+952(SB)/4, $0xbe800025
-DATA consts<>+956(SB)/4, $0xbe800025
-DATA consts<>+960(SB)/4, $0x3eaaaad2
-DATA consts<>+964(SB)/4, $0x3eaaaad2
-DATA consts<>+968(SB)/4, $0x3eaaaad2
-DATA consts<>+972(SB)/4, $0x3eaaaad2
-DATA consts<>+976(SB)/4, $0x3eaaaad2
-DATA consts<>+980(SB)/4, $0x3eaaaad2
-DATA consts<>+984(SB)/4, $0x3eaaaad2
-DATA consts<>+988(SB)/4, $0x3eaaaad2
-DATA consts<>+992(SB)/4, $0xbf000000
-DATA consts<>+996(SB)/4, $0xbf000000
-DATA consts<>+1000(SB)/4, $0xbf000000
-DATA consts<>+1004(SB)/4, $0xbf000000
-DATA consts<>+1008(SB)/4, $0xbf000000
-DATA consts<>+1012(SB)/4, $0xbf000000
-DATA consts<>+1016(SB)/4, $0xbf000000
-DATA consts<>+1020(SB)/4, $0xbf000000
-DATA consts<>+1024(SB)/4, $0x35bfbe8e
-DATA consts<>+1028(SB)/4, $0x35bfbe8e
-DATA consts<>+1032(SB)/4, $0x35bfbe8e
-DATA consts<>+1036(SB)/4, $0x35bfbe8e
-DATA consts<>+1040(SB)/4, $0x35bfbe8e
-DATA consts<>+1044(SB)/4, $0x35bfbe8e
-DATA consts<>+1048(SB)/4, $0x35bfbe8e
-DATA consts<>+1052(SB)/4, $0x35bfbe8e
-DATA consts<>+1056(SB)/4, $0x3f317200
-DATA consts<>+1060(SB)/4, $0x3f317200
-DATA consts<>+1064(SB)/4, $0x3f317200
-DATA consts<>+1068(SB)/4, $0x3f317200
-DATA consts<>+1072(SB)/4, $0x3f317200
-DATA consts<>+1076(SB)/4, $0x3f317200
-DATA consts<>+1080(SB)/4, $0x3f317200
-DATA consts<>+1084(SB)/4, $0x3f317200
-DATA consts<>+1088(SB)/4, $0x7fffffff
-DATA consts<>+1092(SB)/4, $0x7fffffff
-DATA consts<>+1096(SB)/4, $0x7fffffff
-DATA consts<>+1100(SB)/4, $0x7fffffff
-DATA consts<>+1104(SB)/4, $0x7fffffff
-DATA consts<>+1108(SB)/4, $0x7fffffff
-DATA consts<>+1112(SB)/4, $0x7fffffff
-DATA consts<>+1116(SB)/4, $0x7fffffff
-DATA consts<>+1120(SB)/4, $0x41200000
-DATA consts<>+1124(SB)/4, $0x41200000
-DATA consts<>+1128(SB)/4, $0x41200000
-DATA consts<>+1132(SB)/4, $0x41200000
-DATA consts<>+1136(SB)/4, $0x41200000
-DATA consts<>+1140(SB)/4, $0x41200000
-DATA consts<>+1144(SB)/4, $0x41200000
-DATA consts<>+1148(SB)/4, $0x41200000
-DATA consts<>+1152(SB)/4, $0xc038aa3b
-DATA consts<>+1156(SB)/4, $0xc038aa3b
-DATA consts<>+1160(SB)/4, $0xc038aa3b
-DATA consts<>+1164(SB)/4, $0xc038aa3b
-DATA consts<>+1168(SB)/4, $0xc038aa3b
-DATA consts<>+1172(SB)/4, $0xc038aa3b
-DATA consts<>+1176(SB)/4, $0xc038aa3b
-DATA consts<>+1180(SB)/4, $0xc038aa3b
-DATA consts<>+1184(SB)/4, $0x3eb17218
-DATA consts<>+1188(SB)/4, $0x3eb17218
-DATA consts<>+1192(SB)/4, $0x3eb17218
-DATA consts<>+1196(SB)/4, $0x3eb17218
-DATA consts<>+1200(SB)/4, $0x3eb17218
-DATA consts<>+1204(SB)/4, $0x3eb17218
-DATA consts<>+1208(SB)/4, $0x3eb17218
-DATA consts<>+1212(SB)/4, $0x3eb17218
-DATA consts<>+1216(SB)/4, $0xbe87d0fb
-DATA consts<>+1220(SB)/4, $0xbe87d0fb
-DATA consts<>+1224(SB)/4, $0xbe87d0fb
-DATA consts<>+1228(SB)/4, $0xbe87d0fb
-DATA consts<>+1232(SB)/4, $0xbe87d0fb
-DATA consts<>+1236(SB)/4, $0xbe87d0fb
-DATA consts<>+1240(SB)/4, $0xbe87d0fb
-DATA consts<>+1244(SB)/4, $0xbe87d0fb
-DATA consts<>+1248(SB)/4, $0x3f2b9d0f
-DATA consts<>+1252(SB)/4, $0x3f2b9d0f
-DATA consts<>+1256(SB)/4, $0x3f2b9d0f
-DATA consts<>+1260(SB)/4, $0x3f2b9d0f
-DATA consts<>+1264(SB)/4, $0x3f2b9d0f
-DATA consts<>+1268(SB)/4, $0x3f2b9d0f
-DATA consts<>+1272(SB)/4, $0x3f2b9d0f
-DATA consts<>+1276(SB)/4, $0x3f2b9d0f
-DATA consts<>+1280(SB)/4, $0xbfaaad3e
-DATA consts<>+1284(SB)/4, $0xbfaaad3e
-DATA consts<>+1288(SB)/4, $0xbfaaad3e
-DATA consts<>+1292(SB)/4, $0xbfaaad3e
-DATA consts<>+1296(SB)/4, $0xbfaaad3e
-DATA consts<>+1300(SB)/4, $0xbfaaad3e
-DATA consts<>+1304(SB)/4, $0xbfaaad3e
-DATA consts<>+1308(SB)/4, $0xbfaaad3e
-DATA consts<>+1312(SB)/4, $0x3ffffee3
-DATA consts<>+1316(SB)/4, $0x3ffffee3
-DATA consts<>+1320(SB)/4, $0x3ffffee3
-DATA consts<>+1324(SB)/4, $0x3ffffee3
-DATA consts<>+1328(SB)/4, $0x3ffffee3
-DATA consts<>+1332(SB)/4, $0x3ffffee3
-DATA consts<>+1336(SB)/4, $0x3ffffee3
-DATA consts<>+1340(SB)/4, $0x3ffffee3
-DATA consts<>+1344(SB)/4, $0xbffffffb
-DATA consts<>+1348(SB)/4, $0xbffffffb
-DATA consts<>+1352(SB)/4, $0xbffffffb
-DATA consts<>+1356(SB)/4, $0xbffffffb
-DATA consts<>+1360(SB)/4, $0xbffffffb
-DATA consts<>+1364(SB)/4, $0xbffffffb
-DATA consts<>+1368(SB)/4, $0xbffffffb
-DATA consts<>+1372(SB)/4, $0xbffffffb
-DATA consts<>+1376(SB)/4, $0x40000000
-DATA consts<>+1380(SB)/4, $0x40000000
-DATA consts<>+1384(SB)/4, $0x40000000
-DATA consts<>+1388(SB)/4, $0x40000000
-DATA consts<>+1392(SB)/4, $0x40000000
-DATA consts<>+1396(SB)/4, $0x40000000
-DATA consts<>+1400(SB)/4, $0x40000000
-DATA consts<>+1404(SB)/4, $0x40000000
-DATA consts<>+1408(SB)/4, $0xbbc143bb
-DATA consts<>+1412(SB)/4, $0xbbc143bb
-DATA consts<>+1416(SB)/4, $0xbbc143bb
-DATA consts<>+1420(SB)/4, $0xbbc143bb
-DATA consts<>+1424(SB)/4, $0xbbc143bb
-DATA consts<>+1428(SB)/4, $0xbbc143bb
-DATA consts<>+1432(SB)/4, $0xbbc143bb
-DATA consts<>+1436(SB)/4, $0xbbc143bb
-DATA consts<>+1440(SB)/4, $0x3caa61e1
-DATA consts<>+1444(SB)/4, $0x3caa61e1
-DATA consts<>+1448(SB)/4, $0x3caa61e1
-DATA consts<>+1452(SB)/4, $0x3caa61e1
-DATA consts<>+1456(SB)/4, $0x3caa61e1
-DATA consts<>+1460(SB)/4, $0x3caa61e1
-DATA consts<>+1464(SB)/4, $0x3caa61e1
-DATA consts<>+1468(SB)/4, $0x3caa61e1
-DATA consts<>+1472(SB)/4, $0xbd5c4d5d
-DATA consts<>+1476(SB)/4, $0xbd5c4d5d
-DATA consts<>+1480(SB)/4, $0xbd5c4d5d
-DATA consts<>+1484(SB)/4, $0xbd5c4d5d
-DATA consts<>+1488(SB)/4, $0xbd5c4d5d
-DATA consts<>+1492(SB)/4, $0xbd5c4d5d
-DATA consts<>+1496(SB)/4, $0xbd5c4d5d
-DATA consts<>+1500(SB)/4, $0xbd5c4d5d
-DATA consts<>+1504(SB)/4, $0x3e0884df
-DATA consts<>+1508(SB)/4, $0x3e0884df
-DATA consts<>+1512(SB)/4, $0x3e0884df
-DATA consts<>+1516(SB)/4, $0x3e0884df
-DATA consts<>+1520(SB)/4, $0x3e0884df
-DATA consts<>+1524(SB)/4, $0x3e0884df
-DATA consts<>+1528(SB)/4, $0x3e0884df
-DATA consts<>+1532(SB)/4, $0x3e0884df
-DATA consts<>+1536(SB)/4, $0xbeaaaa9f
-DATA consts<>+1540(SB)/4, $0xbeaaaa9f
-DATA consts<>+1544(SB)/4, $0xbeaaaa9f
-DATA consts<>+1548(SB)/4, $0xbeaaaa9f
-DATA consts<>+1552(SB)/4, $0xbeaaaa9f
-DATA consts<>+1556(SB)/4, $0xbeaaaa9f
-DATA consts<>+1560(SB)/4, $0xbeaaaa9f
-DATA consts<>+1564(SB)/4, $0xbeaaaa9f
-DATA consts<>+1568(SB)/4, $0x3eb851ec
-DATA consts<>+1572(SB)/4, $0x3eb851ec
-DATA consts<>+1576(SB)/4, $0x3eb851ec
-DATA consts<>+1580(SB)/4, $0x3eb851ec
-DATA consts<>+1584(SB)/4, $0x3eb851ec
-DATA consts<>+1588(SB)/4, $0x3eb851ec
-DATA consts<>+1592(SB)/4, $0x3eb851ec
-DATA consts<>+1596(SB)/4, $0x3eb851ec
-DATA consts<>+1600(SB)/4, $0x4c000000
-DATA consts<>+1604(SB)/4, $0x4c000000
-DATA consts<>+1608(SB)/4, $0x4c000000
-DATA consts<>+1612(SB)/4, $0x4c000000
-DATA consts<>+1616(SB)/4, $0x4c000000
-DATA consts<>+1620(SB)/4, $0x4c000000
-DATA consts<>+1624(SB)/4, $0x4c000000
-DATA consts<>+1628(SB)/4, $0x4c000000
-DATA consts<>+1632(SB)/4, $0x33000000
-DATA consts<>+1636(SB)/4, $0x33000000
-DATA consts<>+1640(SB)/4, $0x33000000
-DATA consts<>+1644(SB)/4, $0x33000000
-DATA consts<>+1648(SB)/4, $0x33000000
-DATA consts<>+1652(SB)/4, $0x33000000
-DATA consts<>+1656(SB)/4, $0x33000000
-DATA consts<>+1660(SB)/4, $0x33000000
-DATA consts<>+1664(SB)/4, $0x3ca49022
-DATA consts<>+1668(SB)/4, $0x3ca49022
-DATA consts<>+1672(SB)/4, $0x3ca49022
-DATA consts<>+1676(SB)/4, $0x3ca49022
-DATA consts<>+1680(SB)/4, $0x3ca49022
-DATA consts<>+1684(SB)/4, $0x3ca49022
-DATA consts<>+1688(SB)/4, $0x3ca49022
-DATA consts<>+1692(SB)/4, $0x3ca49022
-DATA consts<>+1696(SB)/4, $0xbd6b5b75
-DATA consts<>+1700(SB)/4, $0xbd6b5b75
-DATA consts<>+1704(SB)/4, $0xbd6b5b75
-DATA consts<>+1708(SB)/4, $0xbd6b5b75
-DATA consts<>+1712(SB)/4, $0xbd6b5b75
-DATA consts<>+1716(SB)/4, $0xbd6b5b75
-DATA consts<>+1720(SB)/4, $0xbd6b5b75
-DATA consts<>+1724(SB)/4, $0xbd6b5b75
-DATA consts<>+1728(SB)/4, $0xbb57adf0
-DATA consts<>+1732(SB)/4, $0xbb57adf0
-DATA consts<>+1736(SB)/4, $0xbb57adf0
-DATA consts<>+1740(SB)/4, $0xbb57adf0
-DATA consts<>+1744(SB)/4, $0xbb57adf0
-DATA consts<>+1748(SB)/4, $0xbb57adf0
-DATA consts<>+1752(SB)/4, $0xbb57adf0
-DATA consts<>+1756(SB)/4, $0xbb57adf0
-DATA consts<>+1760(SB)/4, $0x3dda583d
-DATA consts<>+1764(SB)/4, $0x3dda583d
-DATA consts<>+1768(SB)/4, $0x3dda583d
-DATA consts<>+1772(SB)/4, $0x3dda583d
-DATA consts<>+1776(SB)/4, $0x3dda583d
-DATA consts<>+1780(SB)/4, $0x3dda583d
-DATA consts<>+1784(SB)/4, $0x3dda583d
-DATA consts<>+1788(SB)/4, $0x3dda583d
-DATA consts<>+1792(SB)/4, $0xbe1d21ef
-DATA consts<>+1796(SB)/4, $0xbe1d21ef
-DATA consts<>+1800(SB)/4, $0xbe1d21ef
-DATA consts<>+1804(SB)/4, $0xbe1d21ef
-DATA consts<>+1808(SB)/4, $0xbe1d21ef
-DATA consts<>+1812(SB)/4, $0xbe1d21ef
-DATA consts<>+1816(SB)/4, $0xbe1d21ef
-DATA consts<>+1820(SB)/4, $0xbe1d21ef
-DATA consts<>+1824(SB)/4, $0x3e49a5b7
-DATA consts<>+1828(SB)/4, $0x3e49a5b7
-DATA consts<>+1832(SB)/4, $0x3e49a5b7
-DATA consts<>+1836(SB)/4, $0x3e49a5b7
-DATA consts<>+1840(SB)/4, $0x3e49a5b7
-DATA consts<>+1844(SB)/4, $0x3e49a5b7
-DATA consts<>+1848(SB)/4, $0x3e49a5b7
-DATA consts<>+1852(SB)/4, $0x3e49a5b7
-DATA consts<>+1856(SB)/4, $0xbe7f91f4
-DATA consts<>+1860(SB)/4, $0xbe7f91f4
-DATA consts<>+1864(SB)/4, $0xbe7f91f4
-DATA consts<>+1868(SB)/4, $0xbe7f91f4
-DATA consts<>+1872(SB)/4, $0xbe7f91f4
-DATA consts<>+1876(SB)/4, $0xbe7f91f4
-DATA consts<>+1880(SB)/4, $0xbe7f91f4
-DATA consts<>+1884(SB)/4, $0xbe7f91f4
-DATA consts<>+1888(SB)/4, $0x3eaaa6e8
-DATA consts<>+1892(SB)/4, $0x3eaaa6e8
-DATA consts<>+1896(SB)/4, $0x3eaaa6e8
-DATA consts<>+1900(SB)/4, $0x3eaaa6e8
-DATA consts<>+1904(SB)/4, $0x3eaaa6e8
-DATA consts<>+1908(SB)/4, $0x3eaaa6e8
-DATA consts<>+1912(SB)/4, $0x3eaaa6e8
-DATA consts<>+1916(SB)/4, $0x3eaaa6e8
-DATA consts<>+1920(SB)/4, $0xbeffffe9
-DATA consts<>+1924(SB)/4, $0xbeffffe9
-DATA consts<>+1928(SB)/4, $0xbeffffe9
-DATA consts<>+1932(SB)/4, $0xbeffffe9
-DATA consts<>+1936(SB)/4, $0xbeffffe9
-DATA consts<>+1940(SB)/4, $0xbeffffe9
-DATA consts<>+1944(SB)/4, $0xbeffffe9
-DATA consts<>+1948(SB)/4, $0xbeffffe9
-DATA consts<>+1952(SB)/4, $0x40800000
-DATA consts<>+1956(SB)/4, $0x40800000
-DATA consts<>+1960(SB)/4, $0x40800000
-DATA consts<>+1964(SB)/4, $0x40800000
-DATA consts<>+1968(SB)/4, $0x40800000
-DATA consts<>+1972(SB)/4, $0x40800000
-DATA consts<>+1976(SB)/4, $0x40800000
-DATA consts<>+1980(SB)/4, $0x40800000
-DATA consts<>+1984(SB)/4, $0xbb4f690f
-DATA consts<>+1988(SB)/4, $0xbb4f690f
-DATA consts<>+1992(SB)/4, $0xbb4f690f
-DATA consts<>+1996(SB)/4, $0xbb4f690f
-DATA consts<>+2000(SB)/4, $0xbb4f690f
-DATA consts<>+2004(SB)/4, $0xbb4f690f
-DATA consts<>+2008(SB)/4, $0xbb4f690f
-DATA consts<>+2012(SB)/4, $0xbb4f690f
-DATA consts<>+2016(SB)/4, $0x3cb9ef8e
-DATA consts<>+2020(SB)/4, $0x3cb9ef8e
-DATA consts<>+2024(SB)/4, $0x3cb9ef8e
-DATA consts<>+2028(SB)/4, $0x3cb9ef8e
-DATA consts<>+2032(SB)/4, $0x3cb9ef8e
-DATA consts<>+2036(SB)/4, $0x3cb9ef8e
-DATA consts<>+2040(SB)/4, $0x3cb9ef8e
-DATA consts<>+2044(SB)/4, $0x3cb9ef8e
-DATA consts<>+2048(SB)/4, $0x395ad3c5
-DATA consts<>+2052(SB)/4, $0x395ad3c5
-DATA consts<>+2056(SB)/4, $0x395ad3c5
-DATA consts<>+2060(SB)/4, $0x395ad3c5
-DATA consts<>+2064(SB)/4, $0x395ad3c5
-DATA consts<>+2068(SB)/4, $0x395ad3c5
-DATA consts<>+2072(SB)/4, $0x395ad3c5
-DATA consts<>+2076(SB)/4, $0x395ad3c5
-DATA consts<>+2080(SB)/4, $0xbdd6c95a
-DATA consts<>+2084(SB)/4, $0xbdd6c95a
-DATA consts<>+2088(SB)/4, $0xbdd6c95a
-DATA consts<>+2092(SB)/4, $0xbdd6c95a
-DATA consts<>+2096(SB)/4, $0xbdd6c95a
-DATA consts<>+2100(SB)/4, $0xbdd6c95a
-DATA consts<>+2104(SB)/4, $0xbdd6c95a
-DATA consts<>+2108(SB)/4, $0xbdd6c95a
-DATA consts<>+2112(SB)/4, $0xbf22da37
-DATA consts<>+2116(SB)/4, $0xbf22da37
-DATA consts<>+2120(SB)/4, $0xbf22da37
-DATA consts<>+2124(SB)/4, $0xbf22da37
-DATA consts<>+2128(SB)/4, $0xbf22da37
-DATA consts<>+2132(SB)/4, $0xbf22da37
-DATA consts<>+2136(SB)/4, $0xbf22da37
-DATA consts<>+2140(SB)/4, $0xbf22da37
-DATA consts<>+2144(SB)/4, $0xbf906b32
-DATA consts<>+2148(SB)/4, $0xbf906b32
-DATA consts<>+2152(SB)/4, $0xbf906b32
-DATA consts<>+2156(SB)/4, $0xbf906b32
-DATA consts<>+2160(SB)/4, $0xbf906b32
-DATA consts<>+2164(SB)/4, $0xbf906b32
-DATA consts<>+2168(SB)/4, $0xbf906b32
-DATA consts<>+2172(SB)/4, $0xbf906b32
-DATA consts<>+2176(SB)/4, $0xb86e6f2d
-DATA consts<>+2180(SB)/4, $0xb86e6f2d
-DATA consts<>+2184(SB)/4, $0xb86e6f2d
-DATA consts<>+2188(SB)/4, $0xb86e6f2d
-DATA consts<>+2192(SB)/4, $0xb86e6f2d
-DATA consts<>+2196(SB)/4, $0xb86e6f2d
-DATA consts<>+2200(SB)/4, $0xb86e6f2d
-DATA consts<>+2204(SB)/4, $0xb86e6f2d
-DATA consts<>+2208(SB)/4, $0xbf317218
-DATA consts<>+2212(SB)/4, $0xbf317218
-DATA consts<>+2216(SB)/4, $0xbf317218
-DATA consts<>+2220(SB)/4, $0xbf317218
-DATA consts<>+2224(SB)/4, $0xbf317218
-DATA consts<>+2228(SB)/4, $0xbf317218
-DATA consts<>+2232(SB)/4, $0xbf317218
-DATA consts<>+2236(SB)/4, $0xbf317218
-DATA consts<>+2240(SB)/4, $0x3c07d0fb
-DATA consts<>+2244(SB)/4, $0x3c07d0fb
-DATA consts<>+2248(SB)/4, $0x3c07d0fb
-DATA consts<>+2252(SB)/4, $0x3c07d0fb
-DATA consts<>+2256(SB)/4, $0x3c07d0fb
-DATA consts<>+2260(SB)/4, $0x3c07d0fb
-DATA consts<>+2264(SB)/4, $0x3c07d0fb
-DATA consts<>+2268(SB)/4, $0x3c07d0fb
-DATA consts<>+2272(SB)/4, $0x3d2b9d0f
-DATA consts<>+2276(SB)/4, $0x3d2b9d0f
-DATA consts<>+2280(SB)/4, $0x3d2b9d0f
-DATA consts<>+2284(SB)/4, $0x3d2b9d0f
-DATA consts<>+2288(SB)/4, $0x3d2b9d0f
-DATA consts<>+2292(SB)/4, $0x3d2b9d0f
-DATA consts<>+2296(SB)/4, $0x3d2b9d0f
-DATA consts<>+2300(SB)/4, $0x3d2b9d0f
-DATA consts<>+2304(SB)/4, $0x3e2aad3e
-DATA consts<>+2308(SB)/4, $0x3e2aad3e
-DATA consts<>+2312(SB)/4, $0x3e2aad3e
-DATA consts<>+2316(SB)/4, $0x3e2aad3e
-DATA consts<>+2320(SB)/4, $0x3e2aad3e
-DATA consts<>+2324(SB)/4, $0x3e2aad3e
-DATA consts<>+2328(SB)/4, $0x3e2aad3e
-DATA consts<>+2332(SB)/4, $0x3e2aad3e
-DATA consts<>+2336(SB)/4, $0x3efffee3
-DATA consts<>+2340(SB)/4, $0x3efffee3
-DATA consts<>+2344(SB)/4, $0x3efffee3
-DATA consts<>+2348(SB)/4, $0x3efffee3
-DATA consts<>+2352(SB)/4, $0x3efffee3
-DATA consts<>+2356(SB)/4, $0x3efffee3
-DATA consts<>+2360(SB)/4, $0x3efffee3
-DATA consts<>+2364(SB)/4, $0x3efffee3
-DATA consts<>+2368(SB)/4, $0x3f7ffffb
-DATA consts<>+2372(SB)/4, $0x3f7ffffb
-DATA consts<>+2376(SB)/4, $0x3f7ffffb
-DATA consts<>+2380(SB)/4, $0x3f7ffffb
-DATA consts<>+2384(SB)/4, $0x3f7ffffb
-DATA consts<>+2388(SB)/4, $0x3f7ffffb
-DATA consts<>+2392(SB)/4, $0x3f7ffffb
-DATA consts<>+2396(SB)/4, $0x3f7ffffb
-DATA consts<>+2400(SB)/4, $0xba2b804b
-DATA consts<>+2404(SB)/4, $0xba2b804b
-DATA consts<>+2408(SB)/4, $0xba2b804b
-DATA consts<>+2412(SB)/4, $0xba2b804b
-DATA consts<>+2416(SB)/4, $0xba2b804b
-DATA consts<>+2420(SB)/4, $0xba2b804b
-DATA consts<>+2424(SB)/4, $0xba2b804b
-DATA consts<>+2428(SB)/4, $0xba2b804b
-DATA consts<>+2432(SB)/4, $0x3ba6afb9
-DATA consts<>+2436(SB)/4, $0x3ba6afb9
-DATA consts<>+2440(SB)/4, $0x3ba6afb9
-DATA consts<>+2444(SB)/4, $0x3ba6afb9
-DATA consts<>+2448(SB)/4, $0x3ba6afb9
-DATA consts<>+2452(SB)/4, $0x3ba6afb9
-DATA consts<>+2456(SB)/4, $0x3ba6afb9
-DATA consts<>+2460(SB)/4, $0x3ba6afb9
-DATA consts<>+2464(SB)/4, $0xbcdbba52
-DATA consts<>+2468(SB)/4, $0xbcdbba52
-DATA consts<>+2472(SB)/4, $0xbcdbba52
-DATA consts<>+2476(SB)/4, $0xbcdbba52
-DATA consts<>+2480(SB)/4, $0xbcdbba52
-DATA consts<>+2484(SB)/4, $0xbcdbba52
-DATA consts<>+2488(SB)/4, $0xbcdbba52
-DATA consts<>+2492(SB)/4, $0xbcdbba52
-DATA consts<>+2496(SB)/4, $0x3de71444
-DATA consts<>+2500(SB)/4, $0x3de71444
-DATA consts<>+2504(SB)/4, $0x3de71444
-DATA consts<>+2508(SB)/4, $0x3de71444
-DATA consts<>+2512(SB)/4, $0x3de71444
-DATA consts<>+2516(SB)/4, $0x3de71444
-DATA consts<>+2520(SB)/4, $0x3de71444
-DATA consts<>+2524(SB)/4, $0x3de71444
-DATA consts<>+2528(SB)/4, $0xbec09399
-DATA consts<>+2532(SB)/4, $0xbec09399
-DATA consts<>+2536(SB)/4, $0xbec09399
-DATA consts<>+2540(SB)/4, $0xbec09399
-DATA consts<>+2544(SB)/4, $0xbec09399
-DATA consts<>+2548(SB)/4, $0xbec09399
-DATA consts<>+2552(SB)/4, $0xbec09399
-DATA consts<>+2556(SB)/4, $0xbec09399
-DATA consts<>+2560(SB)/4, $0x3e0375d4
-DATA consts<>+2564(SB)/4, $0x3e0375d4
-DATA consts<>+2568(SB)/4, $0x3e0375d4
-DATA consts<>+2572(SB)/4, $0x3e0375d4
-DATA consts<>+2576(SB)/4, $0x3e0375d4
-DATA consts<>+2580(SB)/4, $0x3e0375d4
-DATA consts<>+2584(SB)/4, $0x3e0375d4
-DATA consts<>+2588(SB)/4, $0x3e0375d4
-DATA consts<>+2592(SB)/4, $0x3f23d70a
-DATA consts<>+2596(SB)/4, $0x3f23d70a
-DATA consts<>+2600(SB)/4, $0x3f23d70a
-DATA consts<>+2604(SB)/4, $0x3f23d70a
-DATA consts<>+2608(SB)/4, $0x3f23d70a
-DATA consts<>+2612(SB)/4, $0x3f23d70a
-DATA consts<>+2616(SB)/4, $0x3f23d70a
-DATA consts<>+2620(SB)/4, $0x3f23d70a
-DATA consts<>+2624(SB)/4, $0x3c23d70a
-DATA consts<>+2628(SB)/4, $0x3c23d70a
-DATA consts<>+2632(SB)/4, $0x3c23d70a
-DATA consts<>+2636(SB)/4, $0x3c23d70a
-DATA consts<>+2640(SB)/4, $0x3c23d70a
-DATA consts<>+2644(SB)/4, $0x3c23d70a
-DATA consts<>+2648(SB)/4, $0x3c23d70a
-DATA consts<>+2652(SB)/4, $0x3c23d70a
-DATA consts<>+2656(SB)/4, $0x3ec00000
-DATA consts<>+2660(SB)/4, $0x3ec00000
-DATA consts<>+2664(SB)/4, $0x3ec00000
-DATA consts<>+2668(SB)/4, $0x3ec00000
-DATA consts<>+2672(SB)/4, $0x3ec00000
-DATA consts<>+2676(SB)/4, $0x3ec00000
-DATA consts<>+2680(SB)/4, $0x3ec00000
-DATA consts<>+2684(SB)/4, $0x3ec00000
-DATA consts<>+2688(SB)/4, $0x3fe10966
-DATA consts<>+2692(SB)/4, $0x3fe10966
-DATA consts<>+2696(SB)/4, $0x3fe10966
-DATA consts<>+2700(SB)/4, $0x3fe10966
-DATA consts<>+2704(SB)/4, $0x3fe10966
-DATA consts<>+2708(SB)/4, $0x3fe10966
-DATA consts<>+2712(SB)/4, $0x3fe10966
-DATA consts<>+2716(SB)/4, $0x3fe10966
-DATA consts<>+2720(SB)/4, $0x3f867d5f
-DATA consts<>+2724(SB)/4, $0x3f867d5f
-DATA consts<>+2728(SB)/4, $0x3f867d5f
-DATA consts<>+2732(SB)/4, $0x3f867d5f
-DATA consts<>+2736(SB)/4, $0x3f867d5f
-DATA consts<>+2740(SB)/4, $0x3f867d5f
-DATA consts<>+2744(SB)/4, $0x3f867d5f
-DATA consts<>+2748(SB)/4, $0x3f867d5f
-DATA consts<>+2752(SB)/4, $0x3f3504f3
-DATA consts<>+2756(SB)/4, $0x3f3504f3
-DATA consts<>+2760(SB)/4, $0x3f3504f3
-DATA consts<>+2764(SB)/4, $0x3f3504f3
-DATA consts<>+2768(SB)/4, $0x3f3504f3
-DATA consts<>+2772(SB)/4, $0x3f3504f3
-DATA consts<>+2776(SB)/4, $0x3f3504f3
-DATA consts<>+2780(SB)/4, $0x3f3504f3
-DATA consts<>+2784(SB)/4, $0x3f4c422a
-DATA consts<>+2788(SB)/4, $0x3f4c422a
-DATA consts<>+2792(SB)/4, $0x3f4c422a
-DATA consts<>+2796(SB)/4, $0x3f4c422a
-DATA consts<>+2800(SB)/4, $0x3f4c422a
-DATA consts<>+2804(SB)/4, $0x3f4c422a
-DATA consts<>+2808(SB)/4, $0x3f4c422a
-DATA consts<>+2812(SB)/4, $0x3f4c422a
-DATA consts<>+2816(SB)/4, $0xbf800000
-DATA consts<>+2820(SB)/4, $0xbf800000
-DATA consts<>+2824(SB)/4, $0xbf800000
-DATA consts<>+2828(SB)/4, $0xbf800000
-DATA consts<>+2832(SB)/4, $0xbf800000
-DATA consts<>+2836(SB)/4, $0xbf800000
-DATA consts<>+2840(SB)/4, $0xbf800000
-DATA consts<>+2844(SB)/4, $0xbf800000
-DATA consts<>+2848(SB)/4, $0x3e400000
-DATA consts<>+2852(SB)/4, $0x3e400000
-DATA consts<>+2856(SB)/4, $0x3e400000
-DATA consts<>+2860(SB)/4, $0x3e400000
-DATA consts<>+2864(SB)/4, $0x3e400000
-DATA consts<>+2868(SB)/4, $0x3e400000
-DATA consts<>+2872(SB)/4, $0x3e400000
-DATA consts<>+2876(SB)/4, $0x3e400000
-DATA consts<>+2880(SB)/4, $0x3f666666
-DATA consts<>+2884(SB)/4, $0x3f666666
-DATA consts<>+2888(SB)/4, $0x3f666666
-DATA consts<>+2892(SB)/4, $0x3f666666
-DATA consts<>+2896(SB)/4, $0x3f666666
-DATA consts<>+2900(SB)/4, $0x3f666666
-DATA consts<>+2904(SB)/4, $0x3f666666
-DATA consts<>+2908(SB)/4, $0x3f666666
-DATA consts<>+2912(SB)/4, $0x3dcccccd
-DATA consts<>+2916(SB)/4, $0x3dcccccd
-DATA consts<>+2920(SB)/4, $0x3dcccccd
-DATA consts<>+2924(SB)/4, $0x3dcccccd
-DATA consts<>+2928(SB)/4, $0x3dcccccd
-DATA consts<>+2932(SB)/4, $0x3dcccccd
-DATA consts<>+2936(SB)/4, $0x3dcccccd
-DATA consts<>+2940(SB)/4, $0x3dcccccd
-DATA consts<>+2944(SB)/4, $0x3f7fbe77
-DATA consts<>+2948(SB)/4, $0x3f7fbe77
-DATA consts<>+2952(SB)/4, $0x3f7fbe77
-DATA consts<>+2956(SB)/4, $0x3f7fbe77
-DATA consts<>+2960(SB)/4, $0x3f7fbe77
-DATA consts<>+2964(SB)/4, $0x3f7fbe77
-DATA consts<>+2968(SB)/4, $0x3f7fbe77
-DATA consts<>+2972(SB)/4, $0x3f7fbe77
-DATA consts<>+2976(SB)/4, $0x3a83126f
-DATA consts<>+2980(SB)/4, $0x3a83126f
-DATA consts<>+2984(SB)/4, $0x3a83126f
-DATA consts<>+2988(SB)/4, $0x3a83126f
-DATA consts<>+2992(SB)/4, $0x3a83126f
-DATA consts<>+2996(SB)/4, $0x3a83126f
-DATA consts<>+3000(SB)/4, $0x3a83126f
-DATA consts<>+3004(SB)/4, $0x3a83126f
-DATA consts<>+3008(SB)/4, $0x322bcc77
-DATA consts<>+3012(SB)/4, $0x322bcc77
-DATA consts<>+3016(SB)/4, $0x322bcc77
-DATA consts<>+3020(SB)/4, $0x322bcc77
-DATA consts<>+3024(SB)/4, $0x322bcc77
-DATA consts<>+3028(SB)/4, $0x322bcc77
-DATA consts<>+3032(SB)/4, $0x322bcc77
-DATA consts<>+3036(SB)/4, $0x322bcc77
-DATA consts<>+3040(SB)/4, $0x3f200000
-DATA consts<>+3044(SB)/4, $0x3f200000
-DATA consts<>+3048(SB)/4, $0x3f200000
-DATA consts<>+3052(SB)/4, $0x3f200000
-DATA consts<>+3056(SB)/4, $0x3f200000
-DATA consts<>+3060(SB)/4, $0x3f200000
-DATA consts<>+3064(SB)/4, $0x3f200000
-DATA consts<>+3068(SB)/4, $0x3f200000
-GLOBL consts<>(SB), RODATA|NOPTR, $3072
+DATA consts<>+448(SB)/4, $0x3c09116c
+DATA consts<>+452(SB)/4, $0x3c09116c
+DATA consts<>+456(SB)/4, $0x3c09116c
+DATA consts<>+460(SB)/4, $0x3c09116c
+DATA consts<>+464(SB)/4, $0x3c09116c
+DATA consts<>+468(SB)/4, $0x3c09116c
+DATA consts<>+472(SB)/4, $0x3c09116c
+DATA consts<>+476(SB)/4, $0x3c09116c
+DATA consts<>+480(SB)/4, $0x3d2aaade
+DATA consts<>+484(SB)/4, $0x3d2aaade
+DATA consts<>+488(SB)/4, $0x3d2aaade
+DATA consts<>+492(SB)/4, $0x3d2aaade
+DATA consts<>+496(SB)/4, $0x3d2aaade
+DATA consts<>+500(SB)/4, $0x3d2aaade
+DATA consts<>+504(SB)/4, $0x3d2aaade
+DATA consts<>+508(SB)/4, $0x3d2aaade
+DATA consts<>+512(SB)/4, $0x3ab62979
+DATA consts<>+516(SB)/4, $0x3ab62979
+DATA consts<>+520(SB)/4, $0x3ab62979
+DATA consts<>+524(SB)/4, $0x3ab62979
+DATA consts<>+528(SB)/4, $0x3ab62979
+DATA consts<>+532(SB)/4, $0x3ab62979
+DATA consts<>+536(SB)/4, $0x3ab62979
+DATA consts<>+540(SB)/4, $0x3ab62979
+DATA consts<>+544(SB)/4, $0x3e2aaa5c
+DATA consts<>+548(SB)/4, $0x3e2aaa5c
+DATA consts<>+552(SB)/4, $0x3e2aaa5c
+DATA consts<>+556(SB)/4, $0x3e2aaa5c
+DATA consts<>+560(SB)/4, $0x3e2aaa5c
+DATA consts<>+564(SB)/4, $0x3e2aaa5c
+DATA consts<>+568(SB)/4, $0x3e2aaa5c
+DATA consts<>+572(SB)/4, $0x3e2aaa5c
+DATA consts<>+576(SB)/4, $0x3f000000
+DATA consts<>+580(SB)/4, $0x3f000000
+DATA consts<>+584(SB)/4, $0x3f000000
+DATA consts<>+588(SB)/4, $0x3f000000
+DATA consts<>+592(SB)/4, $0x3f000000
+DATA consts<>+596(SB)/4, $0x3f000000
+DATA consts<>+600(SB)/4, $0x3f000000
+DATA consts<>+604(SB)/4, $0x3f000000
+DATA consts<>+608(SB)/4, $0x0d800000
+DATA consts<>+612(SB)/4, $0x0d800000
+DATA consts<>+616(SB)/4, $0x0d800000
+DATA consts<>+620(SB)/4, $0x0d800000
+DATA consts<>+624(SB)/4, $0x0d800000
+DATA consts<>+628(SB)/4, $0x0d800000
+DATA consts<>+632(SB)/4, $0x0d800000
+DATA consts<>+636(SB)/4, $0x0d800000
+DATA consts<>+640(SB)/4, $0x00800000
+DATA consts<>+644(SB)/4, $0x00800000
+DATA consts<>+648(SB)/4, $0x00800000
+DATA consts<>+652(SB)/4, $0x00800000
+DATA consts<>+656(SB)/4, $0x00800000
+DATA consts<>+660(SB)/4, $0x00800000
+DATA consts<>+664(SB)/4, $0x00800000
+DATA consts<>+668(SB)/4, $0x00800000
+DATA consts<>+672(SB)/4, $0x4b000000
+DATA consts<>+676(SB)/4, $0x4b000000
+DATA consts<>+680(SB)/4, $0x4b000000
+DATA consts<>+684(SB)/4, $0x4b000000
+DATA consts<>+688(SB)/4, $0x4b000000
+DATA consts<>+692(SB)/4, $0x4b000000
+DATA consts<>+696(SB)/4, $0x4b000000
+DATA consts<>+700(SB)/4, $0x4b000000
+DATA consts<>+704(SB)/4, $0x3f400000
+DATA consts<>+708(SB)/4, $0x3f400000
+DATA consts<>+712(SB)/4, $0x3f400000
+DATA consts<>+716(SB)/4, $0x3f400000
+DATA consts<>+720(SB)/4, $0x3f400000
+DATA consts<>+724(SB)/4, $0x3f400000
+DATA consts<>+728(SB)/4, $0x3f400000
+DATA consts<>+732(SB)/4, $0x3f400000
+DATA consts<>+736(SB)/4, $0x00000000
+DATA consts<>+740(SB)/4, $0x00000000
+DATA consts<>+744(SB)/4, $0x00000000
+DATA consts<>+748(SB)/4, $0x00000000
+DATA consts<>+752(SB)/4, $0x00000000
+DATA consts<>+756(SB)/4, $0x00000000
+DATA consts<>+760(SB)/4, $0x00000000
+DATA consts<>+764(SB)/4, $0x00000000
+DATA consts<>+768(SB)/4, $0x7fc00000
+DATA consts<>+772(SB)/4, $0x7fc00000
+DATA consts<>+776(SB)/4, $0x7fc00000
+DATA consts<>+780(SB)/4, $0x7fc00000
+DATA consts<>+784(SB)/4, $0x7fc00000
+DATA consts<>+788(SB)/4, $0x7fc00000
+DATA consts<>+792(SB)/4, $0x7fc00000
+DATA consts<>+796(SB)/4, $0x7fc00000
+DATA consts<>+800(SB)/4, $0x41b80000
+DATA consts<>+804(SB)/4, $0x41b80000
+DATA consts<>+808(SB)/4, $0x41b80000
+DATA consts<>+812(SB)/4, $0x41b80000
+DATA consts<>+816(SB)/4, $0x41b80000
+DATA consts<>+820(SB)/4, $0x41b80000
+DATA consts<>+824(SB)/4, $0x41b80000
+DATA consts<>+828(SB)/4, $0x41b80000
+DATA consts<>+832(SB)/4, $0xff800000
+DATA consts<>+836(SB)/4, $0xff800000
+DATA consts<>+840(SB)/4, $0xff800000
+DATA consts<>+844(SB)/4, $0xff800000
+DATA consts<>+848(SB)/4, $0xff800000
+DATA consts<>+852(SB)/4, $0xff800000
+DATA consts<>+856(SB)/4, $0xff800000
+DATA consts<>+860(SB)/4, $0xff800000
+DATA consts<>+864(SB)/4, $0x7f800000
+DATA consts<>+868(SB)/4, $0x7f800000
+DATA consts<>+872(SB)/4, $0x7f800000
+DATA consts<>+876(SB)/4, $0x7f800000
+DATA consts<>+880(SB)/4, $0x7f800000
+DATA consts<>+884(SB)/4, $0x7f800000
+DATA consts<>+888(SB)/4, $0x7f800000
+DATA consts<>+892(SB)/4, $0x7f800000
+DATA consts<>+896(SB)/4, $0x3dd67a54
+DATA consts<>+900(SB)/4, $0x3dd67a54
+DATA consts<>+904(SB)/4, $0x3dd67a54
+DATA consts<>+908(SB)/4, $0x3dd67a54
+DATA consts<>+912(SB)/4, $0x3dd67a54
+DATA consts<>+916(SB)/4, $0x3dd67a54
+DATA consts<>+920(SB)/4, $0x3dd67a54
+DATA consts<>+924(SB)/4, $0x3dd67a54
+DATA consts<>+928(SB)/4, $0xbe06cc78
+DATA consts<>+932(SB)/4, $0xbe06cc78
+DATA consts<>+936(SB)/4, $0xbe06cc78
+DATA consts<>+940(SB)/4, $0xbe06cc78
+DATA consts<>+944(SB)/4, $0xbe06cc78
+DATA consts<>+948(SB)/4, $0xbe06cc78
+DATA consts<>+952(SB)/4, $0xbe06cc78
+DATA consts<>+956(SB)/4, $0xbe06cc78
+DATA consts<>+960(SB)/4, $0xbd38f196
+DATA consts<>+964(SB)/4, $0xbd38f196
+DATA consts<>+968(SB)/4, $0xbd38f196
+DATA consts<>+972(SB)/4, $0xbd38f196
+DATA consts<>+976(SB)/4, $0xbd38f196
+DATA consts<>+980(SB)/4, $0xbd38f196
+DATA consts<>+984(SB)/4, $0xbd38f196
+DATA consts<>+988(SB)/4, $0xbd38f196
+DATA consts<>+992(SB)/4, $0x3e14403d
+DATA consts<>+996(SB)/4, $0x3e14403d
+DATA consts<>+1000(SB)/4, $0x3e14403d
+DATA consts<>+1004(SB)/4, $0x3e14403d
+DATA consts<>+1008(SB)/4, $0x3e14403d
+DATA consts<>+1012(SB)/4, $0x3e14403d
+DATA consts<>+1016(SB)/4, $0x3e14403d
+DATA consts<>+1020(SB)/4, $0x3e14403d
+DATA consts<>+1024(SB)/4, $0xbe2a76cb
+DATA consts<>+1028(SB)/4, $0xbe2a76cb
+DATA consts<>+1032(SB)/4, $0xbe2a76cb
+DATA consts<>+1036(SB)/4, $0xbe2a76cb
+DATA consts<>+1040(SB)/4, $0xbe2a76cb
+DATA consts<>+1044(SB)/4, $0xbe2a76cb
+DATA consts<>+1048(SB)/4, $0xbe2a76cb
+DATA consts<>+1052(SB)/4, $0xbe2a76cb
+DATA consts<>+1056(SB)/4, $0x3e4cb4cf
+DATA consts<>+1060(SB)/4, $0x3e4cb4cf
+DATA consts<>+1064(SB)/4, $0x3e4cb4cf
+DATA consts<>+1068(SB)/4, $0x3e4cb4cf
+DATA consts<>+1072(SB)/4, $0x3e4cb4cf
+DATA consts<>+1076(SB)/4, $0x3e4cb4cf
+DATA consts<>+1080(SB)/4, $0x3e4cb4cf
+DATA consts<>+1084(SB)/4, $0x3e4cb4cf
+DATA consts<>+1088(SB)/4, $0xbe800025
+DATA consts<>+1092(SB)/4, $0xbe800025
+DATA consts<>+1096(SB)/4, $0xbe800025
+DATA consts<>+1100(SB)/4, $0xbe800025
+DATA consts<>+1104(SB)/4, $0xbe800025
+DATA consts<>+1108(SB)/4, $0xbe800025
+DATA consts<>+1112(SB)/4, $0xbe800025
+DATA consts<>+1116(SB)/4, $0xbe800025
+DATA consts<>+1120(SB)/4, $0x3eaaaad2
+DATA consts<>+1124(SB)/4, $0x3eaaaad2
+DATA consts<>+1128(SB)/4, $0x3eaaaad2
+DATA consts<>+1132(SB)/4, $0x3eaaaad2
+DATA consts<>+1136(SB)/4, $0x3eaaaad2
+DATA consts<>+1140(SB)/4, $0x3eaaaad2
+DATA consts<>+1144(SB)/4, $0x3eaaaad2
+DATA consts<>+1148(SB)/4, $0x3eaaaad2
+DATA consts<>+1152(SB)/4, $0xbf000000
+DATA consts<>+1156(SB)/4, $0xbf000000
+DATA consts<>+1160(SB)/4, $0xbf000000
+DATA consts<>+1164(SB)/4, $0xbf000000
+DATA consts<>+1168(SB)/4, $0xbf000000
+DATA consts<>+1172(SB)/4, $0xbf000000
+DATA consts<>+1176(SB)/4, $0xbf000000
+DATA consts<>+1180(SB)/4, $0xbf000000
+DATA consts<>+1184(SB)/4, $0x35bfbe8e
+DATA consts<>+1188(SB)/4, $0x35bfbe8e
+DATA consts<>+1192(SB)/4, $0x35bfbe8e
+DATA consts<>+1196(SB)/4, $0x35bfbe8e
+DATA consts<>+1200(SB)/4, $0x35bfbe8e
+DATA consts<>+1204(SB)/4, $0x35bfbe8e
+DATA consts<>+1208(SB)/4, $0x35bfbe8e
+DATA consts<>+1212(SB)/4, $0x35bfbe8e
+DATA consts<>+1216(SB)/4, $0x3f317200
+DATA consts<>+1220(SB)/4, $0x3f317200
+DATA consts<>+1224(SB)/4, $0x3f317200
+DATA consts<>+1228(SB)/4, $0x3f317200
+DATA consts<>+1232(SB)/4, $0x3f317200
+DATA consts<>+1236(SB)/4, $0x3f317200
+DATA consts<>+1240(SB)/4, $0x3f317200
+DATA consts<>+1244(SB)/4, $0x3f317200
+DATA consts<>+1248(SB)/4, $0x7fffffff
+DATA consts<>+1252(SB)/4, $0x7fffffff
+DATA consts<>+1256(SB)/4, $0x7fffffff
+DATA consts<>+1260(SB)/4, $0x7fffffff
+DATA consts<>+1264(SB)/4, $0x7fffffff
+DATA consts<>+1268(SB)/4, $0x7fffffff
+DATA consts<>+1272(SB)/4, $0x7fffffff
+DATA consts<>+1276(SB)/4, $0x7fffffff
+DATA consts<>+1280(SB)/4, $0x41200000
+DATA consts<>+1284(SB)/4, $0x41200000
+DATA consts<>+1288(SB)/4, $0x41200000
+DATA consts<>+1292(SB)/4, $0x41200000
+DATA consts<>+1296(SB)/4, $0x41200000
+DATA consts<>+1300(SB)/4, $0x41200000
+DATA consts<>+1304(SB)/4, $0x41200000
+DATA consts<>+1308(SB)/4, $0x41200000
+DATA consts<>+1312(SB)/4, $0xc038aa3b
+DATA consts<>+1316(SB)/4, $0xc038aa3b
+DATA consts<>+1320(SB)/4, $0xc038aa3b
+DATA consts<>+1324(SB)/4, $0xc038aa3b
+DATA consts<>+1328(SB)/4, $0xc038aa3b
+DATA consts<>+1332(SB)/4, $0xc038aa3b
+DATA consts<>+1336(SB)/4, $0xc038aa3b
+DATA consts<>+1340(SB)/4, $0xc038aa3b
+DATA consts<>+1344(SB)/4, $0x3eb17218
+DATA consts<>+1348(SB)/4, $0x3eb17218
+DATA consts<>+1352(SB)/4, $0x3eb17218
+DATA consts<>+1356(SB)/4, $0x3eb17218
+DATA consts<>+1360(SB)/4, $0x3eb17218
+DATA consts<>+1364(SB)/4, $0x3eb17218
+DATA consts<>+1368(SB)/4, $0x3eb17218
+DATA consts<>+1372(SB)/4, $0x3eb17218
+DATA consts<>+1376(SB)/4, $0xbe87d0fb
+DATA consts<>+1380(SB)/4, $0xbe87d0fb
+DATA consts<>+1384(SB)/4, $0xbe87d0fb
+DATA consts<>+1388(SB)/4, $0xbe87d0fb
+DATA consts<>+1392(SB)/4, $0xbe87d0fb
+DATA consts<>+1396(SB)/4, $0xbe87d0fb
+DATA consts<>+1400(SB)/4, $0xbe87d0fb
+DATA consts<>+1404(SB)/4, $0xbe87d0fb
+DATA consts<>+1408(SB)/4, $0x3f2b9d0f
+DATA consts<>+1412(SB)/4, $0x3f2b9d0f
+DATA consts<>+1416(SB)/4, $0x3f2b9d0f
+DATA consts<>+1420(SB)/4, $0x3f2b9d0f
+DATA consts<>+1424(SB)/4, $0x3f2b9d0f
+DATA consts<>+1428(SB)/4, $0x3f2b9d0f
+DATA consts<>+1432(SB)/4, $0x3f2b9d0f
+DATA consts<>+1436(SB)/4, $0x3f2b9d0f
+DATA consts<>+1440(SB)/4, $0xbfaaad3e
+DATA consts<>+1444(SB)/4, $0xbfaaad3e
+DATA consts<>+1448(SB)/4, $0xbfaaad3e
+DATA consts<>+1452(SB)/4, $0xbfaaad3e
+DATA consts<>+1456(SB)/4, $0xbfaaad3e
+DATA consts<>+1460(SB)/4, $0xbfaaad3e
+DATA consts<>+1464(SB)/4, $0xbfaaad3e
+DATA consts<>+1468(SB)/4, $0xbfaaad3e
+DATA consts<>+1472(SB)/4, $0x3ffffee3
+DATA consts<>+1476(SB)/4, $0x3ffffee3
+DATA consts<>+1480(SB)/4, $0x3ffffee3
+DATA consts<>+1484(SB)/4, $0x3ffffee3
+DATA consts<>+1488(SB)/4, $0x3ffffee3
+DATA consts<>+1492(SB)/4, $0x3ffffee3
+DATA consts<>+1496(SB)/4, $0x3ffffee3
+DATA consts<>+1500(SB)/4, $0x3ffffee3
+DATA consts<>+1504(SB)/4, $0xbffffffb
+DATA consts<>+1508(SB)/4, $0xbffffffb
+DATA consts<>+1512(SB)/4, $0xbffffffb
+DATA consts<>+1516(SB)/4, $0xbffffffb
+DATA consts<>+1520(SB)/4, $0xbffffffb
+DATA consts<>+1524(SB)/4, $0xbffffffb
+DATA consts<>+1528(SB)/4, $0xbffffffb
+DATA consts<>+1532(SB)/4, $0xbffffffb
+DATA consts<>+1536(SB)/4, $0x40000000
+DATA consts<>+1540(SB)/4, $0x40000000
+DATA consts<>+1544(SB)/4, $0x40000000
+DATA consts<>+1548(SB)/4, $0x40000000
+DATA consts<>+1552(SB)/4, $0x40000000
+DATA consts<>+1556(SB)/4, $0x40000000
+DATA consts<>+1560(SB)/4, $0x40000000
+DATA consts<>+1564(SB)/4, $0x40000000
+DATA consts<>+1568(SB)/4, $0xbbc143bb
+DATA consts<>+1572(SB)/4, $0xbbc143bb
+DATA consts<>+1576(SB)/4, $0xbbc143bb
+DATA consts<>+1580(SB)/4, $0xbbc143bb
+DATA consts<>+1584(SB)/4, $0xbbc143bb
+DATA consts<>+1588(SB)/4, $0xbbc143bb
+DATA consts<>+1592(SB)/4, $0xbbc143bb
+DATA consts<>+1596(SB)/4, $0xbbc143bb
+DATA consts<>+1600(SB)/4, $0x3caa61e1
+DATA consts<>+1604(SB)/4, $0x3caa61e1
+DATA consts<>+1608(SB)/4, $0x3caa61e1
+DATA consts<>+1612(SB)/4, $0x3caa61e1
+DATA consts<>+1616(SB)/4, $0x3caa61e1
+DATA consts<>+1620(SB)/4, $0x3caa61e1
+DATA consts<>+1624(SB)/4, $0x3caa61e1
+DATA consts<>+1628(SB)/4, $0x3caa61e1
+DATA consts<>+1632(SB)/4, $0xbd5c4d5d
+DATA consts<>+1636(SB)/4, $0xbd5c4d5d
+DATA consts<>+1640(SB)/4, $0xbd5c4d5d
+DATA consts<>+1644(SB)/4, $0xbd5c4d5d
+DATA consts<>+1648(SB)/4, $0xbd5c4d5d
+DATA consts<>+1652(SB)/4, $0xbd5c4d5d
+DATA consts<>+1656(SB)/4, $0xbd5c4d5d
+DATA consts<>+1660(SB)/4, $0xbd5c4d5d
+DATA consts<>+1664(SB)/4, $0x3e0884df
+DATA consts<>+1668(SB)/4, $0x3e0884df
+DATA consts<>+1672(SB)/4, $0x3e0884df
+DATA consts<>+1676(SB)/4, $0x3e0884df
+DATA consts<>+1680(SB)/4, $0x3e0884df
+DATA consts<>+1684(SB)/4, $0x3e0884df
+DATA consts<>+1688(SB)/4, $0x3e0884df
+DATA consts<>+1692(SB)/4, $0x3e0884df
+DATA consts<>+1696(SB)/4, $0xbeaaaa9f
+DATA consts<>+1700(SB)/4, $0xbeaaaa9f
+DATA consts<>+1704(SB)/4, $0xbeaaaa9f
+DATA consts<>+1708(SB)/4, $0xbeaaaa9f
+DATA consts<>+1712(SB)/4, $0xbeaaaa9f
+DATA consts<>+1716(SB)/4, $0xbeaaaa9f
+DATA consts<>+1720(SB)/4, $0xbeaaaa9f
+DATA consts<>+1724(SB)/4, $0xbeaaaa9f
+DATA consts<>+1728(SB)/4, $0x3eb851ec
+DATA consts<>+1732(SB)/4, $0x3eb851ec
+DATA consts<>+1736(SB)/4, $0x3eb851ec
+DATA consts<>+1740(SB)/4, $0x3eb851ec
+DATA consts<>+1744(SB)/4, $0x3eb851ec
+DATA consts<>+1748(SB)/4, $0x3eb851ec
+DATA consts<>+1752(SB)/4, $0x3eb851ec
+DATA consts<>+1756(SB)/4, $0x3eb851ec
+DATA consts<>+1760(SB)/4, $0x48891c2c
+DATA consts<>+1764(SB)/4, $0x48891c2c
+DATA consts<>+1768(SB)/4, $0x48891c2c
+DATA consts<>+1772(SB)/4, $0x48891c2c
+DATA consts<>+1776(SB)/4, $0x48891c2c
+DATA consts<>+1780(SB)/4, $0x48891c2c
+DATA consts<>+1784(SB)/4, $0x48891c2c
+DATA consts<>+1788(SB)/4, $0x48891c2c
+DATA consts<>+1792(SB)/4, $0x49aaac5f
+DATA consts<>+1796(SB)/4, $0x49aaac5f
+DATA consts<>+1800(SB)/4, $0x49aaac5f
+DATA consts<>+1804(SB)/4, $0x49aaac5f
+DATA consts<>+1808(SB)/4, $0x49aaac5f
+DATA consts<>+1812(SB)/4, $0x49aaac5f
+DATA consts<>+1816(SB)/4, $0x49aaac5f
+DATA consts<>+1820(SB)/4, $0x49aaac5f
+DATA consts<>+1824(SB)/4, $0x47351e7e
+DATA consts<>+1828(SB)/4, $0x47351e7e
+DATA consts<>+1832(SB)/4, $0x47351e7e
+DATA consts<>+1836(SB)/4, $0x47351e7e
+DATA consts<>+1840(SB)/4, $0x47351e7e
+DATA consts<>+1844(SB)/4, $0x47351e7e
+DATA consts<>+1848(SB)/4, $0x47351e7e
+DATA consts<>+1852(SB)/4, $0x47351e7e
+DATA consts<>+1856(SB)/4, $0x4aaaaa4a
+DATA consts<>+1860(SB)/4, $0x4aaaaa4a
+DATA consts<>+1864(SB)/4, $0x4aaaaa4a
+DATA consts<>+1868(SB)/4, $0x4aaaaa4a
+DATA consts<>+1872(SB)/4, $0x4aaaaa4a
+DATA consts<>+1876(SB)/4, $0x4aaaaa4a
+DATA consts<>+1880(SB)/4, $0x4aaaaa4a
+DATA consts<>+1884(SB)/4, $0x4aaaaa4a
+DATA consts<>+1888(SB)/4, $0x4b7ffffe
+DATA consts<>+1892(SB)/4, $0x4b7ffffe
+DATA consts<>+1896(SB)/4, $0x4b7ffffe
+DATA consts<>+1900(SB)/4, $0x4b7ffffe
+DATA consts<>+1904(SB)/4, $0x4b7ffffe
+DATA consts<>+1908(SB)/4, $0x4b7ffffe
+DATA consts<>+1912(SB)/4, $0x4b7ffffe
+DATA consts<>+1916(SB)/4, $0x4b7ffffe
+DATA consts<>+1920(SB)/4, $0x4c000000
+DATA consts<>+1924(SB)/4, $0x4c000000
+DATA consts<>+1928(SB)/4, $0x4c000000
+DATA consts<>+1932(SB)/4, $0x4c000000
+DATA consts<>+1936(SB)/4, $0x4c000000
+DATA consts<>+1940(SB)/4, $0x4c000000
+DATA consts<>+1944(SB)/4, $0x4c000000
+DATA consts<>+1948(SB)/4, $0x4c000000
+DATA consts<>+1952(SB)/4, $0x33000000
+DATA consts<>+1956(SB)/4, $0x33000000
+DATA consts<>+1960(SB)/4, $0x33000000
+DATA consts<>+1964(SB)/4, $0x33000000
+DATA consts<>+1968(SB)/4, $0x33000000
+DATA consts<>+1972(SB)/4, $0x33000000
+DATA consts<>+1976(SB)/4, $0x33000000
+DATA consts<>+1980(SB)/4, $0x33000000
+DATA consts<>+1984(SB)/4, $0x3ca49022
+DATA consts<>+1988(SB)/4, $0x3ca49022
+DATA consts<>+1992(SB)/4, $0x3ca49022
+DATA consts<>+1996(SB)/4, $0x3ca49022
+DATA consts<>+2000(SB)/4, $0x3ca49022
+DATA consts<>+2004(SB)/4, $0x3ca49022
+DATA consts<>+2008(SB)/4, $0x3ca49022
+DATA consts<>+2012(SB)/4, $0x3ca49022
+DATA consts<>+2016(SB)/4, $0xbd6b5b75
+DATA consts<>+2020(SB)/4, $0xbd6b5b75
+DATA consts<>+2024(SB)/4, $0xbd6b5b75
+DATA consts<>+2028(SB)/4, $0xbd6b5b75
+DATA consts<>+2032(SB)/4, $0xbd6b5b75
+DATA consts<>+2036(SB)/4, $0xbd6b5b75
+DATA consts<>+2040(SB)/4, $0xbd6b5b75
+DATA consts<>+2044(SB)/4, $0xbd6b5b75
+DATA consts<>+2048(SB)/4, $0xbb57adf0
+DATA consts<>+2052(SB)/4, $0xbb57adf0
+DATA consts<>+2056(SB)/4, $0xbb57adf0
+DATA consts<>+2060(SB)/4, $0xbb57adf0
+DATA consts<>+2064(SB)/4, $0xbb57adf0
+DATA consts<>+2068(SB)/4, $0xbb57adf0
+DATA consts<>+2072(SB)/4, $0xbb57adf0
+DATA consts<>+2076(SB)/4, $0xbb57adf0
+DATA consts<>+2080(SB)/4, $0x3dda583d
+DATA consts<>+2084(SB)/4, $0x3dda583d
+DATA consts<>+2088(SB)/4, $0x3dda583d
+DATA consts<>+2092(SB)/4, $0x3dda583d
+DATA consts<>+2096(SB)/4, $0x3dda583d
+DATA consts<>+2100(SB)/4, $0x3dda583d
+DATA consts<>+2104(SB)/4, $0x3dda583d
+DATA consts<>+2108(SB)/4, $0x3dda583d
+DATA consts<>+2112(SB)/4, $0xbe1d21ef
+DATA consts<>+2116(SB)/4, $0xbe1d21ef
+DATA consts<>+2120(SB)/4, $0xbe1d21ef
+DATA consts<>+2124(SB)/4, $0xbe1d21ef
+DATA consts<>+2128(SB)/4, $0xbe1d21ef
+DATA consts<>+2132(SB)/4, $0xbe1d21ef
+DATA consts<>+2136(SB)/4, $0xbe1d21ef
+DATA consts<>+2140(SB)/4, $0xbe1d21ef
+DATA consts<>+2144(SB)/4, $0x3e49a5b7
+DATA consts<>+2148(SB)/4, $0x3e49a5b7
+DATA consts<>+2152(SB)/4, $0x3e49a5b7
+DATA consts<>+2156(SB)/4, $0x3e49a5b7
+DATA consts<>+2160(SB)/4, $0x3e49a5b7
+DATA consts<>+2164(SB)/4, $0x3e49a5b7
+DATA consts<>+2168(SB)/4, $0x3e49a5b7
+DATA consts<>+2172(SB)/4, $0x3e49a5b7
+DATA consts<>+2176(SB)/4, $0xbe7f91f4
+DATA consts<>+2180(SB)/4, $0xbe7f91f4
+DATA consts<>+2184(SB)/4, $0xbe7f91f4
+DATA consts<>+2188(SB)/4, $0xbe7f91f4
+DATA consts<>+2192(SB)/4, $0xbe7f91f4
+DATA consts<>+2196(SB)/4, $0xbe7f91f4
+DATA consts<>+2200(SB)/4, $0xbe7f91f4
+DATA consts<>+2204(SB)/4, $0xbe7f91f4
+DATA consts<>+2208(SB)/4, $0x3eaaa6e8
+DATA consts<>+2212(SB)/4, $0x3eaaa6e8
+DATA consts<>+2216(SB)/4, $0x3eaaa6e8
+DATA consts<>+2220(SB)/4, $0x3eaaa6e8
+DATA consts<>+2224(SB)/4, $0x3eaaa6e8
+DATA consts<>+2228(SB)/4, $0x3eaaa6e8
+DATA consts<>+2232(SB)/4, $0x3eaaa6e8
+DATA consts<>+2236(SB)/4, $0x3eaaa6e8
+DATA consts<>+2240(SB)/4, $0xbeffffe9
+DATA consts<>+2244(SB)/4, $0xbeffffe9
+DATA consts<>+2248(SB)/4, $0xbeffffe9
+DATA consts<>+2252(SB)/4, $0xbeffffe9
+DATA consts<>+2256(SB)/4, $0xbeffffe9
+DATA consts<>+2260(SB)/4, $0xbeffffe9
+DATA consts<>+2264(SB)/4, $0xbeffffe9
+DATA consts<>+2268(SB)/4, $0xbeffffe9
+DATA consts<>+2272(SB)/4, $0x40800000
+DATA consts<>+2276(SB)/4, $0x40800000
+DATA consts<>+2280(SB)/4, $0x40800000
+DATA consts<>+2284(SB)/4, $0x40800000
+DATA consts<>+2288(SB)/4, $0x40800000
+DATA consts<>+2292(SB)/4, $0x40800000
+DATA consts<>+2296(SB)/4, $0x40800000
+DATA consts<>+2300(SB)/4, $0x40800000
+DATA consts<>+2304(SB)/4, $0xbb4f690f
+DATA consts<>+2308(SB)/4, $0xbb4f690f
+DATA consts<>+2312(SB)/4, $0xbb4f690f
+DATA consts<>+2316(SB)/4, $0xbb4f690f
+DATA consts<>+2320(SB)/4, $0xbb4f690f
+DATA consts<>+2324(SB)/4, $0xbb4f690f
+DATA consts<>+2328(SB)/4, $0xbb4f690f
+DATA consts<>+2332(SB)/4, $0xbb4f690f
+DATA consts<>+2336(SB)/4, $0x3cb9ef8e
+DATA consts<>+2340(SB)/4, $0x3cb9ef8e
+DATA consts<>+2344(SB)/4, $0x3cb9ef8e
+DATA consts<>+2348(SB)/4, $0x3cb9ef8e
+DATA consts<>+2352(SB)/4, $0x3cb9ef8e
+DATA consts<>+2356(SB)/4, $0x3cb9ef8e
+DATA consts<>+2360(SB)/4, $0x3cb9ef8e
+DATA consts<>+2364(SB)/4, $0x3cb9ef8e
+DATA consts<>+2368(SB)/4, $0x395ad3c5
+DATA consts<>+2372(SB)/4, $0x395ad3c5
+DATA consts<>+2376(SB)/4, $0x395ad3c5
+DATA consts<>+2380(SB)/4, $0x395ad3c5
+DATA consts<>+2384(SB)/4, $0x395ad3c5
+DATA consts<>+2388(SB)/4, $0x395ad3c5
+DATA consts<>+2392(SB)/4, $0x395ad3c5
+DATA consts<>+2396(SB)/4, $0x395ad3c5
+DATA consts<>+2400(SB)/4, $0xbdd6c95a
+DATA consts<>+2404(SB)/4, $0xbdd6c95a
+DATA consts<>+2408(SB)/4, $0xbdd6c95a
+DATA consts<>+2412(SB)/4, $0xbdd6c95a
+DATA consts<>+2416(SB)/4, $0xbdd6c95a
+DATA consts<>+2420(SB)/4, $0xbdd6c95a
+DATA consts<>+2424(SB)/4, $0xbdd6c95a
+DATA consts<>+2428(SB)/4, $0xbdd6c95a
+DATA consts<>+2432(SB)/4, $0xbf22da37
+DATA consts<>+2436(SB)/4, $0xbf22da37
+DATA consts<>+2440(SB)/4, $0xbf22da37
+DATA consts<>+2444(SB)/4, $0xbf22da37
+DATA consts<>+2448(SB)/4, $0xbf22da37
+DATA consts<>+2452(SB)/4, $0xbf22da37
+DATA consts<>+2456(SB)/4, $0xbf22da37
+DATA consts<>+2460(SB)/4, $0xbf22da37
+DATA consts<>+2464(SB)/4, $0xbf906b32
+DATA consts<>+2468(SB)/4, $0xbf906b32
+DATA consts<>+2472(SB)/4, $0xbf906b32
+DATA consts<>+2476(SB)/4, $0xbf906b32
+DATA consts<>+2480(SB)/4, $0xbf906b32
+DATA consts<>+2484(SB)/4, $0xbf906b32
+DATA consts<>+2488(SB)/4, $0xbf906b32
+DATA consts<>+2492(SB)/4, $0xbf906b32
+DATA consts<>+2496(SB)/4, $0xb86e6f2d
+DATA consts<>+2500(SB)/4, $0xb86e6f2d
+DATA consts<>+2504(SB)/4, $0xb86e6f2d
+DATA consts<>+2508(SB)/4, $0xb86e6f2d
+DATA consts<>+2512(SB)/4, $0xb86e6f2d
+DATA consts<>+2516(SB)/4, $0xb86e6f2d
+DATA consts<>+2520(SB)/4, $0xb86e6f2d
+DATA consts<>+2524(SB)/4, $0xb86e6f2d
+DATA consts<>+2528(SB)/4, $0xbf317218
+DATA consts<>+2532(SB)/4, $0xbf317218
+DATA consts<>+2536(SB)/4, $0xbf317218
+DATA consts<>+2540(SB)/4, $0xbf317218
+DATA consts<>+2544(SB)/4, $0xbf317218
+DATA consts<>+2548(SB)/4, $0xbf317218
+DATA consts<>+2552(SB)/4, $0xbf317218
+DATA consts<>+2556(SB)/4, $0xbf317218
+DATA consts<>+2560(SB)/4, $0x3c07d0fb
+DATA consts<>+2564(SB)/4, $0x3c07d0fb
+DATA consts<>+2568(SB)/4, $0x3c07d0fb
+DATA consts<>+2572(SB)/4, $0x3c07d0fb
+DATA consts<>+2576(SB)/4, $0x3c07d0fb
+DATA consts<>+2580(SB)/4, $0x3c07d0fb
+DATA consts<>+2584(SB)/4, $0x3c07d0fb
+DATA consts<>+2588(SB)/4, $0x3c07d0fb
+DATA consts<>+2592(SB)/4, $0x3d2b9d0f
+DATA consts<>+2596(SB)/4, $0x3d2b9d0f
+DATA consts<>+2600(SB)/4, $0x3d2b9d0f
+DATA consts<>+2604(SB)/4, $0x3d2b9d0f
+DATA consts<>+2608(SB)/4, $0x3d2b9d0f
+DATA consts<>+2612(SB)/4, $0x3d2b9d0f
+DATA consts<>+2616(SB)/4, $0x3d2b9d0f
+DATA consts<>+2620(SB)/4, $0x3d2b9d0f
+DATA consts<>+2624(SB)/4, $0x3e2aad3e
+DATA consts<>+2628(SB)/4, $0x3e2aad3e
+DATA consts<>+2632(SB)/4, $0x3e2aad3e
+DATA consts<>+2636(SB)/4, $0x3e2aad3e
+DATA consts<>+2640(SB)/4, $0x3e2aad3e
+DATA consts<>+2644(SB)/4, $0x3e2aad3e
+DATA consts<>+2648(SB)/4, $0x3e2aad3e
+DATA consts<>+2652(SB)/4, $0x3e2aad3e
+DATA consts<>+2656(SB)/4, $0x3efffee3
+DATA consts<>+2660(SB)/4, $0x3efffee3
+DATA consts<>+2664(SB)/4, $0x3efffee3
+DATA consts<>+2668(SB)/4, $0x3efffee3
+DATA consts<>+2672(SB)/4, $0x3efffee3
+DATA consts<>+2676(SB)/4, $0x3efffee3
+DATA consts<>+2680(SB)/4, $0x3efffee3
+DATA consts<>+2684(SB)/4, $0x3efffee3
+DATA consts<>+2688(SB)/4, $0x3f7ffffb
+DATA consts<>+2692(SB)/4, $0x3f7ffffb
+DATA consts<>+2696(SB)/4, $0x3f7ffffb
+DATA consts<>+2700(SB)/4, $0x3f7ffffb
+DATA consts<>+2704(SB)/4, $0x3f7ffffb
+DATA consts<>+2708(SB)/4, $0x3f7ffffb
+DATA consts<>+2712(SB)/4, $0x3f7ffffb
+DATA consts<>+2716(SB)/4, $0x3f7ffffb
+DATA consts<>+2720(SB)/4, $0xba2b804b
+DATA consts<>+2724(SB)/4, $0xba2b804b
+DATA consts<>+2728(SB)/4, $0xba2b804b
+DATA consts<>+2732(SB)/4, $0xba2b804b
+DATA consts<>+2736(SB)/4, $0xba2b804b
+DATA consts<>+2740(SB)/4, $0xba2b804b
+DATA consts<>+2744(SB)/4, $0xba2b804b
+DATA consts<>+2748(SB)/4, $0xba2b804b
+DATA consts<>+2752(SB)/4, $0x3ba6afb9
+DATA consts<>+2756(SB)/4, $0x3ba6afb9
+DATA consts<>+2760(SB)/4, $0x3ba6afb9
+DATA consts<>+2764(SB)/4, $0x3ba6afb9
+DATA consts<>+2768(SB)/4, $0x3ba6afb9
+DATA consts<>+2772(SB)/4, $0x3ba6afb9
+DATA consts<>+2776(SB)/4, $0x3ba6afb9
+DATA consts<>+2780(SB)/4, $0x3ba6afb9
+DATA consts<>+2784(SB)/4, $0xbcdbba52
+DATA consts<>+2788(SB)/4, $0xbcdbba52
+DATA consts<>+2792(SB)/4, $0xbcdbba52
+DATA consts<>+2796(SB)/4, $0xbcdbba52
+DATA consts<>+2800(SB)/4, $0xbcdbba52
+DATA consts<>+2804(SB)/4, $0xbcdbba52
+DATA consts<>+2808(SB)/4, $0xbcdbba52
+DATA consts<>+2812(SB)/4, $0xbcdbba52
+DATA consts<>+2816(SB)/4, $0x3de71444
+DATA consts<>+2820(SB)/4, $0x3de71444
+DATA consts<>+2824(SB)/4, $0x3de71444
+DATA consts<>+2828(SB)/4, $0x3de71444
+DATA consts<>+2832(SB)/4, $0x3de71444
+DATA consts<>+2836(SB)/4, $0x3de71444
+DATA consts<>+2840(SB)/4, $0x3de71444
+DATA consts<>+2844(SB)/4, $0x3de71444
+DATA consts<>+2848(SB)/4, $0xbec09399
+DATA consts<>+2852(SB)/4, $0xbec09399
+DATA consts<>+2856(SB)/4, $0xbec09399
+DATA consts<>+2860(SB)/4, $0xbec09399
+DATA consts<>+2864(SB)/4, $0xbec09399
+DATA consts<>+2868(SB)/4, $0xbec09399
+DATA consts<>+2872(SB)/4, $0xbec09399
+DATA consts<>+2876(SB)/4, $0xbec09399
+DATA consts<>+2880(SB)/4, $0x3e0375d4
+DATA consts<>+2884(SB)/4, $0x3e0375d4
+DATA consts<>+2888(SB)/4, $0x3e0375d4
+DATA consts<>+2892(SB)/4, $0x3e0375d4
+DATA consts<>+2896(SB)/4, $0x3e0375d4
+DATA consts<>+2900(SB)/4, $0x3e0375d4
+DATA consts<>+2904(SB)/4, $0x3e0375d4
+DATA consts<>+2908(SB)/4, $0x3e0375d4
+DATA consts<>+2912(SB)/4, $0x3f23d70a
+DATA consts<>+2916(SB)/4, $0x3f23d70a
+DATA consts<>+2920(SB)/4, $0x3f23d70a
+DATA consts<>+2924(SB)/4, $0x3f23d70a
+DATA consts<>+2928(SB)/4, $0x3f23d70a
+DATA consts<>+2932(SB)/4, $0x3f23d70a
+DATA consts<>+2936(SB)/4, $0x3f23d70a
+DATA consts<>+2940(SB)/4, $0x3f23d70a
+DATA consts<>+2944(SB)/4, $0x3c23d70a
+DATA consts<>+2948(SB)/4, $0x3c23d70a
+DATA consts<>+2952(SB)/4, $0x3c23d70a
+DATA consts<>+2956(SB)/4, $0x3c23d70a
+DATA consts<>+2960(SB)/4, $0x3c23d70a
+DATA consts<>+2964(SB)/4, $0x3c23d70a
+DATA consts<>+2968(SB)/4, $0x3c23d70a
+DATA consts<>+2972(SB)/4, $0x3c23d70a
+DATA consts<>+2976(SB)/4, $0x3ec00000
+DATA consts<>+2980(SB)/4, $0x3ec00000
+DATA consts<>+2984(SB)/4, $0x3ec00000
+DATA consts<>+2988(SB)/4, $0x3ec00000
+DATA consts<>+2992(SB)/4, $0x3ec00000
+DATA consts<>+2996(SB)/4, $0x3ec00000
+DATA consts<>+3000(SB)/4, $0x3ec00000
+DATA consts<>+3004(SB)/4, $0x3ec00000
+DATA consts<>+3008(SB)/4, $0x3fe10966
+DATA consts<>+3012(SB)/4, $0x3fe10966
+DATA consts<>+3016(SB)/4, $0x3fe10966
+DATA consts<>+3020(SB)/4, $0x3fe10966
+DATA consts<>+3024(SB)/4, $0x3fe10966
+DATA consts<>+3028(SB)/4, $0x3fe10966
+DATA consts<>+3032(SB)/4, $0x3fe10966
+DATA consts<>+3036(SB)/4, $0x3fe10966
+DATA consts<>+3040(SB)/4, $0x3f867d5f
+DATA consts<>+3044(SB)/4, $0x3f867d5f
+DATA consts<>+3048(SB)/4, $0x3f867d5f
+DATA consts<>+3052(SB)/4, $0x3f867d5f
+DATA consts<>+3056(SB)/4, $0x3f867d5f
+DATA consts<>+3060(SB)/4, $0x3f867d5f
+DATA consts<>+3064(SB)/4, $0x3f867d5f
+DATA consts<>+3068(SB)/4, $0x3f867d5f
+DATA consts<>+3072(SB)/4, $0x3f3504f3
+DATA consts<>+3076(SB)/4, $0x3f3504f3
+DATA consts<>+3080(SB)/4, $0x3f3504f3
+DATA consts<>+3084(SB)/4, $0x3f3504f3
+DATA consts<>+3088(SB)/4, $0x3f3504f3
+DATA consts<>+3092(SB)/4, $0x3f3504f3
+DATA consts<>+3096(SB)/4, $0x3f3504f3
+DATA consts<>+3100(SB)/4, $0x3f3504f3
+DATA consts<>+3104(SB)/4, $0x3f4c422a
+DATA consts<>+3108(SB)/4, $0x3f4c422a
+DATA consts<>+3112(SB)/4, $0x3f4c422a
+DATA consts<>+3116(SB)/4, $0x3f4c422a
+DATA consts<>+3120(SB)/4, $0x3f4c422a
+DATA consts<>+3124(SB)/4, $0x3f4c422a
+DATA consts<>+3128(SB)/4, $0x3f4c422a
+DATA consts<>+3132(SB)/4, $0x3f4c422a
+DATA consts<>+3136(SB)/4, $0xbf800000
+DATA consts<>+3140(SB)/4, $0xbf800000
+DATA consts<>+3144(SB)/4, $0xbf800000
+DATA consts<>+3148(SB)/4, $0xbf800000
+DATA consts<>+3152(SB)/4, $0xbf800000
+DATA consts<>+3156(SB)/4, $0xbf800000
+DATA consts<>+3160(SB)/4, $0xbf800000
+DATA consts<>+3164(SB)/4, $0xbf800000
+DATA consts<>+3168(SB)/4, $0x3e400000
+DATA consts<>+3172(SB)/4, $0x3e400000
+DATA consts<>+3176(SB)/4, $0x3e400000
+DATA consts<>+3180(SB)/4, $0x3e400000
+DATA consts<>+3184(SB)/4, $0x3e400000
+DATA consts<>+3188(SB)/4, $0x3e400000
+DATA consts<>+3192(SB)/4, $0x3e400000
+DATA consts<>+3196(SB)/4, $0x3e400000
+DATA consts<>+3200(SB)/4, $0x3f666666
+DATA consts<>+3204(SB)/4, $0x3f666666
+DATA consts<>+3208(SB)/4, $0x3f666666
+DATA consts<>+3212(SB)/4, $0x3f666666
+DATA consts<>+3216(SB)/4, $0x3f666666
+DATA consts<>+3220(SB)/4, $0x3f666666
+DATA consts<>+3224(SB)/4, $0x3f666666
+DATA consts<>+3228(SB)/4, $0x3f666666
+DATA consts<>+3232(SB)/4, $0x3dcccccd
+DATA consts<>+3236(SB)/4, $0x3dcccccd
+DATA consts<>+3240(SB)/4, $0x3dcccccd
+DATA consts<>+3244(SB)/4, $0x3dcccccd
+DATA consts<>+3248(SB)/4, $0x3dcccccd
+DATA consts<>+3252(SB)/4, $0x3dcccccd
+DATA consts<>+3256(SB)/4, $0x3dcccccd
+DATA consts<>+3260(SB)/4, $0x3dcccccd
+DATA consts<>+3264(SB)/4, $0x3f7fbe77
+DATA consts<>+3268(SB)/4, $0x3f7fbe77
+DATA consts<>+3272(SB)/4, $0x3f7fbe77
+DATA consts<>+3276(SB)/4, $0x3f7fbe77
+DATA consts<>+3280(SB)/4, $0x3f7fbe77
+DATA consts<>+3284(SB)/4, $0x3f7fbe77
+DATA consts<>+3288(SB)/4, $0x3f7fbe77
+DATA consts<>+3292(SB)/4, $0x3f7fbe77
+DATA consts<>+3296(SB)/4, $0x3a83126f
+DATA consts<>+3300(SB)/4, $0x3a83126f
+DATA consts<>+3304(SB)/4, $0x3a83126f
+DATA consts<>+3308(SB)/4, $0x3a83126f
+DATA consts<>+3312(SB)/4, $0x3a83126f
+DATA consts<>+3316(SB)/4, $0x3a83126f
+DATA consts<>+3320(SB)/4, $0x3a83126f
+DATA consts<>+3324(SB)/4, $0x3a83126f
+DATA consts<>+3328(SB)/4, $0x322bcc77
+DATA consts<>+3332(SB)/4, $0x322bcc77
+DATA consts<>+3336(SB)/4, $0x322bcc77
+DATA consts<>+3340(SB)/4, $0x322bcc77
+DATA consts<>+3344(SB)/4, $0x322bcc77
+DATA consts<>+3348(SB)/4, $0x322bcc77
+DATA consts<>+3352(SB)/4, $0x322bcc77
+DATA consts<>+3356(SB)/4, $0x322bcc77
+DATA consts<>+3360(SB)/4, $0x3f200000
+DATA consts<>+3364(SB)/4, $0x3f200000
+DATA consts<>+3368(SB)/4, $0x3f200000
+DATA consts<>+3372(SB)/4, $0x3f200000
+DATA consts<>+3376(SB)/4, $0x3f200000
+DATA consts<>+3380(SB)/4, $0x3f200000
+DATA consts<>+3384(SB)/4, $0x3f200000
+DATA consts<>+3388(SB)/4, $0x3f200000
+GLOBL consts<>(SB), RODATA|NOPTR, $3392
