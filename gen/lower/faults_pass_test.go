@@ -210,8 +210,9 @@ func structureFaults() []fault {
 	add(gated(), "gradient of the value written twice", func(v *victim) { o := v.back(3).Out; o[1].View = o[0].View })
 	add(gated(), "map one unit short", func(v *victim) { v.back(1).Width-- })
 	add(gated(), "map of no units", func(v *victim) { v.back(1).Width = 0 })
-	add(gated(), "map without an accumulator", func(v *victim) {
-		m := *v.back(1)
+	add(slopes(), "map without an accumulator", func(v *victim) {
+		m := *v.back(5) // of one unit
+		m.Out = nil
 		v.p.Backward = append(v.p.Backward, &m)
 	})
 	add(gated(), "map into its accumulator", func(v *victim) { v.back(1).Out[0].View.Buffer = nil })

@@ -20,6 +20,15 @@ func TestOpsHaveNamesAndArities(t *testing.T) {
 	}
 }
 
+// TestHostPrimitives: what a learning rate needs beyond a kernel.
+func TestHostPrimitives(t *testing.T) {
+	for _, op := range Ops() {
+		if want := op == Floor || op == Cos; op.HostOnly() != want {
+			t.Errorf("%s is for the host only: %t", op, op.HostOnly())
+		}
+	}
+}
+
 func TestApplyKnowsEveryPrimitive(t *testing.T) {
 	for _, op := range Ops()[Add:] {
 		if v := apply(op, []float64{0.5, 0.25, 2}[:op.Arity()]); math.IsNaN(v) {
