@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// emit compiles the spec testdata/model/NAME.yaml.
-func emit(t *testing.T, name, importPath string) (*ir.Program, []ir.File) {
+// lowered compiles the spec testdata/model/NAME.yaml as far as its program.
+func lowered(t *testing.T, name string) *ir.Program {
 	t.Helper()
 	file := filepath.Join("testdata", "model", name+".yaml")
 	text, err := os.ReadFile(file)
@@ -35,11 +35,7 @@ func emit(t *testing.T, name, importPath string) (*ir.Program, []ir.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := golang.Emit(p, golang.Options{ImportPath: importPath})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, files
+	return p
 }
 
 // modelCases are the specs whose public file differs in form.
@@ -58,13 +54,10 @@ func modelCases(t *testing.T) []string {
 
 func TestModelGolden(t *testing.T) {
 	for _, name := range modelCases(t) {
-		p, files := emit(t, name, "example.com/"+name)
 		golden := filepath.Join("testdata", "model", name+".golden")
-		var got []byte
-		for _, f := range files {
-			if f.Path == golang.PackageName(p.Name)+".go" {
-				got = f.Content
-			}
+		got, err := golang.EmitModel(lowered(t, name), golang.Options{ImportPath: "example.com/" + name})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if *update {
 			if err := os.WriteFile(golden, got, 0o666); err != nil {
@@ -103,7 +96,10 @@ func TestModelBehaviour(t *testing.T) {
 		return b
 	}
 	for _, name := range modelCases(t) {
-		_, files := emit(t, name, "example.com/emitted/"+name)
+		files, err := golang.Emit(lowered(t, name), golang.Options{ImportPath: "example.com/emitted/" + name})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, f := range files {
 			write(path.Join(name, f.Path), f.Content)
 		}
