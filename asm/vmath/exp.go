@@ -82,8 +82,9 @@ func Exp(e *vec.Emitter, x vec.Vec) vec.Vec {
 	return e.Scalb(expOf(e, a.r, 1, 1), a.n)
 }
 
-// expNegative returns e^x of x <= 0, denormal numbers included.
-func expNegative(e *vec.Emitter, x vec.Vec) vec.Vec {
+// ExpNegative returns what Exp does, for x <= 0 or NaN and in fewer
+// instructions; softmax and its kin have no other arguments.
+func ExpNegative(e *vec.Emitter, x vec.Vec) vec.Vec {
 	x = e.Max(x, vec.C(lowest))
 	a := reduce(e, x, 1)
 	if e.ISA() == vec.AVX512 {

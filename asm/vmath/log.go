@@ -35,5 +35,5 @@ func softplus(e *vec.Emitter, x, small vec.Vec) vec.Vec {
 
 // expNegAbs returns e^-|x|.
 func expNegAbs(e *vec.Emitter, x vec.Vec) vec.Vec {
-	return expNegative(e, e.Or(x, vec.C(math.Copysign(0, -1))))
+	return ExpNegative(e, e.Or(x, vec.C(math.Copysign(0, -1))))
 }

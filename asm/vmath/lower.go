@@ -173,6 +173,10 @@ func (l *lowering) compute(n *expr.Node) vec.Val {
 	case expr.Softplus:
 		x := l.reg(n.Args[0])
 		return softplus(e, x, l.expNegAbs(n.Args[0], x))
+	case expr.Exp:
+		if arg := n.Args[0]; arg.Op == expr.Neg && isSquare(arg.Args[0]) {
+			return ExpNegative(e, l.reg(arg))
+		}
 	case expr.Tanh:
 		if arg := n.Args[0]; arg.Op == expr.Softplus {
 			x := l.reg(arg.Args[0])
@@ -181,6 +185,9 @@ func (l *lowering) compute(n *expr.Node) vec.Val {
 	}
 	return elementary[n.Op].emit(e, l.reg(n.Args[0]))
 }
+
+// isSquare reports whether n is x*x.
+func isSquare(n *expr.Node) bool { return n.Op == expr.Mul && n.Args[0].Key() == n.Args[1].Key() }
 
 // variable returns a variable. One that is read often is loaded once, unless
 // instructions can broadcast it themselves.

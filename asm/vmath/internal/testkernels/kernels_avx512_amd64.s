@@ -1831,8 +1831,6 @@ loop:
 	VMULPS           Z4, Z25, Z25
 	VMULPS           Z24, Z24, Z24
 	VPXORD           Z3, Z24, Z24
-	VBROADCASTSS     consts<>+4(SB), Z27
-	VMINPS           Z24, Z27, Z24
 	VBROADCASTSS     consts<>+8(SB), Z27
 	VMAXPS           Z24, Z27, Z24
 	VMOVAPS          Z2, Z27
