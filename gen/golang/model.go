@@ -40,6 +40,9 @@ func (e *emitter) modelFile() *jen.File {
 		e.rowType(f)
 		e.rowFuncs(f)
 	}
+	if e.answers() {
+		e.decideFunc(f)
+	}
 	e.dataFuncs(f)
 	e.trainFuncs(f)
 	e.keepFuncs(f)

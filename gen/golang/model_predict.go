@@ -104,9 +104,6 @@ func (e *emitter) predictFuncs(f *jen.File) {
 		g.Return(id("p"))
 	}).Line()
 	e.predictBatchFunc(f)
-	if e.answers() {
-		e.decideFunc(f)
-	}
 }
 
 func (e *emitter) predictBatchFunc(f *jen.File) {
@@ -137,7 +134,7 @@ func (e *emitter) predictBatchFunc(f *jen.File) {
 	}).Line()
 }
 
-// decideFunc writes the method that fills in the class.
+// decideFunc writes the methods that name classes.
 func (e *emitter) decideFunc(f *jen.File) {
 	rule := jen.Qual(modelPath, "Positive").Call(id("p").Dot("Raw").Index(n(0)))
 	if e.p.Loss.Classes() {
@@ -146,7 +143,12 @@ func (e *emitter) decideFunc(f *jen.File) {
 	e.text(f, "decide fills in the class by the raw outputs.")
 	method(f, "decide").Params(id("p").Op("*").Id("Prediction")).Block(
 		id("p").Dot("Class").Op("=").Add(rule),
-		id("p").Dot("Label").Op("=").Add(core()).Dot("Label").Call(id("p").Dot("Class")),
+		id("p").Dot("Label").Op("=").Id("m").Dot("Label").Call(id("p").Dot("Class")),
+	).Line()
+	e.text(f, `Label returns the name of a class, as the training rows have it, or "" where the model
+		knows none.`)
+	method(f, "Label").Params(id("class").Int()).String().Block(
+		jen.Return(core().Dot("Label").Call(id("class"))),
 	).Line()
 }
 

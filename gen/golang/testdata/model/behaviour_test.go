@@ -261,7 +261,7 @@ func TestNamedExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if p := must[penguins.Prediction](t)(m.PredictRow(&rows[4])); p.Label != "second" {
+	if p := must[penguins.Prediction](t)(m.PredictRow(&rows[4])); p.Label != "second" || m.Label(2) != "third" {
 		t.Errorf("got %+v", p)
 	}
 	if _, err := penguins.Examples(rows, y[1:]); err == nil {
