@@ -27,7 +27,7 @@ spec, internal/op, internal/ir < gen/lower;
 internal/ir, internal/expr < gen/golang;
 NONE < asm/vec;
 asm/vec, internal/expr < asm/vmath < asm/kernel;
-internal/ir, asm/kernel < asm/plan < asm;
+internal/ir, asm/kernel < asm/plan < asm/driver < asm;
 NONE < asm/vec/internal/..., asm/vmath/internal/...;
 internal/ir, internal/expr, templates < cuda;
 NONE < templates;
@@ -60,6 +60,7 @@ NONE < examples/...;
 gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
 
 # What only tests import.
+runtime/engine < asm/internal/runner;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 `

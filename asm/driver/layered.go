@@ -1,0 +1,118 @@
+package driver
+
+import "github.com/dave/jennifer/jen"
+
+// layeredStep writes Step and doWork of a plan whose workers share each step.
+func (e *emitter) layeredStep(f *jen.File) {
+	e.stepMethod(f, func(g *jen.Group) {
+		g.Id("b").Op(":=").Op("&").Id("e").Dot("batch")
+		g.Id("b").Dot("scale").Op("=").Add(e.scale())
+		if !e.Keep {
+			g.List(inBatch("batch"), inBatch("rows"), inBatch("tiles")).Op("=").List(id("x"), id("rows"), own("k").Dot("train").Dot("cover").Call(id("rows")))
+			e.targetRows(g, id("y"), nil, id("rows"))
+			g.Add(own("pool").Dot("Run").Call(own("work")))
+			g.Return(e.mean())
+			return
+		}
+		g.Add(own("total")).Op("=").Lit(0)
+		g.Id("b").Dot("more").Op("=").Lit(0)
+		g.For(id("lo").Op(":=").Lit(0), id("lo").Op("<").Id("rows"), id("lo").Op("+=").Id("vectorRows")).BlockFunc(func(g *jen.Group) {
+			g.Id("hi").Op(":=").Min(id("lo").Op("+").Id("vectorRows"), id("rows"))
+			g.List(inBatch("batch"), inBatch("rows"), inBatch("tiles")).Op("=").List(
+				id("x").Index(times(id("lo"), e.Program.Input).Op(":")), id("hi").Op("-").Id("lo"),
+				own("k").Dot("train").Dot("cover").Call(id("hi").Op("-").Id("lo")))
+			e.targetRows(g, id("y"), id("lo"), id("hi"))
+			g.Add(own("pool").Dot("Run").Call(own("work")))
+			g.Id("b").Dot("more").Op("=").Lit(1)
+		})
+		g.If(finite(own("total"))).Block(own("pool").Dot("Run").Call(own("finish")))
+		g.Return(e.mean())
+	})
+	e.layeredWork(f)
+	if e.Keep {
+		doc(f, "doFinish updates the parameters once the gradients of all rows are there.")
+		method(f, "doFinish").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
+			g.Id("parts").Op(":=").Add(own("pool")).Dot("Threads").Call()
+			e.finishSums(g)
+			g.Add(own("update")).Call(n(1), id("worker"), id("parts"))
+			e.padding(g)
+		}).Line()
+	}
+}
+
+// finishSums adds up partial sums before the update reads them.
+func (e *emitter) finishSums(g *jen.Group) {
+	if partial, _ := e.sums(); len(partial) > 0 {
+		g.If(id("worker").Op("==").Lit(0)).BlockFunc(func(g *jen.Group) { e.fold(g, own("grads")) })
+		g.Add(wait())
+	}
+}
+
+// padding keeps the zeros of the padding, where the rule does not.
+func (e *emitter) padding(g *jen.Group) {
+	if !e.ClearPadding {
+		return
+	}
+	g.Add(wait())
+	g.If(id("worker").Op("==").Lit(0)).Block(
+		jen.Comment("// The update makes something of zeros; padding stays zero."),
+		jen.For(jen.List(id("_"), id("slot")).Op(":=").Range().Add(own("slots"))).Block(
+			jen.For(jen.List(id("_"), id("t")).Op(":=").Range().Id("vectorParams")).Block(
+				id("t").Dot("ClearPadding").Call(id("slot")),
+			),
+		),
+	)
+}
+
+func (e *emitter) layeredWork(f *jen.File) {
+	doc(f, "doWork is what each worker does in a step: its part of one layer after the other,",
+		"waiting for the others wherever it needs what they made.")
+	method(f, "doWork").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
+		g.List(id("b"), id("parts")).Op(":=").List(jen.Op("&").Add(own("batch")), own("pool").Dot("Threads").Call())
+		do := func(name string) { g.Add(own(name)).Call(id("b"), id("worker"), id("parts")) }
+		if _, added := e.sums(); len(added) > 0 {
+			clearing := func(g *jen.Group) { e.clearSums(g, own("grads")) }
+			if e.Keep {
+				g.If(id("worker").Op("==").Lit(0).Op("&&").Add(inBatch("more")).Op("==").Lit(0)).BlockFunc(clearing)
+			} else {
+				g.If(id("worker").Op("==").Lit(0)).BlockFunc(clearing)
+			}
+		}
+		do("pack")
+		g.Add(wait())
+		for _, s := range e.Forward {
+			do(s.StepName())
+			g.Add(wait())
+		}
+		do("loss")
+		g.Add(wait())
+		g.Comment("// Every worker adds up the same losses in the same order.")
+		g.Id("total").Op(":=").Lit(0.0)
+		calls := jen.Parens(inBatch("rows").Op("+").Lit(lossCall - 1)).Op("/").Lit(lossCall)
+		g.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Add(calls))).Block(
+			id("total").Op("+=").Id("sum"),
+		)
+		op := "="
+		if e.Keep {
+			op = "+="
+		}
+		g.If(id("worker").Op("==").Lit(0)).Block(own("total").Op(op).Id("total"))
+		g.If(notFinite(id("total"))).Block(jen.Return())
+		for i, phase := range e.Backward {
+			for _, s := range phase {
+				do(s.StepName())
+			}
+			if i < len(e.Backward)-1 || !e.Keep && len(e.Runs) > 0 {
+				g.Add(wait())
+			}
+		}
+		if e.Keep {
+			return
+		}
+		if len(e.Runs) > 0 {
+			e.finishSums(g)
+			g.Add(own("update")).Call(n(1), id("worker"), id("parts"))
+		}
+		e.padding(g)
+	}).Line()
+}

@@ -1,0 +1,111 @@
+package driver
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/plan"
+)
+
+// This file is the emitter's vocabulary: the phrases of Go that it says often.
+
+type code = *jen.Statement
+
+func id(name string) code { return jen.Id(name) }
+
+func n(v int) code { return jen.Lit(v) }
+
+func floats() code { return jen.Index().Float32() }
+
+func define(name string, value code) code { return id(name).Op(":=").Add(value) }
+
+// doc writes a comment before a declaration, a line each.
+func doc(f *jen.File, lines ...string) {
+	for _, line := range lines {
+		f.Comment("// " + oneLine(line))
+	}
+}
+
+// oneLine makes any text safe for a line comment: what could end the line, or
+// hide, becomes a space.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// method starts a method of the engine.
+func method(f *jen.File, name string) code {
+	return f.Func().Params(id("e").Op("*").Id("vector")).Id(name)
+}
+
+// own is a field of the engine, of a batch of rows, of the table of kernels.
+func own(name string) code { return id("e").Dot(name) }
+
+func inBatch(name string) code { return id("b").Dot(name) }
+
+func call(k kernel.Kernel, args ...jen.Code) code { return own("k").Dot(k.FuncName()).Call(args...) }
+
+// at is &slice[index].
+func at(slice, index code) code { return jen.Op("&").Add(slice).Index(index) }
+
+// times is index*by, or index where by is 1.
+func times(index code, by int) code {
+	if by == 1 {
+		return index.Clone()
+	}
+	return index.Clone().Op("*").Lit(by)
+}
+
+// plus is sum+by, or sum where by is 0.
+func plus(sum code, by int) code {
+	if by == 0 {
+		return sum
+	}
+	return n(by).Op("+").Add(sum)
+}
+
+// share is `lo, hi := simd.Share(n, part, parts)`.
+func share(count code) code {
+	return jen.List(id("lo"), id("hi")).Op(":=").Qual(simdPath, "Share").Call(count, id("part"), id("parts"))
+}
+
+// field is the name of a parameter in emitted code: "weight0" for "0.weight".
+func field(q *plan.Param) string {
+	_, what, _ := strings.Cut(q.Name, ".")
+	return fmt.Sprintf("%s%d", what, q.Layer)
+}
+
+// stateField is the name of a parameter's state: "weight0ExpAvg".
+func stateField(q *plan.Param, state string) string {
+	var b strings.Builder
+	b.WriteString(field(q))
+	for part := range strings.SplitSeq(state, "_") {
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}
+
+// shapeOf describes where a tensor's columns stand.
+func shapeOf(t *plan.Tensor) string {
+	s := fmt.Sprintf("[%d][%d][16], %d columns", t.Layout.Panels(), t.Rows, t.Layout.Width)
+	if t.Layout.Pairs > 0 {
+		s += ", gate columns beside their values"
+	}
+	return s
+}
+
+func paramShape(q *plan.Param) string {
+	switch {
+	case q.Matrix:
+		return fmt.Sprintf("%s %v, packed [%d][%d][16]", q.Name, q.Shape, q.Layout.Panels(), q.InPad)
+	default:
+		return fmt.Sprintf("%s %v, [%d][16]", q.Name, q.Shape, q.Layout.Panels())
+	}
+}

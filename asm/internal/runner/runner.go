@@ -1,0 +1,132 @@
+// Package runner runs emitted engines for the tests of package asm: a program
+// built of emitted packages registers them here and serves requests, so that
+// one build serves many tests.
+package runner
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// Request asks for a training.
+type Request struct {
+	Net, Device string
+	Threads     int
+	Params      [][]float32 // initial values; nil leaves zeros
+	Steps       []Step
+	Infer       []float32 // rows to infer with the trained parameters
+	InferRows   int
+	Outputs     int
+	Sizes       []int // of the parameters
+	States      int
+	Allocs      bool // count allocations of the last step
+}
+
+// Step is one call of Engine.Step.
+type Step struct {
+	X      []float32
+	Target engine.Target
+	Rows   int
+	Hyper  engine.Hyper
+}
+
+// Response is what came of it.
+type Response struct {
+	Err    string
+	Losses []float64
+	Slots  [][][]float32 // [slot][param]
+	Raw    []float32
+	Allocs float64
+}
+
+var nets = map[string]func() []engine.Device{}
+
+// Register makes a network known under a name.
+func Register(name string, devices func() []engine.Device) { nets[name] = devices }
+
+// Serve answers requests until the input ends.
+func Serve(in io.Reader, out io.Writer) error {
+	dec, enc := gob.NewDecoder(in), gob.NewEncoder(out)
+	for {
+		var q Request
+		if err := dec.Decode(&q); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		r, err := serve(&q)
+		if err != nil {
+			r = Response{Err: err.Error()}
+		}
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+	}
+}
+
+func serve(q *Request) (r Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	devices, ok := nets[q.Net]
+	if !ok {
+		return r, fmt.Errorf("no network %s", q.Net)
+	}
+	list := devices()
+	i := slices.IndexFunc(list, func(d engine.Device) bool { return d.Name == q.Device })
+	if i < 0 {
+		return r, fmt.Errorf("no device %s", q.Device)
+	}
+	if err := list[i].Missing(); err != nil {
+		return r, err
+	}
+	e, err := list[i].New(engine.Options{Threads: q.Threads})
+	if err != nil {
+		return r, err
+	}
+	defer e.Close()
+	for i, v := range q.Params {
+		e.Write(0, i, v)
+	}
+	for _, s := range q.Steps {
+		r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
+	}
+	for slot := range 1 + q.States {
+		var tensors [][]float32
+		for i, n := range q.Sizes {
+			v := make([]float32, n)
+			e.Read(slot, i, v)
+			tensors = append(tensors, v)
+		}
+		r.Slots = append(r.Slots, tensors)
+	}
+	if q.InferRows > 0 {
+		r.Raw = make([]float32, q.InferRows*q.Outputs)
+		e.Infer(q.Infer, r.Raw, q.InferRows)
+	}
+	if q.Allocs {
+		s := q.Steps[len(q.Steps)-1]
+		r.Allocs = allocs(func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
+	}
+	return r, nil
+}
+
+// allocs counts the allocations of a call, over several.
+func allocs(f func()) float64 {
+	const calls = 20
+	f()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range calls {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64((after.Mallocs - before.Mallocs) / calls)
+}

@@ -1,0 +1,376 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/dnngen/dnngen/asm/vec"
+)
+
+// Gradient computes the gradient of a packed weight, dW = Xᵀ·dZ, for a range
+// of blocks of 16 inputs and one or two panels of outputs. With a Rule the
+// weights are updated while the gradient is in registers, and the gradient is
+// not kept; without, it is stored or added to what is there.
+//
+// Vectors come from dZ, broadcast numbers from X; the sum runs over the rows.
+type Gradient struct {
+	Name   string
+	Doc    string
+	Inputs int // rows of a packed panel that belong to inputs
+	// PanelRows is the number of rows that a packed panel takes in memory.
+	PanelRows int
+	Rows      int // rows that each panel of X and dZ holds
+	Panels    int // panels of outputs that a call works on: 1 or 2
+	Rule      *Rule
+}
+
+// FuncName implements Kernel.
+func (k *Gradient) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *Gradient) Key() string {
+	return fmt.Sprintf("gradient %d %d %d %d %s", k.Inputs, k.PanelRows, k.Rows, k.Panels, k.Rule.key())
+}
+
+// Params implements Kernel.
+func (k *Gradient) Params() Params {
+	shape := fmt.Sprintf("[%d][%d][16]", k.Panels, k.PanelRows)
+	var list []Param
+	if k.Rule != nil {
+		list = k.Rule.params(shape)
+	} else {
+		list = []Param{Pointer("w", shape+", the gradient")}
+	}
+	list = append(list,
+		Pointer("x", fmt.Sprintf("[%d][%d][16], inputs of the layer", (k.Inputs+Lanes-1)/Lanes, k.Rows)),
+		Pointer("dz", fmt.Sprintf("[%d][%d][16], gradient by its outputs", k.Panels, k.Rows)),
+		Count("rows", "number of rows, at least 1"),
+		Count("block", "first block of 16 inputs"),
+		Count("blocks", "number of blocks, at least 1"))
+	if k.Rule == nil {
+		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
+	}
+	return Params{List: list}
+}
+
+// Emit implements Kernel.
+func (k *Gradient) Emit(e *vec.Emitter) {
+	f := begin(e, k, k.Doc)
+	g := &gradient{function: f, k: k, panels: k.Panels}
+	if e.ISA() == vec.AVX2 {
+		g.panels = 1
+	}
+	if k.Rule != nil && !k.Rule.light() {
+		g.buffer = f.scratch(tallest(g.heights(Lanes)) * g.panels * lineBytes)
+		f.Name(g.buffer, "scratch, gradients of the tile")
+	}
+	g.place()
+	if g.panels < k.Panels {
+		left := f.GP64()
+		f.MOVQ(operand.U32(uint32(k.Panels)), left)
+		again := f.label("panel")
+		f.Label(again)
+		g.blocks()
+		for _, name := range g.weights() {
+			f.add(k.PanelRows*lineBytes, f.slot(name))
+		}
+		f.add(k.Rows*lineBytes, f.slot("dz"))
+		f.DECQ(left)
+		f.JNZ(operand.LabelRef(again))
+	} else {
+		g.blocks()
+	}
+	f.end()
+}
+
+// gradient is the state while a Gradient is written.
+type gradient struct {
+	*function
+	k      *Gradient
+	panels int // panels of the register tile
+	buffer reg.GPVirtual
+	to     target
+	x, dz  reg.GPVirtual
+	offset reg.GPVirtual // of the line that is fetched next, for a tile
+}
+
+// heights cuts n rows of a block into tiles.
+func (g *gradient) heights(n int) []int {
+	most := 8
+	switch {
+	case g.ISA() == vec.AVX2:
+		most = 6
+	case g.panels == 1:
+		most = 16
+	}
+	s := SplitRows(n, most)
+	var list []int
+	for range s.Tall {
+		list = append(list, s.Height)
+	}
+	for range s.Short {
+		list = append(list, s.Height-1)
+	}
+	return list
+}
+
+func tallest(heights []int) int { return heights[0] }
+
+// weights are the parameters that point into packed weights.
+func (g *gradient) weights() []string {
+	if g.k.Rule == nil {
+		return []string{"w"}
+	}
+	return append([]string{"w"}, g.k.Rule.States...)
+}
+
+// full is the number of blocks of 16 inputs.
+func (g *gradient) full() int { return g.k.Inputs / Lanes }
+
+// place moves the pointers in the frame to the first block.
+func (g *gradient) place() {
+	f := g.function
+	block, offset := f.GP64(), f.GP64()
+	f.Comment("Go to the first block.")
+	f.MOVQ(f.slot("block"), block)
+	f.IMUL3Q(operand.U32(Lanes*lineBytes), block, offset)
+	for _, name := range g.weights() {
+		f.ADDQ(offset, f.slot(name))
+	}
+	f.IMUL3Q(operand.U32(uint32(g.k.Rows*lineBytes)), block, offset)
+	f.ADDQ(offset, f.slot("x"))
+	if g.k.Inputs%Lanes != 0 {
+		// block becomes the number of whole blocks to do, blocks that of the rest.
+		whole := f.GP64()
+		f.MOVQ(operand.U32(uint32(g.full())), whole)
+		f.SUBQ(block, whole)
+		f.CMPQ(whole, f.slot("blocks"))
+		f.CMOVQGT(f.slot("blocks"), whole)
+		f.MOVQ(whole, f.slot("block"))
+		f.SUBQ(whole, f.slot("blocks"))
+	}
+}
+
+// blocks writes the loop over the blocks of inputs.
+func (g *gradient) blocks() {
+	f, k := g.function, g.k
+	if k.Rule != nil {
+		g.to = f.targets(k.Rule)
+	} else {
+		g.to = target{w: f.arg("w")}
+	}
+	g.x, g.dz = f.arg("x"), f.arg("dz")
+	rest := k.Inputs % Lanes
+	if g.full() > 0 {
+		count := "blocks"
+		if rest > 0 {
+			count = "block"
+		}
+		left := f.GP64()
+		f.MOVQ(f.slot(count), left)
+		f.loopReg("block", left, func() {
+			g.block(Lanes)
+			f.advance(g.to, Lanes*lineBytes)
+			f.add(k.Rows*lineBytes, g.x)
+		})
+	}
+	if rest > 0 {
+		left := f.GP64()
+		f.MOVQ(f.slot("blocks"), left)
+		f.loopReg("rest", left, func() { g.block(rest) })
+	}
+}
+
+// block computes the gradients of n inputs, tile by tile.
+func (g *gradient) block(n int) {
+	first := 0
+	heights := g.heights(n)
+	for i, h := range heights {
+		g.tile(first, h, i == len(heights)-1)
+		first += h
+	}
+}
+
+// tile computes the gradients of inputs first to first+height-1 of the block.
+// The last tile of a block fetches the next block of inputs.
+func (g *gradient) tile(first, height int, last bool) {
+	f, k := g.function, g.k
+	f.Commentf("Inputs %d to %d of the block.", first, first+height-1)
+	t := f.newTile(height, g.panels)
+	t.number = func(r, u int) int { return 4*(first+r) + u*lineBytes }
+	t.vector = func(panel, u int) int { return (panel*k.Rows + u) * lineBytes }
+	line := weightLine(g.to.w, first, k.PanelRows)
+	if k.Rule == nil {
+		add, ready := f.label("add"), f.label("start")
+		f.CMPQ(f.slot("more"), operand.U8(0))
+		f.JNE(operand.LabelRef(add))
+		t.zero()
+		f.JMP(operand.LabelRef(ready))
+		f.Label(add)
+		t.load(line)
+		f.Label(ready)
+	} else {
+		t.zero()
+	}
+	g.rows(t, first, last)
+	switch {
+	case k.Rule == nil:
+		t.store(line)
+	case g.buffer == nil:
+		for p := range g.panels {
+			for r := range height {
+				for v, acc := range t.acc[r][p] {
+					f.update(k.Rule, g.to, acc, (p*k.PanelRows+first+r)*lineBytes+f.part(v))
+				}
+			}
+		}
+	default:
+		t.store(func(r, p int) operand.Mem { return at(g.buffer, (p*height+r)*lineBytes) })
+		g.finish(first, height)
+	}
+}
+
+// rows writes the loop over rows: four at a time, then one at a time.
+func (g *gradient) rows(t *tile, first int, last bool) {
+	f, k := g.function, g.k
+	numbers, vectors, fours, ones := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+	f.Name(numbers, "running pointer into x")
+	f.Name(vectors, "running pointer into dz")
+	f.MOVQ(g.x, numbers)
+	f.MOVQ(g.dz, vectors)
+	f.MOVQ(f.slot("rows"), fours)
+	f.MOVQ(fours, ones)
+	f.SHRQ(operand.U8(2), fours)
+	f.ANDQ(operand.U8(unroll-1), ones)
+	offset := f.GP64()
+	if k.Rule != nil {
+		f.Name(offset, "line of the next tile to fetch")
+		f.XORQ(offset, offset)
+	}
+	f.loopReg("four", fours, func() {
+		t.steps(unroll, numbers, vectors, func(u int) {
+			if last {
+				f.PREFETCHT0(at(numbers, (k.Rows+u)*lineBytes))
+			}
+			if k.Rule != nil && u > 0 {
+				g.fetch(u-1, first+t.rows, offset)
+			}
+		})
+		f.add(unroll*lineBytes, numbers)
+		f.add(unroll*lineBytes, vectors)
+		if k.Rule != nil {
+			// Once around the next tile, and again.
+			f.add(lineBytes, offset)
+			f.ANDQ(operand.U32(8*lineBytes-1), offset)
+		}
+	})
+	f.loopReg("one", ones, func() {
+		t.steps(1, numbers, vectors, nil)
+		f.add(lineBytes, numbers)
+		f.add(lineBytes, vectors)
+	})
+}
+
+// fetch brings a line of the next tile's weights (n = 0) and states (1, 2).
+func (g *gradient) fetch(n, line int, offset reg.Register) {
+	bases := append([]reg.Register{g.to.w}, g.to.states...)
+	if n >= len(bases) {
+		return
+	}
+	for p := range g.panels {
+		g.PREFETCHT0(operand.Mem{Base: bases[n], Index: offset, Scale: 1, Disp: (p*g.k.PanelRows + line) * lineBytes})
+	}
+}
+
+// finish updates a tile's weights from the gradients in scratch.
+func (g *gradient) finish(first, height int) {
+	f, k := g.function, g.k
+	from := f.GP64()
+	f.MOVQ(g.buffer, from)
+	f.loop("update", height, func() {
+		for p := range g.panels {
+			for v := range f.parts() {
+				grad := f.LoadVec(at(from, p*height*lineBytes+f.part(v)))
+				f.update(k.Rule, g.to, grad, (p*k.PanelRows+first)*lineBytes+f.part(v))
+			}
+		}
+		f.add(lineBytes, from)
+		f.advance(g.to, lineBytes)
+	})
+	f.advance(g.to, -height*lineBytes)
+}
+
+// BiasGradient computes the gradient of a bias, the sum of dZ over the rows,
+// for one or two panels, and updates the bias or keeps the gradient as
+// Gradient does.
+type BiasGradient struct {
+	Name   string
+	Doc    string
+	Rows   int // rows that each panel of dZ holds
+	Panels int
+	Rule   *Rule
+}
+
+// FuncName implements Kernel.
+func (k *BiasGradient) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *BiasGradient) Key() string {
+	return fmt.Sprintf("bias %d %d %s", k.Rows, k.Panels, k.Rule.key())
+}
+
+// Params implements Kernel.
+func (k *BiasGradient) Params() Params {
+	shape := fmt.Sprintf("[%d][16]", k.Panels)
+	var list []Param
+	if k.Rule != nil {
+		list = k.Rule.params(shape)
+	} else {
+		list = []Param{Pointer("w", shape+", the gradient")}
+	}
+	list = append(list,
+		Pointer("dz", fmt.Sprintf("[%d][%d][16], gradient by the outputs", k.Panels, k.Rows)),
+		Count("rows", "number of rows"))
+	if k.Rule == nil {
+		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
+	}
+	return Params{List: list}
+}
+
+// Emit implements Kernel.
+func (k *BiasGradient) Emit(e *vec.Emitter) {
+	f := begin(e, k, k.Doc)
+	to := target{}
+	if k.Rule != nil {
+		to = f.targets(k.Rule)
+	} else {
+		to.w = f.arg("w")
+	}
+	dz, left := f.arg("dz"), f.arg("rows")
+	sums := f.newTile(1, k.Panels)
+	line := func(_, panel int) operand.Mem { return at(to.w, panel*lineBytes) }
+	sums.zero()
+	if k.Rule == nil {
+		ready := f.label("start")
+		f.CMPQ(f.slot("more"), operand.U8(0))
+		f.JE(operand.LabelRef(ready))
+		sums.load(line)
+		f.Label(ready)
+	}
+	f.loopReg("row", left, func() {
+		sums.each(func(_, panel, v int, acc vec.Vec) {
+			f.AddInto(acc, vec.At(at(dz, panel*k.Rows*lineBytes+f.part(v))))
+		})
+		f.add(lineBytes, dz)
+	})
+	if k.Rule == nil {
+		sums.store(line)
+	} else {
+		sums.each(func(_, panel, v int, acc vec.Vec) {
+			f.update(k.Rule, to, acc, panel*lineBytes+f.part(v))
+		})
+	}
+	f.end()
+}

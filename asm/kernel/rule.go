@@ -1,0 +1,162 @@
+package kernel
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/expr"
+)
+
+// Rule is an optimizer's update of one element.
+type Rule struct {
+	States  []string     // variables of the optimizer's state
+	Scalars []string     // variables that are the same for all elements, in the order in which they lie in memory
+	W       *expr.Node   // the new parameter
+	Next    []*expr.Node // the new states
+}
+
+// Variables of a rule's expressions.
+const (
+	VarW = "w" // parameter
+	VarG = "g" // gradient
+)
+
+func (r *Rule) roots() []*expr.Node { return append([]*expr.Node{r.W}, r.Next...) }
+
+func (r *Rule) key() string {
+	if r == nil {
+		return "-"
+	}
+	var keys []string
+	for _, n := range r.roots() {
+		keys = append(keys, n.Key())
+	}
+	return strings.Join(keys, " ")
+}
+
+// light reports whether the rule can run on registers beside a full tile of
+// gradients.
+func (r *Rule) light() bool {
+	n := 0
+	for _, node := range expr.Schedule(r.roots()...) {
+		switch node.Op {
+		case expr.Const, expr.Var:
+		case expr.Add, expr.Sub, expr.Mul, expr.Neg:
+			n++
+		default:
+			return false
+		}
+	}
+	return n <= 8
+}
+
+// params are the pointers that an update needs, the parameter's first.
+func (r *Rule) params(shape string) []Param {
+	list := []Param{Pointer("w", shape+", the parameter")}
+	for _, s := range r.States {
+		list = append(list, Pointer(s, shape+", the optimizer's state"))
+	}
+	return append(list, Pointer("scalars", fmt.Sprintf("[%d], %s", max(1, len(r.Scalars)), strings.Join(r.Scalars, ", "))))
+}
+
+// target is where an update reads and writes.
+type target struct {
+	w       reg.Register
+	states  []reg.Register
+	scalars reg.Register
+}
+
+// targets loads the pointers of an update.
+func (f *function) targets(r *Rule) target {
+	t := target{w: f.arg("w"), scalars: f.arg("scalars")}
+	for _, s := range r.States {
+		t.states = append(t.states, f.arg(s))
+	}
+	return t
+}
+
+// update writes the update of one vector of gradients, disp bytes behind the
+// pointers.
+func (f *function) update(r *Rule, t target, g vec.Val, disp int) {
+	vars := map[string]vec.Val{VarW: vec.At(at(t.w, disp)), VarG: g}
+	for i, s := range r.States {
+		vars[s] = vec.At(at(t.states[i], disp))
+	}
+	for i, s := range r.Scalars {
+		vars[s] = vec.Each(at(t.scalars, 4*i))
+	}
+	values := f.lower(r.roots(), vars)
+	for i := range r.States {
+		f.StoreVec(values[1+i], at(t.states[i], disp))
+	}
+	f.StoreVec(values[0], at(t.w, disp))
+}
+
+// advance moves the pointers of an update.
+func (f *function) advance(t target, bytes int) {
+	f.add(bytes, t.w)
+	for _, s := range t.states {
+		f.add(bytes, s)
+	}
+}
+
+// Update applies a rule to a run of elements whose gradient is in memory: the
+// sum over Shards gradients that stand Stride elements apart.
+type Update struct {
+	Name   string
+	Rule   *Rule
+	Stride int
+}
+
+// FuncName implements Kernel.
+func (k *Update) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *Update) Key() string { return fmt.Sprintf("update %d %s", k.Stride, k.Rule.key()) }
+
+// Params implements Kernel.
+func (k *Update) Params() Params {
+	list := append(k.Rule.params("[vectors][16]"),
+		Pointer("grads", fmt.Sprintf("[shards][vectors][16], gradients, %d elements from shard to shard", k.Stride)),
+		Count("shards", "number of gradients to add, at least 1"),
+		Count("vectors", "number of vectors of 16"))
+	return Params{List: list}
+}
+
+// Emit implements Kernel.
+func (k *Update) Emit(e *vec.Emitter) {
+	f := begin(e, k, "adds the shards' gradients and updates a run of parameters.")
+	t := f.targets(k.Rule)
+	g, left := f.arg("grads"), f.arg("vectors")
+	from, shards := f.GP64(), f.GP64()
+	f.loopReg("vector", left, func() {
+		sum := make(vec.Wide, f.parts())
+		for v := range sum {
+			sum[v] = f.LoadVec(at(g, f.part(v)))
+		}
+		f.MOVQ(f.slot("shards"), shards)
+		f.DECQ(shards)
+		f.MOVQ(g, from)
+		f.loopReg("shard", shards, func() {
+			f.add(4*k.Stride, from)
+			for v := range sum {
+				f.AddInto(sum[v], vec.At(at(from, f.part(v))))
+			}
+		})
+		for v := range sum {
+			f.update(k.Rule, t, sum[v], f.part(v))
+		}
+		f.add(lineBytes, g)
+		f.advance(t, lineBytes)
+	})
+	f.end()
+}
+
+// where says how a tile of weights lies in memory: panel by panel, a line a row.
+func weightLine(base reg.Register, first, panelRows int) func(row, panel int) operand.Mem {
+	return func(row, panel int) operand.Mem { return at(base, (panel*panelRows+first+row)*lineBytes) }
+}

@@ -1,0 +1,104 @@
+package kernel
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/dnngen/dnngen/asm/vec"
+)
+
+// unroll is the number of steps of a product's inner loop that are written out.
+const unroll = 4
+
+// tile is a block of sums that stays in registers while a product is
+// computed: rows × panels of 16 lanes. Each step adds the product of a column
+// of broadcast numbers and a row of vectors.
+type tile struct {
+	f            *function
+	rows, panels int
+	acc          [][]vec.Wide // [row][panel]
+	// number and vector place the operands of step u, in bytes behind the two
+	// running pointers.
+	number func(row, u int) int
+	vector func(panel, u int) int
+}
+
+func (f *function) newTile(rows, panels int) *tile {
+	t := &tile{f: f, rows: rows, panels: panels, acc: make([][]vec.Wide, rows)}
+	for r := range t.acc {
+		t.acc[r] = make([]vec.Wide, panels)
+		for p := range t.acc[r] {
+			t.acc[r][p] = make(vec.Wide, f.parts())
+			for v := range t.acc[r][p] {
+				t.acc[r][p][v] = f.Fresh()
+			}
+		}
+	}
+	return t
+}
+
+// each calls visit for every register of the tile.
+func (t *tile) each(visit func(row, panel, v int, acc vec.Vec)) {
+	for r := range t.acc {
+		for p := range t.acc[r] {
+			for v, acc := range t.acc[r][p] {
+				visit(r, p, v, acc)
+			}
+		}
+	}
+}
+
+// zero clears the sums.
+func (t *tile) zero() {
+	t.each(func(_, _, _ int, acc vec.Vec) { t.f.VXORPS(acc.Reg(), acc.Reg(), acc.Reg()) })
+}
+
+// load fills the sums from memory.
+func (t *tile) load(where func(row, panel int) operand.Mem) {
+	t.each(func(r, p, v int, acc vec.Vec) {
+		t.f.VMOVUPS(where(r, p).Offset(t.f.part(v)), acc.Reg())
+	})
+}
+
+// loadRow fills each row of the sums with the same values.
+func (t *tile) loadRow(where func(panel int) operand.Mem) {
+	t.each(func(r, p, v int, acc vec.Vec) {
+		if r == 0 {
+			t.f.VMOVUPS(where(p).Offset(t.f.part(v)), acc.Reg())
+		} else {
+			t.f.VMOVAPS(t.acc[0][p][v].Reg(), acc.Reg())
+		}
+	})
+}
+
+// store writes the sums to memory.
+func (t *tile) store(where func(row, panel int) operand.Mem) {
+	t.each(func(r, p, v int, acc vec.Vec) {
+		t.f.VMOVUPS(acc.Reg(), where(r, p).Offset(t.f.part(v)))
+	})
+}
+
+// steps writes n steps from numbers and vectors; before each, extra is called
+// to write prefetches.
+func (t *tile) steps(n int, numbers, vectors reg.Register, extra func(u int)) {
+	f := t.f
+	for u := range n {
+		row := make([]vec.Wide, t.panels)
+		for p := range row {
+			for v := range f.parts() {
+				row[p] = append(row[p], f.LoadVec(at(vectors, t.vector(p, u)+f.part(v))))
+			}
+		}
+		if extra != nil {
+			extra(u)
+		}
+		for r := range t.rows {
+			x := f.Broadcast(at(numbers, t.number(r, u)))
+			for p := range row {
+				for v := range row[p] {
+					f.FmaInto(t.acc[r][p][v], x, row[p][v])
+				}
+			}
+		}
+	}
+}

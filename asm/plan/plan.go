@@ -1,0 +1,305 @@
+// Package plan decides how a program runs on vector units: the layout and the
+// place of every matrix, the kernels that compute each step, how a step is
+// shared among workers, and in which phases.
+package plan
+
+import (
+	"fmt"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/ir"
+)
+
+// Plan is a program with everything decided that code emission needs.
+type Plan struct {
+	Program *ir.Program
+
+	// Tiled tells that each worker takes tiles of Rows rows through all layers,
+	// forward and backward, and that the gradients of a fixed number of shards
+	// are added up at the end. Otherwise all workers share the matrices of Rows
+	// rows, and each makes its part of every step.
+	Tiled bool
+	// Rows is the number of rows that training buffers hold. A step of more rows
+	// takes them in turns.
+	Rows int
+	// InferRows is the same for inference.
+	InferRows int
+	// Keep tells that gradients are kept in memory and that all parameters are
+	// updated at the end of the step.
+	Keep   bool
+	Shards int // gradients that are kept: more than one only if Tiled
+	// Alone tells that a step is too small to be worth sharing.
+	Alone bool
+
+	Splits      map[vec.ISA]kernel.Split
+	InferSplits map[vec.ISA]kernel.Split
+
+	Params  []*Param
+	Tensors []*Tensor // of training; X first
+	Infers  []*Tensor // of inference; X first
+	Raw     *Tensor   // of training
+	RawOut  *Tensor   // of inference
+
+	Rule    *kernel.Rule
+	Scalars []ir.Scalar // computed once a step, in this order
+	// ClearPadding tells that an update may turn the zeros of padding into
+	// something else.
+	ClearPadding bool
+
+	Pack, InferPack, Unpack *kernel.Block
+	Forward, Infer          []Step
+	Loss                    *Loss
+	Backward                [][]Step // phases: no step needs another of its phase
+	Transposes              []*Transpose
+	Runs                    []Run // what is updated at the end
+	Update                  *kernel.Update
+
+	Kernels []kernel.Kernel // all of them, each once
+
+	// Sizes in float32: of the parameters (and of each state), of a shard's
+	// gradients, of the training and of the inference buffers, and of a worker's
+	// transposed weights.
+	ParamSize, GradSize, TensorSize, InferSize, SlabSize int
+}
+
+// Tensor is where a buffer lies, blocked: [panels][rows][16].
+type Tensor struct {
+	Name   string
+	Layout Layout
+	Rows   int
+	Offset int
+}
+
+// Size returns the number of float32 that the tensor takes.
+func (t *Tensor) Size() int { return t.Layout.Panels() * t.Rows * kernel.Lanes }
+
+// Param is where a parameter lies. A weight is packed, [panels][InPad][16];
+// others are panels of 16, and a single value stands in the first lane of one.
+type Param struct {
+	*ir.Param
+	Layout Layout
+	Matrix bool
+	In     int // of a weight
+	InPad  int // rows of a packed panel: In, rounded up to 16; 1 for others
+	Offset int // in the parameters, and in each state
+	Grad   int // offset in a shard's gradients; -1 if the gradient is not kept
+	// Sum tells that the gradient is 16 partial sums, to be added up.
+	Sum bool
+}
+
+// Size returns the number of float32 that the parameter takes.
+func (q *Param) Size() int { return q.Layout.Panels() * q.InPad * kernel.Lanes }
+
+// Run is a range of vectors of 16 that is updated from kept gradients.
+type Run struct{ Param, Grad, Vectors int }
+
+// Step is one step of the plan: *Multiply, *Apply or *WeightGrad.
+type Step interface{ StepName() string }
+
+// Buffer is a tensor that a map touches. Group g of units starts at panel
+// g·Step of it.
+type Buffer struct {
+	Tensor *Tensor
+	Step   int
+}
+
+// Multiply is a product with a packed matrix, in groups of panels of columns.
+type Multiply struct {
+	Name    string
+	Source  ir.Step
+	Kernel  *kernel.Product // for a whole group
+	Last    *kernel.Product // for the last group, if it has fewer panels
+	Groups  int
+	Src     *Tensor
+	Weight  *Param
+	Bias    *Param
+	Learned *Param
+	Acc     *Tensor
+	Buffers []Buffer
+	// Transpose turns the weights of a group before they are multiplied with;
+	// nil in forward.
+	Transpose *Transpose
+	Most      int // tiles of a call
+}
+
+// StepName implements Step.
+func (s *Multiply) StepName() string { return s.Name }
+
+// Transpose makes the transposed weight that a gradient by inputs multiplies with.
+type Transpose struct {
+	Name   string
+	Weight *Param
+	Kernel *kernel.Transpose // for a whole group
+	Last   *kernel.Transpose // for the last group, if it has fewer panels
+	Groups int
+	Size   int // of a whole group
+	Offset int // of the first group in the transposed weights of a Tiled plan
+}
+
+// Apply is a map by itself, panel of units by panel of units.
+type Apply struct {
+	Name    string
+	Source  *ir.Map
+	Kernel  *kernel.Apply
+	Panels  int
+	Buffers []Buffer
+	Learned *Param
+	Sum     *Param // whose gradient is summed; nil without
+}
+
+// StepName implements Step.
+func (s *Apply) StepName() string { return s.Name }
+
+// WeightGrad makes the gradients of a weight and its bias, in groups of panels
+// of outputs and blocks of 16 inputs.
+type WeightGrad struct {
+	Name             string
+	Source           *ir.GradWeight
+	Kernel, Last     *kernel.Gradient
+	Bias, BiasLast   *kernel.BiasGradient // nil without a bias
+	Groups, Blocks   int
+	Weight, BiasOf   *Param
+	X, DZ            *Tensor
+	Most             int // blocks of a call
+	PanelsOfOneGroup int
+}
+
+// StepName implements Step.
+func (s *WeightGrad) StepName() string { return s.Name }
+
+// Loss is the loss and its gradient.
+type Loss struct {
+	Source *ir.Loss
+	Kernel kernel.Kernel
+	Z, DZ  *Tensor
+}
+
+// New plans a program.
+func New(p *ir.Program) (*Plan, error) {
+	b := &builder{
+		Plan:    &Plan{Program: p},
+		layout:  chooseLayouts(p),
+		tensors: map[*ir.Buffer]*Tensor{},
+		params:  map[*ir.Param]*Param{},
+		kernels: map[string]kernel.Kernel{},
+	}
+	b.choose()
+	b.rule()
+	b.placeParams()
+	b.placeTensors()
+	b.forward()
+	b.loss()
+	b.backward()
+	b.updates()
+	return b.Plan, nil
+}
+
+type builder struct {
+	*Plan
+	layout  layouts
+	tensors map[*ir.Buffer]*Tensor
+	params  map[*ir.Param]*Param
+	kernels map[string]kernel.Kernel // by key
+}
+
+// share returns the kernel that is already there for the same code, or k.
+func share[K kernel.Kernel](b *builder, k K) K {
+	if known, ok := b.kernels[k.Key()]; ok {
+		return known.(K)
+	}
+	b.kernels[k.Key()] = k
+	b.Kernels = append(b.Kernels, k)
+	return k
+}
+
+func splits(rows int) map[vec.ISA]kernel.Split {
+	m := map[vec.ISA]kernel.Split{}
+	for _, isa := range vec.ISAs {
+		m[isa] = kernel.SplitRows(rows, kernel.MaxRows(isa))
+	}
+	return m
+}
+
+// placeParams gives every parameter its layout and its place.
+func (b *builder) placeParams() {
+	layout := map[*ir.Param]Layout{}
+	b.paramLayouts(layout)
+	for _, q := range b.Program.Params {
+		l, ok := layout[q]
+		if !ok {
+			l = Layout{Width: q.Shape[0]}
+		}
+		s := &Param{Param: q, Layout: l, InPad: 1, Offset: b.ParamSize, Grad: -1}
+		if len(q.Shape) == 2 {
+			s.Matrix, s.In = true, q.Shape[1]
+			s.InPad = (s.In + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
+		}
+		b.ParamSize += s.Size()
+		b.params[q] = s
+		b.Params = append(b.Params, s)
+	}
+}
+
+// paramLayouts collects the layouts that the steps want.
+func (b *builder) paramLayouts(layout map[*ir.Param]Layout) {
+	for _, s := range b.Program.Forward {
+		if l, ok := s.(*ir.Linear); ok {
+			acc := b.layout.accumulator(l)
+			layout[l.W] = acc
+			if l.Bias != nil {
+				layout[l.Bias] = acc
+			}
+		}
+		if m := ir.FusedMap(s); m != nil && m.Param != nil && m.PerChannel() {
+			layout[m.Param] = b.layout.unit[m]
+		}
+	}
+}
+
+// placeTensors gives every buffer its place.
+func (b *builder) placeTensors() {
+	place := func(list *[]*Tensor, size *int, rows int, buffers ...*ir.Buffer) {
+		for _, v := range buffers {
+			t := &Tensor{Name: v.Name, Layout: b.layout.of[v], Rows: rows, Offset: *size}
+			if t.Layout.Width == 0 {
+				t.Layout.Width = v.Width
+			}
+			*size += t.Size()
+			b.tensors[v] = t
+			*list = append(*list, t)
+		}
+	}
+	p := b.Program
+	// X is shared by both programs; each has its own copy of it.
+	place(&b.Infers, &b.InferSize, b.InferRows, append([]*ir.Buffer{p.X}, p.InferBuffers...)...)
+	inferX := b.tensors[p.X]
+	b.RawOut = b.tensors[p.InferRaw]
+	b.inferSteps(inferX)
+	place(&b.Tensors, &b.TensorSize, b.Rows, append([]*ir.Buffer{p.X}, p.Buffers...)...)
+	b.Raw = b.tensors[p.Raw]
+}
+
+// inferSteps plans inference, while X stands for its own copy.
+func (b *builder) inferSteps(x *Tensor) {
+	b.InferPack = share(b, &kernel.Block{Name: "inferPack", Width: b.Program.Input, Rows: x.Rows})
+	b.Unpack = share(b, &kernel.Block{Name: "inferUnpack", Width: b.Program.Output, Rows: b.RawOut.Rows, Back: true})
+	b.Infer = b.steps(b.Program.Infer, "infer", b.InferRows)
+}
+
+// extra adds a buffer that the program does not have.
+func (b *builder) extra(name string, l Layout) *Tensor {
+	t := &Tensor{Name: name, Layout: l, Rows: b.Rows, Offset: b.TensorSize}
+	b.TensorSize += t.Size()
+	b.Tensors = append(b.Tensors, t)
+	return t
+}
+
+// unique numbers names that would occur twice.
+func unique(taken map[string]bool, name string) string {
+	for i, base := 2, name; taken[name]; i++ {
+		name = fmt.Sprintf("%sn%d", base, i)
+	}
+	taken[name] = true
+	return name
+}

@@ -1,0 +1,178 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/ir"
+)
+
+// forward plans the training's way to the raw outputs.
+func (b *builder) forward() {
+	b.Pack = share(b, &kernel.Block{Name: "pack", Width: b.Program.Input, Rows: b.Rows})
+	b.Forward = b.steps(b.Program.Forward, "forward", b.Rows)
+}
+
+// steps plans forward steps; verb begins their names.
+func (b *builder) steps(list []ir.Step, verb string, rows int) []Step {
+	var out []Step
+	for _, s := range list {
+		switch s := s.(type) {
+		case *ir.Linear:
+			out = append(out, b.linear(s, verb, rows))
+		case *ir.Map:
+			out = append(out, b.apply(s, fmt.Sprintf("%s%d", verb, s.Layer), rows))
+		}
+	}
+	return out
+}
+
+func (b *builder) linear(s *ir.Linear, verb string, rows int) *Multiply {
+	m := &Multiply{
+		Name: fmt.Sprintf("%s%d", verb, s.Layer), Source: s,
+		Src: b.tensors[s.X], Weight: b.params[s.W], Bias: b.params[s.Bias], Acc: b.tensors[s.Out],
+	}
+	doc := fmt.Sprintf("multiplies rows of %d by weights of %d outputs.", s.W.Shape[1], s.W.Shape[0])
+	b.multiply(m, s.Map, doc, m.Weight.Layout.Panels(), s.W.Shape[1], m.Weight.InPad, rows)
+	return m
+}
+
+func (b *builder) gradInput(s *ir.GradInput) *Multiply {
+	m := &Multiply{
+		Name: fmt.Sprintf("gradInput%d", s.Layer), Source: s,
+		Src: b.tensors[s.DZ], Weight: b.params[s.W], Acc: b.tensors[s.Out],
+	}
+	w := m.Weight
+	panels := w.InPad / kernel.Lanes
+	doc := fmt.Sprintf("multiplies gradients of %d outputs by the transposed weights of %d inputs.", s.W.Shape[0], s.W.Shape[1])
+	b.multiply(m, s.Map, doc, panels, w.Layout.Extent(), lanes(w.Layout.Panels()), b.Rows)
+	m.Transpose = b.transpose(s, w, panels, m.Groups)
+	return m
+}
+
+// multiply fills in a product of panels columns and its map.
+func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, depth, panelDepth, rows int) {
+	group := min(groupPanels(rows), panels)
+	mp, buffers, learned := b.mapOf(source, rows)
+	m.Learned = learned
+	product := func(name string, panels int) *kernel.Product {
+		return share(b, &kernel.Product{
+			Name: name, Doc: doc, Splits: splits(rows), Depth: depth, PanelDepth: panelDepth, Rows: rows,
+			Panels: panels, Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+		})
+	}
+	m.Kernel = product(m.Name, group)
+	m.Groups = panels / group
+	if rest := panels % group; rest > 0 {
+		m.Last = product(m.Name+"Last", rest)
+		m.Groups++
+	}
+	if mp != nil {
+		units := group / mp.Width()
+		for _, v := range buffers {
+			v.Step *= units
+			m.Buffers = append(m.Buffers, v)
+		}
+	}
+	m.Most = most(splits(rows)[vec.AVX512].Height * depth * lanes(group))
+}
+
+// transpose plans the transposed weights of a gradient by inputs.
+func (b *builder) transpose(s *ir.GradInput, w *Param, panels, groups int) *Transpose {
+	group := min(groupPanels(b.Rows), panels)
+	make := func(name string, lines int) *kernel.Transpose {
+		return share(b, &kernel.Transpose{Name: name, Panels: w.Layout.Panels(), PanelRows: w.InPad, Lines: lines})
+	}
+	t := &Transpose{
+		Name: fmt.Sprintf("transpose%d", s.Layer), Weight: w, Groups: groups,
+		Size: group * w.Layout.Panels() * kernel.Lanes * kernel.Lanes,
+	}
+	t.Kernel = make(t.Name, group)
+	if rest := panels % group; rest > 0 {
+		t.Last = make(t.Name+"Last", rest)
+	}
+	if b.Tiled {
+		t.Offset = b.SlabSize
+		b.SlabSize += panels * w.Layout.Panels() * kernel.Lanes * kernel.Lanes
+	} else {
+		b.SlabSize = max(b.SlabSize, t.Size)
+	}
+	b.Transposes = append(b.Transposes, t)
+	return t
+}
+
+// mapOf turns a program's map into a kernel's. The steps of the buffers are
+// those of one panel of units.
+func (b *builder) mapOf(s *ir.Map, rows int) (*kernel.Map, []Buffer, *Param) {
+	if s == nil {
+		return nil, nil, nil
+	}
+	m := &kernel.Map{Rows: rows}
+	var buffers []Buffer
+	index := map[*Tensor]int{}
+	view := func(v ir.View) kernel.View {
+		if v.Buffer == nil {
+			return kernel.View{Buffer: kernel.Accumulator, Offset: v.Offset, Stride: v.Stride}
+		}
+		t := b.tensors[v.Buffer]
+		i, ok := index[t]
+		if !ok {
+			i = len(buffers)
+			index[t] = i
+			buffers = append(buffers, Buffer{t, v.Stride})
+			m.Buffers = append(m.Buffers, t.Name)
+		}
+		return kernel.View{Buffer: i, Offset: v.Offset, Stride: v.Stride}
+	}
+	for _, in := range s.In {
+		m.In = append(m.In, kernel.In{Var: in.Var, View: view(in.View)})
+	}
+	for _, out := range s.Out {
+		m.Out = append(m.Out, kernel.Out{View: view(out.View), Expr: out.Expr})
+	}
+	for _, sum := range s.Sum {
+		m.Sum = append(m.Sum, kernel.Sum{Expr: sum.Expr})
+	}
+	var learned *Param
+	if s.Param != nil {
+		learned = b.params[s.Param]
+		m.Param = kernel.OneParam
+		if s.PerChannel() {
+			m.Param = kernel.PerUnit
+		}
+	}
+	return m, buffers, learned
+}
+
+// apply plans a map by itself.
+func (b *builder) apply(s *ir.Map, name string, rows int) *Apply {
+	m, buffers, learned := b.mapOf(s, rows)
+	a := &Apply{Name: name, Source: s, Buffers: buffers, Learned: learned}
+	a.Kernel = share(b, &kernel.Apply{Name: name, Doc: "computes " + m.Formula() + ".", Map: m})
+	a.Panels = buffers[0].Tensor.Layout.Panels() / buffers[0].Step
+	if len(s.Sum) > 0 {
+		a.Sum = b.params[s.Sum[0].Param]
+		a.Sum.Sum = !s.PerChannel()
+		b.keepGradient(a.Sum)
+	}
+	return a
+}
+
+// keepGradient makes room for a parameter's gradient.
+func (b *builder) keepGradient(q *Param) {
+	if q.Grad < 0 {
+		q.Grad = b.GradSize
+		b.GradSize += q.Size()
+	}
+}
+
+func (b *builder) loss() {
+	l := b.Program.Loss
+	b.Loss = &Loss{Source: l, Z: b.tensors[l.Raw], DZ: b.tensors[l.Grad]}
+	if l.Rowwise == ir.SoftmaxCrossEntropy {
+		b.Loss.Kernel = share(b, &kernel.CrossEntropy{Name: "lossRows", Width: l.Raw.Width, Rows: b.Rows})
+	} else {
+		b.Loss.Kernel = share(b, &kernel.Loss{Name: "lossRows", Width: l.Raw.Width, Rows: b.Rows, Value: l.Value, Slope: l.Slope})
+	}
+}

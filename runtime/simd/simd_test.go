@@ -1,0 +1,101 @@
+package simd
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestEveryColumnHasOnePlace(t *testing.T) {
+	for _, l := range []Layout{{1, 0}, {16, 0}, {17, 0}, {130, 0}, {2, 1}, {10, 1}, {32, 1}, {34, 1}, {68, 2}, {8, 3}} {
+		var seen []int
+		for p := range l.Panels() {
+			for lane := range Lanes {
+				if c := l.Column(p, lane); c >= 0 {
+					seen = append(seen, c)
+				}
+			}
+		}
+		slices.Sort(seen)
+		for i, c := range seen {
+			if c != i {
+				t.Fatalf("%v: columns %v", l, seen)
+			}
+		}
+		if len(seen) != l.Width {
+			t.Fatalf("%v: %d columns", l, len(seen))
+		}
+	}
+}
+
+func TestPairsAreNeighbours(t *testing.T) {
+	l := Layout{Width: 40, Pairs: 1}
+	for lane := range Lanes {
+		for p := 0; p < l.Panels(); p += 2 {
+			even, odd := l.Column(p, lane), l.Column(p+1, lane)
+			if even >= 0 && (even%2 != 0 || odd != even+1) || even < 0 && odd >= 0 {
+				t.Errorf("panel %d lane %d: columns %d and %d", p, lane, even, odd)
+			}
+		}
+	}
+}
+
+func TestPackAndUnpack(t *testing.T) {
+	for _, s := range []Tensor{
+		{Layout{5, 0}, 3, 16, 32}, {Layout{33, 0}, 17, 32, 0}, {Layout{34, 1}, 2, 16, 16}, {Layout{20, 0}, 1, 1, 0},
+	} {
+		src := make([]float32, s.Size())
+		for i := range src {
+			src[i] = float32(i + 1)
+		}
+		all := make([]float32, s.Offset+s.Panels()*s.InPad*Lanes)
+		for i := range all {
+			all[i] = -1
+		}
+		s.Pack(all, src)
+		for i := range s.Offset {
+			if all[i] != -1 {
+				t.Fatalf("%v: wrote before its place", s)
+			}
+		}
+		dst := make([]float32, s.Size())
+		s.Unpack(dst, all)
+		if !slices.Equal(src, dst) {
+			t.Errorf("%v: %v became %v", s, src, dst)
+		}
+		s.ClearPadding(all)
+		clear(dst)
+		s.Unpack(dst, all)
+		if !slices.Equal(src, dst) {
+			t.Errorf("%v: clearing the padding changed %v to %v", s, src, dst)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	sums := make([]float32, Lanes)
+	for i := range sums {
+		sums[i] = float32(i)
+	}
+	Fold(sums)
+	if sums[0] != 120 || slices.Max(sums[1:]) != 0 {
+		t.Errorf("folded to %v", sums)
+	}
+}
+
+func TestShareCovers(t *testing.T) {
+	for n := range 20 {
+		for parts := 1; parts < 8; parts++ {
+			next := 0
+			for i := range parts {
+				lo, hi := Share(n, i, parts)
+				if lo != next {
+					t.Fatalf("%d in %d parts: part %d starts at %d, not %d", n, parts, i, lo, next)
+				}
+				next = hi
+			}
+			if next != n {
+				t.Fatalf("%d in %d parts: ends at %d", n, parts, next)
+			}
+		}
+	}
+}
