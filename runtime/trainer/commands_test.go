@@ -268,6 +268,12 @@ func TestGradcheckFindsFaults(t *testing.T) {
 	}
 }
 
+func TestGradcheckOfNothing(t *testing.T) {
+	net := testnet.New(testnet.Options{Inputs: 2, Outputs: 1, Batch: 8, Plant: func(_ int, g []float32) { clear(g) }})
+	net.LossOf = func([]float32, engine.Target, int) float64 { return 1 }
+	in{net: net}.run("gradcheck").want(t, 1, "not checked", "no gradient reaches any parameter")
+}
+
 func scale(g []float32, by float32) {
 	for i := range g {
 		g[i] *= by

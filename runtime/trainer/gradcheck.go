@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -26,7 +27,7 @@ about a thousandth; a tolerance of a hundredth, and more where the rounding of
 the loss weighs more, finds wrong formulas and lost terms, not lost digits.
 Differences are taken in several widths. Where they contradict each other, and
 the analytic gradient agrees with none, the loss has kinks there (ReLU at 0) and
-the element is left out.`,
+the element is left out; so it is where the gradient drowns in rounding.`,
 	examples: []string{"gradcheck", "gradcheck --seed 7 --json"},
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		g := &gradcheck{net: a.net}
@@ -68,7 +69,7 @@ type gradResult struct {
 	Param     string        `json:"param"`
 	Shape     []int         `json:"shape"`
 	Checked   int           `json:"checked"` // elements
-	Kinks     int           `json:"kinks"`   // elements left out
+	Kinks     int           `json:"kinks"`   // elements left out, because the loss has a kink or its rounding is too coarse there
 	Error     metric.Number `json:"error"`   // the one that is largest in units of its tolerance
 	Tolerance float64       `json:"tolerance"`
 	Verdict   string        `json:"verdict"` // "pass", "fail", or "not checked" where no element has a gradient
@@ -94,13 +95,17 @@ func (a *app) gradcheck(g *gradcheck, asJSON bool) error {
 		grads[i] = append([]float32(nil), grad...)
 	})
 	var failed []string
+	passed := 0
 	for i := range a.net.Params {
 		if err := a.ctx.Err(); err != nil {
 			return a.cause(err)
 		}
 		r := g.check(i, grads[i])
-		if r.Verdict == "fail" {
+		switch r.Verdict {
+		case "fail":
 			failed = append(failed, r.Param)
+		case "pass":
+			passed++
 		}
 		if asJSON {
 			if err := a.stdout.object(r); err != nil {
@@ -112,6 +117,9 @@ func (a *app) gradcheck(g *gradcheck, asJSON bool) error {
 			a.stdout.printf("%-14s %-14s %8s %6s %10s %10s\n", "parameter", "shape", "checked", "kinks", "error", "tolerance")
 		}
 		a.stdout.printf("%-14s %-14s %8d %6d %10.2e %10.2e  %s\n", r.Param, fmt.Sprint(r.Shape), r.Checked, r.Kinks, float64(r.Error), r.Tolerance, r.Verdict)
+	}
+	if passed == 0 && failed == nil {
+		return errors.New("gradient check: no gradient reaches any parameter; try another --seed")
 	}
 	if failed != nil {
 		return fmt.Errorf("gradient check: wrong for %s", strings.Join(failed, ", "))
@@ -225,7 +233,7 @@ func compare(analytic float64, widths []slope, largest float64) (miss, tolerance
 	miss, tolerance = math.Inf(1), 1
 	for k, s := range widths {
 		rounding := s.rounding / largest
-		if k > 1 && rounding > 2*gradTolerance {
+		if rounding > 2*gradTolerance {
 			break
 		}
 		m, t := math.Abs(analytic-s.value)/largest, gradTolerance+rounding
