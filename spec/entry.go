@@ -171,7 +171,7 @@ func (r *reader) settings(e *op.Entry, name string, preset, set op.Values, value
 func (r *reader) mainSetting(e *op.Entry, name string, preset, set op.Values, value *node) bool {
 	fixed, isFixed := preset[e.Main]
 	switch {
-	case value.kind == null && len(e.Settings) == 0:
+	case value.kind == null && settingsOf(e, preset) == "":
 		r.report(value.at, Problem{
 			Code: codeNoValue, Message: fmt.Sprintf("%s has a colon and no setting", name),
 			Expected: name + " alone", Hint: fmt.Sprintf("write `%s`, without the colon", name),
@@ -243,16 +243,13 @@ func (r *reader) fixedSetting(e *op.Entry, name, setting string, fixed any, n *n
 	})
 }
 
-// settingsOf lists an entry's settings, for messages.
+// settingsOf lists the settings that an entry leaves open, for messages.
 func settingsOf(e *op.Entry, preset op.Values) string {
 	var parts []string
 	for _, s := range e.Settings {
 		if _, fixed := preset[s.Name]; !fixed {
 			parts = append(parts, s.Name+" ("+rangeOf(s)+")")
 		}
-	}
-	if len(parts) == 0 {
-		return "none"
 	}
 	return strings.Join(parts, ", ")
 }

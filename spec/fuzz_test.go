@@ -69,6 +69,7 @@ func TestLimits(t *testing.T) {
 		"null items": "layers:\n" + strings.Repeat("-\n", maxNodes-10), "many layers": "layers:\n" + strings.Repeat("- relu\n", maxLayers+1),
 		"quoted": "a: [" + strings.Repeat("'é',", 9900) + "]", "quoted words": "a: [" + strings.Repeat("\"a b\", ", 9900) + strings.Repeat("é", 500000) + "]",
 		"wrong numbers": "data: {features: [" + strings.Repeat("1,", 4000) + "], é: " + strings.Repeat("é", 500000) + "}",
+		"many values":   "layers: [" + strings.Repeat("1,", maxNodes+5) + "]",
 		"long keys":     strings.Repeat("{"+strings.Repeat("k", maxKeyText)+": ", 60) + "[" + strings.Repeat("1,", 9000),
 	}
 	for name, text := range texts {

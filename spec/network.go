@@ -10,7 +10,7 @@ import "github.com/dnngen/dnngen/internal/op"
 type Network struct {
 	Name   string
 	File   string // base name of the spec's file, for headers and messages
-	Text   string // the spec as it was read
+	Text   string // the spec, without a byte order mark, every line ended by LF
 	Input  int    // features per example
 	Layers []Layer
 	Output int // width of the raw outputs
@@ -32,7 +32,7 @@ type Layer struct {
 	Set        op.Values // the activation's settings
 
 	Line int    // of the item in the spec
-	Text string // the item in flow style, for comments: "leaky_relu: {alpha: 0.05}"
+	Text string // the item in flow style, safe in a one-line comment: "leaky_relu: {alpha: 0.05}"
 }
 
 // Train is the `train` section.

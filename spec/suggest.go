@@ -76,8 +76,9 @@ var (
 
 // unknownName reports a name that the catalogue lacks.
 func (r *reader) unknownName(n *node, c catalogue) {
+	guess := nearest(n.text, c.names())
 	noun := c.noun
-	if c.home == activations.home {
+	if slices.Contains(activations.names(), guess) && c.home == activations.home {
 		noun = activations.noun
 	}
 	p := Problem{
@@ -95,10 +96,7 @@ func (r *reader) unknownName(n *node, c catalogue) {
 	} else if name, value, ok := strings.Cut(n.text, ":"); ok && slices.Contains(c.names(), name) {
 		p.Message += fmt.Sprintf(" (did you mean `%s: %s`?)", name, shorten(value))
 		p.Hint = "put a space behind the colon"
-	} else if guess := nearest(n.text, c.names()); guess != "" {
-		if guess == linear.Name {
-			p.Message = fmt.Sprintf("unknown %s %s", c.noun, quote(n.text))
-		}
+	} else if guess != "" {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	} else if longer := beginning(n.text, c.names()); longer != nil {

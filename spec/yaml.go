@@ -267,11 +267,6 @@ func (c *converter) node(n ast.Node, depth int) *node {
 			out.at = out.keys[0].at
 		}
 		return out
-	case *ast.MappingValueNode:
-		out := &node{kind: mapping}
-		c.pair(out, n, depth)
-		out.at = out.keys[0].at
-		return out
 	}
 	c.r.reportFeature(at, "this form of YAML")
 	return &node{at: at}
