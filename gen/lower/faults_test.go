@@ -99,7 +99,7 @@ func (v *victim) slope(layer int, e *expr.Node) {
 
 // Short forms for the formulas below.
 var (
-	z, g, w, a, d, y = expr.V(ir.VarZ), expr.V(ir.VarGate), expr.V(ir.VarParam), expr.V(ir.VarValue), expr.V(ir.VarD), expr.V(ir.VarY)
+	z, g, w, d, y = expr.V(ir.VarZ), expr.V(ir.VarGate), expr.V(ir.VarParam), expr.V(ir.VarD), expr.V(ir.VarY)
 
 	c     = expr.C
 	plus  = expr.Sum
