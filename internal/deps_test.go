@@ -33,11 +33,12 @@ internal/ir, internal/expr, templates < cuda;
 NONE < templates;
 
 # The pipeline, what writes its files, and the command.
-spec, gen/lower, gen/golang, asm, cuda < gen;
+internal/ir, internal/expr < gen/summary;
+spec, gen/lower, gen/golang, gen/summary, asm, cuda < gen;
 NONE < .;
 internal/ir, runtime/fsys < internal/output;
-., internal/ir, runtime/fsys < internal/workspace;
-spec, gen, internal/output, internal/workspace, runtime/data, runtime/engine < cmd/dnngen;
+., internal/ir, runtime/fsys, runtime/trainer < internal/workspace;
+spec, gen, templates, internal/output, internal/workspace, runtime/data, runtime/engine < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;
