@@ -9,6 +9,7 @@ import (
 
 	"github.com/dnngen/dnngen/gen/golang"
 	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/gen/summary"
 	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/spec"
 )
@@ -36,6 +37,18 @@ func Generate(net *spec.Network, o Options) ([]File, error) {
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
 }
+
+// Summarize compiles a network as far as its program, and says what that costs.
+func Summarize(net *spec.Network) (*summary.Summary, error) {
+	p, err := lower.Lower(net)
+	if err != nil {
+		return nil, fmt.Errorf("lower %s: %w", net.Name, err)
+	}
+	return summary.Of(p), nil
+}
+
+// Header returns the first line of every file that is emitted for a spec.
+func Header(source string) string { return golang.Header(source) }
 
 // PackageName returns the name of the Go package of a network.
 func PackageName(name string) string { return golang.PackageName(name) }

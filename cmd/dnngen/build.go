@@ -3,7 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,38 +13,42 @@ import (
 	"github.com/dnngen/dnngen/spec"
 )
 
-func buildCommand(format *string) *cobra.Command {
+func buildCommand(o *options) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "build SPEC [-o BIN]",
 		Short: "Compile a spec to one static trainer binary",
 		Long: `build emits a trainer and compiles it with the go command: one static binary
-that trains, evaluates and predicts, to be copied to any machine of its kind.`,
-		Example: "  dnngen build examples/digits.yaml -o digits && ./digits",
-		Args:    cobra.ExactArgs(1),
+that trains, evaluates and predicts, to be copied to any machine of its kind.
+GOOS and GOARCH choose another kind, as they do for the go command.
+
+The binary appears whole or not at all. It replaces a trainer that dnngen built
+before, and no other file.`,
+		Example: `  dnngen build examples/digits.yaml -o digits && ./digits
+  GOARCH=arm64 dnngen build net.yaml -o net-arm64`,
+		Args:              oneSpec,
+		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, err := load(cmd, args[0], *format)
+			net, err := load(cmd, args[0], o)
 			if err != nil {
 				return err
 			}
 			if out == "" {
-				out = gen.PackageName(net.Name)
-			}
-			if info, err := os.Stat(out); err == nil && info.IsDir() {
-				return fail(exitUsage, "%s is a directory; name the binary with -o", out)
+				out = gen.PackageName(net.Name) + workspace.Suffix()
 			}
 			w, err := openWorkspace()
 			if err != nil {
 				return err
 			}
-			if err := build(cmd, w, net, out); err != nil {
+			if err := build(cmd, w, net, workspace.Job{Out: out}); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "built %s\n", out)
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "binary to write (default: ./ and the network's name)")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "`BIN` to write (default: ./ and the network's name)")
+	must(cmd.MarkFlagFilename("output"))
 	return cmd
 }
 
@@ -55,19 +60,25 @@ func openWorkspace() (*workspace.Workspace, error) {
 	return w, nil
 }
 
-// build compiles a network to the binary out.
-func build(cmd *cobra.Command, w *workspace.Workspace, net *spec.Network, out string) error {
-	importPath := workspace.ImportPath(net.Name, net.Text)
-	files, err := gen.Generate(net, gen.Options{ImportPath: importPath})
-	if err != nil {
+// build compiles a network; the job lacks what follows from the network.
+func build(cmd *cobra.Command, w *workspace.Workspace, net *spec.Network, job workspace.Job) error {
+	job.ImportPath = workspace.ImportPath(net.Name, net.File, net.Text)
+	job.Log = cmd.ErrOrStderr()
+	var err error
+	if job.Files, err = gen.Generate(net, gen.Options{ImportPath: job.ImportPath}); err != nil {
 		return fail(exitFailed, "%w", err)
 	}
-	err = w.Build(cmd.Context(), importPath, files, out, cmd.ErrOrStderr())
+	err = w.Build(cmd.Context(), job)
+	var signal *interrupted
 	switch {
-	case errors.Is(err, workspace.ErrNoGo):
+	case err == nil:
+		w.Trim(time.Now())
+		return nil
+	case errors.As(err, &signal):
+		return err
+	case errors.Is(err, workspace.ErrNoGo), errors.Is(err, workspace.ErrUnready),
+		errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fail(exitResources, "%w", err)
-	case err != nil:
-		return fail(exitFailed, "%w", err)
 	}
-	return nil
+	return fail(exitFailed, "%w", err)
 }

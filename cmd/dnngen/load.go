@@ -1,10 +1,11 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -18,27 +19,29 @@ import (
 // with the spec's name.
 const maxSpec = 4 << 20
 
-// load reads and validates a spec, and shows its problems on stderr. `-` is
-// standard input.
-func load(cmd *cobra.Command, file, format string) (*spec.Network, error) {
-	if !slices.Contains(spec.Formats, format) {
-		return nil, fail(exitUsage, "unknown --error-format %q: text, short or json", format)
-	}
+const (
+	stdinName  = "-"     // the argument
+	stdinTitle = "stdin" // how messages and emitted code name it
+)
+
+// load reads and validates a spec, and shows its problems on stderr.
+func load(cmd *cobra.Command, file string, o *options) (*spec.Network, error) {
 	text, err := readSpec(cmd, file)
 	if err != nil {
-		return nil, fail(exitSpec, "%w", err)
+		return nil, err
 	}
-	dir := filepath.Dir(file)
-	net, warnings, err := spec.Parse(file, text, spec.Options{
+	dir, title := filepath.Dir(file), file
+	if file == stdinName {
+		title = stdinTitle
+	}
+	net, warnings, err := spec.Parse(title, text, spec.Options{
 		Infer: func(d spec.Data) (int, error) { return inferInputs(d, dir) },
 	})
 	stderr := cmd.ErrOrStderr()
-	show := spec.Printer{Format: format, Color: isTerminal(stderr) && os.Getenv("NO_COLOR") == ""}
-	if invalid, ok := err.(spec.Errors); ok {
-		if err := show.Print(stderr, invalid); err != nil {
-			return nil, fail(exitFailed, "%w", err)
-		}
-		return nil, err
+	show := spec.Printer{Format: o.format, Color: isTerminal(stderr) && os.Getenv("NO_COLOR") == ""}
+	var invalid spec.Errors
+	if errors.As(err, &invalid) {
+		return nil, errors.Join(err, show.Print(stderr, invalid))
 	}
 	if err != nil {
 		return nil, fail(exitSpec, "%w", err)
@@ -50,15 +53,31 @@ func load(cmd *cobra.Command, file, format string) (*spec.Network, error) {
 }
 
 func readSpec(cmd *cobra.Command, file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxSpec))
+	if file == stdinName {
+		text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxSpec))
+		if err != nil {
+			return nil, fail(exitSpec, "read the spec from standard input: %w", err)
+		}
+		return text, nil
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fail(exitSpec, "there is no spec %s; `dnngen init DIR` makes one to begin with", file)
+	case err != nil:
+		return nil, fail(exitSpec, "%w", err)
+	case info.IsDir():
+		return nil, fail(exitSpec, "%s is a directory; name the spec in it, a YAML file", file)
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, fail(exitSpec, "%w", err)
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxSpec))
+	text, err := io.ReadAll(io.LimitReader(f, maxSpec))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fail(exitSpec, "%w", err)
+	}
+	return text, nil
 }
 
 // inferInputs counts the network's inputs from the training data.

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,12 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/spec"
 )
 
-// Exit statuses, as the trainer's.
+// Exit statuses, as the trainer's. An interrupted command has 128 and the
+// number of the signal.
 const (
 	exitFailed    = 1
 	exitUsage     = 2
@@ -42,34 +45,106 @@ func fail(status int, format string, args ...any) error {
 	return &exitError{status, fmt.Errorf(format, args...)}
 }
 
+// interrupted is the cause of a context that a signal cancelled.
+type interrupted struct{ signal os.Signal }
+
+func (e *interrupted) Error() string { return "interrupted by signal: " + e.signal.String() }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() {
+		cancel(&interrupted{<-signals})
+		signal.Stop(signals) // a second signal ends the process at once
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole command but for the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := rootCommand()
+	o := &options{format: "text"}
+	out := &firstError{w: stdout}
+	root := rootCommand(o)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = fail(exitFailed, "write to standard output: %w", out.err)
+	}
+	status := statusOf(err)
+	report(stderr, o.format, err, status)
+	return status
+}
+
+// statusOf returns the exit status of an error.
+func statusOf(err error) int {
+	var (
+		signal  *interrupted
+		invalid spec.Errors
+		exit    *exitError
+	)
+	switch {
+	case err == nil:
 		return 0
+	case errors.As(err, &signal):
+		if number, ok := signal.signal.(syscall.Signal); ok {
+			return 128 + int(number)
+		}
+		return exitFailed
+	case errors.As(err, &invalid):
+		return invalidStatus(invalid)
+	case errors.As(err, &exit):
+		return exit.status
 	}
-	var invalid spec.Errors
-	if errors.As(err, &invalid) {
-		return exitSpec // told with the spec's lines
+	return exitUsage // cobra's own errors are of usage
+}
+
+// invalidStatus returns the exit status for the problems of a spec. Where the
+// spec is right and its data is not, the data is to blame.
+func invalidStatus(problems spec.Errors) int {
+	for _, p := range problems {
+		var source *data.Error
+		if !errors.As(p, &source) {
+			return exitSpec
+		}
 	}
-	var exit *exitError
-	if !errors.As(err, &exit) {
-		exit = &exitError{exitUsage, err} // cobra's own errors are of usage
+	return exitData
+}
+
+// report tells an error, unless it was told already.
+func report(stderr io.Writer, format string, err error, status int) {
+	var (
+		invalid spec.Errors // told with the spec's lines
+		exit    *exitError
+	)
+	if err == nil || errors.As(err, &invalid) || errors.As(err, &exit) && exit.err == nil {
+		return
 	}
-	if exit.err != nil {
-		fmt.Fprintf(stderr, "dnngen: %v\n", exit.err)
+	if format == "json" {
+		line, _ := json.Marshal(struct { // strings and a number: it cannot fail
+			Severity string `json:"severity"`
+			Message  string `json:"message"`
+			Status   int    `json:"exit_status"`
+		}{"error", err.Error(), status})
+		fmt.Fprintf(stderr, "%s\n", line)
+		return
 	}
-	return exit.status
+	fmt.Fprintf(stderr, "dnngen: %v\n", err)
+}
+
+// firstError keeps the first error of writing to standard output.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (o *firstError) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dnngen/dnngen/gen"
+)
+
+func checkCommand(o *options) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check SPEC [--json]",
+		Short: "Validate a spec and summarise its network",
+		Long: `check validates a spec and prints the model summary: for each layer its shape and
+parameters, the operations of one training step (FLOP), the bytes that its
+parameters, optimizer state and buffers take, and the kernels that it became:
+what is fused into what.`,
+		Example: `  dnngen check examples/digits.yaml
+  dnngen check net.yaml --json --error-format json`,
+		Args:              oneSpec,
+		ValidArgsFunction: completeSpec,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			net, err := load(cmd, args[0], o)
+			if err != nil {
+				return err
+			}
+			s, err := gen.Summarize(net)
+			if err != nil {
+				return fail(exitFailed, "%w", err)
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(s)
+			}
+			return s.Print(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as one JSON object")
+	return cmd
+}
