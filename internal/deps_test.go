@@ -29,6 +29,7 @@ NONE < asm/vec;
 asm/vec, internal/expr < asm/vmath < asm/kernel;
 internal/ir, asm/kernel < asm/plan < asm/driver < asm;
 NONE < asm/vec/internal/..., asm/vmath/internal/...;
+asm/vec < asm/internal/peak;
 internal/ir, internal/expr, templates < cuda;
 NONE < templates;
 
@@ -61,7 +62,7 @@ NONE < examples/...;
 gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
 
 # What only tests import.
-runtime/engine < asm/internal/runner;
+runtime/engine, runtime/simd < asm/internal/runner;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 `
