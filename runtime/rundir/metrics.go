@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/fsys"
@@ -51,6 +52,7 @@ type Metrics struct {
 	file   fsys.File
 	size   int64 // of what the file is known to hold
 	buffer []byte
+	named  bool // the file's name survives a loss of power
 }
 
 // Metrics opens the metrics file and cuts it back to size bytes, the length
@@ -67,11 +69,6 @@ func (d *Dir) Metrics(size int64) (m *Metrics, have int64, err error) {
 	}
 	m = &Metrics{fs: d.fs, name: name, file: f, size: have, buffer: make([]byte, 0, metricsBuffer)}
 	if err := d.fs.Truncate(name, have); err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	// The file's name must survive a loss of power before a checkpoint does
-	// that relies on its content.
-	if err := d.fs.SyncDir(d.path); err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return m, have, nil
@@ -153,6 +150,12 @@ func (m *Metrics) Sync() (int64, error) {
 	}
 	if err := m.file.Sync(); err != nil {
 		return 0, fmt.Errorf("sync %s: %w", m.name, err)
+	}
+	if !m.named {
+		if err := m.fs.SyncDir(filepath.Dir(m.name)); err != nil {
+			return 0, fmt.Errorf("sync %s: %w", m.name, err)
+		}
+		m.named = true
 	}
 	return m.size, nil
 }

@@ -118,7 +118,7 @@ func Next(fsys fsys.FS, parent, spec string) (*Dir, error) {
 			continue
 		case err != nil:
 			return nil, err
-		case !d.Has(InfoFile) && !d.Trained():
+		case !d.Has(MetricsFile) && !d.Trained():
 			return d, nil
 		}
 		if err := d.Close(); err != nil {

@@ -122,7 +122,7 @@ func brief(r metric.Report) string {
 // finish ends a training that made all its steps.
 func (s *session) finish() error {
 	if err := s.save(); err != nil {
-		return err
+		return s.fail(err)
 	}
 	at := s.loop.State().Step
 	if err := s.evaluate(s.app.ctx, at); err != nil {
@@ -173,7 +173,7 @@ func (s *session) stepsHint() string {
 // interrupt stores the state and says how to go on.
 func (s *session) interrupt(signal *interrupted) error {
 	if err := s.save(); err != nil {
-		return err
+		return s.fail(err)
 	}
 	if err := s.writeInfo("interrupted"); err != nil {
 		return inRun(err)
@@ -189,17 +189,26 @@ func (s *session) interrupt(signal *interrupted) error {
 		signal, s.loop.State().Step, s.loop.Total(), s.app.program, s.dir.Path())
 }
 
+// left says which state a training that failed leaves behind.
+func (s *session) left() string {
+	switch {
+	case s.savedStep >= 0:
+		return fmt.Sprintf("the checkpoint of step %d is untouched", s.savedStep)
+	case s.flags.resume:
+		return "the checkpoint from before is untouched"
+	}
+	return "no checkpoint was written yet"
+}
+
 // fail notes why a training failed. Checkpoint and model stay as they are.
 func (s *session) fail(err error) error {
+	err = errors.Join(err, s.awaitDescription())
 	var bad *loop.NonFinite
-	if errors.As(err, &bad) {
-		left := "no checkpoint was written yet"
-		if s.savedStep >= 0 {
-			left = fmt.Sprintf("the checkpoint of step %d is untouched", s.savedStep)
-		} else if s.flags.resume {
-			left = "the checkpoint from before is untouched"
-		}
-		err = fmt.Errorf("%w; %s; a smaller --lr may help", err, left)
+	switch {
+	case errors.As(err, &bad):
+		err = fmt.Errorf("%w; %s; a smaller --lr may help", err, s.left())
+	case status(err) == exitResources:
+		err = fmt.Errorf("%w; %s; with room again, go on with: %s train --run %s --resume", err, s.left(), s.app.program, s.dir.Path())
 	}
 	i := s.info("failed")
 	i.Error = err.Error()

@@ -20,10 +20,27 @@ import (
 const childVariable = "DNNGEN_TEST_TRAINER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
+	switch os.Getenv(childVariable) {
+	case "train":
 		os.Exit(Main(spirals()))
+	case "until the first step":
+		net := spirals()
+		portable := net.Devices[0].New
+		net.Devices[0].New = func(o engine.Options) (engine.Engine, error) {
+			e, err := portable(o)
+			return exiting{e}, err
+		}
+		os.Exit(Main(net))
 	}
 	os.Exit(m.Run())
+}
+
+// exiting ends the process at its first step.
+type exiting struct{ engine.Engine }
+
+func (exiting) Step([]float32, engine.Target, int, engine.Hyper) float64 {
+	os.Exit(0)
+	return 0
 }
 
 func builtin(name string) engine.Data {

@@ -35,7 +35,7 @@ func start(t *testing.T, args ...string) *child {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	c := &child{Cmd: exec.CommandContext(ctx, os.Args[0], args...)}
-	c.Env = append(os.Environ(), childVariable+"=1")
+	c.Env = append(os.Environ(), childVariable+"=train")
 	c.Stdout, c.Stderr = &c.stdout, &c.stderr
 	var err error
 	if c.stdin, err = c.StdinPipe(); err != nil {
@@ -302,7 +302,7 @@ func TestClosedStandardOutput(t *testing.T) {
 	defer cancel()
 	run := func(closeStderr bool, args ...string) (*os.ProcessState, string) {
 		c := exec.CommandContext(ctx, os.Args[0], args...)
-		c.Env = append(os.Environ(), childVariable+"=1")
+		c.Env = append(os.Environ(), childVariable+"=train")
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -349,4 +349,17 @@ func TestFullStandardOutput(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, &stderr)
 	}
 	loadCheckpoint(t, "r")
+}
+
+// From the start of the process to the first step, with data, run directory and
+// all.
+func BenchmarkStartToFirstStep(b *testing.B) {
+	b.Chdir(b.TempDir())
+	for b.Loop() {
+		c := exec.CommandContext(b.Context(), os.Args[0], "--quiet")
+		c.Env = append(os.Environ(), childVariable+"=until the first step")
+		if err := c.Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

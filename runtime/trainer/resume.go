@@ -103,7 +103,7 @@ func (s *session) changes(m rundir.Meta) {
 // resumeWithoutCheckpoint starts anew in the directory of a run that was killed
 // before its first checkpoint.
 func (s *session) resumeWithoutCheckpoint() error {
-	if !s.dir.Has(rundir.InfoFile) || s.dir.Trained() {
+	if !s.dir.Has(rundir.MetricsFile) || s.dir.Trained() {
 		return inRun(&rundir.Refused{Path: s.dir.Path(), Msg: "holds no checkpoint to resume from"})
 	}
 	path := s.dir.Path()

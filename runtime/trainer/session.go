@@ -42,6 +42,9 @@ type session struct {
 	testStep int64
 	line     []byte
 	err      error // of the metrics file, until the next pause
+	// described gets the error of writing what describes the run, once; nil
+	// when nobody writes it.
+	described chan error
 
 	tick      atomic.Bool // set a few times a second: time to show and to flush
 	saved     time.Time   // the last checkpoint
@@ -86,7 +89,8 @@ func (s *session) newLoop() (err error) {
 }
 
 // openFiles opens the metrics, cut back to what belongs to the checkpoint, and
-// writes what describes the run.
+// starts to write what describes the run. That is not waited for: a slow disk
+// shall not hold up the first step.
 func (s *session) openFiles(metrics int64) error {
 	var have int64
 	var err error
@@ -102,17 +106,34 @@ func (s *session) openFiles(metrics int64) error {
 			return inRun(err)
 		}
 	}
-	if err := s.dir.WriteSpec(s.app.net.Spec); err != nil {
-		return inRun(err)
-	}
 	s.started = time.Now()
-	return inRun(s.writeInfo("training"))
+	now := s.info("training")
+	s.described = make(chan error, 1)
+	go func() {
+		err := s.dir.WriteSpec(s.app.net.Spec)
+		if err == nil {
+			err = s.dir.WriteJSON(rundir.InfoFile, now)
+		}
+		s.described <- err
+	}()
+	return nil
+}
+
+// awaitDescription waits until the run is described. All that writes to the
+// directory itself comes after it.
+func (s *session) awaitDescription() error {
+	if s.described == nil {
+		return nil
+	}
+	err := <-s.described
+	s.described = nil
+	return inRun(err)
 }
 
 func (s *session) close() error {
-	var err error
+	err := s.awaitDescription()
 	if s.metrics != nil {
-		err = inRun(s.metrics.Close())
+		err = errors.Join(err, inRun(s.metrics.Close()))
 	}
 	if s.dir != nil {
 		err = errors.Join(err, inRun(s.dir.Close()))
@@ -261,6 +282,9 @@ func (s *session) onPause(at loop.State) error {
 // checkpoint stores the state, and the curves where they were not drawn a
 // moment ago.
 func (s *session) checkpoint(at loop.State) error {
+	if err := s.awaitDescription(); err != nil {
+		return err
+	}
 	if s.meta.Train.Sum == "" {
 		s.meta.Train, s.meta.Test = source(s.rows.trainName, s.rows.train), source(s.rows.testName, s.rows.test)
 	}
@@ -284,19 +308,13 @@ func (s *session) checkpoint(at loop.State) error {
 	return s.drawCurves()
 }
 
-// saveError says what is left when a state could not be stored.
+// saveError says where a parameter went bad.
 func (s *session) saveError(err error) error {
-	left := "there is no checkpoint yet"
-	if s.savedStep >= 0 {
-		left = fmt.Sprintf("the checkpoint of step %d is untouched", s.savedStep)
-	} else if s.flags.resume {
-		left = "the checkpoint from before is untouched"
-	}
 	var bad *rundir.BadParameter
 	if errors.As(err, &bad) {
-		return fmt.Errorf("after step %d (epoch %d) %w%s; %s", s.loop.State().Step-1, s.status().Epoch, err, s.layerOf(bad.Param), left)
+		return fmt.Errorf("after step %d (epoch %d) %w%s; %s", s.loop.State().Step-1, s.status().Epoch, err, s.layerOf(bad.Param), s.left())
 	}
-	return inRun(fmt.Errorf("%w; %s", err, left))
+	return inRun(err)
 }
 
 func (s *session) layerOf(param string) string {
