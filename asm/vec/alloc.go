@@ -27,18 +27,18 @@ type Stats struct {
 // allocate gives the vector registers of fn, and spills what does not fit.
 func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 	stats := Stats{Function: fn.Name}
+	f, err := analyse(fn)
+	if err != nil {
+		return stats, err
+	}
+	e.chooseFusings(f)
+	stats.Pressure = f.pressure()
+	e.keepConstants(fn, f)
+	// The spiller numbers its registers after those that exist by now.
 	sp := newSpiller(e, fn)
-	for round := 0; round < maxRounds; round++ {
-		f, err := analyse(fn)
-		if err != nil {
+	for range maxRounds {
+		if f, err = analyse(fn); err != nil {
 			return stats, err
-		}
-		if round == 0 {
-			e.chooseFusings(f)
-			stats.Pressure = f.pressure()
-			if e.keepConstants(fn, f) {
-				continue
-			}
 		}
 		g := interference(f)
 		colour, ok := g.colour(f, e.isa.Registers())

@@ -29,9 +29,9 @@ type keeping struct {
 	reads  []int // instructions that read it
 }
 
-// keepConstants gives registers that are left over to constants. The caller
-// analyses the function again if it reports a change.
-func (e *Emitter) keepConstants(fn *ir.Function, f *flow) bool {
+// keepConstants gives registers that are left over to constants. What f says
+// of the function does not hold afterwards.
+func (e *Emitter) keepConstants(fn *ir.Function, f *flow) {
 	before := map[ir.Node][]ir.Node{}
 	fresh := newSpiller(e, fn)
 	for b := range f.blocks {
@@ -62,16 +62,12 @@ func (e *Emitter) keepConstants(fn *ir.Function, f *flow) bool {
 			}
 		}
 	}
-	if len(before) == 0 {
-		return false
-	}
 	var nodes []ir.Node
 	for _, n := range fn.Nodes {
 		nodes = append(nodes, before[n]...)
 		nodes = append(nodes, n)
 	}
 	fn.Nodes = nodes
-	return true
 }
 
 // loopHead returns, of a block that is a loop of its own, entered only from

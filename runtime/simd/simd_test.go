@@ -3,6 +3,7 @@ package simd
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestEveryColumnHasOnePlace(t *testing.T) {
@@ -97,5 +98,24 @@ func TestShareCovers(t *testing.T) {
 				t.Fatalf("%d in %d parts: ends at %d", n, parts, next)
 			}
 		}
+	}
+}
+
+func TestPeak(t *testing.T) {
+	for _, isa := range []string{"avx2", "avx512"} {
+		_, _, err := peakOf(isa)
+		got, peakErr := Peak(isa, 2, time.Millisecond)
+		if err != nil {
+			if peakErr == nil {
+				t.Errorf("%s is missing, yet has a peak", isa)
+			}
+			continue
+		}
+		if peakErr != nil || got <= 0 {
+			t.Errorf("%s: %g GFLOP/s, %v", isa, got, peakErr)
+		}
+	}
+	if _, err := Peak("mmx", 1, 0); err == nil {
+		t.Error("an unknown instruction set has a peak")
 	}
 }

@@ -24,7 +24,21 @@ type Request struct {
 	Outputs     int
 	Sizes       []int // of the parameters
 	States      int
-	Allocs      bool // count allocations of the last step
+	Allocs      bool     // count allocations of the last step
+	Bench       []Config // time the first step in these ways, instead of all else
+}
+
+// Config is one way of running a network.
+type Config struct {
+	Device  string
+	Threads int
+}
+
+// Timing is what a Config took.
+type Timing struct {
+	Step float64 // seconds, median
+	Best float64 // seconds, least
+	Peak float64 // GFLOP/s of as many threads doing nothing but multiply-adds, median
 }
 
 // Step is one call of Engine.Step.
@@ -42,6 +56,7 @@ type Response struct {
 	Slots  [][][]float32 // [slot][param]
 	Raw    []float32
 	Allocs float64
+	Bench  []Timing
 }
 
 var nets = map[string]func() []engine.Device{}
@@ -75,26 +90,15 @@ func serve(q *Request) (r Response, err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	devices, ok := nets[q.Net]
-	if !ok {
-		return r, fmt.Errorf("no network %s", q.Net)
-	}
-	list := devices()
-	i := slices.IndexFunc(list, func(d engine.Device) bool { return d.Name == q.Device })
-	if i < 0 {
-		return r, fmt.Errorf("no device %s", q.Device)
-	}
-	if err := list[i].Missing(); err != nil {
+	if q.Bench != nil {
+		r.Bench, err = bench(q)
 		return r, err
 	}
-	e, err := list[i].New(engine.Options{Threads: q.Threads})
+	e, err := open(q, q.Device, q.Threads)
 	if err != nil {
 		return r, err
 	}
 	defer e.Close()
-	for i, v := range q.Params {
-		e.Write(0, i, v)
-	}
 	for _, s := range q.Steps {
 		r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
 	}
@@ -116,6 +120,30 @@ func serve(q *Request) (r Response, err error) {
 		r.Allocs = allocs(func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
 	}
 	return r, nil
+}
+
+// open makes an engine with the request's parameters.
+func open(q *Request, device string, threads int) (engine.Engine, error) {
+	devices, ok := nets[q.Net]
+	if !ok {
+		return nil, fmt.Errorf("no network %s", q.Net)
+	}
+	list := devices()
+	i := slices.IndexFunc(list, func(d engine.Device) bool { return d.Name == device })
+	if i < 0 {
+		return nil, fmt.Errorf("no device %s", device)
+	}
+	if err := list[i].Missing(); err != nil {
+		return nil, err
+	}
+	e, err := list[i].New(engine.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range q.Params {
+		e.Write(0, i, v)
+	}
+	return e, nil
 }
 
 // allocs counts the allocations of a call, over several.

@@ -106,7 +106,7 @@ func end(e *vec.Emitter) {
 
 // emitProgram writes a program, once for each vector of 16 lanes.
 func emitProgram(e *vec.Emitter, p program) {
-	out, in, _ := begin(e, p.name)
+	out, in, n := begin(e, p.name)
 	for v := range e.PerWide() {
 		at := func(base avoreg.Register, i int) operand.Mem {
 			return operand.Mem{Base: base, Disp: 4*tk.Stride*i + v*e.ISA().Bytes()}
@@ -119,7 +119,13 @@ func emitProgram(e *vec.Emitter, p program) {
 				values = append(values, vec.At(at(in, i)))
 			}
 		}
-		for _, s := range p.steps {
+		count := e.GP64()
+		e.MOVQ(n, count)
+		loop := fmt.Sprintf("loop%d", v)
+		for i, s := range p.steps {
+			if i == p.begin && p.begin < p.end {
+				e.Label(loop)
+			}
 			args := make([]vec.Val, len(s.args))
 			for i, a := range s.args {
 				if a < 0 {
@@ -128,7 +134,16 @@ func emitProgram(e *vec.Emitter, p program) {
 					args[i] = values[a]
 				}
 			}
-			values = append(values, s.op.emit(e, args))
+			if s.into >= 0 {
+				e.FmaInto(values[s.into].(vec.Vec), e.Reg(args[0]), args[1])
+				values = append(values, nil)
+			} else {
+				values = append(values, s.op.emit(e, args))
+			}
+			if i == p.end-1 && p.begin < p.end {
+				e.DECQ(count)
+				e.JNE(operand.LabelRef(loop))
+			}
 		}
 		for i, r := range p.results {
 			e.StoreVec(e.Reg(values[r]), at(out, i))

@@ -434,16 +434,31 @@ func unordered3_avx2(out *float32, in *float32, n int)
 func random0_avx2(out *float32, in *float32, n int)
 
 //go:noescape
+func looping0_avx2(out *float32, in *float32, n int)
+
+//go:noescape
 func random1_avx2(out *float32, in *float32, n int)
+
+//go:noescape
+func looping1_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func random2_avx2(out *float32, in *float32, n int)
 
 //go:noescape
+func looping2_avx2(out *float32, in *float32, n int)
+
+//go:noescape
 func random3_avx2(out *float32, in *float32, n int)
 
 //go:noescape
+func looping3_avx2(out *float32, in *float32, n int)
+
+//go:noescape
 func random4_avx2(out *float32, in *float32, n int)
+
+//go:noescape
+func looping4_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func sum_avx2(out *float32, in *float32, n int)

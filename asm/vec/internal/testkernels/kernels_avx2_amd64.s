@@ -11,6 +11,7 @@ TEXT ·add_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -26,6 +27,7 @@ TEXT ·add0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -43,9 +45,11 @@ TEXT ·add1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -58,6 +62,7 @@ TEXT ·sub_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VSUBPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -73,6 +78,7 @@ TEXT ·sub0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VSUBPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -90,9 +96,11 @@ TEXT ·sub1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VSUBPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VSUBPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -105,6 +113,7 @@ TEXT ·mul_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -120,6 +129,7 @@ TEXT ·mul0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -137,9 +147,11 @@ TEXT ·mul1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -152,6 +164,7 @@ TEXT ·div_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VDIVPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -167,6 +180,7 @@ TEXT ·div0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VDIVPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -184,9 +198,11 @@ TEXT ·div1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VDIVPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VDIVPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -199,9 +215,11 @@ TEXT ·sqrt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VSQRTPS Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VSQRTPS Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -214,9 +232,11 @@ TEXT ·sqrt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VSQRTPS consts<>+0(SB), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VSQRTPS consts<>+0(SB), Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -230,6 +250,7 @@ TEXT ·fma_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -247,6 +268,7 @@ TEXT ·fma0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
+	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMADD231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -266,10 +288,12 @@ TEXT ·fma1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
+	MOVQ        DX, CX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -283,6 +307,7 @@ TEXT ·fma2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMADD213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -302,6 +327,7 @@ TEXT ·fms_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMSUB231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -319,6 +345,7 @@ TEXT ·fms0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
+	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMSUB231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -338,10 +365,12 @@ TEXT ·fms1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMSUB231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
+	MOVQ        DX, CX
 	VFMSUB231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -355,6 +384,7 @@ TEXT ·fms2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMSUB213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -374,6 +404,7 @@ TEXT ·fnma_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
@@ -391,6 +422,7 @@ TEXT ·fnma0_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y0
+	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFNMADD231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS      Y0, (AX)
@@ -410,10 +442,12 @@ TEXT ·fnma1_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
+	MOVQ         DX, CX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -427,6 +461,7 @@ TEXT ·fnma2_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFNMADD213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
@@ -446,6 +481,7 @@ TEXT ·fmaInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -463,6 +499,7 @@ TEXT ·fmaInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
+	MOVQ        DX, BX
 	VMOVUPS     consts<>+0(SB), Y1
 	VFMADD231PS 64(CX), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -482,10 +519,12 @@ TEXT ·fmaInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
+	MOVQ        DX, CX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -499,6 +538,7 @@ TEXT ·fmaInto2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
+	MOVQ        DX, BX
 	VMOVUPS     consts<>+0(SB), Y1
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -518,6 +558,7 @@ TEXT ·fnmaInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
@@ -535,6 +576,7 @@ TEXT ·fnmaInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y0
+	MOVQ         DX, BX
 	VMOVUPS      consts<>+0(SB), Y1
 	VFNMADD231PS 64(CX), Y1, Y0
 	VMOVUPS      Y0, (AX)
@@ -554,10 +596,12 @@ TEXT ·fnmaInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
+	MOVQ         DX, CX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -571,6 +615,7 @@ TEXT ·fnmaInto2_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
+	MOVQ         DX, BX
 	VMOVUPS      consts<>+0(SB), Y1
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
@@ -589,6 +634,7 @@ TEXT ·addInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -604,6 +650,7 @@ TEXT ·addInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -621,9 +668,11 @@ TEXT ·addInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -636,6 +685,7 @@ TEXT ·mulInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -651,6 +701,7 @@ TEXT ·mulInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -668,9 +719,11 @@ TEXT ·mulInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -683,6 +736,7 @@ TEXT ·max_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y1
 	VCMPPS    $0x03, Y1, Y1, Y2
 	VMAXPS    Y0, Y1, Y0
@@ -704,6 +758,7 @@ TEXT ·max0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x03, Y0, Y0, Y2
@@ -727,10 +782,12 @@ TEXT ·max1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, 32(AX)
@@ -744,6 +801,7 @@ TEXT ·min_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y1
 	VCMPPS    $0x03, Y1, Y1, Y2
 	VMINPS    Y0, Y1, Y0
@@ -765,6 +823,7 @@ TEXT ·min0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x03, Y0, Y0, Y2
@@ -788,10 +847,12 @@ TEXT ·min1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y1
 	VMINPS  Y0, Y1, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y1
 	VMINPS  Y0, Y1, Y0
 	VMOVUPS Y0, 32(AX)
@@ -805,9 +866,11 @@ TEXT ·neg_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VXORPS  consts<>+32(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VXORPS  consts<>+32(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -820,10 +883,12 @@ TEXT ·neg0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+32(SB), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+32(SB), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -837,9 +902,11 @@ TEXT ·abs_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -852,10 +919,12 @@ TEXT ·abs0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -869,9 +938,11 @@ TEXT ·round_avx2(SB), NOSPLIT, $0-24
 	MOVQ     in+8(FP), CX
 	MOVQ     n+16(FP), DX
 	VMOVUPS  (CX), Y0
+	MOVQ     DX, BX
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, (AX)
 	VMOVUPS  32(CX), Y0
+	MOVQ     DX, CX
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, 32(AX)
 	VZEROUPPER
@@ -884,10 +955,12 @@ TEXT ·round0_avx2(SB), NOSPLIT, $0-24
 	MOVQ     in+8(FP), CX
 	MOVQ     n+16(FP), DX
 	VMOVUPS  (CX), Y0
+	MOVQ     DX, BX
 	VMOVUPS  consts<>+0(SB), Y0
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, (AX)
 	VMOVUPS  32(CX), Y0
+	MOVQ     DX, CX
 	VMOVUPS  consts<>+0(SB), Y0
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, 32(AX)
@@ -902,6 +975,7 @@ TEXT ·select_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, 64(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -921,6 +995,7 @@ TEXT ·select0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x12, consts<>+96(SB), Y1, Y1
 	VBLENDVPS Y1, 64(CX), Y0, Y0
@@ -942,11 +1017,13 @@ TEXT ·select1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   160(CX), Y1
+	MOVQ      DX, CX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -961,6 +1038,7 @@ TEXT ·select2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VBLENDVPS Y0, 64(CX), Y1, Y0
@@ -981,6 +1059,7 @@ TEXT ·and_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -996,6 +1075,7 @@ TEXT ·and0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1013,9 +1093,11 @@ TEXT ·and1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1028,6 +1110,7 @@ TEXT ·andNot_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDNPS 64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1043,6 +1126,7 @@ TEXT ·andNot0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VANDNPS 64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1060,9 +1144,11 @@ TEXT ·andNot1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDNPS consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VANDNPS consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1075,6 +1161,7 @@ TEXT ·or_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VORPS   64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1090,6 +1177,7 @@ TEXT ·or0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1107,9 +1195,11 @@ TEXT ·or1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1122,6 +1212,7 @@ TEXT ·xor_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VXORPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1137,6 +1228,7 @@ TEXT ·xor0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1154,9 +1246,11 @@ TEXT ·xor1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1169,6 +1263,7 @@ TEXT ·copySign_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS 64(CX), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
@@ -1190,6 +1285,7 @@ TEXT ·copySign0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS 64(CX), Y1
@@ -1213,12 +1309,14 @@ TEXT ·copySign1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
 	VORPS   Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
@@ -1234,6 +1332,7 @@ TEXT ·addInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPADDD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1249,6 +1348,7 @@ TEXT ·addInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1266,9 +1366,11 @@ TEXT ·addInt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1281,6 +1383,7 @@ TEXT ·subInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPSUBD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1296,6 +1399,7 @@ TEXT ·subInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSUBD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1313,9 +1417,11 @@ TEXT ·subInt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPSUBD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VPSUBD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1328,9 +1434,11 @@ TEXT ·shl_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1343,10 +1451,12 @@ TEXT ·shl0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1360,9 +1470,11 @@ TEXT ·shr_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1375,10 +1487,12 @@ TEXT ·shr0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1392,9 +1506,11 @@ TEXT ·sar_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1407,10 +1523,12 @@ TEXT ·sar0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
+	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
+	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1424,9 +1542,11 @@ TEXT ·toInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
@@ -1439,10 +1559,12 @@ TEXT ·toInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1456,9 +1578,11 @@ TEXT ·fromInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
@@ -1471,10 +1595,12 @@ TEXT ·fromInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1488,6 +1614,7 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1508,6 +1635,7 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1535,6 +1663,7 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1556,6 +1685,7 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1584,6 +1714,7 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1607,6 +1738,7 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y3
 	VBLENDVPS Y1, Y3, Y0, Y3
@@ -1636,6 +1768,7 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1660,6 +1793,7 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y3
@@ -1690,6 +1824,7 @@ TEXT ·scalb_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
 	VORPS     Y1, Y0, Y0
@@ -1742,6 +1877,7 @@ TEXT ·scalb0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
@@ -1796,6 +1932,7 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
 	VORPS     Y1, Y0, Y0
@@ -1817,6 +1954,7 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	VMULPS    Y3, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     Y1, Y0, Y0
 	VCMPPS    $0x03, Y2, Y2, Y3
@@ -1845,6 +1983,7 @@ TEXT ·scalbNormal_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
@@ -1886,6 +2025,7 @@ TEXT ·scalbNormal0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
@@ -1929,6 +2069,7 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
+	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
@@ -1944,6 +2085,7 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	VPADDD    Y2, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
+	MOVQ      DX, CX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VCMPPS    $0x03, Y1, Y1, Y2
@@ -1968,6 +2110,7 @@ TEXT ·lt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -1987,6 +2130,7 @@ TEXT ·lt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x15, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2008,6 +2152,7 @@ TEXT ·lt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x15, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2027,6 +2172,7 @@ TEXT ·lt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2048,6 +2194,7 @@ TEXT ·lt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2067,6 +2214,7 @@ TEXT ·le_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2086,6 +2234,7 @@ TEXT ·le0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x16, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2107,6 +2256,7 @@ TEXT ·le1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x16, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2126,6 +2276,7 @@ TEXT ·le2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2147,6 +2298,7 @@ TEXT ·le3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2166,6 +2318,7 @@ TEXT ·gt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x1a, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2185,6 +2338,7 @@ TEXT ·gt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x1a, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2206,6 +2360,7 @@ TEXT ·gt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x1a, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2225,6 +2380,7 @@ TEXT ·gt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x1e, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2246,6 +2402,7 @@ TEXT ·gt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x1a, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2265,6 +2422,7 @@ TEXT ·ge_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x19, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2284,6 +2442,7 @@ TEXT ·ge0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x19, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2305,6 +2464,7 @@ TEXT ·ge1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x19, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2324,6 +2484,7 @@ TEXT ·ge2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x1d, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2345,6 +2506,7 @@ TEXT ·ge3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x19, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2364,6 +2526,7 @@ TEXT ·eq_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2383,6 +2546,7 @@ TEXT ·eq0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x04, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2404,6 +2568,7 @@ TEXT ·eq1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x04, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2423,6 +2588,7 @@ TEXT ·eq2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2444,6 +2610,7 @@ TEXT ·eq3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2463,6 +2630,7 @@ TEXT ·notEq_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2482,6 +2650,7 @@ TEXT ·notEq0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x00, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2503,6 +2672,7 @@ TEXT ·notEq1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x00, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2522,6 +2692,7 @@ TEXT ·notEq2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2543,6 +2714,7 @@ TEXT ·notEq3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2562,6 +2734,7 @@ TEXT ·notLt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2581,6 +2754,7 @@ TEXT ·notLt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x11, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2602,6 +2776,7 @@ TEXT ·notLt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2621,6 +2796,7 @@ TEXT ·notLt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2642,6 +2818,7 @@ TEXT ·notLt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2661,6 +2838,7 @@ TEXT ·notLe_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2680,6 +2858,7 @@ TEXT ·notLe0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x12, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2701,6 +2880,7 @@ TEXT ·notLe1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2720,6 +2900,7 @@ TEXT ·notLe2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2741,6 +2922,7 @@ TEXT ·notLe3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2760,6 +2942,7 @@ TEXT ·unordered_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x07, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2779,6 +2962,7 @@ TEXT ·unordered0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
+	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x07, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2800,6 +2984,7 @@ TEXT ·unordered1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x07, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2819,6 +3004,7 @@ TEXT ·unordered2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x03, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2840,6 +3026,7 @@ TEXT ·unordered3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
+	MOVQ      DX, BX
 	VCMPPS    $0x07, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2862,6 +3049,7 @@ TEXT ·random0_avx2(SB), $1664-24
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
+	MOVQ         DX, BX
 	VCMPPS       $0x12, consts<>+96(SB), Y0, Y1
 	VMOVUPS      64(CX), Y2
 	VBLENDVPS    Y1, consts<>+544(SB), Y2, Y1
@@ -3454,6 +3642,356 @@ TEXT ·random0_avx2(SB), $1664-24
 	VZEROUPPER
 	RET
 
+// func looping0_avx2(out *float32, in *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·looping0_avx2(SB), $1152-24
+	MOVQ        out+0(FP), AX
+	MOVQ        in+8(FP), CX
+	MOVQ        n+16(FP), DX
+	VMOVUPS     (CX), Y0
+	VMOVUPS     128(CX), Y1
+	VMOVUPS     256(CX), Y2
+	MOVQ        DX, BX
+	VCMPPS      $0x12, consts<>+96(SB), Y0, Y3
+	VMOVUPS     64(CX), Y4
+	VMOVUPS     consts<>+544(SB), Y5
+	VBLENDVPS   Y3, Y5, Y4, Y3
+	VMOVUPS     64(CX), Y4
+	VCMPPS      $0x12, Y2, Y4, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y4
+	VMOVUPS     192(CX), Y6
+	VCMPPS      $0x03, Y6, Y6, Y7
+	VMAXPS      Y3, Y6, Y8
+	VBLENDVPS   Y7, Y6, Y8, Y6
+	VMOVUPS     consts<>+32(SB), Y7
+	VXORPS      192(CX), Y7, Y7
+	VCMPPS      $0x12, consts<>+384(SB), Y7, Y8
+	VBLENDVPS   Y8, Y6, Y6, Y8
+	VMOVAPS     Y5, Y9
+	VFMADD213PS consts<>+576(SB), Y3, Y9
+	VXORPS      Y10, Y10, Y10
+	VCMPPS      $0x12, consts<>+96(SB), Y10, Y10
+	VBLENDVPS   Y10, Y5, Y7, Y5
+	VMOVUPS     consts<>+384(SB), Y10
+	VMINPS      Y0, Y10, Y10
+
+loop0:
+	VMOVUPS      64(CX), Y11
+	VFMADD231PS  Y2, Y11, Y3
+	VMOVUPS      64(CX), Y11
+	VFMADD231PS  Y1, Y11, Y4
+	VFMADD231PS  Y2, Y0, Y6
+	VFMADD231PS  320(CX), Y0, Y7
+	VFMADD231PS  192(CX), Y0, Y8
+	VMOVUPS      64(CX), Y11
+	VFMADD231PS  Y2, Y11, Y9
+	DECQ         BX
+	JNE          loop0
+	VMOVUPS      Y3, 224(SP)
+	VSUBPS       Y4, Y2, Y3
+	VSUBPS       64(CX), Y10, Y8
+	VMOVUPS      Y8, (SP)
+	VCMPPS       $0x03, Y3, Y3, Y8
+	VMAXPS       Y0, Y3, Y10
+	VBLENDVPS    Y8, Y3, Y10, Y8
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VMAXPS       Y0, Y9, Y11
+	VBLENDVPS    Y10, Y9, Y11, Y10
+	VMOVUPS      Y10, 32(SP)
+	VADDPS       Y8, Y7, Y10
+	VMOVUPS      Y10, 64(SP)
+	VMOVUPS      Y5, 96(SP)
+	VMOVUPS      96(SP), Y10
+	VFNMADD213PS Y6, Y0, Y10
+	VMOVUPS      Y10, 96(SP)
+	VFMADD213PS  Y1, Y4, Y1
+	VSUBPS       Y8, Y0, Y10
+	VMOVUPS      Y10, 128(SP)
+	VADDPS       Y9, Y6, Y9
+	VMOVUPS      Y9, 160(SP)
+	VMOVUPS      32(SP), Y9
+	VFNMADD231PS 192(CX), Y5, Y9
+	VMOVUPS      64(CX), Y10
+	VSUBPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 192(SP)
+	VCMPPS       $0x03, Y5, Y5, Y10
+	VMAXPS       Y0, Y5, Y11
+	VBLENDVPS    Y10, Y5, Y11, Y10
+	VMOVUPS      224(SP), Y11
+	VMOVUPS      Y11, 256(SP)
+	VMOVUPS      256(SP), Y11
+	VFMADD213PS  192(CX), Y8, Y11
+	VMOVUPS      Y11, 256(SP)
+	VMOVUPS      (SP), Y11
+	VFNMADD231PS Y11, Y8, Y6
+	VMOVUPS      64(CX), Y11
+	VCMPPS       $0x03, Y11, Y11, Y12
+	VMAXPS       Y5, Y11, Y13
+	VBLENDVPS    Y12, Y11, Y13, Y11
+	VMOVUPS      Y11, 288(SP)
+	VCMPPS       $0x03, Y3, Y3, Y11
+	VMAXPS       Y6, Y3, Y12
+	VBLENDVPS    Y11, Y3, Y12, Y11
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 320(SP)
+	VCMPPS       $0x03, Y10, Y10, Y2
+	VMOVUPS      288(SP), Y12
+	VMAXPS       Y12, Y10, Y12
+	VBLENDVPS    Y2, Y10, Y12, Y2
+	VMOVUPS      Y2, 352(SP)
+	VMOVUPS      224(SP), Y2
+	VADDPS       Y2, Y5, Y2
+	VMOVUPS      Y2, 384(SP)
+	VMOVUPS      160(SP), Y2
+	VSUBPS       Y2, Y4, Y2
+	VMOVUPS      Y2, 416(SP)
+	VMOVUPS      224(SP), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VSUBPS       Y11, Y1, Y2
+	VMOVUPS      Y2, 448(SP)
+	VMOVAPS      Y6, Y2
+	VMOVUPS      416(SP), Y4
+	VFMADD213PS  Y4, Y7, Y2
+	VMOVUPS      320(SP), Y4
+	VFNMADD231PS 64(CX), Y2, Y4
+	VMOVUPS      192(SP), Y5
+	VMOVUPS      352(SP), Y12
+	VMOVUPS      384(SP), Y13
+	VFMADD213PS  Y12, Y13, Y5
+	VMOVAPS      Y2, Y12
+	VFNMADD213PS Y11, Y4, Y12
+	VFNMADD132PS 192(CX), Y11, Y7
+	VMOVUPS      (SP), Y13
+	VSUBPS       192(CX), Y13, Y13
+	VMOVUPS      Y13, 480(SP)
+	VMOVUPS      192(CX), Y13
+	VCMPPS       $0x03, Y13, Y13, Y14
+	VMAXPS       Y5, Y13, Y15
+	VBLENDVPS    Y14, Y13, Y15, Y13
+	VMOVUPS      Y13, 512(SP)
+	VMOVUPS      224(SP), Y13
+	VSUBPS       Y6, Y13, Y13
+	VMOVUPS      Y13, 544(SP)
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      (SP), Y3
+	VMOVUPS      Y3, 64(AX)
+	VMOVUPS      Y8, 128(AX)
+	VMOVUPS      32(SP), Y3
+	VMOVUPS      Y3, 192(AX)
+	VMOVUPS      64(SP), Y3
+	VMOVUPS      Y3, 256(AX)
+	VMOVUPS      96(SP), Y3
+	VMOVUPS      Y3, 320(AX)
+	VMOVUPS      Y1, 384(AX)
+	VMOVUPS      128(SP), Y1
+	VMOVUPS      Y1, 448(AX)
+	VMOVUPS      160(SP), Y1
+	VMOVUPS      Y1, 512(AX)
+	VMOVUPS      Y9, 576(AX)
+	VMOVUPS      192(SP), Y1
+	VMOVUPS      Y1, 640(AX)
+	VMOVUPS      Y10, 704(AX)
+	VMOVUPS      256(SP), Y1
+	VMOVUPS      Y1, 768(AX)
+	VMOVUPS      Y6, 832(AX)
+	VMOVUPS      288(SP), Y1
+	VMOVUPS      Y1, 896(AX)
+	VMOVUPS      Y11, 960(AX)
+	VMOVUPS      320(SP), Y1
+	VMOVUPS      Y1, 1024(AX)
+	VMOVUPS      352(SP), Y1
+	VMOVUPS      Y1, 1088(AX)
+	VMOVUPS      384(SP), Y1
+	VMOVUPS      Y1, 1152(AX)
+	VMOVUPS      416(SP), Y1
+	VMOVUPS      Y1, 1216(AX)
+	VMOVUPS      Y0, 1280(AX)
+	VMOVUPS      448(SP), Y0
+	VMOVUPS      Y0, 1344(AX)
+	VMOVUPS      Y2, 1408(AX)
+	VMOVUPS      Y4, 1472(AX)
+	VMOVUPS      Y5, 1536(AX)
+	VMOVUPS      Y12, 1600(AX)
+	VMOVUPS      Y7, 1664(AX)
+	VMOVUPS      480(SP), Y0
+	VMOVUPS      Y0, 1728(AX)
+	VMOVUPS      512(SP), Y0
+	VMOVUPS      Y0, 1792(AX)
+	VMOVUPS      544(SP), Y0
+	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VMOVUPS      288(CX), Y2
+	VCMPPS       $0x12, consts<>+96(SB), Y0, Y3
+	VMOVUPS      96(CX), Y4
+	VMOVUPS      consts<>+544(SB), Y5
+	VBLENDVPS    Y3, Y5, Y4, Y3
+	VMOVUPS      96(CX), Y4
+	VCMPPS       $0x12, Y2, Y4, Y4
+	VBLENDVPS    Y4, Y3, Y2, Y4
+	VMOVUPS      224(CX), Y6
+	VCMPPS       $0x03, Y6, Y6, Y7
+	VMAXPS       Y3, Y6, Y8
+	VBLENDVPS    Y7, Y6, Y8, Y6
+	VMOVUPS      consts<>+32(SB), Y7
+	VXORPS       224(CX), Y7, Y7
+	VCMPPS       $0x12, consts<>+384(SB), Y7, Y8
+	VBLENDVPS    Y8, Y6, Y6, Y8
+	VMOVAPS      Y5, Y9
+	VFMADD213PS  consts<>+576(SB), Y3, Y9
+	VXORPS       Y10, Y10, Y10
+	VCMPPS       $0x12, consts<>+96(SB), Y10, Y10
+	VBLENDVPS    Y10, Y5, Y7, Y5
+	VMOVUPS      consts<>+384(SB), Y10
+	VMINPS       Y0, Y10, Y10
+
+loop1:
+	VMOVUPS      96(CX), Y11
+	VFMADD231PS  Y2, Y11, Y3
+	VMOVUPS      96(CX), Y11
+	VFMADD231PS  Y1, Y11, Y4
+	VFMADD231PS  Y2, Y0, Y6
+	VFMADD231PS  352(CX), Y0, Y7
+	VFMADD231PS  224(CX), Y0, Y8
+	VMOVUPS      96(CX), Y11
+	VFMADD231PS  Y2, Y11, Y9
+	DECQ         DX
+	JNE          loop1
+	VMOVUPS      Y3, 800(SP)
+	VSUBPS       Y4, Y2, Y3
+	VSUBPS       96(CX), Y10, Y8
+	VMOVUPS      Y8, 576(SP)
+	VCMPPS       $0x03, Y3, Y3, Y8
+	VMAXPS       Y0, Y3, Y10
+	VBLENDVPS    Y8, Y3, Y10, Y8
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VMAXPS       Y0, Y9, Y11
+	VBLENDVPS    Y10, Y9, Y11, Y10
+	VMOVUPS      Y10, 608(SP)
+	VADDPS       Y8, Y7, Y10
+	VMOVUPS      Y10, 640(SP)
+	VMOVUPS      Y5, 672(SP)
+	VMOVUPS      672(SP), Y10
+	VFNMADD213PS Y6, Y0, Y10
+	VMOVUPS      Y10, 672(SP)
+	VFMADD213PS  Y1, Y4, Y1
+	VSUBPS       Y8, Y0, Y10
+	VMOVUPS      Y10, 704(SP)
+	VADDPS       Y9, Y6, Y9
+	VMOVUPS      Y9, 736(SP)
+	VMOVUPS      608(SP), Y9
+	VFNMADD231PS 224(CX), Y5, Y9
+	VMOVUPS      96(CX), Y10
+	VSUBPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 768(SP)
+	VCMPPS       $0x03, Y5, Y5, Y10
+	VMAXPS       Y0, Y5, Y11
+	VBLENDVPS    Y10, Y5, Y11, Y10
+	VMOVUPS      800(SP), Y11
+	VMOVUPS      Y11, 832(SP)
+	VMOVUPS      832(SP), Y11
+	VFMADD213PS  224(CX), Y8, Y11
+	VMOVUPS      Y11, 832(SP)
+	VMOVUPS      576(SP), Y11
+	VFNMADD231PS Y11, Y8, Y6
+	VMOVUPS      96(CX), Y11
+	VCMPPS       $0x03, Y11, Y11, Y12
+	VMAXPS       Y5, Y11, Y13
+	VBLENDVPS    Y12, Y11, Y13, Y11
+	VMOVUPS      Y11, 864(SP)
+	VCMPPS       $0x03, Y3, Y3, Y11
+	VMAXPS       Y6, Y3, Y12
+	VBLENDVPS    Y11, Y3, Y12, Y11
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 896(SP)
+	VCMPPS       $0x03, Y10, Y10, Y2
+	VMOVUPS      864(SP), Y12
+	VMAXPS       Y12, Y10, Y12
+	VBLENDVPS    Y2, Y10, Y12, Y2
+	VMOVUPS      Y2, 928(SP)
+	VMOVUPS      800(SP), Y2
+	VADDPS       Y2, Y5, Y2
+	VMOVUPS      Y2, 960(SP)
+	VMOVUPS      736(SP), Y2
+	VSUBPS       Y2, Y4, Y2
+	VMOVUPS      Y2, 992(SP)
+	VMOVUPS      800(SP), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VSUBPS       Y11, Y1, Y2
+	VMOVUPS      Y2, 1024(SP)
+	VMOVAPS      Y6, Y2
+	VMOVUPS      992(SP), Y4
+	VFMADD213PS  Y4, Y7, Y2
+	VMOVUPS      896(SP), Y4
+	VFNMADD231PS 96(CX), Y2, Y4
+	VMOVUPS      768(SP), Y5
+	VMOVUPS      928(SP), Y12
+	VMOVUPS      960(SP), Y13
+	VFMADD213PS  Y12, Y13, Y5
+	VMOVAPS      Y2, Y12
+	VFNMADD213PS Y11, Y4, Y12
+	VFNMADD132PS 224(CX), Y11, Y7
+	VMOVUPS      576(SP), Y13
+	VSUBPS       224(CX), Y13, Y13
+	VMOVUPS      Y13, 1056(SP)
+	VMOVUPS      224(CX), Y13
+	VCMPPS       $0x03, Y13, Y13, Y14
+	VMAXPS       Y5, Y13, Y15
+	VBLENDVPS    Y14, Y13, Y15, Y13
+	VMOVUPS      Y13, 1088(SP)
+	VMOVUPS      800(SP), Y13
+	VSUBPS       Y6, Y13, Y13
+	VMOVUPS      Y13, 1120(SP)
+	VMOVUPS      Y3, 32(AX)
+	VMOVUPS      576(SP), Y3
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y8, 160(AX)
+	VMOVUPS      608(SP), Y3
+	VMOVUPS      Y3, 224(AX)
+	VMOVUPS      640(SP), Y3
+	VMOVUPS      Y3, 288(AX)
+	VMOVUPS      672(SP), Y3
+	VMOVUPS      Y3, 352(AX)
+	VMOVUPS      Y1, 416(AX)
+	VMOVUPS      704(SP), Y1
+	VMOVUPS      Y1, 480(AX)
+	VMOVUPS      736(SP), Y1
+	VMOVUPS      Y1, 544(AX)
+	VMOVUPS      Y9, 608(AX)
+	VMOVUPS      768(SP), Y1
+	VMOVUPS      Y1, 672(AX)
+	VMOVUPS      Y10, 736(AX)
+	VMOVUPS      832(SP), Y1
+	VMOVUPS      Y1, 800(AX)
+	VMOVUPS      Y6, 864(AX)
+	VMOVUPS      864(SP), Y1
+	VMOVUPS      Y1, 928(AX)
+	VMOVUPS      Y11, 992(AX)
+	VMOVUPS      896(SP), Y1
+	VMOVUPS      Y1, 1056(AX)
+	VMOVUPS      928(SP), Y1
+	VMOVUPS      Y1, 1120(AX)
+	VMOVUPS      960(SP), Y1
+	VMOVUPS      Y1, 1184(AX)
+	VMOVUPS      992(SP), Y1
+	VMOVUPS      Y1, 1248(AX)
+	VMOVUPS      Y0, 1312(AX)
+	VMOVUPS      1024(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      Y2, 1440(AX)
+	VMOVUPS      Y4, 1504(AX)
+	VMOVUPS      Y5, 1568(AX)
+	VMOVUPS      Y12, 1632(AX)
+	VMOVUPS      Y7, 1696(AX)
+	VMOVUPS      1056(SP), Y0
+	VMOVUPS      Y0, 1760(AX)
+	VMOVUPS      1088(SP), Y0
+	VMOVUPS      Y0, 1824(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 1888(AX)
+	VZEROUPPER
+	RET
+
 // func random1_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·random1_avx2(SB), $1920-24
@@ -3465,6 +4003,7 @@ TEXT ·random1_avx2(SB), $1920-24
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
+	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VCMPPS       $0x03, Y1, Y1, Y2
 	VMAXPS       Y0, Y1, Y3
@@ -4129,6 +4668,442 @@ TEXT ·random1_avx2(SB), $1920-24
 	VZEROUPPER
 	RET
 
+// func looping1_avx2(out *float32, in *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·looping1_avx2(SB), $1536-24
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VMOVUPS      (CX), Y0
+	VMOVUPS      Y0, (SP)
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      256(CX), Y1
+	MOVQ         DX, BX
+	VMOVUPS      64(CX), Y2
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMAXPS       Y0, Y2, Y4
+	VBLENDVPS    Y3, Y2, Y4, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      (SP), Y4
+	VFMADD213PS  consts<>+608(SB), Y4, Y3
+	VMOVUPS      consts<>+576(SB), Y4
+	VCMPPS       $0x11, Y0, Y4, Y5
+	VBLENDVPS    Y5, Y2, Y1, Y5
+	VMOVAPS      Y3, Y6
+	VMOVUPS      consts<>+384(SB), Y7
+	VFNMADD231PS Y7, Y1, Y6
+	VMOVUPS      64(CX), Y8
+	VFMSUB213PS  Y7, Y0, Y8
+	VMOVAPS      Y4, Y9
+	VMOVUPS      (SP), Y10
+	VFMADD231PS  Y2, Y10, Y9
+	VMOVUPS      consts<>+32(SB), Y10
+	VXORPS       Y4, Y10, Y4
+	VMINPS       Y0, Y7, Y7
+	VCMPPS       $0x11, 320(CX), Y0, Y10
+	VBLENDVPS    Y10, Y2, Y0, Y10
+	VANDPS       consts<>+64(SB), Y2, Y11
+	VMOVAPS      Y3, Y12
+	VFMSUB213PS  Y10, Y0, Y12
+	VMOVUPS      Y12, 32(SP)
+	VMOVUPS      consts<>+544(SB), Y13
+	VMOVUPS      32(SP), Y14
+	VFMADD231PS  Y5, Y13, Y14
+	VMOVUPS      Y14, 32(SP)
+	VSUBPS       consts<>+608(SB), Y2, Y13
+	VCMPPS       $0x03, Y9, Y9, Y14
+	VMAXPS       Y0, Y9, Y15
+	VBLENDVPS    Y14, Y9, Y15, Y14
+	VMOVUPS      Y14, 64(SP)
+	VMOVUPS      320(CX), Y14
+	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
+	VBLENDVPS    Y14, Y2, Y10, Y14
+	VMOVUPS      32(SP), Y15
+	VMOVUPS      Y15, 96(SP)
+	VMOVUPS      96(SP), Y15
+	VFNMADD213PS Y3, Y5, Y15
+	VMOVUPS      Y15, 96(SP)
+	VMOVUPS      (SP), Y15
+
+loop0:
+	VMOVUPS      Y13, 128(SP)
+	VFMADD231PS  320(CX), Y15, Y2
+	VFMADD231PS  320(CX), Y15, Y3
+	VFMADD231PS  Y0, Y15, Y5
+	VFMADD231PS  Y1, Y15, Y6
+	VMOVUPS      64(CX), Y13
+	VFMADD231PS  320(CX), Y13, Y8
+	VFMADD231PS  320(CX), Y15, Y9
+	VFMADD231PS  320(CX), Y15, Y4
+	VMOVUPS      64(CX), Y13
+	VFMADD231PS  192(CX), Y13, Y7
+	VMOVUPS      64(CX), Y13
+	VFMADD231PS  Y0, Y13, Y10
+	VFMADD231PS  Y1, Y15, Y11
+	VMOVUPS      64(CX), Y13
+	VFMADD231PS  192(CX), Y13, Y12
+	DECQ         BX
+	VMOVUPS      128(SP), Y13
+	JNE          loop0
+	VMOVUPS      Y6, 1472(SP)
+	VMOVUPS      Y0, 192(SP)
+	VMOVUPS      Y12, 640(SP)
+	VMOVUPS      Y4, 160(SP)
+	VMOVUPS      192(SP), Y0
+	VMOVUPS      160(SP), Y6
+	VFNMADD213PS Y0, Y7, Y6
+	VMOVUPS      Y6, 160(SP)
+	VCMPPS       $0x03, Y8, Y8, Y0
+	VMOVUPS      160(SP), Y6
+	VMAXPS       Y6, Y8, Y6
+	VBLENDVPS    Y0, Y8, Y6, Y0
+	VMOVUPS      Y0, 224(SP)
+	VMOVUPS      32(SP), Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 256(SP)
+	VADDPS       Y13, Y5, Y0
+	VMOVUPS      Y0, 288(SP)
+	VMOVUPS      192(CX), Y0
+	VCMPPS       $0x03, Y0, Y0, Y6
+	VMAXPS       Y14, Y0, Y10
+	VBLENDVPS    Y6, Y0, Y10, Y0
+	VMOVUPS      Y0, 320(SP)
+	VMOVUPS      320(SP), Y0
+	VMOVUPS      288(SP), Y6
+	VFMADD213PS  Y0, Y6, Y2
+	VADDPS       Y4, Y14, Y0
+	VCMPPS       $0x03, Y13, Y13, Y6
+	VMAXPS       Y1, Y13, Y10
+	VBLENDVPS    Y6, Y13, Y10, Y6
+	VMOVUPS      Y6, 352(SP)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 384(SP)
+	VMOVUPS      256(SP), Y1
+	VADDPS       320(CX), Y1, Y1
+	VMOVUPS      Y1, 416(SP)
+	VMOVUPS      320(CX), Y1
+	VCMPPS       $0x03, Y1, Y1, Y6
+	VMAXPS       Y7, Y1, Y7
+	VBLENDVPS    Y6, Y1, Y7, Y1
+	VMOVAPS      Y0, Y6
+	VFNMADD213PS Y0, Y14, Y6
+	VMOVUPS      64(CX), Y7
+	VMOVUPS      192(CX), Y10
+	VCMPPS       $0x03, Y7, Y7, Y11
+	VMAXPS       Y10, Y7, Y10
+	VBLENDVPS    Y11, Y7, Y10, Y7
+	VMOVUPS      Y7, 448(SP)
+	VMOVAPS      Y9, Y7
+	VMOVUPS      32(SP), Y10
+	VFMADD213PS  Y10, Y2, Y7
+	VMOVUPS      384(SP), Y10
+	VFMADD231PS  64(CX), Y3, Y10
+	VMOVUPS      Y8, 480(SP)
+	VMOVUPS      480(SP), Y8
+	VFNMADD213PS Y9, Y1, Y8
+	VMOVUPS      Y8, 480(SP)
+	VMOVAPS      Y13, Y8
+	VMOVUPS      448(SP), Y9
+	VFNMADD213PS Y9, Y6, Y8
+	VMOVUPS      352(SP), Y9
+	VSUBPS       Y9, Y7, Y9
+	VMOVUPS      Y9, 512(SP)
+	VFMADD213PS  Y6, Y6, Y13
+	VCMPPS       $0x03, Y1, Y1, Y9
+	VMOVUPS      448(SP), Y11
+	VMAXPS       Y11, Y1, Y11
+	VBLENDVPS    Y9, Y1, Y11, Y9
+	VMOVUPS      Y9, 544(SP)
+	VFNMADD231PS Y0, Y15, Y4
+	VFMADD213PS  Y15, Y8, Y14
+	VMOVUPS      96(SP), Y9
+	VMOVUPS      288(SP), Y11
+	VMOVUPS      1472(SP), Y12
+	VFMADD213PS  Y11, Y12, Y9
+	VMOVAPS      Y14, Y11
+	VMOVUPS      352(SP), Y12
+	VFNMADD213PS Y0, Y12, Y11
+	VMOVUPS      352(SP), Y12
+	VSUBPS       Y12, Y10, Y12
+	VMOVUPS      Y12, 576(SP)
+	VMOVUPS      64(SP), Y12
+	VMOVUPS      576(SP), Y15
+	VFNMADD213PS Y3, Y15, Y12
+	VMOVUPS      32(SP), Y3
+	VFMADD231PS  Y2, Y9, Y3
+	VADDPS       Y5, Y13, Y5
+	VMOVUPS      Y5, 608(SP)
+	VMOVUPS      640(SP), Y5
+	VMOVUPS      1472(SP), Y15
+	VSUBPS       Y15, Y5, Y5
+	VMOVUPS      Y5, 672(SP)
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VMOVUPS      192(SP), Y15
+	VMAXPS       Y15, Y8, Y15
+	VBLENDVPS    Y5, Y8, Y15, Y5
+	VMOVUPS      Y5, 704(SP)
+	VMOVUPS      160(SP), Y5
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      224(SP), Y5
+	VMOVUPS      Y5, 64(AX)
+	VMOVUPS      256(SP), Y5
+	VMOVUPS      Y5, 128(AX)
+	VMOVUPS      288(SP), Y5
+	VMOVUPS      Y5, 192(AX)
+	VMOVUPS      320(SP), Y5
+	VMOVUPS      Y5, 256(AX)
+	VMOVUPS      Y2, 320(AX)
+	VMOVUPS      Y0, 384(AX)
+	VMOVUPS      352(SP), Y0
+	VMOVUPS      Y0, 448(AX)
+	VMOVUPS      384(SP), Y0
+	VMOVUPS      Y0, 512(AX)
+	VMOVUPS      416(SP), Y0
+	VMOVUPS      Y0, 576(AX)
+	VMOVUPS      Y1, 640(AX)
+	VMOVUPS      Y6, 704(AX)
+	VMOVUPS      448(SP), Y0
+	VMOVUPS      Y0, 768(AX)
+	VMOVUPS      Y7, 832(AX)
+	VMOVUPS      Y10, 896(AX)
+	VMOVUPS      480(SP), Y0
+	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      Y8, 1024(AX)
+	VMOVUPS      512(SP), Y0
+	VMOVUPS      Y0, 1088(AX)
+	VMOVUPS      Y13, 1152(AX)
+	VMOVUPS      544(SP), Y0
+	VMOVUPS      Y0, 1216(AX)
+	VMOVUPS      Y4, 1280(AX)
+	VMOVUPS      Y14, 1344(AX)
+	VMOVUPS      Y9, 1408(AX)
+	VMOVUPS      Y11, 1472(AX)
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      Y0, 1536(AX)
+	VMOVUPS      Y12, 1600(AX)
+	VMOVUPS      Y3, 1664(AX)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      Y0, 1728(AX)
+	VMOVUPS      672(SP), Y0
+	VMOVUPS      Y0, 1792(AX)
+	VMOVUPS      704(SP), Y0
+	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      Y0, 736(SP)
+	VMOVUPS      160(CX), Y0
+	VMOVUPS      288(CX), Y1
+	VMOVUPS      96(CX), Y2
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMAXPS       Y0, Y2, Y4
+	VBLENDVPS    Y3, Y2, Y4, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      736(SP), Y4
+	VFMADD213PS  consts<>+608(SB), Y4, Y3
+	VMOVUPS      consts<>+576(SB), Y4
+	VCMPPS       $0x11, Y0, Y4, Y5
+	VBLENDVPS    Y5, Y2, Y1, Y5
+	VMOVAPS      Y3, Y6
+	VMOVUPS      consts<>+384(SB), Y7
+	VFNMADD231PS Y7, Y1, Y6
+	VMOVUPS      96(CX), Y8
+	VFMSUB213PS  Y7, Y0, Y8
+	VMOVAPS      Y4, Y9
+	VMOVUPS      736(SP), Y10
+	VFMADD231PS  Y2, Y10, Y9
+	VMOVUPS      consts<>+32(SB), Y10
+	VXORPS       Y4, Y10, Y4
+	VMINPS       Y0, Y7, Y7
+	VCMPPS       $0x11, 352(CX), Y0, Y10
+	VBLENDVPS    Y10, Y2, Y0, Y10
+	VANDPS       consts<>+64(SB), Y2, Y11
+	VMOVAPS      Y3, Y12
+	VFMSUB213PS  Y10, Y0, Y12
+	VMOVUPS      Y12, 768(SP)
+	VMOVUPS      consts<>+544(SB), Y13
+	VMOVUPS      768(SP), Y14
+	VFMADD231PS  Y5, Y13, Y14
+	VMOVUPS      Y14, 768(SP)
+	VSUBPS       consts<>+608(SB), Y2, Y13
+	VCMPPS       $0x03, Y9, Y9, Y14
+	VMAXPS       Y0, Y9, Y15
+	VBLENDVPS    Y14, Y9, Y15, Y14
+	VMOVUPS      Y14, 800(SP)
+	VMOVUPS      352(CX), Y14
+	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
+	VBLENDVPS    Y14, Y2, Y10, Y14
+	VMOVUPS      768(SP), Y15
+	VMOVUPS      Y15, 832(SP)
+	VMOVUPS      832(SP), Y15
+	VFNMADD213PS Y3, Y5, Y15
+	VMOVUPS      Y15, 832(SP)
+	VMOVUPS      736(SP), Y15
+
+loop1:
+	VMOVUPS      Y13, 864(SP)
+	VFMADD231PS  352(CX), Y15, Y2
+	VFMADD231PS  352(CX), Y15, Y3
+	VFMADD231PS  Y0, Y15, Y5
+	VFMADD231PS  Y1, Y15, Y6
+	VMOVUPS      96(CX), Y13
+	VFMADD231PS  352(CX), Y13, Y8
+	VFMADD231PS  352(CX), Y15, Y9
+	VFMADD231PS  352(CX), Y15, Y4
+	VMOVUPS      96(CX), Y13
+	VFMADD231PS  224(CX), Y13, Y7
+	VMOVUPS      96(CX), Y13
+	VFMADD231PS  Y0, Y13, Y10
+	VFMADD231PS  Y1, Y15, Y11
+	VMOVUPS      96(CX), Y13
+	VFMADD231PS  224(CX), Y13, Y12
+	DECQ         DX
+	VMOVUPS      864(SP), Y13
+	JNE          loop1
+	VMOVUPS      Y6, 1504(SP)
+	VMOVUPS      Y0, 928(SP)
+	VMOVUPS      Y12, 1376(SP)
+	VMOVUPS      Y4, 896(SP)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      896(SP), Y6
+	VFNMADD213PS Y0, Y7, Y6
+	VMOVUPS      Y6, 896(SP)
+	VCMPPS       $0x03, Y8, Y8, Y0
+	VMOVUPS      896(SP), Y6
+	VMAXPS       Y6, Y8, Y6
+	VBLENDVPS    Y0, Y8, Y6, Y0
+	VMOVUPS      Y0, 960(SP)
+	VMOVUPS      768(SP), Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 992(SP)
+	VADDPS       Y13, Y5, Y0
+	VMOVUPS      Y0, 1024(SP)
+	VMOVUPS      224(CX), Y0
+	VCMPPS       $0x03, Y0, Y0, Y6
+	VMAXPS       Y14, Y0, Y10
+	VBLENDVPS    Y6, Y0, Y10, Y0
+	VMOVUPS      Y0, 1056(SP)
+	VMOVUPS      1056(SP), Y0
+	VMOVUPS      1024(SP), Y6
+	VFMADD213PS  Y0, Y6, Y2
+	VADDPS       Y4, Y14, Y0
+	VCMPPS       $0x03, Y13, Y13, Y6
+	VMAXPS       Y1, Y13, Y10
+	VBLENDVPS    Y6, Y13, Y10, Y6
+	VMOVUPS      Y6, 1088(SP)
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y1, 1120(SP)
+	VMOVUPS      992(SP), Y1
+	VADDPS       352(CX), Y1, Y1
+	VMOVUPS      Y1, 1152(SP)
+	VMOVUPS      352(CX), Y1
+	VCMPPS       $0x03, Y1, Y1, Y6
+	VMAXPS       Y7, Y1, Y7
+	VBLENDVPS    Y6, Y1, Y7, Y1
+	VMOVAPS      Y0, Y6
+	VFNMADD213PS Y0, Y14, Y6
+	VMOVUPS      96(CX), Y7
+	VMOVUPS      224(CX), Y10
+	VCMPPS       $0x03, Y7, Y7, Y11
+	VMAXPS       Y10, Y7, Y10
+	VBLENDVPS    Y11, Y7, Y10, Y7
+	VMOVUPS      Y7, 1184(SP)
+	VMOVAPS      Y9, Y7
+	VMOVUPS      768(SP), Y10
+	VFMADD213PS  Y10, Y2, Y7
+	VMOVUPS      1120(SP), Y10
+	VFMADD231PS  96(CX), Y3, Y10
+	VMOVUPS      Y8, 1216(SP)
+	VMOVUPS      1216(SP), Y8
+	VFNMADD213PS Y9, Y1, Y8
+	VMOVUPS      Y8, 1216(SP)
+	VMOVAPS      Y13, Y8
+	VMOVUPS      1184(SP), Y9
+	VFNMADD213PS Y9, Y6, Y8
+	VMOVUPS      1088(SP), Y9
+	VSUBPS       Y9, Y7, Y9
+	VMOVUPS      Y9, 1248(SP)
+	VFMADD213PS  Y6, Y6, Y13
+	VCMPPS       $0x03, Y1, Y1, Y9
+	VMOVUPS      1184(SP), Y11
+	VMAXPS       Y11, Y1, Y11
+	VBLENDVPS    Y9, Y1, Y11, Y9
+	VMOVUPS      Y9, 1280(SP)
+	VFNMADD231PS Y0, Y15, Y4
+	VFMADD213PS  Y15, Y8, Y14
+	VMOVUPS      832(SP), Y9
+	VMOVUPS      1024(SP), Y11
+	VMOVUPS      1504(SP), Y12
+	VFMADD213PS  Y11, Y12, Y9
+	VMOVAPS      Y14, Y11
+	VMOVUPS      1088(SP), Y12
+	VFNMADD213PS Y0, Y12, Y11
+	VMOVUPS      1088(SP), Y12
+	VSUBPS       Y12, Y10, Y12
+	VMOVUPS      Y12, 1312(SP)
+	VMOVUPS      800(SP), Y12
+	VMOVUPS      1312(SP), Y15
+	VFNMADD213PS Y3, Y15, Y12
+	VMOVUPS      768(SP), Y3
+	VFMADD231PS  Y2, Y9, Y3
+	VADDPS       Y5, Y13, Y5
+	VMOVUPS      Y5, 1344(SP)
+	VMOVUPS      1376(SP), Y5
+	VMOVUPS      1504(SP), Y15
+	VSUBPS       Y15, Y5, Y5
+	VMOVUPS      Y5, 1408(SP)
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VMOVUPS      928(SP), Y15
+	VMAXPS       Y15, Y8, Y15
+	VBLENDVPS    Y5, Y8, Y15, Y5
+	VMOVUPS      Y5, 1440(SP)
+	VMOVUPS      896(SP), Y5
+	VMOVUPS      Y5, 32(AX)
+	VMOVUPS      960(SP), Y5
+	VMOVUPS      Y5, 96(AX)
+	VMOVUPS      992(SP), Y5
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      1024(SP), Y5
+	VMOVUPS      Y5, 224(AX)
+	VMOVUPS      1056(SP), Y5
+	VMOVUPS      Y5, 288(AX)
+	VMOVUPS      Y2, 352(AX)
+	VMOVUPS      Y0, 416(AX)
+	VMOVUPS      1088(SP), Y0
+	VMOVUPS      Y0, 480(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 544(AX)
+	VMOVUPS      1152(SP), Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVUPS      Y1, 672(AX)
+	VMOVUPS      Y6, 736(AX)
+	VMOVUPS      1184(SP), Y0
+	VMOVUPS      Y0, 800(AX)
+	VMOVUPS      Y7, 864(AX)
+	VMOVUPS      Y10, 928(AX)
+	VMOVUPS      1216(SP), Y0
+	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      Y8, 1056(AX)
+	VMOVUPS      1248(SP), Y0
+	VMOVUPS      Y0, 1120(AX)
+	VMOVUPS      Y13, 1184(AX)
+	VMOVUPS      1280(SP), Y0
+	VMOVUPS      Y0, 1248(AX)
+	VMOVUPS      Y4, 1312(AX)
+	VMOVUPS      Y14, 1376(AX)
+	VMOVUPS      Y9, 1440(AX)
+	VMOVUPS      Y11, 1504(AX)
+	VMOVUPS      1312(SP), Y0
+	VMOVUPS      Y0, 1568(AX)
+	VMOVUPS      Y12, 1632(AX)
+	VMOVUPS      Y3, 1696(AX)
+	VMOVUPS      1344(SP), Y0
+	VMOVUPS      Y0, 1760(AX)
+	VMOVUPS      1408(SP), Y0
+	VMOVUPS      Y0, 1824(AX)
+	VMOVUPS      1440(SP), Y0
+	VMOVUPS      Y0, 1888(AX)
+	VZEROUPPER
+	RET
+
 // func random2_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·random2_avx2(SB), $2816-24
@@ -4140,6 +5115,7 @@ TEXT ·random2_avx2(SB), $2816-24
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
+	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFMADD231PS  consts<>+608(SB), Y0, Y1
 	VMULPS       Y0, Y0, Y2
@@ -4866,6 +5842,506 @@ TEXT ·random2_avx2(SB), $2816-24
 	VZEROUPPER
 	RET
 
+// func looping2_avx2(out *float32, in *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·looping2_avx2(SB), $1920-24
+	MOVQ        out+0(FP), AX
+	MOVQ        in+8(FP), CX
+	MOVQ        n+16(FP), DX
+	VMOVUPS     (CX), Y0
+	VMOVUPS     128(CX), Y1
+	VMOVUPS     256(CX), Y2
+	MOVQ        DX, BX
+	VMOVUPS     64(CX), Y3
+	VFMADD231PS consts<>+608(SB), Y1, Y3
+	VMULPS      Y1, Y1, Y4
+	VMOVUPS     Y4, (SP)
+	VMOVUPS     192(CX), Y4
+	VMOVUPS     (SP), Y5
+	VFMSUB213PS 64(CX), Y5, Y4
+	VMOVUPS     Y3, 32(SP)
+	VMOVUPS     32(SP), Y5
+	VFMSUB231PS consts<>+384(SB), Y3, Y5
+	VMOVUPS     Y5, 32(SP)
+	VCMPPS      $0x03, Y3, Y3, Y5
+	VMOVUPS     (SP), Y6
+	VMAXPS      Y6, Y3, Y6
+	VBLENDVPS   Y5, Y3, Y6, Y5
+	VMOVUPS     Y5, 64(SP)
+	VMOVUPS     consts<>+384(SB), Y5
+	VSUBPS      consts<>+544(SB), Y5, Y5
+	VMOVAPS     Y4, Y6
+	VFMADD231PS consts<>+544(SB), Y0, Y6
+	VMOVUPS     (SP), Y7
+	VADDPS      Y0, Y7, Y7
+	VMOVUPS     Y7, 96(SP)
+	VXORPS      Y7, Y7, Y7
+	VMOVUPS     32(SP), Y8
+	VMINPS      Y8, Y7, Y7
+	VMOVUPS     Y7, 128(SP)
+	VMOVUPS     consts<>+608(SB), Y7
+	VADDPS      192(CX), Y7, Y7
+	VMOVUPS     128(SP), Y8
+	VCMPPS      $0x11, Y8, Y5, Y8
+	VBLENDVPS   Y8, Y2, Y7, Y8
+	VSUBPS      192(CX), Y2, Y9
+	VMOVUPS     Y9, 160(SP)
+	VMOVUPS     64(CX), Y9
+	VADDPS      consts<>+608(SB), Y9, Y9
+	VANDPS      consts<>+64(SB), Y6, Y10
+	VMOVUPS     consts<>+544(SB), Y11
+	VMAXPS      Y7, Y11, Y11
+	VMOVUPS     consts<>+32(SB), Y12
+	VXORPS      192(CX), Y12, Y12
+	VADDPS      Y10, Y7, Y13
+	VMOVUPS     Y13, 192(SP)
+	VCMPPS      $0x16, consts<>+96(SB), Y8, Y13
+	VBLENDVPS   Y13, consts<>+608(SB), Y7, Y13
+	VMOVUPS     Y13, 224(SP)
+	VMOVUPS     192(CX), Y13
+	VMOVUPS     320(CX), Y14
+	VCMPPS      $0x03, Y13, Y13, Y15
+	VMAXPS      Y14, Y13, Y14
+	VBLENDVPS   Y15, Y13, Y14, Y13
+	VXORPS      consts<>+32(SB), Y1, Y14
+	VMOVUPS     Y14, 256(SP)
+	VMOVUPS     224(SP), Y14
+	VCMPPS      $0x12, consts<>+96(SB), Y14, Y14
+	VBLENDVPS   Y14, Y9, Y13, Y13
+	VMOVUPS     consts<>+576(SB), Y14
+	VMINPS      Y5, Y14, Y14
+	VMOVUPS     Y14, 288(SP)
+	VMOVUPS     (SP), Y14
+	VMOVUPS     Y14, 320(SP)
+	VXORPS      Y14, Y14, Y14
+	VMOVUPS     320(SP), Y15
+	VFMADD231PS Y11, Y14, Y15
+	VMOVUPS     Y15, 320(SP)
+	VMOVUPS     320(CX), Y14
+	VMULPS      consts<>+576(SB), Y14, Y14
+	VMOVUPS     Y14, 352(SP)
+	VMOVUPS     96(SP), Y14
+	VMOVUPS     160(SP), Y15
+
+loop0:
+	VMOVUPS      Y3, 1856(SP)
+	VMOVUPS      Y13, 384(SP)
+	VMOVUPS      1856(SP), Y3
+	VFMADD231PS  Y1, Y0, Y3
+	VMOVUPS      Y3, 1856(SP)
+	VMOVUPS      (SP), Y3
+	VFMADD231PS  320(CX), Y0, Y3
+	VMOVUPS      Y3, (SP)
+	VFMADD231PS  192(CX), Y0, Y4
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      32(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 32(SP)
+	VMOVUPS      64(SP), Y3
+	VFMADD231PS  Y1, Y0, Y3
+	VMOVUPS      Y3, 64(SP)
+	VFMADD231PS  320(CX), Y0, Y5
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  192(CX), Y3, Y6
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      128(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 128(SP)
+	VFMADD231PS  192(CX), Y0, Y7
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  320(CX), Y3, Y8
+	VFMADD231PS  Y2, Y0, Y15
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  Y2, Y3, Y9
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  Y1, Y3, Y10
+	VFMADD231PS  Y1, Y0, Y11
+	VFMADD231PS  320(CX), Y0, Y12
+	DECQ         BX
+	VMOVUPS      384(SP), Y13
+	VMOVUPS      1856(SP), Y3
+	JNE          loop0
+	VMOVUPS      Y11, 448(SP)
+	VMOVUPS      (SP), Y0
+	VMOVUPS      192(SP), Y1
+	VFMADD213PS  Y1, Y7, Y0
+	VMOVUPS      Y14, 416(SP)
+	VMOVUPS      352(SP), Y1
+	VMOVUPS      416(SP), Y4
+	VFNMADD231PS 64(CX), Y1, Y4
+	VMOVUPS      Y4, 416(SP)
+	VMOVUPS      448(SP), Y1
+	VMOVUPS      224(SP), Y4
+	VADDPS       Y1, Y4, Y1
+	VMOVAPS      Y7, Y4
+	VMOVUPS      320(SP), Y6
+	VMOVUPS      64(SP), Y9
+	VFNMADD213PS Y6, Y9, Y4
+	VMOVUPS      352(SP), Y6
+	VFNMADD231PS 320(CX), Y6, Y2
+	VMOVUPS      Y13, 480(SP)
+	VMOVUPS      32(SP), Y6
+	VMOVUPS      480(SP), Y9
+	VFNMADD132PS 320(CX), Y6, Y9
+	VMOVUPS      Y9, 480(SP)
+	VSUBPS       Y4, Y1, Y6
+	VSUBPS       Y10, Y0, Y9
+	VMOVUPS      320(SP), Y11
+	VADDPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 512(SP)
+	VADDPS       192(CX), Y5, Y5
+	VMOVUPS      Y5, 544(SP)
+	VMOVUPS      32(SP), Y5
+	VMOVUPS      544(SP), Y11
+	VFMADD213PS  Y11, Y0, Y5
+	VMOVUPS      256(SP), Y11
+	VMOVUPS      192(SP), Y13
+	VFMADD213PS  Y2, Y13, Y11
+	VMOVUPS      288(SP), Y13
+	VSUBPS       Y9, Y13, Y13
+	VMOVUPS      Y13, 576(SP)
+	VMOVUPS      64(SP), Y13
+	VFNMADD231PS Y13, Y2, Y3
+	VSUBPS       Y8, Y14, Y8
+	VMOVUPS      Y8, 608(SP)
+	VMOVUPS      320(CX), Y8
+	VCMPPS       $0x03, Y8, Y8, Y13
+	VMAXPS       Y12, Y8, Y14
+	VBLENDVPS    Y13, Y8, Y14, Y8
+	VMOVUPS      Y8, 640(SP)
+	VMOVUPS      224(SP), Y8
+	VADDPS       Y8, Y4, Y8
+	VMOVUPS      Y8, 672(SP)
+	VMOVUPS      288(SP), Y8
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VMOVUPS      288(SP), Y13
+	VMAXPS       Y6, Y13, Y13
+	VMOVUPS      288(SP), Y14
+	VBLENDVPS    Y8, Y14, Y13, Y8
+	VMOVUPS      Y8, 704(SP)
+	VMOVUPS      512(SP), Y8
+	VMOVUPS      672(SP), Y13
+	VFNMADD213PS Y8, Y13, Y12
+	VMOVUPS      352(SP), Y8
+	VMOVUPS      576(SP), Y13
+	VADDPS       Y8, Y13, Y8
+	VMOVUPS      Y8, 736(SP)
+	VMOVUPS      544(SP), Y8
+	VFNMADD231PS 320(CX), Y6, Y8
+	VSUBPS       Y1, Y3, Y13
+	VMOVUPS      Y13, 768(SP)
+	VSUBPS       Y9, Y6, Y13
+	VMOVUPS      Y13, 800(SP)
+	VMOVUPS      (SP), Y13
+	VFMADD132PS  320(CX), Y10, Y13
+	VMOVUPS      64(SP), Y14
+	VFMADD231PS  Y4, Y7, Y14
+	VMOVUPS      128(SP), Y15
+	VSUBPS       Y5, Y15, Y15
+	VMOVUPS      Y15, 832(SP)
+	VSUBPS       Y10, Y7, Y7
+	VMOVUPS      Y7, 864(SP)
+	VMOVUPS      32(SP), Y7
+	VMOVUPS      320(SP), Y10
+	VADDPS       Y7, Y10, Y7
+	VMOVUPS      Y7, 896(SP)
+	VMOVUPS      448(SP), Y7
+	VFMADD213PS  Y12, Y9, Y7
+	VMOVAPS      Y13, Y10
+	VFMADD213PS  192(CX), Y1, Y10
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      416(SP), Y0
+	VMOVUPS      Y0, 64(AX)
+	VMOVUPS      Y1, 128(AX)
+	VMOVUPS      Y4, 192(AX)
+	VMOVUPS      Y2, 256(AX)
+	VMOVUPS      480(SP), Y0
+	VMOVUPS      Y0, 320(AX)
+	VMOVUPS      Y6, 384(AX)
+	VMOVUPS      Y9, 448(AX)
+	VMOVUPS      512(SP), Y0
+	VMOVUPS      Y0, 512(AX)
+	VMOVUPS      544(SP), Y0
+	VMOVUPS      Y0, 576(AX)
+	VMOVUPS      Y5, 640(AX)
+	VMOVUPS      Y11, 704(AX)
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      Y0, 768(AX)
+	VMOVUPS      Y3, 832(AX)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      Y0, 896(AX)
+	VMOVUPS      640(SP), Y0
+	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      672(SP), Y0
+	VMOVUPS      Y0, 1024(AX)
+	VMOVUPS      704(SP), Y0
+	VMOVUPS      Y0, 1088(AX)
+	VMOVUPS      Y12, 1152(AX)
+	VMOVUPS      736(SP), Y0
+	VMOVUPS      Y0, 1216(AX)
+	VMOVUPS      Y8, 1280(AX)
+	VMOVUPS      768(SP), Y0
+	VMOVUPS      Y0, 1344(AX)
+	VMOVUPS      800(SP), Y0
+	VMOVUPS      Y0, 1408(AX)
+	VMOVUPS      Y13, 1472(AX)
+	VMOVUPS      Y14, 1536(AX)
+	VMOVUPS      832(SP), Y0
+	VMOVUPS      Y0, 1600(AX)
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 1664(AX)
+	VMOVUPS      896(SP), Y0
+	VMOVUPS      Y0, 1728(AX)
+	VMOVUPS      Y7, 1792(AX)
+	VMOVUPS      Y10, 1856(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VMOVUPS      288(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  consts<>+608(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVUPS      Y4, 928(SP)
+	VMOVUPS      224(CX), Y4
+	VMOVUPS      928(SP), Y5
+	VFMSUB213PS  96(CX), Y5, Y4
+	VMOVUPS      Y3, 960(SP)
+	VMOVUPS      960(SP), Y5
+	VFMSUB231PS  consts<>+384(SB), Y3, Y5
+	VMOVUPS      Y5, 960(SP)
+	VCMPPS       $0x03, Y3, Y3, Y5
+	VMOVUPS      928(SP), Y6
+	VMAXPS       Y6, Y3, Y6
+	VBLENDVPS    Y5, Y3, Y6, Y5
+	VMOVUPS      Y5, 992(SP)
+	VMOVUPS      consts<>+384(SB), Y5
+	VSUBPS       consts<>+544(SB), Y5, Y5
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  consts<>+544(SB), Y0, Y6
+	VMOVUPS      928(SP), Y7
+	VADDPS       Y0, Y7, Y7
+	VMOVUPS      Y7, 1024(SP)
+	VXORPS       Y7, Y7, Y7
+	VMOVUPS      960(SP), Y8
+	VMINPS       Y8, Y7, Y7
+	VMOVUPS      Y7, 1056(SP)
+	VMOVUPS      consts<>+608(SB), Y7
+	VADDPS       224(CX), Y7, Y7
+	VMOVUPS      1056(SP), Y8
+	VCMPPS       $0x11, Y8, Y5, Y8
+	VBLENDVPS    Y8, Y2, Y7, Y8
+	VSUBPS       224(CX), Y2, Y9
+	VMOVUPS      Y9, 1088(SP)
+	VMOVUPS      96(CX), Y9
+	VADDPS       consts<>+608(SB), Y9, Y9
+	VANDPS       consts<>+64(SB), Y6, Y10
+	VMOVUPS      consts<>+544(SB), Y11
+	VMAXPS       Y7, Y11, Y11
+	VMOVUPS      consts<>+32(SB), Y12
+	VXORPS       224(CX), Y12, Y12
+	VADDPS       Y10, Y7, Y13
+	VMOVUPS      Y13, 1120(SP)
+	VCMPPS       $0x16, consts<>+96(SB), Y8, Y13
+	VBLENDVPS    Y13, consts<>+608(SB), Y7, Y13
+	VMOVUPS      Y13, 1152(SP)
+	VMOVUPS      224(CX), Y13
+	VMOVUPS      352(CX), Y14
+	VCMPPS       $0x03, Y13, Y13, Y15
+	VMAXPS       Y14, Y13, Y14
+	VBLENDVPS    Y15, Y13, Y14, Y13
+	VXORPS       consts<>+32(SB), Y1, Y14
+	VMOVUPS      Y14, 1184(SP)
+	VMOVUPS      1152(SP), Y14
+	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
+	VBLENDVPS    Y14, Y9, Y13, Y13
+	VMOVUPS      consts<>+576(SB), Y14
+	VMINPS       Y5, Y14, Y14
+	VMOVUPS      Y14, 1216(SP)
+	VMOVUPS      928(SP), Y14
+	VMOVUPS      Y14, 1248(SP)
+	VXORPS       Y14, Y14, Y14
+	VMOVUPS      1248(SP), Y15
+	VFMADD231PS  Y11, Y14, Y15
+	VMOVUPS      Y15, 1248(SP)
+	VMOVUPS      352(CX), Y14
+	VMULPS       consts<>+576(SB), Y14, Y14
+	VMOVUPS      Y14, 1280(SP)
+	VMOVUPS      1024(SP), Y14
+	VMOVUPS      1088(SP), Y15
+
+loop1:
+	VMOVUPS      Y3, 1888(SP)
+	VMOVUPS      Y13, 1312(SP)
+	VMOVUPS      1888(SP), Y3
+	VFMADD231PS  Y1, Y0, Y3
+	VMOVUPS      Y3, 1888(SP)
+	VMOVUPS      928(SP), Y3
+	VFMADD231PS  352(CX), Y0, Y3
+	VMOVUPS      Y3, 928(SP)
+	VFMADD231PS  224(CX), Y0, Y4
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      960(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 960(SP)
+	VMOVUPS      992(SP), Y3
+	VFMADD231PS  Y1, Y0, Y3
+	VMOVUPS      Y3, 992(SP)
+	VFMADD231PS  352(CX), Y0, Y5
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  224(CX), Y3, Y6
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      1056(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1056(SP)
+	VFMADD231PS  224(CX), Y0, Y7
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  352(CX), Y3, Y8
+	VFMADD231PS  Y2, Y0, Y15
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  Y2, Y3, Y9
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  Y1, Y3, Y10
+	VFMADD231PS  Y1, Y0, Y11
+	VFMADD231PS  352(CX), Y0, Y12
+	DECQ         DX
+	VMOVUPS      1312(SP), Y13
+	VMOVUPS      1888(SP), Y3
+	JNE          loop1
+	VMOVUPS      Y11, 1376(SP)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      1120(SP), Y1
+	VFMADD213PS  Y1, Y7, Y0
+	VMOVUPS      Y14, 1344(SP)
+	VMOVUPS      1280(SP), Y1
+	VMOVUPS      1344(SP), Y4
+	VFNMADD231PS 96(CX), Y1, Y4
+	VMOVUPS      Y4, 1344(SP)
+	VMOVUPS      1376(SP), Y1
+	VMOVUPS      1152(SP), Y4
+	VADDPS       Y1, Y4, Y1
+	VMOVAPS      Y7, Y4
+	VMOVUPS      1248(SP), Y6
+	VMOVUPS      992(SP), Y9
+	VFNMADD213PS Y6, Y9, Y4
+	VMOVUPS      1280(SP), Y6
+	VFNMADD231PS 352(CX), Y6, Y2
+	VMOVUPS      Y13, 1408(SP)
+	VMOVUPS      960(SP), Y6
+	VMOVUPS      1408(SP), Y9
+	VFNMADD132PS 352(CX), Y6, Y9
+	VMOVUPS      Y9, 1408(SP)
+	VSUBPS       Y4, Y1, Y6
+	VSUBPS       Y10, Y0, Y9
+	VMOVUPS      1248(SP), Y11
+	VADDPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 1440(SP)
+	VADDPS       224(CX), Y5, Y5
+	VMOVUPS      Y5, 1472(SP)
+	VMOVUPS      960(SP), Y5
+	VMOVUPS      1472(SP), Y11
+	VFMADD213PS  Y11, Y0, Y5
+	VMOVUPS      1184(SP), Y11
+	VMOVUPS      1120(SP), Y13
+	VFMADD213PS  Y2, Y13, Y11
+	VMOVUPS      1216(SP), Y13
+	VSUBPS       Y9, Y13, Y13
+	VMOVUPS      Y13, 1504(SP)
+	VMOVUPS      992(SP), Y13
+	VFNMADD231PS Y13, Y2, Y3
+	VSUBPS       Y8, Y14, Y8
+	VMOVUPS      Y8, 1536(SP)
+	VMOVUPS      352(CX), Y8
+	VCMPPS       $0x03, Y8, Y8, Y13
+	VMAXPS       Y12, Y8, Y14
+	VBLENDVPS    Y13, Y8, Y14, Y8
+	VMOVUPS      Y8, 1568(SP)
+	VMOVUPS      1152(SP), Y8
+	VADDPS       Y8, Y4, Y8
+	VMOVUPS      Y8, 1600(SP)
+	VMOVUPS      1216(SP), Y8
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VMOVUPS      1216(SP), Y13
+	VMAXPS       Y6, Y13, Y13
+	VMOVUPS      1216(SP), Y14
+	VBLENDVPS    Y8, Y14, Y13, Y8
+	VMOVUPS      Y8, 1632(SP)
+	VMOVUPS      1440(SP), Y8
+	VMOVUPS      1600(SP), Y13
+	VFNMADD213PS Y8, Y13, Y12
+	VMOVUPS      1280(SP), Y8
+	VMOVUPS      1504(SP), Y13
+	VADDPS       Y8, Y13, Y8
+	VMOVUPS      Y8, 1664(SP)
+	VMOVUPS      1472(SP), Y8
+	VFNMADD231PS 352(CX), Y6, Y8
+	VSUBPS       Y1, Y3, Y13
+	VMOVUPS      Y13, 1696(SP)
+	VSUBPS       Y9, Y6, Y13
+	VMOVUPS      Y13, 1728(SP)
+	VMOVUPS      928(SP), Y13
+	VFMADD132PS  352(CX), Y10, Y13
+	VMOVUPS      992(SP), Y14
+	VFMADD231PS  Y4, Y7, Y14
+	VMOVUPS      1056(SP), Y15
+	VSUBPS       Y5, Y15, Y15
+	VMOVUPS      Y15, 1760(SP)
+	VSUBPS       Y10, Y7, Y7
+	VMOVUPS      Y7, 1792(SP)
+	VMOVUPS      960(SP), Y7
+	VMOVUPS      1248(SP), Y10
+	VADDPS       Y7, Y10, Y7
+	VMOVUPS      Y7, 1824(SP)
+	VMOVUPS      1376(SP), Y7
+	VFMADD213PS  Y12, Y9, Y7
+	VMOVAPS      Y13, Y10
+	VFMADD213PS  224(CX), Y1, Y10
+	VMOVUPS      Y0, 32(AX)
+	VMOVUPS      1344(SP), Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMOVUPS      Y4, 224(AX)
+	VMOVUPS      Y2, 288(AX)
+	VMOVUPS      1408(SP), Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVUPS      Y6, 416(AX)
+	VMOVUPS      Y9, 480(AX)
+	VMOVUPS      1440(SP), Y0
+	VMOVUPS      Y0, 544(AX)
+	VMOVUPS      1472(SP), Y0
+	VMOVUPS      Y0, 608(AX)
+	VMOVUPS      Y5, 672(AX)
+	VMOVUPS      Y11, 736(AX)
+	VMOVUPS      1504(SP), Y0
+	VMOVUPS      Y0, 800(AX)
+	VMOVUPS      Y3, 864(AX)
+	VMOVUPS      1536(SP), Y0
+	VMOVUPS      Y0, 928(AX)
+	VMOVUPS      1568(SP), Y0
+	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      1600(SP), Y0
+	VMOVUPS      Y0, 1056(AX)
+	VMOVUPS      1632(SP), Y0
+	VMOVUPS      Y0, 1120(AX)
+	VMOVUPS      Y12, 1184(AX)
+	VMOVUPS      1664(SP), Y0
+	VMOVUPS      Y0, 1248(AX)
+	VMOVUPS      Y8, 1312(AX)
+	VMOVUPS      1696(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      1728(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
+	VMOVUPS      Y13, 1504(AX)
+	VMOVUPS      Y14, 1568(AX)
+	VMOVUPS      1760(SP), Y0
+	VMOVUPS      Y0, 1632(AX)
+	VMOVUPS      1792(SP), Y0
+	VMOVUPS      Y0, 1696(AX)
+	VMOVUPS      1824(SP), Y0
+	VMOVUPS      Y0, 1760(AX)
+	VMOVUPS      Y7, 1824(AX)
+	VMOVUPS      Y10, 1888(AX)
+	VZEROUPPER
+	RET
+
 // func random3_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·random3_avx2(SB), $2688-24
@@ -4876,6 +6352,7 @@ TEXT ·random3_avx2(SB), $2688-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
+	MOVQ         DX, BX
 	VMOVUPS      consts<>+544(SB), Y2
 	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
 	VMOVUPS      (SP), Y3
@@ -5587,6 +7064,670 @@ TEXT ·random3_avx2(SB), $2688-24
 	VZEROUPPER
 	RET
 
+// func looping3_avx2(out *float32, in *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·looping3_avx2(SB), $2432-24
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VMOVUPS      (CX), Y0
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      256(CX), Y2
+	MOVQ         DX, BX
+	VMOVUPS      consts<>+544(SB), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y0, Y3
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      consts<>+32(SB), Y3
+	VXORPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      consts<>+608(SB), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      (SP), Y4
+	VBLENDVPS    Y3, Y0, Y4, Y3
+	VMOVUPS      Y3, 64(SP)
+	VCMPPS       $0x12, 320(CX), Y2, Y3
+	VMOVUPS      consts<>+608(SB), Y4
+	VBLENDVPS    Y3, 192(CX), Y4, Y3
+	VMOVUPS      consts<>+384(SB), Y4
+	VMOVUPS      32(SP), Y5
+	VMINPS       Y5, Y4, Y4
+	VCMPPS       $0x12, consts<>+96(SB), Y4, Y5
+	VMOVUPS      (SP), Y6
+	VBLENDVPS    Y5, Y0, Y6, Y5
+	VMOVUPS      Y5, 96(SP)
+	VMOVUPS      Y0, 128(SP)
+	VMOVUPS      64(SP), Y5
+	VMOVUPS      128(SP), Y6
+	VFNMADD213PS Y5, Y3, Y6
+	VMOVUPS      Y6, 128(SP)
+	VMOVAPS      Y3, Y5
+	VMOVUPS      128(SP), Y6
+	VFNMADD231PS consts<>+96(SB), Y6, Y5
+	VMULPS       consts<>+608(SB), Y5, Y6
+	VMOVUPS      Y6, 160(SP)
+	VADDPS       320(CX), Y4, Y6
+	VMOVUPS      96(SP), Y7
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VBLENDVPS    Y7, Y3, Y2, Y7
+	VMOVUPS      Y7, 192(SP)
+	VMOVUPS      192(SP), Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VMOVUPS      64(SP), Y8
+	VMOVUPS      (SP), Y9
+	VBLENDVPS    Y7, Y8, Y9, Y7
+	VMOVUPS      Y7, 224(SP)
+	VMOVUPS      consts<>+64(SB), Y7
+	VANDPS       320(CX), Y7, Y7
+	VMOVUPS      Y7, 256(SP)
+	VMOVUPS      320(CX), Y7
+	VCMPPS       $0x12, Y5, Y7, Y7
+	VMOVUPS      consts<>+384(SB), Y8
+	VBLENDVPS    Y7, 320(CX), Y8, Y7
+	VMOVUPS      Y7, 2304(SP)
+	VMOVUPS      128(SP), Y7
+	VCMPPS       $0x12, Y7, Y4, Y7
+	VMOVUPS      consts<>+608(SB), Y8
+	VBLENDVPS    Y7, 320(CX), Y8, Y7
+	VMOVUPS      Y7, 288(SP)
+	VMOVUPS      consts<>+608(SB), Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VMOVUPS      32(SP), Y8
+	VBLENDVPS    Y7, Y0, Y8, Y7
+	VMOVAPS      Y3, Y8
+	VFMSUB231PS  consts<>+544(SB), Y1, Y8
+	VMOVUPS      320(CX), Y9
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VMINPS       Y1, Y9, Y11
+	VBLENDVPS    Y10, Y9, Y11, Y9
+	VMOVUPS      consts<>+544(SB), Y10
+	VMOVUPS      256(SP), Y11
+	VMAXPS       Y11, Y10, Y10
+	VANDPS       consts<>+64(SB), Y5, Y11
+	VMOVAPS      Y11, Y12
+	VFMADD213PS  consts<>+384(SB), Y9, Y12
+	VMULPS       Y9, Y0, Y13
+	VMOVUPS      Y13, 320(SP)
+	VMOVUPS      32(SP), Y13
+	VSUBPS       Y13, Y4, Y13
+	VMOVUPS      Y13, 352(SP)
+	VMOVUPS      352(SP), Y13
+	VSUBPS       consts<>+576(SB), Y13, Y13
+	VMOVUPS      Y13, 384(SP)
+	VMOVUPS      256(SP), Y13
+	VCMPPS       $0x03, Y13, Y13, Y13
+	VMOVUPS      320(SP), Y14
+	VMOVUPS      256(SP), Y15
+	VMAXPS       Y14, Y15, Y14
+	VMOVUPS      256(SP), Y15
+	VBLENDVPS    Y13, Y15, Y14, Y13
+	VMOVUPS      Y13, 416(SP)
+	VMOVUPS      64(SP), Y13
+	VMOVUPS      Y13, 448(SP)
+	VMOVUPS      352(SP), Y13
+	VMOVUPS      448(SP), Y14
+	VFMADD213PS  Y13, Y2, Y14
+	VMOVUPS      Y14, 448(SP)
+	VMOVUPS      448(SP), Y13
+	VSUBPS       Y8, Y13, Y13
+	VMOVUPS      Y13, 480(SP)
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
+	VANDPS       Y6, Y13, Y13
+	VMOVUPS      Y13, 512(SP)
+	VMOVUPS      416(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 544(SP)
+	VMOVUPS      128(SP), Y13
+	VMOVUPS      Y13, 576(SP)
+	VMOVUPS      416(SP), Y13
+	VMOVUPS      64(SP), Y14
+	VMOVUPS      576(SP), Y15
+	VFMADD231PS  Y13, Y14, Y15
+	VMOVUPS      Y15, 576(SP)
+	VMOVUPS      consts<>+608(SB), Y13
+	VCMPPS       $0x11, consts<>+608(SB), Y13, Y13
+	VMOVUPS      416(SP), Y14
+	VBLENDVPS    Y13, consts<>+544(SB), Y14, Y13
+	VMOVAPS      Y9, Y13
+	VMOVUPS      256(SP), Y14
+	VMOVUPS      128(SP), Y15
+	VFMADD231PS  Y14, Y15, Y13
+	VMOVUPS      224(SP), Y14
+	VMOVUPS      2304(SP), Y15
+
+loop0:
+	VMOVUPS      Y3, 2336(SP)
+	VMOVUPS      Y13, 608(SP)
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      (SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, (SP)
+	VMOVUPS      32(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      64(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 64(SP)
+	VMOVUPS      2336(SP), Y3
+	VFMADD231PS  192(CX), Y0, Y3
+	VMOVUPS      Y3, 2336(SP)
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  192(CX), Y3, Y4
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      96(SP), Y13
+	VFMADD231PS  320(CX), Y3, Y13
+	VMOVUPS      Y13, 96(SP)
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      128(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 128(SP)
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VMOVUPS      160(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 160(SP)
+	VFMADD231PS  Y2, Y0, Y6
+	VMOVUPS      192(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 192(SP)
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      256(SP), Y13
+	VFMADD231PS  Y1, Y3, Y13
+	VMOVUPS      Y13, 256(SP)
+	VFMADD231PS  192(CX), Y0, Y15
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      288(SP), Y13
+	VFMADD231PS  Y1, Y3, Y13
+	VMOVUPS      Y13, 288(SP)
+	VFMADD231PS  192(CX), Y0, Y7
+	VFMADD231PS  Y1, Y0, Y8
+	VFMADD231PS  Y2, Y0, Y9
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  Y1, Y3, Y10
+	VFMADD231PS  192(CX), Y0, Y11
+	VMOVUPS      64(CX), Y3
+	VFMADD231PS  320(CX), Y3, Y12
+	DECQ         BX
+	VMOVUPS      608(SP), Y13
+	VMOVUPS      2336(SP), Y3
+	JNE          loop0
+	VMOVUPS      352(SP), Y3
+	VSUBPS       Y11, Y3, Y3
+	VMOVUPS      Y3, 640(SP)
+	VMOVUPS      640(SP), Y3
+	VADDPS       Y3, Y5, Y3
+	VMOVUPS      Y3, 672(SP)
+	VMOVUPS      352(SP), Y3
+	VMOVUPS      576(SP), Y4
+	VMOVUPS      672(SP), Y5
+	VFNMADD213PS Y4, Y5, Y3
+	VMOVUPS      32(SP), Y4
+	VMOVUPS      64(SP), Y5
+	VFNMADD213PS Y14, Y5, Y4
+	VMOVUPS      384(SP), Y5
+	VSUBPS       Y5, Y11, Y5
+	VMOVUPS      Y5, 704(SP)
+	VMOVUPS      320(SP), Y5
+	VSUBPS       Y13, Y5, Y5
+	VMOVUPS      Y5, 736(SP)
+	VMOVUPS      128(SP), Y5
+	VSUBPS       Y14, Y5, Y5
+	VMOVUPS      320(SP), Y6
+	VMOVUPS      352(SP), Y7
+	VFMADD213PS  Y8, Y7, Y6
+	VFMADD213PS  Y1, Y8, Y11
+	VMOVUPS      480(SP), Y7
+	VMOVUPS      704(SP), Y9
+	VFNMADD213PS Y9, Y4, Y7
+	VMOVUPS      160(SP), Y9
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VMOVUPS      160(SP), Y13
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      160(SP), Y13
+	VBLENDVPS    Y9, Y13, Y0, Y0
+	VMOVUPS      Y0, 768(SP)
+	VMOVUPS      512(SP), Y0
+	VFNMADD213PS Y8, Y11, Y0
+	VCMPPS       $0x03, Y2, Y2, Y8
+	VMOVUPS      128(SP), Y9
+	VMAXPS       Y9, Y2, Y9
+	VBLENDVPS    Y8, Y2, Y9, Y8
+	VMOVUPS      Y8, 800(SP)
+	VMOVUPS      352(SP), Y8
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VMOVUPS      352(SP), Y9
+	VMAXPS       Y1, Y9, Y9
+	VMOVUPS      352(SP), Y13
+	VBLENDVPS    Y8, Y13, Y9, Y8
+	VMOVUPS      Y8, 832(SP)
+	VMOVUPS      352(SP), Y8
+	VADDPS       Y11, Y8, Y8
+	VMOVUPS      Y8, 864(SP)
+	VADDPS       Y3, Y0, Y8
+	VMOVUPS      480(SP), Y9
+	VSUBPS       Y9, Y2, Y9
+	VMOVUPS      Y9, 896(SP)
+	VMOVUPS      384(SP), Y9
+	VADDPS       Y9, Y7, Y9
+	VMOVUPS      Y9, 928(SP)
+	VFNMADD213PS 192(CX), Y2, Y10
+	VMOVUPS      416(SP), Y9
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 960(SP)
+	VMOVUPS      96(SP), Y9
+	VMOVUPS      192(SP), Y12
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 992(SP)
+	VMOVUPS      256(SP), Y9
+	VMOVUPS      448(SP), Y12
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      544(SP), Y12
+	VMOVUPS      288(SP), Y13
+	VSUBPS       Y12, Y13, Y12
+	VMOVUPS      Y12, 1024(SP)
+	VMOVUPS      96(SP), Y12
+	VMOVUPS      96(SP), Y13
+	VMOVUPS      416(SP), Y14
+	VFMADD213PS  Y13, Y14, Y12
+	VMOVUPS      (SP), Y13
+	VMOVUPS      576(SP), Y14
+	VFNMADD231PS Y14, Y9, Y13
+	VCMPPS       $0x03, Y5, Y5, Y14
+	VMOVUPS      320(SP), Y15
+	VMAXPS       Y15, Y5, Y15
+	VBLENDVPS    Y14, Y5, Y15, Y14
+	VMOVUPS      Y14, 1056(SP)
+	VMOVUPS      672(SP), Y14
+	VFNMADD231PS Y0, Y14, Y2
+	VMOVUPS      800(SP), Y14
+	VSUBPS       Y1, Y14, Y1
+	VMOVUPS      576(SP), Y14
+	VADDPS       Y14, Y1, Y14
+	VMOVUPS      Y14, 1088(SP)
+	VCMPPS       $0x03, Y8, Y8, Y14
+	VMOVUPS      896(SP), Y15
+	VMAXPS       Y15, Y8, Y15
+	VBLENDVPS    Y14, Y8, Y15, Y14
+	VMOVUPS      Y14, 1120(SP)
+	VMOVUPS      640(SP), Y14
+	VMOVUPS      Y14, (AX)
+	VMOVUPS      672(SP), Y14
+	VMOVUPS      Y14, 64(AX)
+	VMOVUPS      Y3, 128(AX)
+	VMOVUPS      Y4, 192(AX)
+	VMOVUPS      704(SP), Y3
+	VMOVUPS      Y3, 256(AX)
+	VMOVUPS      736(SP), Y3
+	VMOVUPS      Y3, 320(AX)
+	VMOVUPS      Y5, 384(AX)
+	VMOVUPS      Y6, 448(AX)
+	VMOVUPS      Y11, 512(AX)
+	VMOVUPS      Y7, 576(AX)
+	VMOVUPS      768(SP), Y3
+	VMOVUPS      Y3, 640(AX)
+	VMOVUPS      Y0, 704(AX)
+	VMOVUPS      800(SP), Y0
+	VMOVUPS      Y0, 768(AX)
+	VMOVUPS      832(SP), Y0
+	VMOVUPS      Y0, 832(AX)
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 896(AX)
+	VMOVUPS      Y8, 960(AX)
+	VMOVUPS      896(SP), Y0
+	VMOVUPS      Y0, 1024(AX)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      Y0, 1088(AX)
+	VMOVUPS      Y10, 1152(AX)
+	VMOVUPS      960(SP), Y0
+	VMOVUPS      Y0, 1216(AX)
+	VMOVUPS      992(SP), Y0
+	VMOVUPS      Y0, 1280(AX)
+	VMOVUPS      Y9, 1344(AX)
+	VMOVUPS      1024(SP), Y0
+	VMOVUPS      Y0, 1408(AX)
+	VMOVUPS      Y12, 1472(AX)
+	VMOVUPS      Y13, 1536(AX)
+	VMOVUPS      1056(SP), Y0
+	VMOVUPS      Y0, 1600(AX)
+	VMOVUPS      Y2, 1664(AX)
+	VMOVUPS      Y1, 1728(AX)
+	VMOVUPS      1088(SP), Y0
+	VMOVUPS      Y0, 1792(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VMOVUPS      288(CX), Y2
+	VMOVUPS      consts<>+544(SB), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y0, Y3
+	VMOVUPS      Y3, 1152(SP)
+	VMOVUPS      consts<>+32(SB), Y3
+	VXORPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      Y3, 1184(SP)
+	VMOVUPS      consts<>+608(SB), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      1152(SP), Y4
+	VBLENDVPS    Y3, Y0, Y4, Y3
+	VMOVUPS      Y3, 1216(SP)
+	VCMPPS       $0x12, 352(CX), Y2, Y3
+	VMOVUPS      consts<>+608(SB), Y4
+	VBLENDVPS    Y3, 224(CX), Y4, Y3
+	VMOVUPS      consts<>+384(SB), Y4
+	VMOVUPS      1184(SP), Y5
+	VMINPS       Y5, Y4, Y4
+	VCMPPS       $0x12, consts<>+96(SB), Y4, Y5
+	VMOVUPS      1152(SP), Y6
+	VBLENDVPS    Y5, Y0, Y6, Y5
+	VMOVUPS      Y5, 1248(SP)
+	VMOVUPS      Y0, 1280(SP)
+	VMOVUPS      1216(SP), Y5
+	VMOVUPS      1280(SP), Y6
+	VFNMADD213PS Y5, Y3, Y6
+	VMOVUPS      Y6, 1280(SP)
+	VMOVAPS      Y3, Y5
+	VMOVUPS      1280(SP), Y6
+	VFNMADD231PS consts<>+96(SB), Y6, Y5
+	VMULPS       consts<>+608(SB), Y5, Y6
+	VMOVUPS      Y6, 1312(SP)
+	VADDPS       352(CX), Y4, Y6
+	VMOVUPS      1248(SP), Y7
+	VCMPPS       $0x11, Y7, Y5, Y7
+	VBLENDVPS    Y7, Y3, Y2, Y7
+	VMOVUPS      Y7, 1344(SP)
+	VMOVUPS      1344(SP), Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VMOVUPS      1216(SP), Y8
+	VMOVUPS      1152(SP), Y9
+	VBLENDVPS    Y7, Y8, Y9, Y7
+	VMOVUPS      Y7, 1376(SP)
+	VMOVUPS      consts<>+64(SB), Y7
+	VANDPS       352(CX), Y7, Y7
+	VMOVUPS      Y7, 1408(SP)
+	VMOVUPS      352(CX), Y7
+	VCMPPS       $0x12, Y5, Y7, Y7
+	VMOVUPS      consts<>+384(SB), Y8
+	VBLENDVPS    Y7, 352(CX), Y8, Y7
+	VMOVUPS      Y7, 2368(SP)
+	VMOVUPS      1280(SP), Y7
+	VCMPPS       $0x12, Y7, Y4, Y7
+	VMOVUPS      consts<>+608(SB), Y8
+	VBLENDVPS    Y7, 352(CX), Y8, Y7
+	VMOVUPS      Y7, 1440(SP)
+	VMOVUPS      consts<>+608(SB), Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VMOVUPS      1184(SP), Y8
+	VBLENDVPS    Y7, Y0, Y8, Y7
+	VMOVAPS      Y3, Y8
+	VFMSUB231PS  consts<>+544(SB), Y1, Y8
+	VMOVUPS      352(CX), Y9
+	VCMPPS       $0x03, Y9, Y9, Y10
+	VMINPS       Y1, Y9, Y11
+	VBLENDVPS    Y10, Y9, Y11, Y9
+	VMOVUPS      consts<>+544(SB), Y10
+	VMOVUPS      1408(SP), Y11
+	VMAXPS       Y11, Y10, Y10
+	VANDPS       consts<>+64(SB), Y5, Y11
+	VMOVAPS      Y11, Y12
+	VFMADD213PS  consts<>+384(SB), Y9, Y12
+	VMULPS       Y9, Y0, Y13
+	VMOVUPS      Y13, 1472(SP)
+	VMOVUPS      1184(SP), Y13
+	VSUBPS       Y13, Y4, Y13
+	VMOVUPS      Y13, 1504(SP)
+	VMOVUPS      1504(SP), Y13
+	VSUBPS       consts<>+576(SB), Y13, Y13
+	VMOVUPS      Y13, 1536(SP)
+	VMOVUPS      1408(SP), Y13
+	VCMPPS       $0x03, Y13, Y13, Y13
+	VMOVUPS      1472(SP), Y14
+	VMOVUPS      1408(SP), Y15
+	VMAXPS       Y14, Y15, Y14
+	VMOVUPS      1408(SP), Y15
+	VBLENDVPS    Y13, Y15, Y14, Y13
+	VMOVUPS      Y13, 1568(SP)
+	VMOVUPS      1216(SP), Y13
+	VMOVUPS      Y13, 1600(SP)
+	VMOVUPS      1504(SP), Y13
+	VMOVUPS      1600(SP), Y14
+	VFMADD213PS  Y13, Y2, Y14
+	VMOVUPS      Y14, 1600(SP)
+	VMOVUPS      1600(SP), Y13
+	VSUBPS       Y8, Y13, Y13
+	VMOVUPS      Y13, 1632(SP)
+	VXORPS       Y13, Y13, Y13
+	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
+	VANDPS       Y6, Y13, Y13
+	VMOVUPS      Y13, 1664(SP)
+	VMOVUPS      1568(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 1696(SP)
+	VMOVUPS      1280(SP), Y13
+	VMOVUPS      Y13, 1728(SP)
+	VMOVUPS      1568(SP), Y13
+	VMOVUPS      1216(SP), Y14
+	VMOVUPS      1728(SP), Y15
+	VFMADD231PS  Y13, Y14, Y15
+	VMOVUPS      Y15, 1728(SP)
+	VMOVUPS      consts<>+608(SB), Y13
+	VCMPPS       $0x11, consts<>+608(SB), Y13, Y13
+	VMOVUPS      1568(SP), Y14
+	VBLENDVPS    Y13, consts<>+544(SB), Y14, Y13
+	VMOVAPS      Y9, Y13
+	VMOVUPS      1408(SP), Y14
+	VMOVUPS      1280(SP), Y15
+	VFMADD231PS  Y14, Y15, Y13
+	VMOVUPS      1376(SP), Y14
+	VMOVUPS      2368(SP), Y15
+
+loop1:
+	VMOVUPS      Y3, 2400(SP)
+	VMOVUPS      Y13, 1760(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1152(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 1152(SP)
+	VMOVUPS      1184(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1184(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1216(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 1216(SP)
+	VMOVUPS      2400(SP), Y3
+	VFMADD231PS  224(CX), Y0, Y3
+	VMOVUPS      Y3, 2400(SP)
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  224(CX), Y3, Y4
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1248(SP), Y13
+	VFMADD231PS  352(CX), Y3, Y13
+	VMOVUPS      Y13, 1248(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1280(SP), Y13
+	VFMADD231PS  Y2, Y3, Y13
+	VMOVUPS      Y13, 1280(SP)
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VMOVUPS      1312(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1312(SP)
+	VFMADD231PS  Y2, Y0, Y6
+	VMOVUPS      1344(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1344(SP)
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1408(SP), Y13
+	VFMADD231PS  Y1, Y3, Y13
+	VMOVUPS      Y13, 1408(SP)
+	VFMADD231PS  224(CX), Y0, Y15
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1440(SP), Y13
+	VFMADD231PS  Y1, Y3, Y13
+	VMOVUPS      Y13, 1440(SP)
+	VFMADD231PS  224(CX), Y0, Y7
+	VFMADD231PS  Y1, Y0, Y8
+	VFMADD231PS  Y2, Y0, Y9
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  Y1, Y3, Y10
+	VFMADD231PS  224(CX), Y0, Y11
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  352(CX), Y3, Y12
+	DECQ         DX
+	VMOVUPS      1760(SP), Y13
+	VMOVUPS      2400(SP), Y3
+	JNE          loop1
+	VMOVUPS      1504(SP), Y3
+	VSUBPS       Y11, Y3, Y3
+	VMOVUPS      Y3, 1792(SP)
+	VMOVUPS      1792(SP), Y3
+	VADDPS       Y3, Y5, Y3
+	VMOVUPS      Y3, 1824(SP)
+	VMOVUPS      1504(SP), Y3
+	VMOVUPS      1728(SP), Y4
+	VMOVUPS      1824(SP), Y5
+	VFNMADD213PS Y4, Y5, Y3
+	VMOVUPS      1184(SP), Y4
+	VMOVUPS      1216(SP), Y5
+	VFNMADD213PS Y14, Y5, Y4
+	VMOVUPS      1536(SP), Y5
+	VSUBPS       Y5, Y11, Y5
+	VMOVUPS      Y5, 1856(SP)
+	VMOVUPS      1472(SP), Y5
+	VSUBPS       Y13, Y5, Y5
+	VMOVUPS      Y5, 1888(SP)
+	VMOVUPS      1280(SP), Y5
+	VSUBPS       Y14, Y5, Y5
+	VMOVUPS      1472(SP), Y6
+	VMOVUPS      1504(SP), Y7
+	VFMADD213PS  Y8, Y7, Y6
+	VFMADD213PS  Y1, Y8, Y11
+	VMOVUPS      1632(SP), Y7
+	VMOVUPS      1856(SP), Y9
+	VFNMADD213PS Y9, Y4, Y7
+	VMOVUPS      1312(SP), Y9
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VMOVUPS      1312(SP), Y13
+	VMAXPS       Y0, Y13, Y0
+	VMOVUPS      1312(SP), Y13
+	VBLENDVPS    Y9, Y13, Y0, Y0
+	VMOVUPS      Y0, 1920(SP)
+	VMOVUPS      1664(SP), Y0
+	VFNMADD213PS Y8, Y11, Y0
+	VCMPPS       $0x03, Y2, Y2, Y8
+	VMOVUPS      1280(SP), Y9
+	VMAXPS       Y9, Y2, Y9
+	VBLENDVPS    Y8, Y2, Y9, Y8
+	VMOVUPS      Y8, 1952(SP)
+	VMOVUPS      1504(SP), Y8
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VMOVUPS      1504(SP), Y9
+	VMAXPS       Y1, Y9, Y9
+	VMOVUPS      1504(SP), Y13
+	VBLENDVPS    Y8, Y13, Y9, Y8
+	VMOVUPS      Y8, 1984(SP)
+	VMOVUPS      1504(SP), Y8
+	VADDPS       Y11, Y8, Y8
+	VMOVUPS      Y8, 2016(SP)
+	VADDPS       Y3, Y0, Y8
+	VMOVUPS      1632(SP), Y9
+	VSUBPS       Y9, Y2, Y9
+	VMOVUPS      Y9, 2048(SP)
+	VMOVUPS      1536(SP), Y9
+	VADDPS       Y9, Y7, Y9
+	VMOVUPS      Y9, 2080(SP)
+	VFNMADD213PS 224(CX), Y2, Y10
+	VMOVUPS      1568(SP), Y9
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 2112(SP)
+	VMOVUPS      1248(SP), Y9
+	VMOVUPS      1344(SP), Y12
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 2144(SP)
+	VMOVUPS      1408(SP), Y9
+	VMOVUPS      1600(SP), Y12
+	VSUBPS       Y9, Y12, Y9
+	VMOVUPS      1696(SP), Y12
+	VMOVUPS      1440(SP), Y13
+	VSUBPS       Y12, Y13, Y12
+	VMOVUPS      Y12, 2176(SP)
+	VMOVUPS      1248(SP), Y12
+	VMOVUPS      1248(SP), Y13
+	VMOVUPS      1568(SP), Y14
+	VFMADD213PS  Y13, Y14, Y12
+	VMOVUPS      1152(SP), Y13
+	VMOVUPS      1728(SP), Y14
+	VFNMADD231PS Y14, Y9, Y13
+	VCMPPS       $0x03, Y5, Y5, Y14
+	VMOVUPS      1472(SP), Y15
+	VMAXPS       Y15, Y5, Y15
+	VBLENDVPS    Y14, Y5, Y15, Y14
+	VMOVUPS      Y14, 2208(SP)
+	VMOVUPS      1824(SP), Y14
+	VFNMADD231PS Y0, Y14, Y2
+	VMOVUPS      1952(SP), Y14
+	VSUBPS       Y1, Y14, Y1
+	VMOVUPS      1728(SP), Y14
+	VADDPS       Y14, Y1, Y14
+	VMOVUPS      Y14, 2240(SP)
+	VCMPPS       $0x03, Y8, Y8, Y14
+	VMOVUPS      2048(SP), Y15
+	VMAXPS       Y15, Y8, Y15
+	VBLENDVPS    Y14, Y8, Y15, Y14
+	VMOVUPS      Y14, 2272(SP)
+	VMOVUPS      1792(SP), Y14
+	VMOVUPS      Y14, 32(AX)
+	VMOVUPS      1824(SP), Y14
+	VMOVUPS      Y14, 96(AX)
+	VMOVUPS      Y3, 160(AX)
+	VMOVUPS      Y4, 224(AX)
+	VMOVUPS      1856(SP), Y3
+	VMOVUPS      Y3, 288(AX)
+	VMOVUPS      1888(SP), Y3
+	VMOVUPS      Y3, 352(AX)
+	VMOVUPS      Y5, 416(AX)
+	VMOVUPS      Y6, 480(AX)
+	VMOVUPS      Y11, 544(AX)
+	VMOVUPS      Y7, 608(AX)
+	VMOVUPS      1920(SP), Y3
+	VMOVUPS      Y3, 672(AX)
+	VMOVUPS      Y0, 736(AX)
+	VMOVUPS      1952(SP), Y0
+	VMOVUPS      Y0, 800(AX)
+	VMOVUPS      1984(SP), Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVUPS      2016(SP), Y0
+	VMOVUPS      Y0, 928(AX)
+	VMOVUPS      Y8, 992(AX)
+	VMOVUPS      2048(SP), Y0
+	VMOVUPS      Y0, 1056(AX)
+	VMOVUPS      2080(SP), Y0
+	VMOVUPS      Y0, 1120(AX)
+	VMOVUPS      Y10, 1184(AX)
+	VMOVUPS      2112(SP), Y0
+	VMOVUPS      Y0, 1248(AX)
+	VMOVUPS      2144(SP), Y0
+	VMOVUPS      Y0, 1312(AX)
+	VMOVUPS      Y9, 1376(AX)
+	VMOVUPS      2176(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
+	VMOVUPS      Y12, 1504(AX)
+	VMOVUPS      Y13, 1568(AX)
+	VMOVUPS      2208(SP), Y0
+	VMOVUPS      Y0, 1632(AX)
+	VMOVUPS      Y2, 1696(AX)
+	VMOVUPS      Y1, 1760(AX)
+	VMOVUPS      2240(SP), Y0
+	VMOVUPS      Y0, 1824(AX)
+	VMOVUPS      2272(SP), Y0
+	VMOVUPS      Y0, 1888(AX)
+	VZEROUPPER
+	RET
+
 // func random4_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·random4_avx2(SB), $3520-24
@@ -5597,6 +7738,7 @@ TEXT ·random4_avx2(SB), $3520-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
+	MOVQ         DX, BX
 	VMOVUPS      consts<>+544(SB), Y2
 	VMOVUPS      Y2, 32(SP)
 	VMOVUPS      64(CX), Y2
@@ -6477,6 +8619,822 @@ TEXT ·random4_avx2(SB), $3520-24
 	VMOVUPS      Y0, 2464(AX)
 	VMOVUPS      2688(SP), Y0
 	VMOVUPS      Y0, 2528(AX)
+	VZEROUPPER
+	RET
+
+// func looping4_avx2(out *float32, in *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·looping4_avx2(SB), $3008-24
+	MOVQ         out+0(FP), AX
+	MOVQ         in+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VMOVUPS      (CX), Y0
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      Y1, (SP)
+	VMOVUPS      256(CX), Y1
+	MOVQ         DX, BX
+	VMOVUPS      consts<>+544(SB), Y2
+	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      32(SP), Y3
+	VFMADD231PS  consts<>+576(SB), Y2, Y3
+	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y2
+	VCMPPS       $0x12, Y2, Y0, Y2
+	VMOVUPS      64(CX), Y3
+	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
+	VMOVUPS      Y2, 64(SP)
+	VMOVUPS      320(CX), Y2
+	VMOVUPS      Y2, 96(SP)
+	VMOVUPS      64(SP), Y2
+	VMOVUPS      96(SP), Y3
+	VFMADD213PS  64(CX), Y2, Y3
+	VMOVUPS      Y3, 96(SP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPS      consts<>+576(SB), Y3
+	VMOVUPS      Y3, 128(SP)
+	VMOVUPS      128(SP), Y3
+	VFMSUB213PS  consts<>+608(SB), Y2, Y3
+	VMOVUPS      Y3, 128(SP)
+	VMOVUPS      192(CX), Y2
+	VADDPS       192(CX), Y2, Y2
+	VMOVUPS      Y2, 160(SP)
+	VMOVAPS      Y0, Y2
+	VMOVUPS      64(SP), Y3
+	VFMSUB231PS  consts<>+576(SB), Y3, Y2
+	VMOVUPS      96(SP), Y3
+	VADDPS       Y3, Y2, Y3
+	VMOVUPS      Y3, 192(SP)
+	VMOVUPS      consts<>+384(SB), Y3
+	VADDPS       64(CX), Y3, Y3
+	VMOVUPS      Y3, 224(SP)
+	VMOVUPS      Y1, 256(SP)
+	VMOVUPS      256(SP), Y3
+	VFMADD213PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 256(SP)
+	VMOVUPS      128(SP), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      224(SP), Y4
+	VANDNPS      Y4, Y3, Y3
+	VMOVUPS      Y3, 288(SP)
+	VMOVUPS      128(SP), Y3
+	VADDPS       192(CX), Y3, Y3
+	VMOVUPS      Y3, 320(SP)
+	VMOVUPS      160(SP), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      320(SP), Y4
+	VMOVUPS      192(SP), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMOVUPS      Y3, 352(SP)
+	VMOVUPS      288(SP), Y3
+	VFMADD231PS  Y1, Y2, Y3
+	VXORPS       Y4, Y4, Y4
+	VMOVUPS      128(SP), Y5
+	VMINPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 384(SP)
+	VMOVUPS      consts<>+64(SB), Y4
+	VANDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      384(SP), Y5
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      256(SP), Y7
+	VCMPPS       $0x11, Y7, Y6, Y6
+	VMOVUPS      (SP), Y7
+	VMOVUPS      128(SP), Y8
+	VBLENDVPS    Y6, Y7, Y8, Y6
+	VMOVUPS      Y6, 416(SP)
+	VMOVUPS      224(SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 448(SP)
+	VMOVUPS      288(SP), Y6
+	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
+	VANDNPS      320(CX), Y6, Y6
+	VMOVUPS      Y6, 480(SP)
+	VMOVUPS      480(SP), Y6
+	VMULPS       consts<>+608(SB), Y6, Y6
+	VMOVAPS      Y5, Y7
+	VFMSUB213PS  consts<>+384(SB), Y4, Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y1, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y8, 512(SP)
+	VXORPS       consts<>+32(SB), Y4, Y8
+	VCMPPS       $0x12, consts<>+96(SB), Y4, Y9
+	VMOVUPS      256(SP), Y10
+	VBLENDVPS    Y9, Y10, Y6, Y9
+	VMOVUPS      consts<>+576(SB), Y10
+	VCMPPS       $0x11, consts<>+96(SB), Y10, Y10
+	VMOVUPS      448(SP), Y11
+	VBLENDVPS    Y10, Y8, Y11, Y10
+	VMOVUPS      256(SP), Y11
+	VMOVUPS      384(SP), Y12
+	VMOVUPS      64(SP), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVAPS      Y9, Y12
+	VFMADD231PS  consts<>+608(SB), Y5, Y12
+	VMOVUPS      96(SP), Y13
+	VMOVUPS      Y13, 544(SP)
+	VMOVUPS      544(SP), Y13
+	VFNMADD231PS 192(CX), Y12, Y13
+	VMOVUPS      Y13, 544(SP)
+	VMOVUPS      Y12, 576(SP)
+	VMOVUPS      576(SP), Y12
+	VFMSUB231PS  consts<>+608(SB), Y8, Y12
+	VMOVUPS      Y12, 576(SP)
+	VMOVUPS      Y7, 608(SP)
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      608(SP), Y13
+	VFMADD231PS  Y9, Y12, Y13
+	VMOVUPS      Y13, 608(SP)
+	VMOVUPS      96(SP), Y12
+	VMULPS       Y12, Y11, Y12
+	VMOVUPS      Y12, 640(SP)
+	VXORPS       consts<>+32(SB), Y6, Y12
+	VMOVUPS      Y12, 672(SP)
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      192(SP), Y13
+	VSUBPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 704(SP)
+	VMOVUPS      608(SP), Y12
+	VMOVUPS      Y12, 736(SP)
+	VMOVUPS      288(SP), Y12
+	VMOVUPS      736(SP), Y13
+	VFMSUB213PS  Y8, Y12, Y13
+	VMOVUPS      Y13, 736(SP)
+	VCMPPS       $0x12, consts<>+96(SB), Y9, Y12
+	VMOVUPS      704(SP), Y13
+	VBLENDVPS    Y12, Y2, Y13, Y12
+	VMOVUPS      Y12, 768(SP)
+	VMOVUPS      128(SP), Y12
+	VCMPPS       $0x15, Y9, Y12, Y12
+	VBLENDVPS    Y12, 64(CX), Y0, Y12
+	VMOVUPS      Y12, 800(SP)
+	VMOVUPS      352(SP), Y12
+	VMOVUPS      480(SP), Y13
+	VMOVUPS      736(SP), Y14
+	VFMSUB213PS  Y13, Y14, Y12
+	VMOVUPS      consts<>+544(SB), Y13
+	VMOVUPS      544(SP), Y14
+	VMINPS       Y14, Y13, Y13
+	VMOVUPS      Y13, 832(SP)
+	VMOVUPS      192(CX), Y13
+	VCMPPS       $0x03, Y13, Y13, Y14
+	VMOVUPS      320(SP), Y15
+	VMINPS       Y15, Y13, Y15
+	VBLENDVPS    Y14, Y13, Y15, Y13
+	VMOVUPS      Y13, 864(SP)
+	VCMPPS       $0x12, consts<>+96(SB), Y2, Y13
+	VBLENDVPS    Y13, Y1, Y6, Y13
+	VMOVUPS      Y13, 896(SP)
+	VMOVUPS      (SP), Y13
+	VMOVUPS      416(SP), Y14
+	VMOVUPS      512(SP), Y15
+
+loop0:
+	VMOVUPS      Y2, 2944(SP)
+	VMOVUPS      Y12, 928(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      32(SP), Y12
+	VFMADD231PS  Y13, Y2, Y12
+	VMOVUPS      Y12, 32(SP)
+	VMOVUPS      64(SP), Y2
+	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 64(SP)
+	VMOVUPS      96(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 96(SP)
+	VMOVUPS      128(SP), Y2
+	VFMADD231PS  192(CX), Y0, Y2
+	VMOVUPS      Y2, 128(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      160(SP), Y12
+	VFMADD231PS  320(CX), Y2, Y12
+	VMOVUPS      Y12, 160(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      2944(SP), Y12
+	VFMADD231PS  192(CX), Y2, Y12
+	VMOVUPS      Y12, 2944(SP)
+	VMOVUPS      192(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 192(SP)
+	VMOVUPS      224(SP), Y2
+	VFMADD231PS  192(CX), Y0, Y2
+	VMOVUPS      Y2, 224(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      256(SP), Y12
+	VFMADD231PS  192(CX), Y2, Y12
+	VMOVUPS      Y12, 256(SP)
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      288(SP), Y12
+	VFMADD231PS  192(CX), Y2, Y12
+	VMOVUPS      Y12, 288(SP)
+	VMOVUPS      320(SP), Y2
+	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 320(SP)
+	VMOVUPS      352(SP), Y2
+	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 352(SP)
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  Y13, Y2, Y3
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      384(SP), Y12
+	VFMADD231PS  320(CX), Y2, Y12
+	VMOVUPS      Y12, 384(SP)
+	VFMADD231PS  Y13, Y0, Y4
+	VFMADD231PS  Y1, Y0, Y5
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  320(CX), Y2, Y14
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      448(SP), Y12
+	VFMADD231PS  Y13, Y2, Y12
+	VMOVUPS      Y12, 448(SP)
+	VMOVUPS      480(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 480(SP)
+	VFMADD231PS  Y1, Y0, Y6
+	VFMADD231PS  192(CX), Y0, Y7
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  192(CX), Y2, Y8
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  192(CX), Y2, Y9
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  320(CX), Y2, Y10
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  320(CX), Y2, Y11
+	DECQ         BX
+	VMOVUPS      928(SP), Y12
+	VMOVUPS      2944(SP), Y2
+	JNE          loop0
+	VMOVUPS      320(SP), Y1
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 960(SP)
+	VMOVUPS      Y5, 992(SP)
+	VMOVUPS      800(SP), Y1
+	VMOVUPS      992(SP), Y2
+	VFMADD213PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 992(SP)
+	VMOVUPS      Y12, 1024(SP)
+	VMOVUPS      864(SP), Y1
+	VMOVUPS      1024(SP), Y2
+	VFNMADD213PS Y0, Y1, Y2
+	VMOVUPS      Y2, 1024(SP)
+	VCMPPS       $0x03, Y14, Y14, Y0
+	VMOVUPS      576(SP), Y1
+	VMAXPS       Y1, Y14, Y1
+	VBLENDVPS    Y0, Y14, Y1, Y0
+	VMOVUPS      Y0, 1056(SP)
+	VCMPPS       $0x03, Y5, Y5, Y0
+	VMOVUPS      1056(SP), Y1
+	VMAXPS       Y1, Y5, Y1
+	VBLENDVPS    Y0, Y5, Y1, Y0
+	VMOVUPS      608(SP), Y1
+	VMOVUPS      896(SP), Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 1088(SP)
+	VMOVUPS      352(SP), Y1
+	VMOVUPS      832(SP), Y2
+	VFNMADD213PS Y1, Y2, Y7
+	VMOVUPS      384(SP), Y1
+	VMOVUPS      320(SP), Y2
+	VFMADD213PS  Y2, Y15, Y1
+	VMOVUPS      256(SP), Y2
+	VMOVUPS      704(SP), Y3
+	VFMADD213PS  Y2, Y3, Y15
+	VMOVUPS      640(SP), Y2
+	VMOVUPS      1056(SP), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVAPS      Y9, Y3
+	VMOVUPS      736(SP), Y4
+	VMOVUPS      768(SP), Y5
+	VFMADD213PS  Y4, Y5, Y3
+	VMOVUPS      544(SP), Y4
+	VMOVUPS      480(SP), Y5
+	VMOVUPS      768(SP), Y6
+	VFNMADD213PS Y5, Y6, Y4
+	VMOVUPS      448(SP), Y5
+	VMOVUPS      672(SP), Y6
+	VMOVUPS      64(SP), Y8
+	VFMADD213PS  Y6, Y8, Y5
+	VMOVUPS      64(SP), Y6
+	VADDPS       Y13, Y6, Y6
+	VMOVUPS      Y6, 1120(SP)
+	VMOVUPS      160(SP), Y6
+	VMOVUPS      832(SP), Y8
+	VSUBPS       Y6, Y8, Y6
+	VMOVUPS      Y6, 1152(SP)
+	VMOVUPS      352(SP), Y6
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VMOVUPS      352(SP), Y8
+	VMAXPS       Y9, Y8, Y8
+	VMOVUPS      352(SP), Y9
+	VBLENDVPS    Y6, Y9, Y8, Y6
+	VMOVUPS      Y6, 1184(SP)
+	VMOVUPS      672(SP), Y6
+	VFMADD231PS  Y3, Y6, Y11
+	VMOVUPS      160(SP), Y6
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VMOVUPS      160(SP), Y8
+	VMAXPS       Y11, Y8, Y8
+	VMOVUPS      160(SP), Y9
+	VBLENDVPS    Y6, Y9, Y8, Y6
+	VMOVUPS      Y6, 1216(SP)
+	VMOVUPS      800(SP), Y6
+	VMOVUPS      160(SP), Y8
+	VMOVUPS      736(SP), Y9
+	VFNMADD231PS Y8, Y9, Y6
+	VMOVUPS      256(SP), Y8
+	VSUBPS       Y8, Y13, Y8
+	VMOVUPS      864(SP), Y9
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VMOVUPS      1152(SP), Y10
+	VMOVUPS      864(SP), Y12
+	VMAXPS       Y10, Y12, Y10
+	VMOVUPS      864(SP), Y12
+	VBLENDVPS    Y9, Y12, Y10, Y9
+	VMOVUPS      Y9, 1248(SP)
+	VMOVUPS      288(SP), Y9
+	VMOVUPS      160(SP), Y10
+	VMOVUPS      448(SP), Y12
+	VFNMADD213PS Y10, Y12, Y9
+	VMOVUPS      576(SP), Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, 1280(SP)
+	VMOVUPS      832(SP), Y10
+	VCMPPS       $0x03, Y10, Y10, Y10
+	VMOVUPS      672(SP), Y12
+	VMOVUPS      832(SP), Y13
+	VMAXPS       Y12, Y13, Y12
+	VMOVUPS      832(SP), Y13
+	VBLENDVPS    Y10, Y13, Y12, Y10
+	VMOVUPS      Y10, 1312(SP)
+	VMOVUPS      256(SP), Y10
+	VFMADD231PS  Y4, Y2, Y10
+	VMOVUPS      736(SP), Y12
+	VFNMADD213PS Y0, Y4, Y12
+	VMOVUPS      704(SP), Y13
+	VADDPS       Y13, Y11, Y13
+	VMOVUPS      Y13, 1344(SP)
+	VMOVUPS      128(SP), Y13
+	VSUBPS       Y12, Y13, Y13
+	VMOVUPS      Y13, 1376(SP)
+	VCMPPS       $0x03, Y15, Y15, Y13
+	VMOVUPS      704(SP), Y14
+	VMAXPS       Y14, Y15, Y14
+	VBLENDVPS    Y13, Y15, Y14, Y13
+	VMOVUPS      Y13, 1408(SP)
+	VMOVUPS      960(SP), Y13
+	VADDPS       Y13, Y2, Y13
+	VMOVUPS      Y13, 1440(SP)
+	VMOVUPS      960(SP), Y13
+	VMOVUPS      Y13, (AX)
+	VMOVUPS      992(SP), Y13
+	VMOVUPS      Y13, 64(AX)
+	VMOVUPS      1024(SP), Y13
+	VMOVUPS      Y13, 128(AX)
+	VMOVUPS      1056(SP), Y13
+	VMOVUPS      Y13, 192(AX)
+	VMOVUPS      Y0, 256(AX)
+	VMOVUPS      1088(SP), Y0
+	VMOVUPS      Y0, 320(AX)
+	VMOVUPS      Y7, 384(AX)
+	VMOVUPS      Y1, 448(AX)
+	VMOVUPS      Y15, 512(AX)
+	VMOVUPS      Y2, 576(AX)
+	VMOVUPS      Y3, 640(AX)
+	VMOVUPS      Y4, 704(AX)
+	VMOVUPS      Y5, 768(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 832(AX)
+	VMOVUPS      1152(SP), Y0
+	VMOVUPS      Y0, 896(AX)
+	VMOVUPS      1184(SP), Y0
+	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      Y11, 1024(AX)
+	VMOVUPS      1216(SP), Y0
+	VMOVUPS      Y0, 1088(AX)
+	VMOVUPS      Y6, 1152(AX)
+	VMOVUPS      Y8, 1216(AX)
+	VMOVUPS      1248(SP), Y0
+	VMOVUPS      Y0, 1280(AX)
+	VMOVUPS      Y9, 1344(AX)
+	VMOVUPS      1280(SP), Y0
+	VMOVUPS      Y0, 1408(AX)
+	VMOVUPS      1312(SP), Y0
+	VMOVUPS      Y0, 1472(AX)
+	VMOVUPS      Y10, 1536(AX)
+	VMOVUPS      Y12, 1600(AX)
+	VMOVUPS      1344(SP), Y0
+	VMOVUPS      Y0, 1664(AX)
+	VMOVUPS      1376(SP), Y0
+	VMOVUPS      Y0, 1728(AX)
+	VMOVUPS      1408(SP), Y0
+	VMOVUPS      Y0, 1792(AX)
+	VMOVUPS      1440(SP), Y0
+	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VMOVUPS      Y1, 1472(SP)
+	VMOVUPS      288(CX), Y1
+	VMOVUPS      consts<>+544(SB), Y2
+	VMOVUPS      Y2, 1504(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1504(SP), Y3
+	VFMADD231PS  consts<>+576(SB), Y2, Y3
+	VMOVUPS      Y3, 1504(SP)
+	VMOVUPS      1472(SP), Y2
+	VCMPPS       $0x12, Y2, Y0, Y2
+	VMOVUPS      96(CX), Y3
+	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
+	VMOVUPS      Y2, 1536(SP)
+	VMOVUPS      352(CX), Y2
+	VMOVUPS      Y2, 1568(SP)
+	VMOVUPS      1536(SP), Y2
+	VMOVUPS      1568(SP), Y3
+	VFMADD213PS  96(CX), Y2, Y3
+	VMOVUPS      Y3, 1568(SP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPS      consts<>+576(SB), Y3
+	VMOVUPS      Y3, 1600(SP)
+	VMOVUPS      1600(SP), Y3
+	VFMSUB213PS  consts<>+608(SB), Y2, Y3
+	VMOVUPS      Y3, 1600(SP)
+	VMOVUPS      224(CX), Y2
+	VADDPS       224(CX), Y2, Y2
+	VMOVUPS      Y2, 1632(SP)
+	VMOVAPS      Y0, Y2
+	VMOVUPS      1536(SP), Y3
+	VFMSUB231PS  consts<>+576(SB), Y3, Y2
+	VMOVUPS      1568(SP), Y3
+	VADDPS       Y3, Y2, Y3
+	VMOVUPS      Y3, 1664(SP)
+	VMOVUPS      consts<>+384(SB), Y3
+	VADDPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 1696(SP)
+	VMOVUPS      Y1, 1728(SP)
+	VMOVUPS      1728(SP), Y3
+	VFMADD213PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 1728(SP)
+	VMOVUPS      1600(SP), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      1696(SP), Y4
+	VANDNPS      Y4, Y3, Y3
+	VMOVUPS      Y3, 1760(SP)
+	VMOVUPS      1600(SP), Y3
+	VADDPS       224(CX), Y3, Y3
+	VMOVUPS      Y3, 1792(SP)
+	VMOVUPS      1632(SP), Y3
+	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      1792(SP), Y4
+	VMOVUPS      1664(SP), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMOVUPS      Y3, 1824(SP)
+	VMOVUPS      1760(SP), Y3
+	VFMADD231PS  Y1, Y2, Y3
+	VXORPS       Y4, Y4, Y4
+	VMOVUPS      1600(SP), Y5
+	VMINPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 1856(SP)
+	VMOVUPS      consts<>+64(SB), Y4
+	VANDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      1856(SP), Y5
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      1728(SP), Y7
+	VCMPPS       $0x11, Y7, Y6, Y6
+	VMOVUPS      1472(SP), Y7
+	VMOVUPS      1600(SP), Y8
+	VBLENDVPS    Y6, Y7, Y8, Y6
+	VMOVUPS      Y6, 1888(SP)
+	VMOVUPS      1696(SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 1920(SP)
+	VMOVUPS      1760(SP), Y6
+	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
+	VANDNPS      352(CX), Y6, Y6
+	VMOVUPS      Y6, 1952(SP)
+	VMOVUPS      1952(SP), Y6
+	VMULPS       consts<>+608(SB), Y6, Y6
+	VMOVAPS      Y5, Y7
+	VFMSUB213PS  consts<>+384(SB), Y4, Y7
+	VCMPPS       $0x12, consts<>+96(SB), Y1, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      Y8, 1984(SP)
+	VXORPS       consts<>+32(SB), Y4, Y8
+	VCMPPS       $0x12, consts<>+96(SB), Y4, Y9
+	VMOVUPS      1728(SP), Y10
+	VBLENDVPS    Y9, Y10, Y6, Y9
+	VMOVUPS      consts<>+576(SB), Y10
+	VCMPPS       $0x11, consts<>+96(SB), Y10, Y10
+	VMOVUPS      1920(SP), Y11
+	VBLENDVPS    Y10, Y8, Y11, Y10
+	VMOVUPS      1728(SP), Y11
+	VMOVUPS      1856(SP), Y12
+	VMOVUPS      1536(SP), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVAPS      Y9, Y12
+	VFMADD231PS  consts<>+608(SB), Y5, Y12
+	VMOVUPS      1568(SP), Y13
+	VMOVUPS      Y13, 2016(SP)
+	VMOVUPS      2016(SP), Y13
+	VFNMADD231PS 224(CX), Y12, Y13
+	VMOVUPS      Y13, 2016(SP)
+	VMOVUPS      Y12, 2048(SP)
+	VMOVUPS      2048(SP), Y12
+	VFMSUB231PS  consts<>+608(SB), Y8, Y12
+	VMOVUPS      Y12, 2048(SP)
+	VMOVUPS      Y7, 2080(SP)
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      2080(SP), Y13
+	VFMADD231PS  Y9, Y12, Y13
+	VMOVUPS      Y13, 2080(SP)
+	VMOVUPS      1568(SP), Y12
+	VMULPS       Y12, Y11, Y12
+	VMOVUPS      Y12, 2112(SP)
+	VXORPS       consts<>+32(SB), Y6, Y12
+	VMOVUPS      Y12, 2144(SP)
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      1664(SP), Y13
+	VSUBPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 2176(SP)
+	VMOVUPS      2080(SP), Y12
+	VMOVUPS      Y12, 2208(SP)
+	VMOVUPS      1760(SP), Y12
+	VMOVUPS      2208(SP), Y13
+	VFMSUB213PS  Y8, Y12, Y13
+	VMOVUPS      Y13, 2208(SP)
+	VCMPPS       $0x12, consts<>+96(SB), Y9, Y12
+	VMOVUPS      2176(SP), Y13
+	VBLENDVPS    Y12, Y2, Y13, Y12
+	VMOVUPS      Y12, 2240(SP)
+	VMOVUPS      1600(SP), Y12
+	VCMPPS       $0x15, Y9, Y12, Y12
+	VBLENDVPS    Y12, 96(CX), Y0, Y12
+	VMOVUPS      Y12, 2272(SP)
+	VMOVUPS      1824(SP), Y12
+	VMOVUPS      1952(SP), Y13
+	VMOVUPS      2208(SP), Y14
+	VFMSUB213PS  Y13, Y14, Y12
+	VMOVUPS      consts<>+544(SB), Y13
+	VMOVUPS      2016(SP), Y14
+	VMINPS       Y14, Y13, Y13
+	VMOVUPS      Y13, 2304(SP)
+	VMOVUPS      224(CX), Y13
+	VCMPPS       $0x03, Y13, Y13, Y14
+	VMOVUPS      1792(SP), Y15
+	VMINPS       Y15, Y13, Y15
+	VBLENDVPS    Y14, Y13, Y15, Y13
+	VMOVUPS      Y13, 2336(SP)
+	VCMPPS       $0x12, consts<>+96(SB), Y2, Y13
+	VBLENDVPS    Y13, Y1, Y6, Y13
+	VMOVUPS      Y13, 2368(SP)
+	VMOVUPS      1472(SP), Y13
+	VMOVUPS      1888(SP), Y14
+	VMOVUPS      1984(SP), Y15
+
+loop1:
+	VMOVUPS      Y2, 2976(SP)
+	VMOVUPS      Y12, 2400(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1504(SP), Y12
+	VFMADD231PS  Y13, Y2, Y12
+	VMOVUPS      Y12, 1504(SP)
+	VMOVUPS      1536(SP), Y2
+	VFMADD231PS  352(CX), Y0, Y2
+	VMOVUPS      Y2, 1536(SP)
+	VMOVUPS      1568(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 1568(SP)
+	VMOVUPS      1600(SP), Y2
+	VFMADD231PS  224(CX), Y0, Y2
+	VMOVUPS      Y2, 1600(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1632(SP), Y12
+	VFMADD231PS  352(CX), Y2, Y12
+	VMOVUPS      Y12, 1632(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      2976(SP), Y12
+	VFMADD231PS  224(CX), Y2, Y12
+	VMOVUPS      Y12, 2976(SP)
+	VMOVUPS      1664(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 1664(SP)
+	VMOVUPS      1696(SP), Y2
+	VFMADD231PS  224(CX), Y0, Y2
+	VMOVUPS      Y2, 1696(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1728(SP), Y12
+	VFMADD231PS  224(CX), Y2, Y12
+	VMOVUPS      Y12, 1728(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1760(SP), Y12
+	VFMADD231PS  224(CX), Y2, Y12
+	VMOVUPS      Y12, 1760(SP)
+	VMOVUPS      1792(SP), Y2
+	VFMADD231PS  352(CX), Y0, Y2
+	VMOVUPS      Y2, 1792(SP)
+	VMOVUPS      1824(SP), Y2
+	VFMADD231PS  352(CX), Y0, Y2
+	VMOVUPS      Y2, 1824(SP)
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  Y13, Y2, Y3
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1856(SP), Y12
+	VFMADD231PS  352(CX), Y2, Y12
+	VMOVUPS      Y12, 1856(SP)
+	VFMADD231PS  Y13, Y0, Y4
+	VFMADD231PS  Y1, Y0, Y5
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  352(CX), Y2, Y14
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1920(SP), Y12
+	VFMADD231PS  Y13, Y2, Y12
+	VMOVUPS      Y12, 1920(SP)
+	VMOVUPS      1952(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 1952(SP)
+	VFMADD231PS  Y1, Y0, Y6
+	VFMADD231PS  224(CX), Y0, Y7
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  224(CX), Y2, Y8
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  224(CX), Y2, Y9
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  352(CX), Y2, Y10
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  352(CX), Y2, Y11
+	DECQ         DX
+	VMOVUPS      2400(SP), Y12
+	VMOVUPS      2976(SP), Y2
+	JNE          loop1
+	VMOVUPS      1792(SP), Y1
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 2432(SP)
+	VMOVUPS      Y5, 2464(SP)
+	VMOVUPS      2272(SP), Y1
+	VMOVUPS      2464(SP), Y2
+	VFMADD213PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 2464(SP)
+	VMOVUPS      Y12, 2496(SP)
+	VMOVUPS      2336(SP), Y1
+	VMOVUPS      2496(SP), Y2
+	VFNMADD213PS Y0, Y1, Y2
+	VMOVUPS      Y2, 2496(SP)
+	VCMPPS       $0x03, Y14, Y14, Y0
+	VMOVUPS      2048(SP), Y1
+	VMAXPS       Y1, Y14, Y1
+	VBLENDVPS    Y0, Y14, Y1, Y0
+	VMOVUPS      Y0, 2528(SP)
+	VCMPPS       $0x03, Y5, Y5, Y0
+	VMOVUPS      2528(SP), Y1
+	VMAXPS       Y1, Y5, Y1
+	VBLENDVPS    Y0, Y5, Y1, Y0
+	VMOVUPS      2080(SP), Y1
+	VMOVUPS      2368(SP), Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 2560(SP)
+	VMOVUPS      1824(SP), Y1
+	VMOVUPS      2304(SP), Y2
+	VFNMADD213PS Y1, Y2, Y7
+	VMOVUPS      1856(SP), Y1
+	VMOVUPS      1792(SP), Y2
+	VFMADD213PS  Y2, Y15, Y1
+	VMOVUPS      1728(SP), Y2
+	VMOVUPS      2176(SP), Y3
+	VFMADD213PS  Y2, Y3, Y15
+	VMOVUPS      2112(SP), Y2
+	VMOVUPS      2528(SP), Y3
+	VFMADD213PS  Y3, Y0, Y2
+	VMOVAPS      Y9, Y3
+	VMOVUPS      2208(SP), Y4
+	VMOVUPS      2240(SP), Y5
+	VFMADD213PS  Y4, Y5, Y3
+	VMOVUPS      2016(SP), Y4
+	VMOVUPS      1952(SP), Y5
+	VMOVUPS      2240(SP), Y6
+	VFNMADD213PS Y5, Y6, Y4
+	VMOVUPS      1920(SP), Y5
+	VMOVUPS      2144(SP), Y6
+	VMOVUPS      1536(SP), Y8
+	VFMADD213PS  Y6, Y8, Y5
+	VMOVUPS      1536(SP), Y6
+	VADDPS       Y13, Y6, Y6
+	VMOVUPS      Y6, 2592(SP)
+	VMOVUPS      1632(SP), Y6
+	VMOVUPS      2304(SP), Y8
+	VSUBPS       Y6, Y8, Y6
+	VMOVUPS      Y6, 2624(SP)
+	VMOVUPS      1824(SP), Y6
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VMOVUPS      1824(SP), Y8
+	VMAXPS       Y9, Y8, Y8
+	VMOVUPS      1824(SP), Y9
+	VBLENDVPS    Y6, Y9, Y8, Y6
+	VMOVUPS      Y6, 2656(SP)
+	VMOVUPS      2144(SP), Y6
+	VFMADD231PS  Y3, Y6, Y11
+	VMOVUPS      1632(SP), Y6
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VMOVUPS      1632(SP), Y8
+	VMAXPS       Y11, Y8, Y8
+	VMOVUPS      1632(SP), Y9
+	VBLENDVPS    Y6, Y9, Y8, Y6
+	VMOVUPS      Y6, 2688(SP)
+	VMOVUPS      2272(SP), Y6
+	VMOVUPS      1632(SP), Y8
+	VMOVUPS      2208(SP), Y9
+	VFNMADD231PS Y8, Y9, Y6
+	VMOVUPS      1728(SP), Y8
+	VSUBPS       Y8, Y13, Y8
+	VMOVUPS      2336(SP), Y9
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VMOVUPS      2624(SP), Y10
+	VMOVUPS      2336(SP), Y12
+	VMAXPS       Y10, Y12, Y10
+	VMOVUPS      2336(SP), Y12
+	VBLENDVPS    Y9, Y12, Y10, Y9
+	VMOVUPS      Y9, 2720(SP)
+	VMOVUPS      1760(SP), Y9
+	VMOVUPS      1632(SP), Y10
+	VMOVUPS      1920(SP), Y12
+	VFNMADD213PS Y10, Y12, Y9
+	VMOVUPS      2048(SP), Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, 2752(SP)
+	VMOVUPS      2304(SP), Y10
+	VCMPPS       $0x03, Y10, Y10, Y10
+	VMOVUPS      2144(SP), Y12
+	VMOVUPS      2304(SP), Y13
+	VMAXPS       Y12, Y13, Y12
+	VMOVUPS      2304(SP), Y13
+	VBLENDVPS    Y10, Y13, Y12, Y10
+	VMOVUPS      Y10, 2784(SP)
+	VMOVUPS      1728(SP), Y10
+	VFMADD231PS  Y4, Y2, Y10
+	VMOVUPS      2208(SP), Y12
+	VFNMADD213PS Y0, Y4, Y12
+	VMOVUPS      2176(SP), Y13
+	VADDPS       Y13, Y11, Y13
+	VMOVUPS      Y13, 2816(SP)
+	VMOVUPS      1600(SP), Y13
+	VSUBPS       Y12, Y13, Y13
+	VMOVUPS      Y13, 2848(SP)
+	VCMPPS       $0x03, Y15, Y15, Y13
+	VMOVUPS      2176(SP), Y14
+	VMAXPS       Y14, Y15, Y14
+	VBLENDVPS    Y13, Y15, Y14, Y13
+	VMOVUPS      Y13, 2880(SP)
+	VMOVUPS      2432(SP), Y13
+	VADDPS       Y13, Y2, Y13
+	VMOVUPS      Y13, 2912(SP)
+	VMOVUPS      2432(SP), Y13
+	VMOVUPS      Y13, 32(AX)
+	VMOVUPS      2464(SP), Y13
+	VMOVUPS      Y13, 96(AX)
+	VMOVUPS      2496(SP), Y13
+	VMOVUPS      Y13, 160(AX)
+	VMOVUPS      2528(SP), Y13
+	VMOVUPS      Y13, 224(AX)
+	VMOVUPS      Y0, 288(AX)
+	VMOVUPS      2560(SP), Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVUPS      Y7, 416(AX)
+	VMOVUPS      Y1, 480(AX)
+	VMOVUPS      Y15, 544(AX)
+	VMOVUPS      Y2, 608(AX)
+	VMOVUPS      Y3, 672(AX)
+	VMOVUPS      Y4, 736(AX)
+	VMOVUPS      Y5, 800(AX)
+	VMOVUPS      2592(SP), Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVUPS      2624(SP), Y0
+	VMOVUPS      Y0, 928(AX)
+	VMOVUPS      2656(SP), Y0
+	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      Y11, 1056(AX)
+	VMOVUPS      2688(SP), Y0
+	VMOVUPS      Y0, 1120(AX)
+	VMOVUPS      Y6, 1184(AX)
+	VMOVUPS      Y8, 1248(AX)
+	VMOVUPS      2720(SP), Y0
+	VMOVUPS      Y0, 1312(AX)
+	VMOVUPS      Y9, 1376(AX)
+	VMOVUPS      2752(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
+	VMOVUPS      2784(SP), Y0
+	VMOVUPS      Y0, 1504(AX)
+	VMOVUPS      Y10, 1568(AX)
+	VMOVUPS      Y12, 1632(AX)
+	VMOVUPS      2816(SP), Y0
+	VMOVUPS      Y0, 1696(AX)
+	VMOVUPS      2848(SP), Y0
+	VMOVUPS      Y0, 1760(AX)
+	VMOVUPS      2880(SP), Y0
+	VMOVUPS      Y0, 1824(AX)
+	VMOVUPS      2912(SP), Y0
+	VMOVUPS      Y0, 1888(AX)
 	VZEROUPPER
 	RET
 

@@ -434,16 +434,31 @@ func unordered3_avx512(out *float32, in *float32, n int)
 func random0_avx512(out *float32, in *float32, n int)
 
 //go:noescape
+func looping0_avx512(out *float32, in *float32, n int)
+
+//go:noescape
 func random1_avx512(out *float32, in *float32, n int)
+
+//go:noescape
+func looping1_avx512(out *float32, in *float32, n int)
 
 //go:noescape
 func random2_avx512(out *float32, in *float32, n int)
 
 //go:noescape
+func looping2_avx512(out *float32, in *float32, n int)
+
+//go:noescape
 func random3_avx512(out *float32, in *float32, n int)
 
 //go:noescape
+func looping3_avx512(out *float32, in *float32, n int)
+
+//go:noescape
 func random4_avx512(out *float32, in *float32, n int)
+
+//go:noescape
+func looping4_avx512(out *float32, in *float32, n int)
 
 //go:noescape
 func sum_avx512(out *float32, in *float32, n int)

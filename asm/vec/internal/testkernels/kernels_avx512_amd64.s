@@ -36,6 +36,7 @@ TEXT ·add1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VADDPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -73,6 +74,7 @@ TEXT ·sub1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VSUBPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -110,6 +112,7 @@ TEXT ·mul1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VMULPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -147,6 +150,7 @@ TEXT ·div1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VDIVPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -159,6 +163,7 @@ TEXT ·sqrt_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
+	MOVQ    DX, CX
 	VSQRTPS Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -171,6 +176,7 @@ TEXT ·sqrt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VSQRTPS.BCST consts<>+0(SB), Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
@@ -211,6 +217,7 @@ TEXT ·fma1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
+	MOVQ             DX, CX
 	VFMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -265,6 +272,7 @@ TEXT ·fms1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
+	MOVQ             DX, CX
 	VFMSUB231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -319,6 +327,7 @@ TEXT ·fnma1_avx512(SB), NOSPLIT, $0-24
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
+	MOVQ              DX, CX
 	VFNMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS           Z1, (AX)
 	VZEROUPPER
@@ -373,6 +382,7 @@ TEXT ·fmaInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
+	MOVQ             DX, CX
 	VFMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -427,6 +437,7 @@ TEXT ·fnmaInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
+	MOVQ              DX, CX
 	VFNMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS           Z1, (AX)
 	VZEROUPPER
@@ -478,6 +489,7 @@ TEXT ·addInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VADDPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -515,6 +527,7 @@ TEXT ·mulInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VMULPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -558,6 +571,7 @@ TEXT ·max1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z1
 	VMAXPS       Z0, Z1, Z0
 	VMOVUPS      Z0, (AX)
@@ -602,6 +616,7 @@ TEXT ·min1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z0
 	VMOVUPS      Z0, (AX)
@@ -615,6 +630,7 @@ TEXT ·neg_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPXORD.BCST consts<>+4(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -627,6 +643,7 @@ TEXT ·neg0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+4(SB), Z0
 	VPXORD.BCST  consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -640,6 +657,7 @@ TEXT ·abs_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPANDD.BCST consts<>+8(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -652,6 +670,7 @@ TEXT ·abs0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+8(SB), Z0
 	VPANDD.BCST  consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -665,6 +684,7 @@ TEXT ·round_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VRNDSCALEPS $0x08, Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -677,6 +697,7 @@ TEXT ·round0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VRNDSCALEPS  $0x08, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -720,6 +741,7 @@ TEXT ·select1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
+	MOVQ           DX, CX
 	VCMPPS.BCST    $0x12, consts<>+12(SB), Z0, K1
 	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
 	VMOVUPS        Z0, (AX)
@@ -773,6 +795,7 @@ TEXT ·and1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPANDD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -810,6 +833,7 @@ TEXT ·andNot1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VPANDND.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
@@ -847,6 +871,7 @@ TEXT ·or1_avx512(SB), NOSPLIT, $0-24
 	MOVQ       in+8(FP), CX
 	MOVQ       n+16(FP), DX
 	VMOVUPS    (CX), Z0
+	MOVQ       DX, CX
 	VPORD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS    Z0, (AX)
 	VZEROUPPER
@@ -884,6 +909,7 @@ TEXT ·xor1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPXORD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -925,6 +951,7 @@ TEXT ·copySign1_avx512(SB), NOSPLIT, $0-24
 	MOVQ            in+8(FP), CX
 	MOVQ            n+16(FP), DX
 	VMOVUPS         (CX), Z0
+	MOVQ            DX, CX
 	VPANDD.BCST     consts<>+8(SB), Z0, Z0
 	VBROADCASTSS    consts<>+0(SB), Z1
 	VPTERNLOGD.BCST $0xd8, consts<>+4(SB), Z1, Z0
@@ -964,6 +991,7 @@ TEXT ·addInt1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPADDD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -1001,6 +1029,7 @@ TEXT ·subInt1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
+	MOVQ        DX, CX
 	VPSUBD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -1013,6 +1042,7 @@ TEXT ·shl_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
+	MOVQ    DX, CX
 	VPSLLD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1025,6 +1055,7 @@ TEXT ·shl0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSLLD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1038,6 +1069,7 @@ TEXT ·shr_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
+	MOVQ    DX, CX
 	VPSRLD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1050,6 +1082,7 @@ TEXT ·shr0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSRLD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1063,6 +1096,7 @@ TEXT ·sar_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
+	MOVQ    DX, CX
 	VPSRAD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1075,6 +1109,7 @@ TEXT ·sar0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSRAD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1088,6 +1123,7 @@ TEXT ·toInt_avx512(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Z0
+	MOVQ      DX, CX
 	VCVTPS2DQ Z0, Z0
 	VMOVUPS   Z0, (AX)
 	VZEROUPPER
@@ -1100,6 +1136,7 @@ TEXT ·toInt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1113,6 +1150,7 @@ TEXT ·fromInt_avx512(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Z0
+	MOVQ      DX, CX
 	VCVTDQ2PS Z0, Z0
 	VMOVUPS   Z0, (AX)
 	VZEROUPPER
@@ -1125,6 +1163,7 @@ TEXT ·fromInt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VCVTDQ2PS    Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1138,6 +1177,7 @@ TEXT ·frexpMantissa_avx512(SB), NOSPLIT, $0-24
 	MOVQ       in+8(FP), CX
 	MOVQ       n+16(FP), DX
 	VMOVUPS    (CX), Z0
+	MOVQ       DX, CX
 	VGETMANTPS $0x0f, Z0, Z1
 	VGETEXPPS  Z0, Z0
 	VGETEXPPS  Z1, Z2
@@ -1153,6 +1193,7 @@ TEXT ·frexpMantissa0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
+	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VGETMANTPS   $0x0f, Z0, Z1
 	VGETEXPPS    Z0, Z0
@@ -1169,6 +1210,7 @@ TEXT ·frexpExponent_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
+	MOVQ           DX, CX
 	VGETMANTPS     $0x0f, Z0, Z1
 	VGETEXPPS      Z0, Z2
 	VGETEXPPS      Z1, Z1
@@ -1186,6 +1228,7 @@ TEXT ·frexpExponent0_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
+	MOVQ           DX, CX
 	VBROADCASTSS   consts<>+0(SB), Z0
 	VGETMANTPS     $0x0f, Z0, Z1
 	VGETEXPPS      Z0, Z2
@@ -1251,6 +1294,7 @@ TEXT ·scalb1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
+	MOVQ           DX, CX
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
@@ -1320,6 +1364,7 @@ TEXT ·scalbNormal1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
+	MOVQ           DX, CX
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
@@ -2206,6 +2251,137 @@ TEXT ·random0_avx512(SB), $448-24
 	VZEROUPPER
 	RET
 
+// func looping0_avx512(out *float32, in *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·looping0_avx512(SB), NOSPLIT, $0-24
+	MOVQ             out+0(FP), AX
+	MOVQ             in+8(FP), CX
+	MOVQ             n+16(FP), DX
+	VMOVUPS          (CX), Z0
+	VMOVUPS          128(CX), Z1
+	VMOVUPS          256(CX), Z2
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z0, K1
+	VMOVUPS          64(CX), Z3
+	VBROADCASTSS     consts<>+44(SB), Z4
+	VBLENDMPS        Z4, Z3, K1, Z3
+	VMOVUPS          64(CX), Z5
+	VCMPPS           $0x12, Z2, Z5, K1
+	VBLENDMPS        Z3, Z2, K1, Z5
+	VMOVUPS          192(CX), Z6
+	VCMPPS           $0x03, Z6, Z6, K1
+	VMAXPS           Z3, Z6, Z7
+	VBLENDMPS        Z6, Z7, K1, Z6
+	VBROADCASTSS     consts<>+4(SB), Z7
+	VPXORD           192(CX), Z7, Z7
+	VCMPPS.BCST      $0x12, consts<>+24(SB), Z7, K1
+	VBLENDMPS        Z6, Z6, K1, Z8
+	VMOVAPS          Z4, Z9
+	VFMADD213PS.BCST consts<>+48(SB), Z3, Z9
+	VXORPS           Z10, Z10, Z10
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z10, K1
+	VBLENDMPS        Z4, Z7, K1, Z4
+	VBROADCASTSS     consts<>+24(SB), Z10
+	VMINPS           Z0, Z10, Z10
+
+loop0:
+	VMOVUPS      64(CX), Z11
+	VFMADD231PS  Z2, Z11, Z3
+	VMOVUPS      64(CX), Z11
+	VFMADD231PS  Z1, Z11, Z5
+	VFMADD231PS  Z2, Z0, Z6
+	VFMADD231PS  320(CX), Z0, Z7
+	VFMADD231PS  192(CX), Z0, Z8
+	VMOVUPS      64(CX), Z11
+	VFMADD231PS  Z2, Z11, Z9
+	DECQ         DX
+	JNE          loop0
+	VSUBPS       Z5, Z2, Z8
+	VSUBPS       64(CX), Z10, Z10
+	VCMPPS       $0x03, Z8, Z8, K1
+	VMAXPS       Z0, Z8, Z11
+	VBLENDMPS    Z8, Z11, K1, Z11
+	VCMPPS       $0x03, Z9, Z9, K1
+	VMAXPS       Z0, Z9, Z12
+	VBLENDMPS    Z9, Z12, K1, Z12
+	VADDPS       Z11, Z7, Z13
+	VMOVAPS      Z4, Z14
+	VFNMADD213PS Z6, Z0, Z14
+	VFMADD213PS  Z1, Z5, Z1
+	VSUBPS       Z11, Z0, Z15
+	VADDPS       Z9, Z6, Z9
+	VMOVAPS      Z12, Z16
+	VFNMADD231PS 192(CX), Z4, Z16
+	VMOVUPS      64(CX), Z17
+	VSUBPS       Z16, Z17, Z17
+	VCMPPS       $0x03, Z4, Z4, K1
+	VMAXPS       Z0, Z4, Z18
+	VBLENDMPS    Z4, Z18, K1, Z18
+	VMOVAPS      Z3, Z19
+	VFMADD213PS  192(CX), Z11, Z19
+	VFNMADD231PS Z10, Z11, Z6
+	VMOVUPS      64(CX), Z20
+	VCMPPS       $0x03, Z20, Z20, K1
+	VMAXPS       Z4, Z20, Z21
+	VBLENDMPS    Z20, Z21, K1, Z20
+	VCMPPS       $0x03, Z8, Z8, K1
+	VMAXPS       Z6, Z8, Z21
+	VBLENDMPS    Z8, Z21, K1, Z21
+	VADDPS       Z4, Z2, Z2
+	VCMPPS       $0x03, Z18, Z18, K1
+	VMAXPS       Z20, Z18, Z22
+	VBLENDMPS    Z18, Z22, K1, Z22
+	VADDPS       Z3, Z4, Z4
+	VSUBPS       Z9, Z5, Z5
+	VFMADD231PS  Z3, Z8, Z0
+	VSUBPS       Z21, Z1, Z23
+	VMOVAPS      Z6, Z24
+	VFMADD213PS  Z5, Z7, Z24
+	VMOVAPS      Z2, Z25
+	VFNMADD231PS 64(CX), Z24, Z25
+	VMOVAPS      Z17, Z26
+	VFMADD213PS  Z22, Z4, Z26
+	VMOVAPS      Z24, Z27
+	VFNMADD213PS Z21, Z25, Z27
+	VFNMADD132PS 192(CX), Z21, Z7
+	VSUBPS       192(CX), Z10, Z28
+	VMOVUPS      192(CX), Z29
+	VCMPPS       $0x03, Z29, Z29, K1
+	VMAXPS       Z26, Z29, Z30
+	VBLENDMPS    Z29, Z30, K1, Z29
+	VSUBPS       Z6, Z3, Z3
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z10, 64(AX)
+	VMOVUPS      Z11, 128(AX)
+	VMOVUPS      Z12, 192(AX)
+	VMOVUPS      Z13, 256(AX)
+	VMOVUPS      Z14, 320(AX)
+	VMOVUPS      Z1, 384(AX)
+	VMOVUPS      Z15, 448(AX)
+	VMOVUPS      Z9, 512(AX)
+	VMOVUPS      Z16, 576(AX)
+	VMOVUPS      Z17, 640(AX)
+	VMOVUPS      Z18, 704(AX)
+	VMOVUPS      Z19, 768(AX)
+	VMOVUPS      Z6, 832(AX)
+	VMOVUPS      Z20, 896(AX)
+	VMOVUPS      Z21, 960(AX)
+	VMOVUPS      Z2, 1024(AX)
+	VMOVUPS      Z22, 1088(AX)
+	VMOVUPS      Z4, 1152(AX)
+	VMOVUPS      Z5, 1216(AX)
+	VMOVUPS      Z0, 1280(AX)
+	VMOVUPS      Z23, 1344(AX)
+	VMOVUPS      Z24, 1408(AX)
+	VMOVUPS      Z25, 1472(AX)
+	VMOVUPS      Z26, 1536(AX)
+	VMOVUPS      Z27, 1600(AX)
+	VMOVUPS      Z7, 1664(AX)
+	VMOVUPS      Z28, 1728(AX)
+	VMOVUPS      Z29, 1792(AX)
+	VMOVUPS      Z3, 1856(AX)
+	VZEROUPPER
+	RET
+
 // func random1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·random1_avx512(SB), $576-24
@@ -2436,6 +2612,157 @@ TEXT ·random1_avx512(SB), $576-24
 	VMOVUPS           Z0, 640(AX)
 	VMOVUPS           Z2, 704(AX)
 	VMOVUPS           Z13, 768(AX)
+	VZEROUPPER
+	RET
+
+// func looping1_avx512(out *float32, in *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·looping1_avx512(SB), NOSPLIT, $0-24
+	MOVQ             out+0(FP), AX
+	MOVQ             in+8(FP), CX
+	MOVQ             n+16(FP), DX
+	VMOVUPS          (CX), Z0
+	VMOVUPS          128(CX), Z1
+	VMOVUPS          256(CX), Z2
+	VMOVUPS          64(CX), Z3
+	VCMPPS           $0x03, Z3, Z3, K1
+	VMAXPS           Z1, Z3, Z4
+	VBLENDMPS        Z3, Z4, K1, Z3
+	VXORPS           Z4, Z4, Z4
+	VFMADD213PS.BCST consts<>+52(SB), Z0, Z4
+	VBROADCASTSS     consts<>+48(SB), Z5
+	VCMPPS           $0x11, Z1, Z5, K1
+	VBLENDMPS        Z3, Z2, K1, Z6
+	VMOVAPS          Z4, Z7
+	VBROADCASTSS     consts<>+24(SB), Z8
+	VFNMADD231PS     Z8, Z2, Z7
+	VMOVUPS          64(CX), Z9
+	VFMSUB213PS      Z8, Z1, Z9
+	VMOVAPS          Z5, Z10
+	VFMADD231PS      Z3, Z0, Z10
+	VBROADCASTSS     consts<>+4(SB), Z11
+	VPXORD           Z5, Z11, Z5
+	VMINPS           Z1, Z8, Z8
+	VCMPPS           $0x11, 320(CX), Z1, K1
+	VBLENDMPS        Z3, Z1, K1, Z11
+	VPANDD.BCST      consts<>+8(SB), Z3, Z12
+	VMOVAPS          Z4, Z13
+	VFMSUB213PS      Z11, Z1, Z13
+	VMOVAPS          Z13, Z14
+	VBROADCASTSS     consts<>+44(SB), Z15
+	VFMADD231PS      Z6, Z15, Z14
+	VSUBPS.BCST      consts<>+52(SB), Z3, Z15
+	VCMPPS           $0x03, Z10, Z10, K1
+	VMAXPS           Z1, Z10, Z16
+	VBLENDMPS        Z10, Z16, K1, Z16
+	VMOVUPS          320(CX), Z17
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z17, K1
+	VBLENDMPS        Z3, Z11, K1, Z17
+	VMOVAPS          Z14, Z18
+	VFNMADD213PS     Z4, Z6, Z18
+
+loop0:
+	VFMADD231PS  320(CX), Z0, Z3
+	VFMADD231PS  320(CX), Z0, Z4
+	VFMADD231PS  Z1, Z0, Z6
+	VFMADD231PS  Z2, Z0, Z7
+	VMOVUPS      64(CX), Z19
+	VFMADD231PS  320(CX), Z19, Z9
+	VFMADD231PS  320(CX), Z0, Z10
+	VFMADD231PS  320(CX), Z0, Z5
+	VMOVUPS      64(CX), Z19
+	VFMADD231PS  192(CX), Z19, Z8
+	VMOVUPS      64(CX), Z19
+	VFMADD231PS  Z1, Z19, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VMOVUPS      64(CX), Z19
+	VFMADD231PS  192(CX), Z19, Z13
+	DECQ         DX
+	JNE          loop0
+	VMOVAPS      Z5, Z11
+	VFNMADD213PS Z1, Z8, Z11
+	VCMPPS       $0x03, Z9, Z9, K1
+	VMAXPS       Z11, Z9, Z12
+	VBLENDMPS    Z9, Z12, K1, Z12
+	VSUBPS       Z3, Z14, Z19
+	VADDPS       Z15, Z6, Z20
+	VMOVUPS      192(CX), Z21
+	VCMPPS       $0x03, Z21, Z21, K1
+	VMAXPS       Z17, Z21, Z22
+	VBLENDMPS    Z21, Z22, K1, Z21
+	VFMADD213PS  Z21, Z20, Z3
+	VADDPS       Z5, Z17, Z22
+	VCMPPS       $0x03, Z15, Z15, K1
+	VMAXPS       Z2, Z15, Z23
+	VBLENDMPS    Z15, Z23, K1, Z23
+	VADDPS       Z3, Z2, Z2
+	VADDPS       320(CX), Z19, Z24
+	VMOVUPS      320(CX), Z25
+	VCMPPS       $0x03, Z25, Z25, K1
+	VMAXPS       Z8, Z25, Z8
+	VBLENDMPS    Z25, Z8, K1, Z8
+	VMOVAPS      Z22, Z25
+	VFNMADD213PS Z22, Z17, Z25
+	VMOVUPS      64(CX), Z26
+	VMOVUPS      192(CX), Z27
+	VCMPPS       $0x03, Z26, Z26, K1
+	VMAXPS       Z27, Z26, Z27
+	VBLENDMPS    Z26, Z27, K1, Z26
+	VMOVAPS      Z10, Z27
+	VFMADD213PS  Z14, Z3, Z27
+	VMOVAPS      Z2, Z28
+	VFMADD231PS  64(CX), Z4, Z28
+	VFNMADD213PS Z10, Z8, Z9
+	VMOVAPS      Z15, Z10
+	VFNMADD213PS Z26, Z25, Z10
+	VSUBPS       Z23, Z27, Z29
+	VFMADD213PS  Z25, Z25, Z15
+	VCMPPS       $0x03, Z8, Z8, K1
+	VMAXPS       Z26, Z8, Z30
+	VBLENDMPS    Z8, Z30, K1, Z30
+	VFNMADD231PS Z22, Z0, Z5
+	VFMADD213PS  Z0, Z10, Z17
+	VFMADD213PS  Z20, Z7, Z18
+	VMOVAPS      Z17, Z0
+	VFNMADD213PS Z22, Z23, Z0
+	VSUBPS       Z23, Z28, Z31
+	VFNMADD213PS Z4, Z31, Z16
+	VFMADD231PS  Z3, Z18, Z14
+	VADDPS       Z6, Z15, Z4
+	VSUBPS       Z7, Z13, Z6
+	VCMPPS       $0x03, Z10, Z10, K1
+	VMAXPS       Z1, Z10, Z1
+	VBLENDMPS    Z10, Z1, K1, Z1
+	VMOVUPS      Z11, (AX)
+	VMOVUPS      Z12, 64(AX)
+	VMOVUPS      Z19, 128(AX)
+	VMOVUPS      Z20, 192(AX)
+	VMOVUPS      Z21, 256(AX)
+	VMOVUPS      Z3, 320(AX)
+	VMOVUPS      Z22, 384(AX)
+	VMOVUPS      Z23, 448(AX)
+	VMOVUPS      Z2, 512(AX)
+	VMOVUPS      Z24, 576(AX)
+	VMOVUPS      Z8, 640(AX)
+	VMOVUPS      Z25, 704(AX)
+	VMOVUPS      Z26, 768(AX)
+	VMOVUPS      Z27, 832(AX)
+	VMOVUPS      Z28, 896(AX)
+	VMOVUPS      Z9, 960(AX)
+	VMOVUPS      Z10, 1024(AX)
+	VMOVUPS      Z29, 1088(AX)
+	VMOVUPS      Z15, 1152(AX)
+	VMOVUPS      Z30, 1216(AX)
+	VMOVUPS      Z5, 1280(AX)
+	VMOVUPS      Z17, 1344(AX)
+	VMOVUPS      Z18, 1408(AX)
+	VMOVUPS      Z0, 1472(AX)
+	VMOVUPS      Z31, 1536(AX)
+	VMOVUPS      Z16, 1600(AX)
+	VMOVUPS      Z14, 1664(AX)
+	VMOVUPS      Z4, 1728(AX)
+	VMOVUPS      Z6, 1792(AX)
+	VMOVUPS      Z1, 1856(AX)
 	VZEROUPPER
 	RET
 
@@ -2688,6 +3015,161 @@ TEXT ·random2_avx512(SB), $768-24
 	VZEROUPPER
 	RET
 
+// func looping2_avx512(out *float32, in *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·looping2_avx512(SB), NOSPLIT, $0-24
+	MOVQ             out+0(FP), AX
+	MOVQ             in+8(FP), CX
+	MOVQ             n+16(FP), DX
+	VMOVUPS          (CX), Z0
+	VMOVUPS          128(CX), Z1
+	VMOVUPS          256(CX), Z2
+	VMOVUPS          64(CX), Z3
+	VBROADCASTSS     consts<>+52(SB), Z4
+	VFMADD231PS      Z4, Z1, Z3
+	VMULPS           Z1, Z1, Z5
+	VMOVUPS          192(CX), Z6
+	VFMSUB213PS      64(CX), Z5, Z6
+	VMOVAPS          Z3, Z7
+	VFMSUB231PS.BCST consts<>+24(SB), Z3, Z7
+	VCMPPS           $0x03, Z3, Z3, K1
+	VMAXPS           Z5, Z3, Z8
+	VBLENDMPS        Z3, Z8, K1, Z8
+	VBROADCASTSS     consts<>+24(SB), Z9
+	VBROADCASTSS     consts<>+44(SB), Z10
+	VSUBPS           Z10, Z9, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD231PS      Z10, Z0, Z11
+	VADDPS           Z0, Z5, Z12
+	VXORPS           Z13, Z13, Z13
+	VMINPS           Z7, Z13, Z13
+	VADDPS           192(CX), Z4, Z14
+	VCMPPS           $0x11, Z13, Z9, K1
+	VBLENDMPS        Z2, Z14, K1, Z15
+	VSUBPS           192(CX), Z2, Z16
+	VMOVUPS          64(CX), Z17
+	VADDPS           Z4, Z17, Z17
+	VPANDD.BCST      consts<>+8(SB), Z11, Z18
+	VMAXPS           Z14, Z10, Z10
+	VBROADCASTSS     consts<>+4(SB), Z19
+	VPXORD           192(CX), Z19, Z19
+	VADDPS           Z18, Z14, Z20
+	VCMPPS.BCST      $0x16, consts<>+12(SB), Z15, K1
+	VBLENDMPS        Z4, Z14, K1, Z4
+	VMOVUPS          192(CX), Z21
+	VMOVUPS          320(CX), Z22
+	VCMPPS           $0x03, Z21, Z21, K1
+	VMAXPS           Z22, Z21, Z22
+	VBLENDMPS        Z21, Z22, K1, Z21
+	VPXORD.BCST      consts<>+4(SB), Z1, Z22
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z4, K1
+	VBLENDMPS        Z17, Z21, K1, Z21
+	VBROADCASTSS     consts<>+48(SB), Z23
+	VMINPS           Z9, Z23, Z23
+	VMOVAPS          Z5, Z24
+	VXORPS           Z25, Z25, Z25
+	VFMADD231PS      Z10, Z25, Z24
+	VMOVUPS          320(CX), Z25
+	VMULPS.BCST      consts<>+48(SB), Z25, Z25
+
+loop0:
+	VFMADD231PS  Z1, Z0, Z3
+	VFMADD231PS  320(CX), Z0, Z5
+	VFMADD231PS  192(CX), Z0, Z6
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z7
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  320(CX), Z0, Z9
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  192(CX), Z26, Z11
+	VFMADD231PS  Z1, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VFMADD231PS  192(CX), Z0, Z14
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  320(CX), Z26, Z15
+	VFMADD231PS  Z2, Z0, Z16
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z17
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z1, Z26, Z18
+	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  320(CX), Z0, Z19
+	DECQ         DX
+	JNE          loop0
+	VMOVAPS      Z5, Z0
+	VFMADD213PS  Z20, Z14, Z0
+	VMOVAPS      Z12, Z1
+	VFNMADD231PS 64(CX), Z25, Z1
+	VADDPS       Z10, Z4, Z6
+	VMOVAPS      Z14, Z11
+	VFNMADD213PS Z24, Z8, Z11
+	VFNMADD231PS 320(CX), Z25, Z2
+	VFNMADD132PS 320(CX), Z7, Z21
+	VSUBPS       Z11, Z6, Z16
+	VSUBPS       Z18, Z0, Z17
+	VADDPS       Z24, Z19, Z26
+	VADDPS       192(CX), Z9, Z9
+	VMOVAPS      Z7, Z27
+	VFMADD213PS  Z9, Z0, Z27
+	VFMADD213PS  Z2, Z20, Z22
+	VSUBPS       Z17, Z23, Z20
+	VFNMADD231PS Z8, Z2, Z3
+	VSUBPS       Z15, Z12, Z12
+	VMOVUPS      320(CX), Z15
+	VCMPPS       $0x03, Z15, Z15, K1
+	VMAXPS       Z19, Z15, Z28
+	VBLENDMPS    Z15, Z28, K1, Z15
+	VADDPS       Z4, Z11, Z4
+	VCMPPS       $0x03, Z23, Z23, K1
+	VMAXPS       Z16, Z23, Z28
+	VBLENDMPS    Z23, Z28, K1, Z23
+	VFNMADD213PS Z26, Z4, Z19
+	VADDPS       Z25, Z20, Z25
+	VMOVAPS      Z9, Z28
+	VFNMADD231PS 320(CX), Z16, Z28
+	VSUBPS       Z6, Z3, Z29
+	VSUBPS       Z17, Z16, Z30
+	VFMADD132PS  320(CX), Z18, Z5
+	VFMADD231PS  Z11, Z14, Z8
+	VSUBPS       Z27, Z13, Z13
+	VSUBPS       Z18, Z14, Z14
+	VADDPS       Z7, Z24, Z7
+	VFMADD213PS  Z19, Z17, Z10
+	VMOVAPS      Z5, Z18
+	VFMADD213PS  192(CX), Z6, Z18
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VMOVUPS      Z2, 256(AX)
+	VMOVUPS      Z21, 320(AX)
+	VMOVUPS      Z16, 384(AX)
+	VMOVUPS      Z17, 448(AX)
+	VMOVUPS      Z26, 512(AX)
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z27, 640(AX)
+	VMOVUPS      Z22, 704(AX)
+	VMOVUPS      Z20, 768(AX)
+	VMOVUPS      Z3, 832(AX)
+	VMOVUPS      Z12, 896(AX)
+	VMOVUPS      Z15, 960(AX)
+	VMOVUPS      Z4, 1024(AX)
+	VMOVUPS      Z23, 1088(AX)
+	VMOVUPS      Z19, 1152(AX)
+	VMOVUPS      Z25, 1216(AX)
+	VMOVUPS      Z28, 1280(AX)
+	VMOVUPS      Z29, 1344(AX)
+	VMOVUPS      Z30, 1408(AX)
+	VMOVUPS      Z5, 1472(AX)
+	VMOVUPS      Z8, 1536(AX)
+	VMOVUPS      Z13, 1600(AX)
+	VMOVUPS      Z14, 1664(AX)
+	VMOVUPS      Z7, 1728(AX)
+	VMOVUPS      Z10, 1792(AX)
+	VMOVUPS      Z18, 1856(AX)
+	VZEROUPPER
+	RET
+
 // func random3_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·random3_avx512(SB), $512-24
@@ -2935,6 +3417,202 @@ TEXT ·random3_avx512(SB), $512-24
 	VMOVUPS           320(SP), Z0
 	VMOVUPS           Z0, 1856(AX)
 	VMOVUPS           Z14, 1920(AX)
+	VZEROUPPER
+	RET
+
+// func looping3_avx512(out *float32, in *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·looping3_avx512(SB), NOSPLIT, $192-24
+	MOVQ              out+0(FP), AX
+	MOVQ              in+8(FP), CX
+	MOVQ              n+16(FP), DX
+	VMOVUPS           (CX), Z0
+	VMOVUPS           128(CX), Z1
+	VMOVUPS           256(CX), Z2
+	VBROADCASTSS      consts<>+44(SB), Z3
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
+	VBLENDMPS         Z1, Z0, K1, Z3
+	VBROADCASTSS      consts<>+4(SB), Z4
+	VBROADCASTSS      consts<>+24(SB), Z5
+	VPXORD            Z5, Z4, Z4
+	VBROADCASTSS      consts<>+52(SB), Z6
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z6, K1
+	VBLENDMPS         Z0, Z3, K1, Z6
+	VCMPPS            $0x12, 320(CX), Z2, K1
+	VBROADCASTSS      consts<>+52(SB), Z7
+	VBLENDMPS         192(CX), Z7, K1, Z7
+	VMINPS            Z4, Z5, Z8
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
+	VBLENDMPS         Z0, Z3, K1, Z9
+	VMOVAPS           Z0, Z10
+	VFNMADD213PS      Z6, Z7, Z10
+	VMOVAPS           Z7, Z11
+	VFNMADD231PS.BCST consts<>+12(SB), Z10, Z11
+	VMULPS.BCST       consts<>+52(SB), Z11, Z12
+	VADDPS            320(CX), Z8, Z13
+	VCMPPS            $0x11, Z9, Z11, K1
+	VBLENDMPS         Z7, Z2, K1, Z14
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z14, K1
+	VBLENDMPS         Z6, Z3, K1, Z15
+	VBROADCASTSS      consts<>+8(SB), Z16
+	VPANDD            320(CX), Z16, Z16
+	VMOVUPS           320(CX), Z17
+	VCMPPS            $0x12, Z11, Z17, K1
+	VBLENDMPS         320(CX), Z5, K1, Z17
+	VCMPPS            $0x12, Z10, Z8, K1
+	VBROADCASTSS      consts<>+52(SB), Z18
+	VBLENDMPS         320(CX), Z18, K1, Z18
+	VBROADCASTSS      consts<>+52(SB), Z19
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z19, K1
+	VBLENDMPS         Z0, Z4, K1, Z19
+	VMOVAPS           Z7, Z20
+	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z20
+	VMOVUPS           320(CX), Z21
+	VCMPPS            $0x03, Z21, Z21, K1
+	VMINPS            Z1, Z21, Z22
+	VBLENDMPS         Z21, Z22, K1, Z21
+	VBROADCASTSS      consts<>+44(SB), Z22
+	VMAXPS            Z16, Z22, Z22
+	VPANDD.BCST       consts<>+8(SB), Z11, Z23
+	VMOVAPS           Z23, Z24
+	VFMADD213PS       Z5, Z21, Z24
+	VMULPS            Z21, Z0, Z5
+	VMOVUPS           Z5, (SP)
+	VSUBPS            Z4, Z8, Z5
+	VSUBPS.BCST       consts<>+48(SB), Z5, Z25
+	VMOVUPS           Z25, 64(SP)
+	VCMPPS            $0x03, Z16, Z16, K1
+	VMOVUPS           (SP), Z25
+	VMAXPS            Z25, Z16, Z25
+	VBLENDMPS         Z16, Z25, K1, Z25
+	VMOVAPS           Z6, Z26
+	VFMADD213PS       Z5, Z2, Z26
+	VSUBPS            Z20, Z26, Z27
+	VXORPS            Z28, Z28, Z28
+	VCMPPS.BCST       $0x12, consts<>+12(SB), Z28, K1
+	VMOVUPS.Z         Z13, K1, Z28
+	VPXORD.BCST       consts<>+4(SB), Z25, Z29
+	VMOVAPS           Z10, Z30
+	VFMADD231PS       Z25, Z6, Z30
+	VBROADCASTSS      consts<>+52(SB), Z31
+	VCMPPS.BCST       $0x11, consts<>+52(SB), Z31, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z25, K1, Z31
+	VMOVAPS           Z21, Z31
+	VFMADD231PS       Z16, Z10, Z31
+
+loop0:
+	VMOVUPS      Z5, 128(SP)
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z2, Z5, Z3
+	VFMADD231PS  Z2, Z0, Z4
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z2, Z5, Z6
+	VFMADD231PS  192(CX), Z0, Z7
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  192(CX), Z5, Z8
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  320(CX), Z5, Z9
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z2, Z5, Z10
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z2, Z5, Z11
+	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z2, Z0, Z13
+	VFMADD231PS  Z2, Z0, Z14
+	VFMADD231PS  Z1, Z0, Z15
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z1, Z5, Z16
+	VFMADD231PS  192(CX), Z0, Z17
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z1, Z5, Z18
+	VFMADD231PS  192(CX), Z0, Z19
+	VFMADD231PS  Z1, Z0, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  Z1, Z5, Z22
+	VFMADD231PS  192(CX), Z0, Z23
+	VMOVUPS      64(CX), Z5
+	VFMADD231PS  320(CX), Z5, Z24
+	DECQ         DX
+	VMOVUPS      128(SP), Z5
+	JNE          loop0
+	VSUBPS       Z23, Z5, Z7
+	VADDPS       Z7, Z11, Z8
+	VMOVAPS      Z5, Z11
+	VFNMADD213PS Z30, Z8, Z11
+	VFNMADD213PS Z15, Z6, Z4
+	VMOVUPS      64(SP), Z6
+	VSUBPS       Z6, Z23, Z6
+	VMOVUPS      (SP), Z13
+	VSUBPS       Z31, Z13, Z13
+	VSUBPS       Z15, Z10, Z15
+	VMOVUPS      (SP), Z17
+	VFMADD213PS  Z20, Z5, Z17
+	VFMADD213PS  Z1, Z20, Z23
+	VMOVAPS      Z27, Z19
+	VFNMADD213PS Z6, Z4, Z19
+	VCMPPS       $0x03, Z12, Z12, K1
+	VMAXPS       Z0, Z12, Z0
+	VBLENDMPS    Z12, Z0, K1, Z0
+	VFNMADD213PS Z20, Z23, Z28
+	VCMPPS       $0x03, Z2, Z2, K1
+	VMAXPS       Z10, Z2, Z10
+	VBLENDMPS    Z2, Z10, K1, Z10
+	VCMPPS       $0x03, Z5, Z5, K1
+	VMAXPS       Z1, Z5, Z12
+	VBLENDMPS    Z5, Z12, K1, Z12
+	VADDPS       Z23, Z5, Z5
+	VADDPS       Z11, Z28, Z20
+	VSUBPS       Z27, Z2, Z21
+	VMOVUPS      64(SP), Z27
+	VADDPS       Z27, Z19, Z27
+	VFNMADD213PS 192(CX), Z2, Z22
+	VSUBPS       Z25, Z24, Z24
+	VSUBPS       Z9, Z14, Z14
+	VSUBPS       Z16, Z26, Z16
+	VSUBPS       Z29, Z18, Z18
+	VFMADD213PS  Z9, Z25, Z9
+	VFNMADD231PS Z30, Z16, Z3
+	VCMPPS       $0x03, Z15, Z15, K1
+	VMOVUPS      (SP), Z25
+	VMAXPS       Z25, Z15, Z25
+	VBLENDMPS    Z15, Z25, K1, Z25
+	VFNMADD231PS Z28, Z8, Z2
+	VSUBPS       Z1, Z10, Z1
+	VADDPS       Z30, Z1, Z26
+	VCMPPS       $0x03, Z20, Z20, K1
+	VMAXPS       Z21, Z20, Z29
+	VBLENDMPS    Z20, Z29, K1, Z29
+	VMOVUPS      Z7, (AX)
+	VMOVUPS      Z8, 64(AX)
+	VMOVUPS      Z11, 128(AX)
+	VMOVUPS      Z4, 192(AX)
+	VMOVUPS      Z6, 256(AX)
+	VMOVUPS      Z13, 320(AX)
+	VMOVUPS      Z15, 384(AX)
+	VMOVUPS      Z17, 448(AX)
+	VMOVUPS      Z23, 512(AX)
+	VMOVUPS      Z19, 576(AX)
+	VMOVUPS      Z0, 640(AX)
+	VMOVUPS      Z28, 704(AX)
+	VMOVUPS      Z10, 768(AX)
+	VMOVUPS      Z12, 832(AX)
+	VMOVUPS      Z5, 896(AX)
+	VMOVUPS      Z20, 960(AX)
+	VMOVUPS      Z21, 1024(AX)
+	VMOVUPS      Z27, 1088(AX)
+	VMOVUPS      Z22, 1152(AX)
+	VMOVUPS      Z24, 1216(AX)
+	VMOVUPS      Z14, 1280(AX)
+	VMOVUPS      Z16, 1344(AX)
+	VMOVUPS      Z18, 1408(AX)
+	VMOVUPS      Z9, 1472(AX)
+	VMOVUPS      Z3, 1536(AX)
+	VMOVUPS      Z25, 1600(AX)
+	VMOVUPS      Z2, 1664(AX)
+	VMOVUPS      Z1, 1728(AX)
+	VMOVUPS      Z26, 1792(AX)
+	VMOVUPS      Z29, 1856(AX)
 	VZEROUPPER
 	RET
 
@@ -3239,6 +3917,269 @@ TEXT ·random4_avx512(SB), $1408-24
 	VMOVUPS           832(SP), Z0
 	VMOVUPS           Z0, 2432(AX)
 	VMOVUPS           Z30, 2496(AX)
+	VZEROUPPER
+	RET
+
+// func looping4_avx512(out *float32, in *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·looping4_avx512(SB), $704-24
+	MOVQ             out+0(FP), AX
+	MOVQ             in+8(FP), CX
+	MOVQ             n+16(FP), DX
+	VMOVUPS          (CX), Z0
+	VMOVUPS          128(CX), Z1
+	VMOVUPS          256(CX), Z2
+	VBROADCASTSS     consts<>+44(SB), Z3
+	VMOVUPS          64(CX), Z4
+	VFMADD231PS.BCST consts<>+48(SB), Z4, Z3
+	VCMPPS           $0x12, Z1, Z0, K1
+	VMOVUPS          64(CX), Z4
+	VBLENDMPS.BCST   consts<>+44(SB), Z4, K1, Z4
+	VMOVUPS          320(CX), Z5
+	VFMADD213PS      64(CX), Z4, Z5
+	VXORPS           Z6, Z6, Z6
+	VBROADCASTSS     consts<>+48(SB), Z7
+	VMOVUPS          Z7, (SP)
+	VMOVUPS          (SP), Z7
+	VFMSUB213PS.BCST consts<>+52(SB), Z6, Z7
+	VMOVUPS          Z7, (SP)
+	VMOVUPS          192(CX), Z6
+	VADDPS           192(CX), Z6, Z6
+	VMOVAPS          Z0, Z7
+	VFMSUB231PS.BCST consts<>+48(SB), Z4, Z7
+	VADDPS           Z5, Z7, Z8
+	VBROADCASTSS     consts<>+24(SB), Z9
+	VADDPS           64(CX), Z9, Z10
+	VMOVAPS          Z2, Z11
+	VFMADD213PS      Z9, Z7, Z11
+	VMOVUPS          (SP), Z12
+	VCMPPS.BCST      $0x16, consts<>+12(SB), Z12, K1
+	VMOVUPS.Z        Z10, K1, Z12
+	VMOVUPS          (SP), Z13
+	VADDPS           192(CX), Z13, Z13
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z6, K1
+	VBLENDMPS        Z13, Z8, K1, Z14
+	VMOVAPS          Z12, Z15
+	VFMADD231PS      Z2, Z7, Z15
+	VXORPS           Z16, Z16, Z16
+	VMOVUPS          (SP), Z17
+	VMINPS           Z17, Z16, Z16
+	VBROADCASTSS     consts<>+8(SB), Z17
+	VPANDD           Z9, Z17, Z17
+	VPANDD.BCST      consts<>+8(SB), Z16, Z18
+	VXORPS           Z19, Z19, Z19
+	VCMPPS           $0x11, Z11, Z19, K1
+	VMOVUPS          (SP), Z19
+	VBLENDMPS        Z1, Z19, K1, Z19
+	VPXORD.BCST      consts<>+4(SB), Z10, Z20
+	VCMPPS.BCST      $0x16, consts<>+12(SB), Z12, K1
+	VMOVUPS.Z        320(CX), K1, Z21
+	VMULPS.BCST      consts<>+52(SB), Z21, Z22
+	VMOVAPS          Z18, Z23
+	VFMSUB213PS      Z9, Z17, Z23
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z2, K1
+	VMOVUPS.Z        Z17, K1, Z9
+	VPXORD.BCST      consts<>+4(SB), Z17, Z24
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z17, K1
+	VBLENDMPS        Z11, Z22, K1, Z25
+	VBROADCASTSS     consts<>+48(SB), Z26
+	VCMPPS.BCST      $0x11, consts<>+12(SB), Z26, K1
+	VBLENDMPS        Z24, Z20, K1, Z26
+	VMOVAPS          Z11, Z27
+	VFMADD231PS      Z16, Z4, Z27
+	VMOVAPS          Z25, Z28
+	VFMADD231PS.BCST consts<>+52(SB), Z18, Z28
+	VMOVUPS          Z5, 64(SP)
+	VMOVUPS          64(SP), Z29
+	VFNMADD231PS     192(CX), Z28, Z29
+	VMOVUPS          Z29, 64(SP)
+	VMOVUPS          Z28, 128(SP)
+	VMOVUPS          128(SP), Z28
+	VFMSUB231PS.BCST consts<>+52(SB), Z24, Z28
+	VMOVUPS          Z28, 128(SP)
+	VMOVAPS          Z23, Z28
+	VBROADCASTSS     consts<>+48(SB), Z29
+	VFMADD231PS      Z25, Z29, Z28
+	VMULPS           Z5, Z27, Z29
+	VMOVUPS          Z29, 192(SP)
+	VPXORD.BCST      consts<>+4(SB), Z22, Z29
+	VMOVUPS          Z29, 256(SP)
+	VBROADCASTSS     consts<>+48(SB), Z29
+	VSUBPS           Z8, Z29, Z29
+	VMOVUPS          Z29, 320(SP)
+	VMOVUPS          Z28, 384(SP)
+	VMOVUPS          384(SP), Z29
+	VFMSUB213PS      Z24, Z12, Z29
+	VMOVUPS          Z29, 384(SP)
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z25, K1
+	VMOVUPS          320(SP), Z29
+	VBLENDMPS        Z7, Z29, K1, Z29
+	VMOVUPS          Z29, 448(SP)
+	VMOVUPS          (SP), Z29
+	VCMPPS           $0x15, Z25, Z29, K1
+	VBLENDMPS        64(CX), Z0, K1, Z29
+	VMOVUPS          Z29, 512(SP)
+	VMOVAPS          Z14, Z29
+	VMOVUPS          384(SP), Z30
+	VFMSUB213PS      Z21, Z30, Z29
+	VBROADCASTSS     consts<>+44(SB), Z30
+	VMOVUPS          64(SP), Z31
+	VMINPS           Z31, Z30, Z30
+	VMOVUPS          Z30, 576(SP)
+	VMOVUPS          192(CX), Z30
+	VCMPPS           $0x03, Z30, Z30, K1
+	VMINPS           Z13, Z30, Z31
+	VBLENDMPS        Z30, Z31, K1, Z30
+	VCMPPS.BCST      $0x12, consts<>+12(SB), Z7, K1
+	VBLENDMPS        Z2, Z22, K1, Z31
+
+loop0:
+	VMOVUPS      Z28, 640(SP)
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z1, Z28, Z3
+	VFMADD231PS  320(CX), Z0, Z4
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      (SP), Z28
+	VFMADD231PS  192(CX), Z0, Z28
+	VMOVUPS      Z28, (SP)
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  320(CX), Z28, Z6
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  192(CX), Z28, Z7
+	VFMADD231PS  Z1, Z0, Z8
+	VFMADD231PS  192(CX), Z0, Z10
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  192(CX), Z28, Z11
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  192(CX), Z28, Z12
+	VFMADD231PS  320(CX), Z0, Z13
+	VFMADD231PS  320(CX), Z0, Z14
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z1, Z28, Z15
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  320(CX), Z28, Z16
+	VFMADD231PS  Z1, Z0, Z17
+	VFMADD231PS  Z2, Z0, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  320(CX), Z28, Z19
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z1, Z28, Z20
+	VFMADD231PS  Z2, Z0, Z21
+	VFMADD231PS  Z2, Z0, Z22
+	VFMADD231PS  192(CX), Z0, Z23
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z2, Z28, Z9
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  192(CX), Z28, Z24
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  192(CX), Z28, Z25
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  320(CX), Z28, Z26
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  320(CX), Z28, Z27
+	DECQ         DX
+	VMOVUPS      640(SP), Z28
+	JNE          loop0
+	VADDPS       Z13, Z7, Z2
+	VMOVAPS      Z18, Z3
+	VMOVUPS      512(SP), Z5
+	VFMADD213PS  Z5, Z0, Z3
+	VFNMADD213PS Z0, Z30, Z29
+	VCMPPS       $0x03, Z19, Z19, K1
+	VMOVUPS      128(SP), Z0
+	VMAXPS       Z0, Z19, Z0
+	VBLENDMPS    Z19, Z0, K1, Z0
+	VCMPPS       $0x03, Z18, Z18, K1
+	VMAXPS       Z0, Z18, Z5
+	VBLENDMPS    Z18, Z5, K1, Z5
+	VADDPS       Z28, Z31, Z7
+	VMOVUPS      576(SP), Z8
+	VFNMADD213PS Z14, Z8, Z23
+	VFMADD213PS  Z13, Z9, Z16
+	VMOVUPS      320(SP), Z8
+	VFMADD213PS  Z11, Z8, Z9
+	VMOVUPS      192(SP), Z8
+	VFMADD213PS  Z0, Z5, Z8
+	VMOVAPS      Z25, Z10
+	VMOVUPS      384(SP), Z13
+	VMOVUPS      448(SP), Z15
+	VFMADD213PS  Z13, Z15, Z10
+	VMOVUPS      64(SP), Z13
+	VMOVUPS      448(SP), Z15
+	VFNMADD213PS Z21, Z15, Z13
+	VMOVAPS      Z20, Z15
+	VMOVUPS      256(SP), Z17
+	VFMADD213PS  Z17, Z4, Z15
+	VADDPS       Z1, Z4, Z4
+	VMOVUPS      576(SP), Z17
+	VSUBPS       Z6, Z17, Z17
+	VCMPPS       $0x03, Z14, Z14, K1
+	VMAXPS       Z25, Z14, Z18
+	VBLENDMPS    Z14, Z18, K1, Z14
+	VMOVUPS      256(SP), Z18
+	VFMADD231PS  Z10, Z18, Z27
+	VCMPPS       $0x03, Z6, Z6, K1
+	VMAXPS       Z27, Z6, Z18
+	VBLENDMPS    Z6, Z18, K1, Z18
+	VMOVUPS      512(SP), Z19
+	VMOVUPS      384(SP), Z21
+	VFNMADD231PS Z6, Z21, Z19
+	VSUBPS       Z11, Z1, Z1
+	VCMPPS       $0x03, Z30, Z30, K1
+	VMAXPS       Z17, Z30, Z21
+	VBLENDMPS    Z30, Z21, K1, Z21
+	VFNMADD213PS Z6, Z20, Z12
+	VMOVUPS      128(SP), Z6
+	VADDPS       Z1, Z6, Z6
+	VMOVUPS      576(SP), Z20
+	VCMPPS       $0x03, Z20, Z20, K1
+	VMOVUPS      256(SP), Z20
+	VMOVUPS      576(SP), Z22
+	VMAXPS       Z20, Z22, Z20
+	VMOVUPS      576(SP), Z22
+	VBLENDMPS    Z22, Z20, K1, Z20
+	VFMADD231PS  Z13, Z8, Z11
+	VMOVUPS      384(SP), Z22
+	VFNMADD213PS Z5, Z13, Z22
+	VMOVUPS      320(SP), Z24
+	VADDPS       Z24, Z27, Z24
+	VMOVUPS      (SP), Z25
+	VSUBPS       Z22, Z25, Z25
+	VCMPPS       $0x03, Z9, Z9, K1
+	VMOVUPS      320(SP), Z26
+	VMAXPS       Z26, Z9, Z26
+	VBLENDMPS    Z9, Z26, K1, Z26
+	VADDPS       Z2, Z8, Z28
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	VMOVUPS      Z29, 128(AX)
+	VMOVUPS      Z0, 192(AX)
+	VMOVUPS      Z5, 256(AX)
+	VMOVUPS      Z7, 320(AX)
+	VMOVUPS      Z23, 384(AX)
+	VMOVUPS      Z16, 448(AX)
+	VMOVUPS      Z9, 512(AX)
+	VMOVUPS      Z8, 576(AX)
+	VMOVUPS      Z10, 640(AX)
+	VMOVUPS      Z13, 704(AX)
+	VMOVUPS      Z15, 768(AX)
+	VMOVUPS      Z4, 832(AX)
+	VMOVUPS      Z17, 896(AX)
+	VMOVUPS      Z14, 960(AX)
+	VMOVUPS      Z27, 1024(AX)
+	VMOVUPS      Z18, 1088(AX)
+	VMOVUPS      Z19, 1152(AX)
+	VMOVUPS      Z1, 1216(AX)
+	VMOVUPS      Z21, 1280(AX)
+	VMOVUPS      Z12, 1344(AX)
+	VMOVUPS      Z6, 1408(AX)
+	VMOVUPS      Z20, 1472(AX)
+	VMOVUPS      Z11, 1536(AX)
+	VMOVUPS      Z22, 1600(AX)
+	VMOVUPS      Z24, 1664(AX)
+	VMOVUPS      Z25, 1728(AX)
+	VMOVUPS      Z26, 1792(AX)
+	VMOVUPS      Z28, 1856(AX)
 	VZEROUPPER
 	RET
 

@@ -193,10 +193,12 @@ func frexp(x float32) (m, n float32) {
 }
 
 // step is one operation of a program: its arguments are earlier values, or
-// constants where negative.
+// constants where negative. Its result is a new value, unless it is added to
+// an earlier one.
 type step struct {
 	op   operation
 	args []int
+	into int // the value that the product of args[0] and args[1] is added to; -1: none
 }
 
 // program reads variables and computes steps; all steps listed in results are
@@ -206,7 +208,9 @@ type program struct {
 	vars      int
 	constants []float64
 	steps     []step
-	results   []int
+	// Steps begin to end-1 are the body of a loop, run as often as it is told.
+	begin, end int
+	results    []int
 }
 
 // single is a program of one operation on variables, and on a constant in the
@@ -223,7 +227,7 @@ func single(o operation, constant int) program {
 	if constant >= 0 {
 		p.name = fmt.Sprintf("%s%d", o.name, constant)
 	}
-	p.steps = []step{{o, args}}
+	p.steps = []step{{o, args, -1}}
 	return p
 }
 
@@ -241,7 +245,7 @@ func random(seed uint64, n, results int) program {
 				args[j] = -1 - rng.IntN(len(p.constants))
 			}
 		}
-		p.steps = append(p.steps, step{o, args})
+		p.steps = append(p.steps, step{o, args, -1})
 	}
 	for i := range results {
 		p.results = append(p.results, p.vars+n-1-i)
@@ -249,19 +253,65 @@ func random(seed uint64, n, results int) program {
 	return p
 }
 
-// run computes the program's results for one lane.
-func (p program) run(vars []float32) []float32 {
-	values := append([]float32(nil), vars...)
-	for _, s := range p.steps {
-		args := make([]float32, len(s.args))
-		for i, a := range s.args {
-			if a < 0 {
-				args[i] = float32(p.constants[-1-a])
-			} else {
-				args[i] = values[a]
+// looping is a random program with a loop in its middle, which adds products
+// to sums that were made before it and are read after it, beside others.
+func looping(seed uint64, sums, others int) program {
+	p := random(seed, sums+others, 0)
+	p.name = fmt.Sprintf("looping%d", seed)
+	rng := rand.New(rand.NewPCG(seed, 9))
+	values := p.vars + len(p.steps)
+	p.begin = len(p.steps)
+	for i := range sums {
+		p.steps = append(p.steps, step{into: p.vars + i, args: []int{rng.IntN(2), 2 + rng.IntN(4)}})
+	}
+	p.end = len(p.steps)
+	for i := range 30 {
+		o := operations[[]int{0, 1, 5, 7, 12}[rng.IntN(5)]]
+		args := make([]int, o.args)
+		for j := range args {
+			// The steps of the loop have no values of their own.
+			if args[j] = rng.IntN(values + i); args[j] >= values {
+				args[j] += sums
 			}
 		}
-		values = append(values, s.op.run(args))
+		p.results = append(p.results, p.vars+len(p.steps))
+		p.steps = append(p.steps, step{o, args, -1})
+	}
+	return p
+}
+
+// run computes the program's results for one lane, its loop being run the
+// given number of times.
+func (p program) run(vars []float32, times int) []float32 {
+	values := append(append([]float32(nil), vars...), make([]float32, len(p.steps))...)
+	do := func(i int) {
+		s := p.steps[i]
+		args := make([]float32, len(s.args))
+		for j, a := range s.args {
+			if a < 0 {
+				args[j] = float32(p.constants[-1-a])
+			} else {
+				args[j] = values[a]
+			}
+		}
+		if s.into >= 0 {
+			values[s.into] = fma(args[0], args[1], values[s.into])
+		} else {
+			values[p.vars+i] = s.op.run(args)
+		}
+	}
+	for i := range p.steps {
+		if i != p.begin || p.begin == p.end {
+			if i < p.begin || i >= p.end {
+				do(i)
+			}
+			continue
+		}
+		for range times {
+			for j := p.begin; j < p.end; j++ {
+				do(j)
+			}
+		}
 	}
 	out := make([]float32, len(p.results))
 	for i, r := range p.results {
@@ -280,6 +330,7 @@ func programs() []program {
 	}
 	for seed := range uint64(5) {
 		ps = append(ps, random(seed, 100, 4+9*int(seed)))
+		ps = append(ps, looping(seed, 6+5*int(seed), 2+3*int(seed)))
 	}
 	return ps
 }

@@ -79,13 +79,13 @@ func TestOperations(t *testing.T) {
 						in[i] = odd[rng.IntN(len(odd))]
 					}
 				}
-				run(&out[0], &in[0], 0)
+				run(&out[0], &in[0], 3)
 				for lane := range tk.Lanes {
 					vars := make([]float32, p.vars)
 					for i := range vars {
 						vars[i] = in[i*tk.Stride+lane]
 					}
-					for i, want := range p.run(vars) {
+					for i, want := range p.run(vars, 3) {
 						if got := out[i*tk.Stride+lane]; !equal(got, want, loose) {
 							t.Fatalf("%s%v: result %d is %v (%#x), want %v (%#x)", p.name, vars, i, got, bits(got), want, bits(want))
 						}

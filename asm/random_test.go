@@ -1,0 +1,183 @@
+package asm_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/dnngen/dnngen/asm/internal/runner"
+	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/internal/ir"
+	"github.com/dnngen/dnngen/internal/ir/eval"
+	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// randomNets is the number of random networks of a test run; the environment
+// variable ASM_NETS sets another.
+func randomNets(t *testing.T) int {
+	if s := os.Getenv("ASM_NETS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return 12
+}
+
+// training is a program with what it is trained on.
+type training struct {
+	name  string
+	p     *ir.Program
+	steps []nettest.Batch
+	init  [][]float32
+	hyper engine.Hyper
+}
+
+func (tr *training) request(device string, threads int) runner.Request {
+	q := request(tr.p, tr.name, device, threads)
+	q.Params = tr.init
+	for i, b := range tr.steps {
+		h := tr.hyper
+		h.Step = int64(i + 1)
+		q.Steps = append(q.Steps, runner.Step{X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows, Hyper: h})
+	}
+	q.Infer, q.InferRows = tr.steps[0].X, tr.steps[0].Rows
+	return q
+}
+
+// newTraining draws data for a program: full batches, a short one, and one row.
+func newTraining(name string, p *ir.Program, seed uint64) *training {
+	full := p.Batch
+	if p.Full {
+		full = 150
+	}
+	tr := &training{name: name, p: p, init: nettest.Params(p, seed), hyper: engine.Hyper{LR: 0.01, Momentum: float32(p.Settings.Momentum)}}
+	for i, rows := range []int{full, (full + 2) / 3, full, 1} {
+		tr.steps = append(tr.steps, nettest.Data(p, rows, seed+uint64(i)))
+	}
+	return tr
+}
+
+// TestRandom trains random networks and compares them with the float64
+// interpreter, and all devices and thread counts with each other, bit by bit.
+func TestRandom(t *testing.T) {
+	programs := map[string]*ir.Program{}
+	var list []*training
+	for seed := range uint64(randomNets(t)) {
+		limits := nettest.Limits{Width: 40, Linear: 3}
+		if seed%3 == 0 {
+			limits.Width = 140
+		}
+		net := nettest.Random(seed+1000, limits)
+		p, err := lower.Lower(net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("net%d", seed)
+		programs[name] = p
+		list = append(list, newTraining(name, p, seed))
+	}
+	prog := build(t, programs)
+	for _, tr := range list {
+		t.Run(tr.name, func(t *testing.T) {
+			var first *runner.Response
+			for _, device := range devices {
+				for _, threads := range []int{1, 2, 3} {
+					r := prog.run(t, tr.request(device, threads))
+					if first == nil {
+						first = &r
+						tr.compare(t, r)
+						continue
+					}
+					if err := sameBits(first, &r); err != nil {
+						t.Errorf("%s with %d threads: %v", device, threads, err)
+					}
+				}
+			}
+			tr.checkRows(t, prog, first.Raw)
+		})
+	}
+}
+
+// sameBits compares two trainings.
+func sameBits(a, b *runner.Response) error {
+	if !slices.Equal(a.Losses, b.Losses) {
+		return fmt.Errorf("losses %v, not %v", b.Losses, a.Losses)
+	}
+	for s := range a.Slots {
+		for i := range a.Slots[s] {
+			if at := firstDifference(a.Slots[s][i], b.Slots[s][i]); at >= 0 {
+				return fmt.Errorf("slot %d tensor %d element %d is %g, not %g", s, i, at, b.Slots[s][i][at], a.Slots[s][i][at])
+			}
+		}
+	}
+	if at := firstDifference(a.Raw, b.Raw); at >= 0 {
+		return fmt.Errorf("raw output %d is %g, not %g", at, b.Raw[at], a.Raw[at])
+	}
+	return nil
+}
+
+func firstDifference(a, b []float32) int {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// checkRows infers row by row: a row's outputs do not depend on the others.
+func (tr *training) checkRows(t *testing.T, prog *program, raw []float32) {
+	q := tr.request(devices[0], 1)
+	for r := range min(q.InferRows, 3) {
+		one := q
+		one.Infer, one.InferRows = q.Infer[r*tr.p.Input:(r+1)*tr.p.Input], 1
+		got := prog.run(t, one).Raw
+		if at := firstDifference(got, raw[r*tr.p.Output:(r+1)*tr.p.Output]); at >= 0 {
+			t.Errorf("row %d alone gives %g", r, got)
+		}
+	}
+}
+
+// compare compares a training with the interpreter's.
+func (tr *training) compare(t *testing.T, r runner.Response) {
+	m := eval.New(tr.p)
+	for i, v := range tr.init {
+		copy(m.Params[i], nettest.Float64(v))
+	}
+	for i, b := range tr.steps {
+		x, y := b.Float64()
+		want := m.Step(x, y, b.Rows, float64(tr.hyper.LR), float64(tr.hyper.Momentum))
+		if !near(r.Losses[i], want) {
+			t.Errorf("loss %d is %.9g, want %.9g", i, r.Losses[i], want)
+		}
+	}
+	tensors := append([][][]float64{m.Params}, m.States...)
+	for s := range tensors {
+		for i, q := range tr.p.Params {
+			for j, want := range tensors[s][i] {
+				if got := r.Slots[s][i][j]; !near(float64(got), want) {
+					t.Errorf("slot %d %s[%d] is %.9g, want %.9g", s, q.Name, j, got, want)
+					break
+				}
+			}
+		}
+	}
+	x, _ := tr.steps[0].Float64()
+	for i, want := range m.Infer(x, tr.steps[0].Rows) {
+		if !near(float64(r.Raw[i]), want) {
+			t.Errorf("raw %d is %.9g, want %.9g", i, r.Raw[i], want)
+			break
+		}
+	}
+}
+
+// near allows for a few steps of float32 rounding.
+func near(got, want float64) bool {
+	return math.Abs(got-want) <= 2e-4*(1+math.Abs(want)) || math.IsNaN(got) && math.IsNaN(want) || got == want
+}
