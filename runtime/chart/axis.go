@@ -76,11 +76,11 @@ func open(lo, hi float64) (float64, float64) {
 	return lo, hi
 }
 
-// niceStep returns the power of ten times 1, 2 or 5 next above v.
+// niceStep returns a power of ten times 1, 2 or 5 near v, not far below it.
 func niceStep(v float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(v)))
 	for _, m := range []float64{1, 2, 5} {
-		if m*power >= v*(1-1e-9) {
+		if m*power >= v*0.75 {
 			return m * power
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Point is one point of a curve. A point that is not finite leaves a gap.
 type Point struct{ X, Y float64 }
 
-// Series is one curve.
+// Series is one curve. Curves of one name have one colour in all panels.
 type Series struct {
 	Name   string
 	Points []Point
@@ -44,9 +44,9 @@ const (
 	footer      = 28
 )
 
-// colors are distinct for readers who see colours differently (Okabe and Ito
-// 2008).
-var colors = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"}
+// palette holds colours that are distinct also for readers who see colours
+// differently (Okabe and Ito 2008).
+var palette = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"}
 
 // SVG returns the drawing. Text in it is escaped; the same chart gives the
 // same bytes.
@@ -59,12 +59,26 @@ func (c Chart) SVG() []byte {
 	d.f(`<rect width="100%%" height="100%%" fill="#ffffff"/>`)
 	d.f(`<text x="%d" y="25" font-size="16" fill="#222222">%s</text>`, left, escape(c.Title))
 	x := linearAxis(c.extent(func(p Point) float64 { return p.X }))
+	d.colors = c.colors()
 	for i, p := range c.Panels {
 		d.panel(p, x, titleHeight+i*(panelHeight+gap))
 	}
 	d.f(`<text x="%d" y="%d" text-anchor="middle" fill="#222222">%s</text>`, (left+width-right)/2, height-10, escape(c.XLabel))
 	d.f(`</svg>`)
 	return []byte(d.String())
+}
+
+// colors gives each name a colour, in the order in which the names come.
+func (c Chart) colors() map[string]string {
+	chosen := map[string]string{}
+	for _, p := range c.Panels {
+		for _, s := range p.Series {
+			if chosen[s.Name] == "" {
+				chosen[s.Name] = palette[len(chosen)%len(palette)]
+			}
+		}
+	}
+	return chosen
 }
 
 func (c Chart) extent(of func(Point) float64) (lo, hi float64) {
@@ -94,7 +108,10 @@ func (p Point) finite() bool {
 }
 
 // drawing is the SVG text under way.
-type drawing struct{ strings.Builder }
+type drawing struct {
+	strings.Builder
+	colors map[string]string // by the name of the curve
+}
 
 func (d *drawing) f(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
 
@@ -122,10 +139,10 @@ func (d *drawing) panel(p Panel, x axis, y int) {
 	d.f(`</g>`)
 	d.f(`<text transform="translate(16 %s) rotate(-90)" text-anchor="middle" fill="#222222">%s</text>`, coord((top+bottom)/2), escape(p.YLabel))
 	d.f(`<rect x="%d" y="%s" width="%d" height="%d" fill="none" stroke="#888888"/>`, left, coord(top), width-left-right, panelHeight)
-	for i, s := range p.Series {
-		d.curve(s, colors[i%len(colors)], func(q Point) (string, string) { return toX(x.at(q.X)), toY(v.at(q.Y)) })
+	for _, s := range p.Series {
+		d.curve(s, d.colors[s.Name], func(q Point) (string, string) { return toX(x.at(q.X)), toY(v.at(q.Y)) })
 	}
-	d.legend(p.Series, y)
+	d.legend(p, x, v, y)
 }
 
 // curve draws a line, broken at points that are not finite. A point alone
@@ -164,23 +181,51 @@ func (d *drawing) curve(s Series, color string, to func(Point) (string, string))
 	flush()
 }
 
-func (d *drawing) legend(series []Series, y int) {
+// legend explains the curves of a panel with its top at y, in the corner where
+// it hides the fewest points.
+func (d *drawing) legend(p Panel, x, v axis, y int) {
 	longest := 0
-	for _, s := range series {
+	for _, s := range p.Series {
 		longest = max(longest, len([]rune(s.Name)))
 	}
-	w := 44 + 7*longest
-	x := width - right - 8 - w
-	d.f(`<rect x="%d" y="%d" width="%d" height="%d" fill="#ffffff" fill-opacity="0.85" stroke="#cccccc"/>`, x, y+8, w, 8+18*len(series))
-	for i, s := range series {
-		line := y + 21 + 18*i
+	const margin = 8
+	w, h := 44+7*longest, 8+18*len(p.Series)
+	bestX, bestY, least := 0, 0, math.MaxInt
+	for _, cy := range []int{y + margin, y + panelHeight - margin - h} {
+		for _, cx := range []int{width - right - margin - w, left + margin} {
+			if hidden := p.within(x, v, y, cx-margin, cy-margin, w+2*margin, h+2*margin); hidden < least {
+				bestX, bestY, least = cx, cy, hidden
+			}
+		}
+	}
+	d.f(`<rect x="%d" y="%d" width="%d" height="%d" fill="#ffffff" fill-opacity="0.85" stroke="#cccccc"/>`, bestX, bestY, w, h)
+	for i, s := range p.Series {
+		line := bestY + 13 + 18*i
 		stroke, opacity := "2", "1"
 		if s.Faint {
 			stroke, opacity = "1", "0.45"
 		}
-		d.f(`<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="%s" stroke-width="%s" opacity="%s"/>`, x+8, line, x+28, line, colors[i%len(colors)], stroke, opacity)
-		d.f(`<text x="%d" y="%d" dominant-baseline="middle" fill="#222222">%s</text>`, x+36, line, escape(s.Name))
+		d.f(`<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="%s" stroke-width="%s" opacity="%s"/>`, bestX+8, line, bestX+28, line, d.colors[s.Name], stroke, opacity)
+		d.f(`<text x="%d" y="%d" dominant-baseline="middle" fill="#222222">%s</text>`, bestX+36, line, escape(s.Name))
 	}
+}
+
+// within counts the points that lie in a rectangle of the drawing.
+func (p Panel) within(x, v axis, top, rx, ry, w, h int) int {
+	n := 0
+	for _, s := range p.Series {
+		for _, q := range s.Points {
+			if !q.finite() {
+				continue
+			}
+			px := left + x.at(q.X)*(width-left-right)
+			py := float64(top) + (1-v.at(q.Y))*panelHeight
+			if px >= float64(rx) && px <= float64(rx+w) && py >= float64(ry) && py <= float64(ry+h) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func coord(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"regexp"
@@ -95,6 +96,39 @@ func TestSVGStaysInside(t *testing.T) {
 	}
 }
 
+func TestColours(t *testing.T) {
+	c := example()
+	c.Panels[1].Series[0].Name = "train"
+	svg := string(c.SVG())
+	if n := strings.Count(svg, palette[1]); n != 4 {
+		t.Errorf("the colour of train stands %d times, want 4: two curves and two legends", n)
+	}
+	if strings.Contains(svg, palette[2]) {
+		t.Error("a third colour for two names")
+	}
+}
+
+// The legend goes where the curve is not.
+func TestLegendAvoidsTheCurve(t *testing.T) {
+	place := func(f func(x float64) float64) string {
+		var points []Point
+		for i := range 50 {
+			points = append(points, Point{float64(i), f(float64(i))})
+		}
+		svg := Chart{Panels: []Panel{{Series: []Series{{Name: "s", Points: points}}}}}.SVG()
+		m := regexp.MustCompile(`<rect x="(\d+)" y="(\d+)"[^>]*fill-opacity`).FindSubmatch(svg)
+		x, _ := strconv.Atoi(string(m[1]))
+		y, _ := strconv.Atoi(string(m[2]))
+		return fmt.Sprint(y < titleHeight+panelHeight/2, x > width/2)
+	}
+	if got := place(func(x float64) float64 { return -x }); got != "true true" {
+		t.Errorf("falling: top, right = %s", got)
+	}
+	if got := place(func(x float64) float64 { return x }); got != "true false" && got != "false true" {
+		t.Errorf("rising: top, right = %s", got)
+	}
+}
+
 func TestTicksAreRound(t *testing.T) {
 	for _, c := range []struct {
 		lo, hi float64
@@ -103,7 +137,7 @@ func TestTicksAreRound(t *testing.T) {
 		{0, 20, "0 5 10 15 20"},
 		{0, 1, "0 0.2 0.4 0.6 0.8 1"},
 		{0, 0.7, "0 0.2 0.4 0.6"},
-		{-3, 3, "-2 0 2"},
+		{-3, 3, "-3 -2 -1 0 1 2 3"},
 	} {
 		var got []string
 		for _, v := range linearAxis(c.lo, c.hi).ticks {
