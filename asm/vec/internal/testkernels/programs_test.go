@@ -280,46 +280,6 @@ func looping(seed uint64, sums, others int) program {
 	return p
 }
 
-// run computes the program's results for one lane, its loop being run the
-// given number of times.
-func (p program) run(vars []float32, times int) []float32 {
-	values := append(append([]float32(nil), vars...), make([]float32, len(p.steps))...)
-	do := func(i int) {
-		s := p.steps[i]
-		args := make([]float32, len(s.args))
-		for j, a := range s.args {
-			if a < 0 {
-				args[j] = float32(p.constants[-1-a])
-			} else {
-				args[j] = values[a]
-			}
-		}
-		if s.into >= 0 {
-			values[s.into] = fma(args[0], args[1], values[s.into])
-		} else {
-			values[p.vars+i] = s.op.run(args)
-		}
-	}
-	for i := range p.steps {
-		if i != p.begin || p.begin == p.end {
-			if i < p.begin || i >= p.end {
-				do(i)
-			}
-			continue
-		}
-		for range times {
-			for j := p.begin; j < p.end; j++ {
-				do(j)
-			}
-		}
-	}
-	out := make([]float32, len(p.results))
-	for i, r := range p.results {
-		out[i] = values[r]
-	}
-	return out
-}
-
 // programs lists all of them.
 func programs() []program {
 	var ps []program
