@@ -243,17 +243,39 @@ func (l *Loop) gather(epoch, lo, hi int) ([]float32, engine.Target) {
 		shuffle(l.order, l.opt.Seed, epoch)
 		l.orderEpoch = epoch
 	}
-	from := l.train.Target
-	for i, row := range l.order[lo:hi] {
-		r := int(row)
-		copy(l.x[i*in:(i+1)*in], l.train.X[r*in:])
-		if from.Class != nil {
-			l.y.Class[i] = from.Class[r]
-		} else {
-			copy(l.y.Value[i*out:(i+1)*out], from.Value[r*out:])
-		}
+	rows := l.order[lo:hi]
+	pick(l.x, l.train.X, rows, in)
+	if l.y.Value != nil {
+		pick(l.y.Value, l.train.Target.Value, rows, out)
+	}
+	for i := range l.y.Class[:min(len(l.y.Class), len(rows))] {
+		l.y.Class[i] = l.train.Target.Class[rows[i]]
 	}
 	return l.x[:(hi-lo)*in], l.y.Rows(0, hi-lo, out)
+}
+
+// pick copies rows of src [.., width] to dst [len(rows), width].
+func pick(dst, src []float32, rows []int32, width int) {
+	const short = 8 // up to this, a loop beats a call of copy
+	switch {
+	case width == 1:
+		dst = dst[:len(rows)]
+		for i, r := range rows {
+			dst[i] = src[r]
+		}
+	case width <= short:
+		for i, r := range rows {
+			d := dst[i*width : (i+1)*width]
+			s := src[int(r)*width:][:len(d)]
+			for k, v := range s {
+				d[k] = v
+			}
+		}
+	default:
+		for i, r := range rows {
+			copy(dst[i*width:(i+1)*width], src[int(r)*width:])
+		}
+	}
 }
 
 func (l *Loop) endEpoch(ctx context.Context) error {

@@ -307,3 +307,20 @@ func TestAnErrorOfAnEventEndsTheTraining(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkGather(b *testing.B) {
+	for _, c := range []struct{ batch, inputs int }{{32, 2}, {64, 64}, {128, 784}} {
+		b.Run(fmt.Sprintf("%dx%d", c.batch, c.inputs), func(b *testing.B) {
+			n := testnet.New(testnet.Options{Inputs: c.inputs, Outputs: 1, Batch: c.batch})
+			o := Defaults(n)
+			o.Epochs = 1 << 30
+			l, err := New(n, &watcher{}, rows(n, 4*c.batch), o, Events{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				l.gather(0, c.batch, 2*c.batch)
+			}
+		})
+	}
+}

@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/internal/testnet"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
@@ -363,3 +365,23 @@ func BenchmarkStartToFirstStep(b *testing.B) {
 		}
 	}
 }
+
+// What a trainer adds to each step of a network that costs nothing: order,
+// schedule, metrics, progress.
+func BenchmarkOverheadOfAStep(b *testing.B) {
+	b.Chdir(b.TempDir())
+	net := spirals()
+	net.Devices[0].New = func(engine.Options) (engine.Engine, error) {
+		return idle{testnet.Engine(testnet.Options{Inputs: 2, Hidden: 16, Outputs: 3, Batch: 16})}, nil
+	}
+	steps := b.N
+	r := in{net: net}.run("--quiet", "--run", "r", "--test", "", "--epochs", endless, "--steps", strconv.Itoa(steps))
+	if r.code != 0 {
+		b.Fatal(r.stderr)
+	}
+}
+
+// idle is an engine whose steps do nothing.
+type idle struct{ engine.Engine }
+
+func (idle) Step([]float32, engine.Target, int, engine.Hyper) float64 { return 1 }
