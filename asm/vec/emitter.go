@@ -4,10 +4,13 @@
 //
 // Operations return new values and never change their arguments, except those
 // whose name ends in Into. Constants are operands, not registers: they live
-// in one read-only data section and are read from memory where they are used,
-// so that they cost no register. Every operation rounds as the IEEE standard
-// says, so the same calls give the same bits on both instruction sets, NaN
-// payloads excepted.
+// in one read-only data section and are read from memory where they are used;
+// only registers that are left over hold some. Every operation rounds as the
+// IEEE standard says, so the same calls give the same bits on both instruction
+// sets, NaN payloads excepted.
+//
+// Vectors are in virtual registers. Compile allocates them with an allocator
+// of this package, which spills what does not fit and says so in Stats.
 //
 // An Emitter holds one file. It embeds avo's build.Context: kernels mix the
 // operations below with avo's instructions and its general-purpose registers
@@ -108,10 +111,6 @@ func (Vec) isVal() {}
 
 // Reg returns the virtual register, for use with avo's own instructions.
 func (v Vec) Reg() reg.VecVirtual { return v.r }
-
-// Wrap makes a Vec of a register that the caller got from avo. Its width must
-// be that of the instruction set.
-func Wrap(r reg.VecVirtual) Vec { return Vec{r} }
 
 // X returns the register's lowest four lanes.
 func (v Vec) X() reg.Register { return v.r.AsX() }

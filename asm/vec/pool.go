@@ -94,10 +94,6 @@ func (e *Emitter) flushPool() {
 	}
 }
 
-// Mem returns where the constant lies. On AVX2 a whole vector of it can be
-// read there; on AVX-512 it is to be broadcast.
-func (e *Emitter) Mem(c Const) operand.Mem { return e.pool.mem(c) }
-
 func (e *Emitter) constInto(d Vec, c Const) {
 	switch {
 	case c.isZero():

@@ -152,6 +152,13 @@ func (l *lowering) values(nodes ...*expr.Node) []vec.Val {
 
 func (l *lowering) compute(n *expr.Node) vec.Val {
 	e := l.e
+	if n.Op == expr.Sigmoid || n.Op == expr.Softplus || elementary[n.Op].registers > 1 {
+		// The argument comes first, so that its code is not under the comment.
+		if !(n.Op == expr.Tanh && n.Args[0].Op == expr.Softplus) {
+			l.reg(n.Args[0])
+		}
+		e.Comment(n.String())
+	}
 	switch n.Op {
 	case expr.Const:
 		return vec.C(n.Value)

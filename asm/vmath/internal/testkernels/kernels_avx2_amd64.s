@@ -159,7 +159,9 @@ TEXT ·primitive_exp_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = exp(x)
-	VMOVUPS     (CX), Y10
+	VMOVUPS (CX), Y10
+
+	// exp(x)
 	VMINPS      Y10, Y2, Y10
 	VMAXPS      Y10, Y3, Y10
 	VMOVAPS     Y4, Y11
@@ -217,7 +219,9 @@ TEXT ·primitive_expm1_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = expm1(x)
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// expm1(x)
 	VMINPS      Y9, Y2, Y10
 	VMAXPS      Y10, Y3, Y10
 	VMOVAPS     Y4, Y11
@@ -275,7 +279,9 @@ TEXT ·primitive_log_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = log(x)
-	VMOVUPS     (CX), Y10
+	VMOVUPS (CX), Y10
+
+	// log(x)
 	VCMPPS      $0x11, Y2, Y10, Y11
 	VMULPS      Y3, Y10, Y12
 	VBLENDVPS   Y11, Y12, Y10, Y12
@@ -343,7 +349,9 @@ TEXT ·primitive_tanh_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = tanh(x)
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// tanh(x)
 	VANDPS       Y2, Y9, Y10
 	VMINPS       Y3, Y10, Y10
 	VMOVAPS      Y4, Y11
@@ -407,7 +415,9 @@ TEXT ·primitive_sigmoid_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = sigmoid(x)
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(x)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -466,7 +476,9 @@ TEXT ·primitive_softplus_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = softplus(x)
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// softplus(x)
 	VORPS       Y2, Y9, Y10
 	VMAXPS      Y10, Y3, Y10
 	VMOVAPS     Y4, Y11
@@ -537,7 +549,9 @@ TEXT ·primitive_erf_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = erf(x)
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// erf(x)
 	VANDPS      Y2, Y9, Y10
 	VMINPS      Y3, Y10, Y10
 	VMULPS      Y10, Y10, Y11
@@ -690,6 +704,7 @@ TEXT ·primitive_tanh_softplus_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = tanh(softplus(x))
+	// tanh(softplus(x))
 	VMOVUPS     (CX), Y9
 	VORPS       Y2, Y9, Y10
 	VMAXPS      Y10, Y3, Y10
@@ -975,7 +990,9 @@ TEXT ·activation_elu_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? expm1(z) : z
 	// out[1] = z <= 0 ? expm1(z) + 1 : 1
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// expm1(z)
 	VMINPS      Y9, Y4, Y10
 	VMAXPS      Y10, Y5, Y10
 	VMOVAPS     Y6, Y11
@@ -1039,7 +1056,9 @@ TEXT ·activation_elu_1_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? 0.375*expm1(z) : z
 	// out[1] = z <= 0 ? 0.375*(expm1(z) + 1) : 1
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// expm1(z)
 	VMINPS      Y9, Y5, Y10
 	VMAXPS      Y10, Y6, Y10
 	VMOVAPS     Y7, Y11
@@ -1105,7 +1124,9 @@ TEXT ·activation_selu_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? 1.7580993408473768*expm1(z) : 1.0507009873554805*z
 	// out[1] = z <= 0 ? 1.7580993408473768*(expm1(z) + 1) : 1.0507009873554805
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// expm1(z)
 	VMINPS      Y9, Y5, Y10
 	VMAXPS      Y10, Y6, Y10
 	VMOVAPS     Y7, Y11
@@ -1172,7 +1193,9 @@ TEXT ·activation_sigmoid_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = sigmoid(z)
 	// out[1] = sigmoid(z)*(1 - sigmoid(z))
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(z)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -1235,7 +1258,9 @@ TEXT ·activation_tanh_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = tanh(z)
 	// out[1] = 1 - tanh(z)*tanh(z)
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// tanh(z)
 	VANDPS       Y2, Y9, Y10
 	VMINPS       Y3, Y10, Y10
 	VMOVAPS      Y4, Y11
@@ -1303,7 +1328,9 @@ TEXT ·activation_swish_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*sigmoid(z)
 	// out[1] = sigmoid(z) + z*(sigmoid(z)*(1 - sigmoid(z)))
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(z)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -1367,8 +1394,10 @@ TEXT ·activation_swish_1_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*sigmoid(0.375*z)
 	// out[1] = sigmoid(0.375*z) + z*(0.375*(sigmoid(0.375*z)*(1 - sigmoid(0.375*z))))
-	VMOVUPS      (CX), Y8
-	VMULPS       Y1, Y8, Y9
+	VMOVUPS (CX), Y8
+	VMULPS  Y1, Y8, Y9
+
+	// sigmoid(0.375*z)
 	VORPS        Y4, Y9, Y10
 	VMAXPS       Y10, Y5, Y10
 	VMOVAPS      Y6, Y11
@@ -1433,9 +1462,11 @@ loop:
 	// out[0] = z*sigmoid(p*z)
 	// out[1] = sigmoid(p*z) + z*(sigmoid(p*z)*(1 - sigmoid(p*z))*p)
 	// out[2] = z*(sigmoid(p*z)*(1 - sigmoid(p*z))*z)
-	VMOVUPS      (CX), Y7
-	VMOVUPS      4160(CX), Y8
-	VMULPS       Y8, Y7, Y9
+	VMOVUPS (CX), Y7
+	VMOVUPS 4160(CX), Y8
+	VMULPS  Y8, Y7, Y9
+
+	// sigmoid(p*z)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -1505,7 +1536,9 @@ loop:
 	// out[0] = z*(g*sigmoid(g))
 	// out[1] = g*sigmoid(g)
 	// out[2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(g)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -1575,7 +1608,9 @@ loop:
 	// out[0] = z*sigmoid(g)
 	// out[1] = sigmoid(g)
 	// out[2] = z*(sigmoid(g)*(1 - sigmoid(g)))
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(g)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -1642,44 +1677,48 @@ TEXT ·activation_softplus_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = softplus(z)
 	// out[1] = sigmoid(z)
-	VMOVUPS      (CX), Y9
-	VORPS        Y3, Y9, Y10
-	VMAXPS       Y10, Y4, Y10
-	VMOVAPS      Y5, Y11
-	VFMADD213PS  Y0, Y10, Y11
-	VSUBPS       Y0, Y11, Y11
-	VFMADD231PS  Y6, Y11, Y10
-	VFMADD231PS  Y7, Y11, Y10
-	VMULPS       Y10, Y10, Y12
-	VMOVAPS      Y8, Y13
-	VFMADD213PS  consts<>+1792(SB), Y10, Y13
-	VFMADD231PS  consts<>+1824(SB), Y12, Y13
-	VMOVUPS      consts<>+1856(SB), Y14
-	VFMADD213PS  consts<>+1888(SB), Y10, Y14
-	VFMADD213PS  Y14, Y13, Y12
-	VFMADD213PS  Y1, Y10, Y12
-	VFMADD213PS  Y1, Y12, Y10
-	VCVTPS2DQ    Y11, Y11
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y10, Y10
-	VMULPS       consts<>+1952(SB), Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VMAXPS       Y9, Y11, Y11
-	VMULPS       Y10, Y10, Y12
-	VMOVUPS      consts<>+1984(SB), Y13
-	VFMADD213PS  consts<>+2016(SB), Y10, Y13
-	VFMADD231PS  consts<>+2048(SB), Y12, Y13
-	VMOVUPS      consts<>+2080(SB), Y14
-	VFMADD213PS  consts<>+2112(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+2144(SB), Y14
-	VFMADD213PS  consts<>+2176(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      consts<>+2208(SB), Y14
-	VFMADD213PS  consts<>+2240(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VFMADD213PS  Y10, Y13, Y12
-	VADDPS       Y12, Y11, Y11
+	VMOVUPS (CX), Y9
+
+	// softplus(z)
+	VORPS       Y3, Y9, Y10
+	VMAXPS      Y10, Y4, Y10
+	VMOVAPS     Y5, Y11
+	VFMADD213PS Y0, Y10, Y11
+	VSUBPS      Y0, Y11, Y11
+	VFMADD231PS Y6, Y11, Y10
+	VFMADD231PS Y7, Y11, Y10
+	VMULPS      Y10, Y10, Y12
+	VMOVAPS     Y8, Y13
+	VFMADD213PS consts<>+1792(SB), Y10, Y13
+	VFMADD231PS consts<>+1824(SB), Y12, Y13
+	VMOVUPS     consts<>+1856(SB), Y14
+	VFMADD213PS consts<>+1888(SB), Y10, Y14
+	VFMADD213PS Y14, Y13, Y12
+	VFMADD213PS Y1, Y10, Y12
+	VFMADD213PS Y1, Y12, Y10
+	VCVTPS2DQ   Y11, Y11
+	VPSLLD      $0x17, Y11, Y11
+	VPADDD      Y11, Y10, Y10
+	VMULPS      consts<>+1952(SB), Y10, Y10
+	VXORPS      Y11, Y11, Y11
+	VMAXPS      Y9, Y11, Y11
+	VMULPS      Y10, Y10, Y12
+	VMOVUPS     consts<>+1984(SB), Y13
+	VFMADD213PS consts<>+2016(SB), Y10, Y13
+	VFMADD231PS consts<>+2048(SB), Y12, Y13
+	VMOVUPS     consts<>+2080(SB), Y14
+	VFMADD213PS consts<>+2112(SB), Y10, Y14
+	VFMADD213PS Y14, Y12, Y13
+	VMOVUPS     consts<>+2144(SB), Y14
+	VFMADD213PS consts<>+2176(SB), Y10, Y14
+	VFMADD213PS Y14, Y12, Y13
+	VMOVUPS     consts<>+2208(SB), Y14
+	VFMADD213PS consts<>+2240(SB), Y10, Y14
+	VFMADD213PS Y14, Y12, Y13
+	VFMADD213PS Y10, Y13, Y12
+	VADDPS      Y12, Y11, Y11
+
+	// sigmoid(z)
 	VADDPS       Y2, Y10, Y12
 	VDIVPS       Y12, Y10, Y12
 	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
@@ -1718,8 +1757,10 @@ TEXT ·activation_gelu_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
 	// out[1] = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))
-	VMOVUPS     (CX), Y7
-	VMULPS      Y6, Y7, Y8
+	VMOVUPS (CX), Y7
+	VMULPS  Y6, Y7, Y8
+
+	// erf(0.7071067811865476*z)
 	VANDPS      consts<>+1248(SB), Y8, Y9
 	VMINPS      consts<>+2272(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
@@ -1763,6 +1804,8 @@ loop:
 	VMULPS      Y4, Y9, Y9
 	VMULPS      Y8, Y8, Y8
 	VXORPS      Y3, Y8, Y8
+
+	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
 	VMOVUPS     consts<>+64(SB), Y11
 	VMAXPS      Y8, Y11, Y8
 	VMOVAPS     Y2, Y11
@@ -1819,6 +1862,7 @@ TEXT ·activation_mish_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*tanh(softplus(z))
 	// out[1] = tanh(softplus(z)) + z*((1 - tanh(softplus(z))*tanh(softplus(z)))*sigmoid(z))
+	// tanh(softplus(z))
 	VMOVUPS      (CX), Y8
 	VORPS        Y4, Y8, Y9
 	VMAXPS       Y9, Y5, Y9
@@ -1852,6 +1896,8 @@ loop:
 	VMULPS       Y10, Y8, Y11
 	VMOVAPS      Y10, Y12
 	VFNMADD213PS Y0, Y10, Y12
+
+	// sigmoid(z)
 	VADDPS       Y0, Y9, Y13
 	VDIVPS       Y13, Y9, Y13
 	VCMPPS       $0x15, Y3, Y8, Y14
@@ -2089,7 +2135,9 @@ TEXT ·loss_bce_with_logits_0_avx2(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = softplus(z) - z*y
 	// out[1] = sigmoid(z) - y
-	VMOVUPS      4160(CX), Y9
+	VMOVUPS 4160(CX), Y9
+
+	// softplus(z)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11
@@ -2129,6 +2177,8 @@ loop:
 	VADDPS       Y12, Y11, Y11
 	VMOVUPS      (CX), Y12
 	VFNMADD231PS Y12, Y9, Y11
+
+	// sigmoid(z)
 	VADDPS       Y2, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
 	VCMPPS       $0x15, consts<>+736(SB), Y9, Y9
@@ -2221,7 +2271,9 @@ TEXT ·output_softplus_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = softplus(z)
-	VMOVUPS     (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// softplus(z)
 	VORPS       Y2, Y9, Y10
 	VMAXPS      Y10, Y3, Y10
 	VMOVAPS     Y4, Y11
@@ -2321,7 +2373,9 @@ TEXT ·output_sigmoid_avx2(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = sigmoid(z)
-	VMOVUPS      (CX), Y9
+	VMOVUPS (CX), Y9
+
+	// sigmoid(z)
 	VORPS        Y3, Y9, Y10
 	VMAXPS       Y10, Y4, Y10
 	VMOVAPS      Y5, Y11

@@ -161,7 +161,9 @@ TEXT ·primitive_exp_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = exp(x)
-	VMOVUPS     (CX), Z12
+	VMOVUPS (CX), Z12
+
+	// exp(x)
 	VMINPS      Z12, Z2, Z12
 	VMAXPS      Z12, Z3, Z12
 	VMOVAPS     Z4, Z13
@@ -215,7 +217,9 @@ TEXT ·primitive_expm1_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = expm1(x)
-	VMOVUPS     (CX), Z12
+	VMOVUPS (CX), Z12
+
+	// expm1(x)
 	VMINPS      Z12, Z2, Z13
 	VMAXPS      Z13, Z3, Z13
 	VMOVAPS     Z4, Z14
@@ -273,7 +277,9 @@ TEXT ·primitive_log_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = log(x)
-	VMOVUPS     (CX), Z12
+	VMOVUPS (CX), Z12
+
+	// log(x)
 	VGETMANTPS  $0x0f, Z12, Z13
 	VGETEXPPS   Z12, Z12
 	VGETEXPPS   Z13, Z14
@@ -338,7 +344,9 @@ TEXT ·primitive_tanh_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = tanh(x)
-	VMOVUPS      (CX), Z18
+	VMOVUPS (CX), Z18
+
+	// tanh(x)
 	VRANGEPS     $0x0a, Z2, Z18, Z19
 	VMOVAPS      Z3, Z20
 	VFMADD213PS  Z1, Z19, Z20
@@ -404,7 +412,9 @@ TEXT ·primitive_sigmoid_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = sigmoid(x)
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(x)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
@@ -472,7 +482,9 @@ TEXT ·primitive_softplus_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = softplus(x)
-	VMOVUPS     (CX), Z21
+	VMOVUPS (CX), Z21
+
+	// softplus(x)
 	VPORD       Z2, Z21, Z22
 	VMAXPS      Z22, Z3, Z22
 	VMOVAPS     Z4, Z23
@@ -556,7 +568,9 @@ TEXT ·primitive_erf_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = erf(x)
-	VMOVUPS     (CX), Z25
+	VMOVUPS (CX), Z25
+
+	// erf(x)
 	VRANGEPS    $0x0a, Z2, Z25, Z26
 	VMULPS      Z26, Z26, Z27
 	VMOVAPS     Z3, Z28
@@ -711,6 +725,7 @@ TEXT ·primitive_tanh_softplus_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = tanh(softplus(x))
+	// tanh(softplus(x))
 	VMOVUPS     (CX), Z14
 	VPORD       Z2, Z14, Z15
 	VMAXPS      Z15, Z3, Z15
@@ -996,7 +1011,9 @@ TEXT ·activation_elu_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? expm1(z) : z
 	// out[1] = z <= 0 ? expm1(z) + 1 : 1
-	VMOVUPS     (CX), Z14
+	VMOVUPS (CX), Z14
+
+	// expm1(z)
 	VMINPS      Z14, Z4, Z15
 	VMAXPS      Z15, Z5, Z15
 	VMOVAPS     Z6, Z16
@@ -1064,7 +1081,9 @@ TEXT ·activation_elu_1_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? 0.375*expm1(z) : z
 	// out[1] = z <= 0 ? 0.375*(expm1(z) + 1) : 1
-	VMOVUPS     (CX), Z15
+	VMOVUPS (CX), Z15
+
+	// expm1(z)
 	VMINPS      Z15, Z5, Z16
 	VMAXPS      Z16, Z6, Z16
 	VMOVAPS     Z7, Z17
@@ -1135,7 +1154,9 @@ TEXT ·activation_selu_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z <= 0 ? 1.7580993408473768*expm1(z) : 1.0507009873554805*z
 	// out[1] = z <= 0 ? 1.7580993408473768*(expm1(z) + 1) : 1.0507009873554805
-	VMOVUPS     (CX), Z16
+	VMOVUPS (CX), Z16
+
+	// expm1(z)
 	VMINPS      Z16, Z5, Z17
 	VMAXPS      Z17, Z6, Z17
 	VMOVAPS     Z7, Z18
@@ -1204,7 +1225,9 @@ TEXT ·activation_sigmoid_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = sigmoid(z)
 	// out[1] = sigmoid(z)*(1 - sigmoid(z))
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(z)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
@@ -1273,7 +1296,9 @@ TEXT ·activation_tanh_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = tanh(z)
 	// out[1] = 1 - tanh(z)*tanh(z)
-	VMOVUPS      (CX), Z18
+	VMOVUPS (CX), Z18
+
+	// tanh(z)
 	VRANGEPS     $0x0a, Z2, Z18, Z19
 	VMOVAPS      Z3, Z20
 	VFMADD213PS  Z1, Z19, Z20
@@ -1343,7 +1368,9 @@ TEXT ·activation_swish_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*sigmoid(z)
 	// out[1] = sigmoid(z) + z*(sigmoid(z)*(1 - sigmoid(z)))
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(z)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
@@ -1410,8 +1437,10 @@ TEXT ·activation_swish_1_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*sigmoid(0.375*z)
 	// out[1] = sigmoid(0.375*z) + z*(0.375*(sigmoid(0.375*z)*(1 - sigmoid(0.375*z))))
-	VMOVUPS      (CX), Z14
-	VMULPS       Z1, Z14, Z15
+	VMOVUPS (CX), Z14
+	VMULPS  Z1, Z14, Z15
+
+	// sigmoid(0.375*z)
 	VPORD        Z3, Z15, Z16
 	VMAXPS       Z16, Z4, Z16
 	VMOVAPS      Z5, Z17
@@ -1479,9 +1508,11 @@ loop:
 	// out[0] = z*sigmoid(p*z)
 	// out[1] = sigmoid(p*z) + z*(sigmoid(p*z)*(1 - sigmoid(p*z))*p)
 	// out[2] = z*(sigmoid(p*z)*(1 - sigmoid(p*z))*z)
-	VMOVUPS      (CX), Z13
-	VMOVUPS      4160(CX), Z14
-	VMULPS       Z14, Z13, Z15
+	VMOVUPS (CX), Z13
+	VMOVUPS 4160(CX), Z14
+	VMULPS  Z14, Z13, Z15
+
+	// sigmoid(p*z)
 	VPORD        Z2, Z15, Z16
 	VMAXPS       Z16, Z3, Z16
 	VMOVAPS      Z4, Z17
@@ -1552,7 +1583,9 @@ loop:
 	// out[0] = z*(g*sigmoid(g))
 	// out[1] = g*sigmoid(g)
 	// out[2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(g)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
@@ -1623,7 +1656,9 @@ loop:
 	// out[0] = z*sigmoid(g)
 	// out[1] = sigmoid(g)
 	// out[2] = z*(sigmoid(g)*(1 - sigmoid(g)))
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(g)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
@@ -1700,41 +1735,45 @@ TEXT ·activation_softplus_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = softplus(z)
 	// out[1] = sigmoid(z)
-	VMOVUPS      (CX), Z22
-	VPORD        Z2, Z22, Z23
-	VMAXPS       Z23, Z3, Z23
-	VMOVAPS      Z4, Z24
-	VFMADD213PS  Z1, Z23, Z24
-	VSUBPS       Z1, Z24, Z24
-	VFMADD231PS  Z5, Z24, Z23
-	VFMADD231PS  Z6, Z24, Z23
-	VMULPS       Z23, Z23, Z25
-	VMOVAPS      Z7, Z26
-	VFMADD213PS  Z8, Z23, Z26
-	VFMADD231PS  Z9, Z25, Z26
-	VMOVAPS      Z10, Z27
-	VFMADD213PS  Z11, Z23, Z27
-	VFMADD213PS  Z27, Z26, Z25
-	VFMADD213PS  Z0, Z23, Z25
-	VFMADD213PS  Z0, Z25, Z23
-	VSCALEFPS    Z24, Z23, Z23
-	VXORPS       Z24, Z24, Z24
-	VMAXPS       Z22, Z24, Z24
-	VMULPS       Z23, Z23, Z25
-	VMOVAPS      Z12, Z26
-	VFMADD213PS  Z13, Z23, Z26
-	VFMADD231PS  Z14, Z25, Z26
-	VMOVAPS      Z15, Z27
-	VFMADD213PS  Z16, Z23, Z27
-	VFMADD213PS  Z27, Z25, Z26
-	VMOVAPS      Z17, Z27
-	VFMADD213PS  Z18, Z23, Z27
-	VFMADD213PS  Z27, Z25, Z26
-	VMOVAPS      Z19, Z27
-	VFMADD213PS  Z20, Z23, Z27
-	VFMADD213PS  Z27, Z25, Z26
-	VFMADD213PS  Z23, Z26, Z25
-	VADDPS       Z25, Z24, Z24
+	VMOVUPS (CX), Z22
+
+	// softplus(z)
+	VPORD       Z2, Z22, Z23
+	VMAXPS      Z23, Z3, Z23
+	VMOVAPS     Z4, Z24
+	VFMADD213PS Z1, Z23, Z24
+	VSUBPS      Z1, Z24, Z24
+	VFMADD231PS Z5, Z24, Z23
+	VFMADD231PS Z6, Z24, Z23
+	VMULPS      Z23, Z23, Z25
+	VMOVAPS     Z7, Z26
+	VFMADD213PS Z8, Z23, Z26
+	VFMADD231PS Z9, Z25, Z26
+	VMOVAPS     Z10, Z27
+	VFMADD213PS Z11, Z23, Z27
+	VFMADD213PS Z27, Z26, Z25
+	VFMADD213PS Z0, Z23, Z25
+	VFMADD213PS Z0, Z25, Z23
+	VSCALEFPS   Z24, Z23, Z23
+	VXORPS      Z24, Z24, Z24
+	VMAXPS      Z22, Z24, Z24
+	VMULPS      Z23, Z23, Z25
+	VMOVAPS     Z12, Z26
+	VFMADD213PS Z13, Z23, Z26
+	VFMADD231PS Z14, Z25, Z26
+	VMOVAPS     Z15, Z27
+	VFMADD213PS Z16, Z23, Z27
+	VFMADD213PS Z27, Z25, Z26
+	VMOVAPS     Z17, Z27
+	VFMADD213PS Z18, Z23, Z27
+	VFMADD213PS Z27, Z25, Z26
+	VMOVAPS     Z19, Z27
+	VFMADD213PS Z20, Z23, Z27
+	VFMADD213PS Z27, Z25, Z26
+	VFMADD213PS Z23, Z26, Z25
+	VADDPS      Z25, Z24, Z24
+
+	// sigmoid(z)
 	VADDPS       Z0, Z23, Z25
 	VDIVPS       Z25, Z23, Z25
 	VCMPPS       $0x15, Z21, Z22, K1
@@ -1789,8 +1828,10 @@ TEXT ·activation_gelu_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = 0.5*z*(1 + erf(0.7071067811865476*z))
 	// out[1] = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))
-	VMOVUPS          (CX), Z23
-	VMULPS           Z5, Z23, Z24
+	VMOVUPS (CX), Z23
+	VMULPS  Z5, Z23, Z24
+
+	// erf(0.7071067811865476*z)
 	VRANGEPS         $0x0a, Z6, Z24, Z25
 	VMULPS           Z25, Z25, Z26
 	VMOVAPS          Z7, Z27
@@ -1831,6 +1872,8 @@ loop:
 	VMULPS           Z4, Z25, Z25
 	VMULPS           Z24, Z24, Z24
 	VPXORD           Z3, Z24, Z24
+
+	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
 	VBROADCASTSS     consts<>+8(SB), Z27
 	VMAXPS           Z24, Z27, Z24
 	VMOVAPS          Z2, Z27
@@ -1890,6 +1933,7 @@ TEXT ·activation_mish_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = z*tanh(softplus(z))
 	// out[1] = tanh(softplus(z)) + z*((1 - tanh(softplus(z))*tanh(softplus(z)))*sigmoid(z))
+	// tanh(softplus(z))
 	VMOVUPS      (CX), Z14
 	VPORD        Z3, Z14, Z15
 	VMAXPS       Z15, Z4, Z15
@@ -1920,6 +1964,8 @@ loop:
 	VMULPS       Z16, Z14, Z17
 	VMOVAPS      Z16, Z18
 	VFNMADD213PS Z0, Z16, Z18
+
+	// sigmoid(z)
 	VADDPS       Z0, Z15, Z19
 	VDIVPS       Z19, Z15, Z19
 	VCMPPS       $0x15, Z2, Z14, K1
@@ -2167,7 +2213,9 @@ TEXT ·loss_bce_with_logits_0_avx512(SB), NOSPLIT, $0-24
 loop:
 	// out[0] = softplus(z) - z*y
 	// out[1] = sigmoid(z) - y
-	VMOVUPS      4160(CX), Z22
+	VMOVUPS 4160(CX), Z22
+
+	// softplus(z)
 	VPORD        Z2, Z22, Z23
 	VMAXPS       Z23, Z3, Z23
 	VMOVAPS      Z4, Z24
@@ -2204,6 +2252,8 @@ loop:
 	VADDPS       Z25, Z24, Z24
 	VMOVUPS      (CX), Z25
 	VFNMADD231PS Z25, Z22, Z24
+
+	// sigmoid(z)
 	VADDPS       Z0, Z23, Z26
 	VDIVPS       Z26, Z23, Z26
 	VCMPPS       $0x15, Z21, Z22, K1
@@ -2308,7 +2358,9 @@ TEXT ·output_softplus_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = softplus(z)
-	VMOVUPS     (CX), Z21
+	VMOVUPS (CX), Z21
+
+	// softplus(z)
 	VPORD       Z2, Z21, Z22
 	VMAXPS      Z22, Z3, Z22
 	VMOVAPS     Z4, Z23
@@ -2408,7 +2460,9 @@ TEXT ·output_sigmoid_avx512(SB), NOSPLIT, $0-24
 
 loop:
 	// out[0] = sigmoid(z)
-	VMOVUPS      (CX), Z13
+	VMOVUPS (CX), Z13
+
+	// sigmoid(z)
 	VPORD        Z2, Z13, Z14
 	VMAXPS       Z14, Z3, Z14
 	VMOVAPS      Z4, Z15
