@@ -147,12 +147,13 @@ func (e *emitter) makeFuncs(f *jen.File) {
 	results := func() code { return jen.Params(jen.Op("*").Id("Model"), jen.Error()) }
 	options := func() code { return id("opts").Op("...").Id("Option") }
 	e.text(f, `New makes a model with fresh parameters, drawn from the seed. It fails where an
-		option makes no sense, and where a device that was asked for by name is not here.`)
+		option makes no sense, with a *device.Unknown or *device.Absent where it is the name of a
+		device that is none or not here.`)
 	f.Func().Id("New").Params(options()).Add(results()).Block(wrapped("New", id("opts").Op("..."))...).Line()
 	e.text(f, `Load makes a model from a safetensors file of a file system, such as an embed.FS or
-		os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where the file
-		cannot be read or is damaged, where its parameters are not those of this network or not
-		finite, and where New fails.`)
+		os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where New
+		fails, where the file cannot be read, with a *safetensors.Error where it is damaged, and
+		with a *modelfile.Misfit where its parameters are not those of this network, or not finite.`)
 	f.Func().Id("Load").Params(id("fsys").Qual("io/fs", "FS"), id("name").String(), options()).Add(results()).
 		Block(wrapped("Load", id("fsys"), id("name"), id("opts").Op("..."))...).Line()
 }
@@ -169,8 +170,8 @@ func core() code { return id("m").Dot("model") }
 func (e *emitter) keepFuncs(f *jen.File) {
 	e.text(f, `Save replaces the file name by the parameters, as safetensors under PyTorch's names
 		and layouts, with what Load needs to prepare rows. Whatever happens, the file is the old
-		one or the new one, whole. It fails where the file cannot be written, and where a
-		parameter is not finite. The optimizer's state is not saved.`)
+		one or the new one, whole. It fails where the file cannot be written, and
+		with a *modelfile.BadParameter where a parameter is not finite. The optimizer's state is not saved.`)
 	method(f, "Save").Params(id("name").String()).Error().Block(jen.Return(core().Dot("Save").Call(id("name")))).Line()
 	e.text(f, `Device returns the name of the device that the model runs on, such as "cpu:go".`)
 	method(f, "Device").Params().String().Block(jen.Return(core().Dot("Device").Call())).Line()

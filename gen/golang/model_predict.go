@@ -155,11 +155,11 @@ func (e *emitter) decideFunc(f *jen.File) {
 // rowFuncs writes what takes a Row.
 func (e *emitter) rowFuncs(f *jen.File) {
 	cells := func() code { return id("cells").Op(":=").Id("r").Dot("cells").Call() }
-	fails := "It fails where a value is missing and nothing fills it, or too large"
+	fails := "It fails with a *data.Error where a value is missing and nothing fills it, or too large"
 	if e.categorical() {
-		fails = `It fails where a category is one that no training row has, where a value is missing
-			and nothing fills it, and where the model knows no categories, because it was neither
-			trained by Train nor loaded from a file that has them`
+		fails = `It fails with a *data.Error where a category is one that no training row has, or a
+			value is missing and nothing fills it, and with model.ErrUnprepared where the model was
+			neither trained by Train nor loaded from a file that has the categories`
 	}
 	e.text(f, fmt.Sprintf("PredictRow runs the network on one row of the data. %s.", fails))
 	method(f, "PredictRow").Params(id("r").Op("*").Id("Row")).Params(id("Prediction"), jen.Error()).BlockFunc(func(g *jen.Group) {

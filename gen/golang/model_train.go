@@ -86,8 +86,8 @@ func (e *emitter) examples() bool { return e.named() || !e.categorical() }
 // dataFuncs writes Open, Examples and Split.
 func (e *emitter) dataFuncs(f *jen.File) {
 	e.text(f, `Open reads rows with their targets from a source: builtin:NAME, FILE.csv,
-		FILE.csv?label=COLUMN, FILE.npz with x and y, or two IDX files IMAGES,LABELS. It fails
-		where there is no such source, and where it cannot be read.`)
+		FILE.csv?label=COLUMN, FILE.npz with x and y, or two IDX files IMAGES,LABELS. The
+		error is a *data.Error, which says where and what is wrong.`)
 	result := func() code { return jen.Params(jen.Op("*").Id("Data"), jen.Error()) }
 	f.Func().Id("Open").Params(id("source").String()).Add(result()).Block(
 		jen.Return(jen.Qual(dataPath, "Open").Call(id("source"), jen.Qual(dataPath, "Options").Values())),
@@ -146,8 +146,8 @@ func (e *emitter) trainFuncs(f *jen.File) {
 		prepare as the spec says; test, which may be nil, is measured after each epoch. The model
 		is nil where the training could not begin. Otherwise it holds the parameters after the
 		last step that was made, or with KeepBest those of the best epoch, also where the error is
-		not nil: that of ctx, that of TrainOptions.OnEpoch, or a report of where a loss was not
-		finite.`)
+		not nil: that of ctx, that of TrainOptions.OnEpoch, or a *loop.NonFinite, which says where
+		a loss was not finite. What is wrong with rows is a *data.Error.`)
 	f.Func().Id("Train").Params(context(), rows(), o(), id("opts").Op("...").Id("Option")).
 		Params(jen.Op("*").Id("Model"), id("Report"), jen.Error()).Block(
 		jen.List(id("m"), id("report"), jen.Err()).Op(":=").Qual(modelPath, "Train").Call(
@@ -162,8 +162,8 @@ func (e *emitter) trainFuncs(f *jen.File) {
 	method(f, "Train").Params(context(), rows(), o()).Params(id("Report"), jen.Error()).Block(
 		jen.Return(core().Dot("Train").Call(id("ctx"), id("train"), id("test"), id("o"))),
 	).Line()
-	e.text(f, `Evaluate measures the model on rows with their targets. It fails where they do not fit
-		the network, and with the error of ctx.`)
+	e.text(f, `Evaluate measures the model on rows with their targets. It fails with a *data.Error
+		where they do not fit the network, and with the error of ctx.`)
 	method(f, "Evaluate").Params(context(), id("d").Op("*").Id("Data")).Params(id("Metrics"), jen.Error()).Block(
 		jen.Return(core().Dot("Evaluate").Call(id("ctx"), id("d"))),
 	).Line()

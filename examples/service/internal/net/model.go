@@ -92,7 +92,8 @@ func WithLearningRate(lr float64) Option {
 }
 
 // New makes a model with fresh parameters, drawn from the seed. It fails where an
-// option makes no sense, and where a device that was asked for by name is not here.
+// option makes no sense, with a *device.Unknown or *device.Absent where it is the name
+// of a device that is none or not here.
 func New(opts ...Option) (*Model, error) {
 	m, err := model.New(Network(), opts...)
 	if err != nil {
@@ -102,9 +103,10 @@ func New(opts ...Option) (*Model, error) {
 }
 
 // Load makes a model from a safetensors file of a file system, such as an embed.FS or
-// os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where the file
-// cannot be read or is damaged, where its parameters are not those of this network or
-// not finite, and where New fails.
+// os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where New
+// fails, where the file cannot be read, with a *safetensors.Error where it is damaged,
+// and with a *modelfile.Misfit where its parameters are not those of this network, or
+// not finite.
 func Load(fsys fs.FS, name string, opts ...Option) (*Model, error) {
 	m, err := model.Load(Network(), fsys, name, opts...)
 	if err != nil {
@@ -190,10 +192,10 @@ func (r *Row) cells() [5]data.Cell {
 	}
 }
 
-// PredictRow runs the network on one row of the data. It fails where a category is one
-// that no training row has, where a value is missing and nothing fills it, and where
-// the model knows no categories, because it was neither trained by Train nor loaded
-// from a file that has them.
+// PredictRow runs the network on one row of the data. It fails with a *data.Error
+// where a category is one that no training row has, or a value is missing and nothing
+// fills it, and with model.ErrUnprepared where the model was neither trained by Train
+// nor loaded from a file that has the categories.
 func (m *Model) PredictRow(r *Row) (Prediction, error) {
 	var p Prediction
 	cells := r.cells()
@@ -224,8 +226,8 @@ func (m *Model) Label(class int) string {
 }
 
 // Open reads rows with their targets from a source: builtin:NAME, FILE.csv,
-// FILE.csv?label=COLUMN, FILE.npz with x and y, or two IDX files IMAGES,LABELS. It
-// fails where there is no such source, and where it cannot be read.
+// FILE.csv?label=COLUMN, FILE.npz with x and y, or two IDX files IMAGES,LABELS. The
+// error is a *data.Error, which says where and what is wrong.
 func Open(source string) (*Data, error) {
 	return data.Open(source, data.Options{})
 }
@@ -252,8 +254,9 @@ func Split(d *Data, share float64, seed uint64) (train, test *Data) {
 // prepare as the spec says; test, which may be nil, is measured after each epoch. The
 // model is nil where the training could not begin. Otherwise it holds the parameters
 // after the last step that was made, or with KeepBest those of the best epoch, also
-// where the error is not nil: that of ctx, that of TrainOptions.OnEpoch, or a report
-// of where a loss was not finite.
+// where the error is not nil: that of ctx, that of TrainOptions.OnEpoch, or a
+// *loop.NonFinite, which says where a loss was not finite. What is wrong with rows is
+// a *data.Error.
 func Train(ctx context.Context, train, test *Data, o TrainOptions, opts ...Option) (*Model, Report, error) {
 	m, report, err := model.Train(ctx, Network(), train, test, o, opts...)
 	if m == nil {
@@ -269,16 +272,17 @@ func (m *Model) Train(ctx context.Context, train, test *Data, o TrainOptions) (R
 	return m.model.Train(ctx, train, test, o)
 }
 
-// Evaluate measures the model on rows with their targets. It fails where they do not
-// fit the network, and with the error of ctx.
+// Evaluate measures the model on rows with their targets. It fails with a *data.Error
+// where they do not fit the network, and with the error of ctx.
 func (m *Model) Evaluate(ctx context.Context, d *Data) (Metrics, error) {
 	return m.model.Evaluate(ctx, d)
 }
 
 // Save replaces the file name by the parameters, as safetensors under PyTorch's names
 // and layouts, with what Load needs to prepare rows. Whatever happens, the file is the
-// old one or the new one, whole. It fails where the file cannot be written, and where
-// a parameter is not finite. The optimizer's state is not saved.
+// old one or the new one, whole. It fails where the file cannot be written, and with a
+// *modelfile.BadParameter where a parameter is not finite. The optimizer's state is
+// not saved.
 func (m *Model) Save(name string) error {
 	return m.model.Save(name)
 }
