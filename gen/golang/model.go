@@ -147,8 +147,8 @@ func (e *emitter) makeFuncs(f *jen.File) {
 	results := func() code { return jen.Params(jen.Op("*").Id("Model"), jen.Error()) }
 	options := func() code { return id("opts").Op("...").Id("Option") }
 	e.text(f, `New makes a model with fresh parameters, drawn from the seed. It fails where an
-		option makes no sense, with a *device.Unknown or *device.Absent where it is the name of a
-		device that is none or not here.`)
+		option makes no sense, with a *device.Unknown where a name means no device, and with a
+		*device.Absent where the device is not here.`)
 	f.Func().Id("New").Params(options()).Add(results()).Block(wrapped("New", id("opts").Op("..."))...).Line()
 	e.text(f, `Load makes a model from a safetensors file of a file system, such as an embed.FS or
 		os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where New

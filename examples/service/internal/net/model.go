@@ -92,8 +92,8 @@ func WithLearningRate(lr float64) Option {
 }
 
 // New makes a model with fresh parameters, drawn from the seed. It fails where an
-// option makes no sense, with a *device.Unknown or *device.Absent where it is the name
-// of a device that is none or not here.
+// option makes no sense, with a *device.Unknown where a name means no device, and with
+// a *device.Absent where the device is not here.
 func New(opts ...Option) (*Model, error) {
 	m, err := model.New(Network(), opts...)
 	if err != nil {
