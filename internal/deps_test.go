@@ -39,7 +39,8 @@ spec, gen/lower, gen/golang, gen/summary, asm, cuda < gen;
 NONE < .;
 internal/ir, runtime/fsys < internal/output;
 ., internal/ir, runtime/fsys, runtime/trainer < internal/workspace;
-spec, gen, templates, internal/output, internal/workspace, runtime/data, runtime/engine < cmd/dnngen;
+gen/lower, internal/ir/eval, runtime/data, runtime/safetensors < internal/verify;
+spec, gen, templates, internal/output, internal/workspace, internal/verify, runtime/data, runtime/engine < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;

@@ -44,7 +44,7 @@ Exit status: 0 done, 1 failed, 2 usage, 3 spec, 4 data, 7 resources or device,
 	must(root.RegisterFlagCompletionFunc("error-format", cobra.FixedCompletions(spec.Formats, cobra.ShellCompDirectiveNoFileComp)))
 	gen := genCommand(o)
 	root.Flags().AddFlagSet(gen.Flags())
-	root.AddCommand(gen, buildCommand(o), runCommand(o), checkCommand(o),
+	root.AddCommand(gen, buildCommand(o), runCommand(o), checkCommand(o), verifyCommand(o),
 		initCommand(), schemaCommand(), explainCommand(), completionCommand(), versionCommand())
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && !exists(args[0]) {
