@@ -148,6 +148,34 @@ func TestClaimsOfActivations(t *testing.T) {
 	}
 }
 
+// TestFamiliesAndRanges: what a row says of its range is what its values say,
+// with the default settings.
+func TestFamiliesAndRanges(t *testing.T) {
+	for _, a := range Activations {
+		v := a.Defaults()
+		e := expr.NewProgram(a.Expr(v))
+		least, most := math.Inf(1), math.Inf(-1)
+		for _, z := range append(places(), -1e4, 1e4) {
+			y := e.Eval(map[string]float64{VarZ: z, VarGate: 1, VarParam: 0.25})[0]
+			least, most = math.Min(least, y), math.Max(most, y)
+		}
+		if nonNegative := least >= 0; a.NonNegative != nonNegative {
+			t.Errorf("%s: never negative %t, least value %g", a.Name, a.NonNegative, least)
+		}
+		if bounded := most-least <= 2; (a.Family == Saturating) != bounded {
+			t.Errorf("%s is %s with values from %g to %g", a.Name, a.Family, least, most)
+		}
+		if straight := a.Expr(v).Key() == expr.V(VarZ).Key(); (a.Family == Linear) != straight {
+			t.Errorf("%s is %s", a.Name, a.Family)
+		}
+	}
+	for _, l := range Losses {
+		if l.Unbounded != (l.Metrics == Regression) {
+			t.Errorf("%s with the metrics of %s: targets without bounds %t", l.Name, l.Metrics, l.Unbounded)
+		}
+	}
+}
+
 func TestGainsArePyTorchs(t *testing.T) {
 	// torch.nn.init.calculate_gain; names that it lacks are left out.
 	want := map[string]float64{
