@@ -6,6 +6,8 @@ package golang
 import (
 	"bytes"
 	"fmt"
+	"go/token"
+	"go/types"
 	"path"
 	"strings"
 
@@ -39,8 +41,15 @@ func Emit(p *ir.Program, o Options) ([]ir.File, error) {
 	return e.files()
 }
 
-// PackageName returns the Go package name of a spec's name.
-func PackageName(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
+// PackageName returns the Go package name of a spec's name: lower case, without
+// underscores, and with "net" behind it where that would be a word of Go's own.
+func PackageName(name string) string {
+	lower := strings.ToLower(strings.ReplaceAll(name, "_", ""))
+	if token.IsKeyword(lower) || types.Universe.Lookup(lower) != nil || lower == "main" || lower == "init" {
+		return lower + "net"
+	}
+	return lower
+}
 
 type emitter struct {
 	p    *ir.Program
@@ -62,7 +71,7 @@ func (e *emitter) files() ([]ir.File, error) {
 		path string
 		file *jen.File
 	}{
-		{e.name + ".go", e.modelFile()},
+		{"model.go", e.modelFile()},
 		{"network.go", e.networkFile()},
 		{"portable.go", e.engineFile()},
 		{"forward.go", e.forwardFile()},
