@@ -5,8 +5,9 @@ import "path/filepath"
 // Options are what a caller adds to the text.
 type Options struct {
 	// Infer returns the number of features of the data, where the spec leaves
-	// `input` out and it does not follow from the columns. nil: that is an error.
-	Infer func(d Data) (inputs int, err error)
+	// `input` out and it does not follow from the columns; a share for tests is
+	// split off by the seed. nil: that is an error.
+	Infer func(d Data, seed uint64) (inputs int, err error)
 }
 
 // Parse reads a spec. file is the name that messages bear. Where the spec is

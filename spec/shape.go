@@ -26,7 +26,7 @@ func (r *reader) inferInput(root *node, o Options) {
 	case r.failed():
 		return // the data section may be what is wrong
 	default:
-		inputs, err := o.Infer(d)
+		inputs, err := o.Infer(d, r.net.Train.Seed)
 		if err == nil && inputs >= 1 && inputs <= maxWidth {
 			r.net.Input = inputs
 			return

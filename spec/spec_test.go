@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
 // infer stands for the data of every spec that has some.
-func infer(Data) (int, error) { return 5, nil }
+func infer(Data, uint64) (int, error) { return 5, nil }
 
 // yamlFiles lists the specs of a folder of testdata.
 func yamlFiles(t testing.TB, folder string) []string {
@@ -184,20 +184,20 @@ func TestInfer(t *testing.T) {
 	failure := errors.New("rows.csv:3:1: the row has\n7 cells")
 	for _, test := range []struct {
 		name, data string
-		infer      func(Data) (int, error)
+		infer      func(Data, uint64) (int, error)
 		want       int
 		code       string
 		line       int
 	}{
 		{"by columns", "data: {features: [a, b, c]}", nil, 3, "", 0},
-		{"from data", "data: {train: rows.csv}", func(d Data) (int, error) { return len(d.Train), nil }, 8, "", 0},
-		{"from data with text", "data: {train: rows.csv, features: [a, b], categorical: [b]}", func(Data) (int, error) { return 6, nil }, 6, "", 0},
+		{"from data", "data: {train: rows.csv}", func(d Data, _ uint64) (int, error) { return len(d.Train), nil }, 8, "", 0},
+		{"from data with text", "data: {train: rows.csv, features: [a, b], categorical: [b]}", func(Data, uint64) (int, error) { return 6, nil }, 6, "", 0},
 		{"no reader", "data: {train: rows.csv}", nil, 0, codeInput, 1},
 		{"no source", "data: {scale: none}", infer, 0, codeInput, 1},
-		{"bad data", "data: {train: rows.csv}", func(Data) (int, error) { return 0, failure }, 0, codeInput, 4},
-		{"no columns", "data: {train: rows.csv}", func(Data) (int, error) { return 0, nil }, 0, codeInput, 4},
-		{"too many columns", "data: {train: rows.csv}", func(Data) (int, error) { return 1 << 40, nil }, 0, codeInput, 4},
-		{"bad section", "data: {train: rows.csv, scale: 3}", func(Data) (int, error) { panic("not to be read") }, 0, codeType, 4},
+		{"bad data", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, failure }, 0, codeInput, 4},
+		{"no columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, nil }, 0, codeInput, 4},
+		{"too many columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 1 << 40, nil }, 0, codeInput, 4},
+		{"bad section", "data: {train: rows.csv, scale: 3}", func(Data, uint64) (int, error) { panic("not to be read") }, 0, codeType, 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n, _, err := Parse("net.yaml", []byte(head+test.data), Options{Infer: test.infer})

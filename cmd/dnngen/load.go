@@ -35,7 +35,7 @@ func load(cmd *cobra.Command, file string, o *options) (*spec.Network, error) {
 		title = stdinTitle
 	}
 	net, warnings, err := spec.Parse(title, text, spec.Options{
-		Infer: func(d spec.Data) (int, error) { return inferInputs(d, dir) },
+		Infer: func(d spec.Data, seed uint64) (int, error) { return inferInputs(d, seed, dir) },
 	})
 	stderr := cmd.ErrOrStderr()
 	show := spec.Printer{Format: o.format, Color: isTerminal(stderr) && os.Getenv("NO_COLOR") == ""}
@@ -80,11 +80,15 @@ func readSpec(cmd *cobra.Command, file string) ([]byte, error) {
 	return text, nil
 }
 
-// inferInputs counts the network's inputs from the training data.
-func inferInputs(d spec.Data, dir string) (int, error) {
+// inferInputs counts the network's inputs from the rows that the trainer will
+// train on: a category that stands in test rows alone is none of theirs.
+func inferInputs(d spec.Data, seed uint64, dir string) (int, error) {
 	table, err := data.Open(d.Train, data.Options{Dir: dir, Target: d.Target})
 	if err != nil {
 		return 0, err
+	}
+	if share, ok := data.Share(d.Test); ok {
+		table, _ = data.Split(table, share, seed)
 	}
 	inputs, _, _, err := data.Width(table, engine.Data{
 		Train: d.Train, Test: d.Test, Target: d.Target,
