@@ -298,7 +298,7 @@ func TestGradientsOfLosses(t *testing.T) {
 func TestGradientsOfRandomNetworks(t *testing.T) {
 	const directions = 8
 	var r result
-	for seed := range uint64(networks) {
+	for seed := range networks(t) {
 		net := nettest.Random(seed, nettest.Small)
 		rows := 5
 		if net.Train.Batch > 0 {

@@ -3,6 +3,8 @@ package lower_test
 import (
 	"fmt"
 	"math"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/dnngen/dnngen/gen/lower"
@@ -12,8 +14,20 @@ import (
 	"github.com/dnngen/dnngen/spec"
 )
 
-// networks is the number of random networks of the property tests.
-const networks = 250
+// networks is the number of random networks of the property tests;
+// DNNGEN_NETWORKS asks for more.
+func networks(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("DNNGEN_NETWORKS")
+	if text == "" {
+		return 250
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		t.Fatalf("DNNGEN_NETWORKS: %v", err)
+	}
+	return n
+}
 
 // chunk is the number of rows that the tests let gradient descent on the full
 // set walk at a time: small, so that a few rows make several chunks.
@@ -104,7 +118,7 @@ func (t *trace) differ(u *trace, tol float64) string {
 // TestPassesKeepWhatIsComputed runs random networks after Build alone and
 // after each pass: all compute the same, and all are accepted by ir.Verify.
 func TestPassesKeepWhatIsComputed(t *testing.T) {
-	for seed := range uint64(networks) {
+	for seed := range networks(t) {
 		net := nettest.Random(seed, nettest.Small)
 		plain := build(net)
 		if err := ir.Verify(plain); err != nil {
