@@ -56,9 +56,6 @@ func New(w io.Writer, env Environment, quiet bool) *Display {
 	return d
 }
 
-// Terminal tells whether a bar is drawn.
-func (d *Display) Terminal() bool { return d.width != nil }
-
 // Start marks the moment from which speed and remaining time are counted.
 func (d *Display) Start(s Status) {
 	d.start, d.startStep, d.started = d.now(), s.Step, true

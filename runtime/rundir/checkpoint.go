@@ -136,11 +136,7 @@ func (s *Saver) read(slot, i int) ([]byte, error) {
 	return b, nil
 }
 
-// Finite returns a *BadParameter where a parameter or a state is not finite.
-func (s *Saver) Finite() error {
-	return s.each(func(int, int, []byte) error { return nil })
-}
-
+// each hands on all parameters and states in the order of a checkpoint.
 func (s *Saver) each(f func(slot, i int, b []byte) error) error {
 	for slot := range 1 + len(s.net.States) {
 		for i := range s.net.Params {

@@ -41,7 +41,7 @@ func ReadModel(fsys fsys.FS, name string, n *engine.Network) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if IsCheckpoint(b) {
+	if isCheckpoint(b) {
 		return modelOfCheckpoint(b, name, n)
 	}
 	return modelfile.Decode(b, name, n)

@@ -44,9 +44,9 @@ func decodeNamed(b []byte, name string) (*Checkpoint, error) {
 // Load reads the directory's checkpoint.
 func (d *Dir) Load() (*Checkpoint, error) { return ReadCheckpoint(d.fs, d.file(CheckpointFile)) }
 
-// IsCheckpoint tells by its first bytes whether a file is meant to be a
+// isCheckpoint tells by its first bytes whether a file is meant to be a
 // checkpoint.
-func IsCheckpoint(start []byte) bool { return bytes.HasPrefix(start, []byte(magic)) }
+func isCheckpoint(start []byte) bool { return bytes.HasPrefix(start, []byte(magic)) }
 
 func corrupt(offset int, format string, args ...any) *Corrupt {
 	return &Corrupt{Offset: int64(offset), Reason: fmt.Sprintf(format, args...)}
