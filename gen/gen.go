@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dnngen/dnngen/asm"
 	"github.com/dnngen/dnngen/gen/golang"
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/gen/summary"
@@ -30,10 +31,15 @@ func Generate(net *spec.Network, o Options) ([]File, error) {
 		return nil, fmt.Errorf("lower %s: %w", net.Name, err)
 	}
 	// Emit.
-	files, err := golang.Emit(p, golang.Options{ImportPath: o.ImportPath})
+	files, err := golang.Emit(p, golang.Options{ImportPath: o.ImportPath, Devices: []string{asm.Devices}})
 	if err != nil {
 		return nil, err
 	}
+	kernels, err := asm.Emit(p, PackageName(net.Name))
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, kernels...)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
 }
