@@ -46,6 +46,9 @@ Exit status: 0 done, 1 failed, 2 usage, 3 spec, 4 data, 7 resources or device,
 	root.Flags().AddFlagSet(gen.Flags())
 	root.AddCommand(gen, buildCommand(o), runCommand(o), checkCommand(o), verifyCommand(o),
 		initCommand(), schemaCommand(), explainCommand(), completionCommand(), versionCommand())
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true // the flags that matter stand in it
+	}
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && !exists(args[0]) {
 			return unknownCommand(cmd, args[0])
