@@ -27,7 +27,7 @@ type command struct {
 // commands is filled by a function because help, one of them, lists them all.
 func commands() []*command {
 	return []*command{
-		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, infoCommand, versionCommand,
+		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, benchCommand, infoCommand, versionCommand,
 		{name: "help", short: "explain a command", args: "[COMMAND]"},
 	}
 }

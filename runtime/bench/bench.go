@@ -1,0 +1,237 @@
+// Package bench measures training steps: contenders take turns in short rounds,
+// so that what else happens on the machine meets all of them, and the machine's
+// own peak is measured between the rounds.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Contender is one way of making the steps of a Problem.
+type Contender interface {
+	// Losses starts the training anew, makes steps of rows rows each and returns
+	// the loss of each step, before its update.
+	Losses(steps, rows int) ([]float64, error)
+	// Time starts a training anew where fresh is set, makes steps of rows rows at
+	// a learning rate that leaves the parameters about where they are, and returns
+	// the seconds that took.
+	Time(steps, rows int, fresh bool) (float64, error)
+}
+
+// Entry is a contender and what is told of it.
+type Entry struct {
+	Name    string // "cpu:avx2"
+	Threads int
+	Contender
+}
+
+// Options bound a measurement.
+type Options struct {
+	Seconds float64 // for all rounds together, about
+	Steps   int     // in a round; 0: as many as a round's share of the time holds
+	Check   int     // steps whose losses are compared
+	Batch   int     // rows of a full step
+	FLOPs   float64 // of the matrix products, for each row
+	// Peak measures the machine for about the given time; nil leaves that out.
+	Peak func(d time.Duration) (Peak, error)
+	// Round is called before each round, from 0 to rounds; nil for nobody.
+	Round func(i, rounds int)
+}
+
+// Disagreement tells that a contender is wrong.
+type Disagreement struct {
+	Name, Reference string
+	Step            int
+	Loss, Want      float64
+}
+
+func (e *Disagreement) Error() string {
+	return fmt.Sprintf("%s computes something else than %s: the loss of step %d is %.9g, not %.9g", e.Name, e.Reference, e.Step, e.Loss, e.Want)
+}
+
+// tolerance is how far losses may be apart, as a share of the loss or of 1,
+// after a few steps from equal parameters. Rounding is a hundredth of it.
+const tolerance = 1e-4
+
+const (
+	minRounds = 3
+	maxRounds = 25
+	// roundTime is how long a round of one contender should at least last.
+	roundTime = 0.04
+	// peakTime is how long each measurement of the peak lasts, in each round.
+	peakTime = 12 * time.Millisecond
+)
+
+// Measure compares the losses of all entries with those of the first, and then
+// times them in alternating rounds. The error is a *Disagreement where losses
+// differ.
+func Measure(ctx context.Context, entries []Entry, o Options) (*Report, error) {
+	m := &measurement{ctx: ctx, Options: o, start: time.Now()}
+	for _, e := range entries {
+		m.runs = append(m.runs, &run{Entry: e})
+	}
+	for _, step := range []func() error{m.chooseRows, m.compare, m.calibrate, m.alternate} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return m.report(), nil
+}
+
+// measurement is one call of Measure.
+type measurement struct {
+	Options
+	ctx    context.Context
+	start  time.Time
+	runs   []*run
+	rounds int
+	checks int // steps that were compared
+	peaks  []Peak
+}
+
+// run is what is known of one entry.
+type run struct {
+	Entry
+	rows   int       // of its steps: the batch, or less where a step would take too long
+	step   float64   // seconds, about
+	steps  int       // in a round
+	times  []float64 // of a step, round by round
+	losses []float64
+}
+
+// share is the time that one entry has.
+func (m *measurement) share() float64 { return m.Seconds / float64(len(m.runs)) }
+
+func (m *measurement) time(r *run, steps, rows int, fresh bool) (float64, error) {
+	if err := m.ctx.Err(); err != nil {
+		return 0, err
+	}
+	t, err := r.Time(steps, rows, fresh)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	return t / float64(steps), nil
+}
+
+// chooseRows finds for each entry how many rows of the batch a step may have, so
+// that some rounds fit into the entry's share: all of them, if it is not slow.
+func (m *measurement) chooseRows() error {
+	limit := m.share() / (minRounds + 3)
+	for _, r := range m.runs {
+		const first = 4
+		fresh := true
+		for rows := min(first, m.Batch); ; rows = min(4*rows, m.Batch) {
+			t, err := m.time(r, 1, rows, fresh)
+			if err != nil {
+				return err
+			}
+			if fresh { // the first step touches memory for the first time
+				if t, err = m.time(r, 1, rows, false); err != nil {
+					return err
+				}
+				fresh = false
+			}
+			r.rows, r.step = rows, t
+			// What a step costs beside its rows is part of t: the next try takes at
+			// most four times as long.
+			if rows == m.Batch || 4*t > limit && float64(m.Batch/rows)*t > limit {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// compare holds the losses of the first steps against those of the first entry.
+func (m *measurement) compare() error {
+	rows, slowest := m.Batch, 0.0
+	for _, r := range m.runs {
+		rows = min(rows, r.rows)
+	}
+	for _, r := range m.runs {
+		slowest = max(slowest, r.step*float64(rows)/float64(r.rows))
+	}
+	m.checks = max(1, min(m.Check, int(m.share()/4/max(slowest, 1e-9))))
+	want := m.runs[0]
+	for _, r := range m.runs {
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+		losses, err := r.Losses(m.checks, rows)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		r.losses = losses
+		for i, loss := range losses {
+			if expected := want.losses[i]; !(math.Abs(loss-expected) <= tolerance*max(1, math.Abs(expected))) {
+				return &Disagreement{r.Name, want.Name, i, loss, expected}
+			}
+		}
+	}
+	return nil
+}
+
+// calibrate chooses the number of rounds and of steps in a round.
+func (m *measurement) calibrate() error {
+	slowest := 0.0
+	for _, r := range m.runs {
+		steps := 1
+		for fresh := true; ; fresh = false {
+			t, err := m.time(r, steps, r.rows, fresh)
+			if err != nil {
+				return err
+			}
+			r.step = t
+			if t*float64(steps) > roundTime/8 {
+				break
+			}
+			steps *= 4
+		}
+		slowest = max(slowest, r.step)
+	}
+	m.rounds = min(maxRounds, max(minRounds, int(m.share()/max(roundTime, slowest))))
+	each := min(m.share()/float64(m.rounds), 5*roundTime)
+	for _, r := range m.runs {
+		if r.steps = m.Steps; r.steps == 0 {
+			r.steps = max(1, int(each/r.step))
+		}
+	}
+	return nil
+}
+
+// alternate makes the rounds. Every other one goes the other way round, and
+// each begins at another entry, so that none always follows the same one.
+func (m *measurement) alternate() error {
+	deadline := time.Now().Add(time.Duration(1.5 * m.Seconds * float64(time.Second)))
+	for round := range m.rounds {
+		if round >= minRounds && time.Now().After(deadline) {
+			break
+		}
+		if m.Round != nil {
+			m.Round(round, m.rounds)
+		}
+		if m.Peak != nil {
+			p, err := m.Peak(peakTime)
+			if err != nil {
+				return err
+			}
+			m.peaks = append(m.peaks, p)
+		}
+		for i := range m.runs {
+			at := (round + i) % len(m.runs)
+			if round%2 == 1 {
+				at = len(m.runs) - 1 - at
+			}
+			r := m.runs[at]
+			t, err := m.time(r, r.steps, r.rows, false)
+			if err != nil {
+				return err
+			}
+			r.times = append(r.times, t)
+		}
+	}
+	return nil
+}

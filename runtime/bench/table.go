@@ -1,0 +1,77 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+)
+
+// Duration writes seconds with the unit that fits: "35.2 µs".
+func Duration(s float64) string {
+	units := []struct {
+		name   string
+		factor float64
+	}{{"ns", 1e9}, {"µs", 1e6}, {"ms", 1e3}, {"s", 1}}
+	for _, u := range units {
+		if v := s * u.factor; v < 999.5 || u.name == "s" {
+			return digits(v) + " " + u.name
+		}
+	}
+	return ""
+}
+
+// digits writes a positive number with three digits that count.
+func digits(v float64) string {
+	places := 0
+	if v > 0 {
+		places = min(max(2-int(math.Floor(math.Log10(v))), 0), 6)
+	}
+	return strconv.FormatFloat(v, 'f', places, 64)
+}
+
+// Count writes a large number with k, M or G: "1.82 M".
+func Count(v float64) string {
+	for _, u := range []struct {
+		name string
+		unit float64
+	}{{" G", 1e9}, {" M", 1e6}, {" k", 1e3}} {
+		if v >= u.unit {
+			return digits(v/u.unit) + u.name
+		}
+	}
+	return digits(v)
+}
+
+// Table prints a report for a person. Times with a ~ before them were scaled up
+// from fewer rows.
+func (r *Report) Table(w io.Writer) {
+	if p := r.Peak; p != nil {
+		fmt.Fprintf(w, "peak: %.0f GFLOP/s by one thread", p.One)
+		if p.Threads > 1 {
+			fmt.Fprintf(w, ", %.0f by %d", p.All, p.Threads)
+		}
+		fmt.Fprintf(w, " (%s); memory is read at %.0f GB/s", p.Units, p.ReadOne)
+		if p.Threads > 1 {
+			fmt.Fprintf(w, ", %.0f by %d", p.ReadAll, p.Threads)
+		}
+		fmt.Fprintf(w, "\n\n")
+	}
+	longest := len("device")
+	for _, x := range r.Results {
+		longest = max(longest, len([]rune(x.Name)))
+	}
+	fmt.Fprintf(w, "%-*s  %7s  %10s %7s  %12s  %9s  %8s\n", longest, "device", "threads", "a step", "±", "samples/s", "GFLOP/s", "of peak")
+	for _, x := range r.Results {
+		step := Duration(x.Step.Median)
+		if x.Scaled(r.Batch) {
+			step = "~" + step
+		}
+		share := "-"
+		if x.Share > 0 {
+			share = digits(100*x.Share) + " %"
+		}
+		fmt.Fprintf(w, "%-*s  %7d  %10s %7s  %12s  %9s  %8s\n", longest, x.Name, x.Threads, step,
+			fmt.Sprintf("%.1f %%", 100*x.Step.Noise()), Count(x.Samples), digits(x.GFLOPS), share)
+	}
+}

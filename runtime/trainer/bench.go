@@ -1,0 +1,276 @@
+package trainer
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/device"
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/loop"
+	"github.com/dnngen/dnngen/runtime/npy"
+	"github.com/dnngen/dnngen/runtime/rundir"
+)
+
+var benchCommand = &command{
+	name:  "bench",
+	short: "time a training step on every device",
+	args:  "[OPTION]...",
+	long: `Times a training step on every device that is here, with one thread and with
+all, in alternating rounds, after the losses of the first steps were compared.
+The machine's peak of fused multiply-adds is measured between the rounds; GFLOP/s
+count the matrix products alone. Times are medians; ± is half the distance
+between the quartiles. Where a step of a whole batch would take too long, fewer
+rows are timed and the time is scaled: it then has a ~ before it.
+
+The exit status is 1 where two devices do not compute the same losses.`,
+	examples: []string{"bench", "bench --devices cpu:avx512,cpu:go --threads 1 --seconds 5 --json"},
+	define: func(a *app, fs *flag.FlagSet) func() error {
+		b := &benchFlags{}
+		fs.StringVar(&b.devices, "devices", "", "time the devices of the `LIST`, such as cpu:avx2,cpu:go; empty: all that are here")
+		fs.StringVar(&b.threads, "threads", "", "time with each number of threads of the `LIST`; 0: as many as the machine\noffers; empty: 1,0")
+		fs.Float64Var(&b.seconds, "seconds", 10, "spend about `S` seconds on the rounds")
+		fs.IntVar(&b.steps, "steps", 0, "make `N` steps in each round; 0: as many as fit")
+		fs.StringVar(&b.data, "data", "", "train on the rows of `SRC`, or random ones by the name random; empty: the\nspec's, or random ones where it has none")
+		fs.Uint64Var(&b.seed, "seed", a.net.Seed, "draw parameters and random rows from seed `N`")
+		fs.BoolVar(&b.json, "json", false, "print one JSON object")
+		fs.BoolVar(&b.drive, "drive", false, "do what requests on standard input say, for dnngen bench")
+		return func() error { return a.bench(b) }
+	},
+}
+
+type benchFlags struct {
+	devices, threads, data string
+	seconds                float64
+	steps                  int
+	seed                   uint64
+	json, drive            bool
+}
+
+// randomRows is the name of rows that are drawn.
+const randomRows = "random"
+
+// checkedSteps is how many steps' losses are compared.
+const checkedSteps = 10
+
+// benchReport is what bench prints as JSON.
+type benchReport struct {
+	Event   string        `json:"event"` // "bench"
+	Network string        `json:"network"`
+	Data    string        `json:"data"`
+	Dnngen  string        `json:"dnngen"`
+	Machine bench.Machine `json:"machine"`
+	*bench.Report
+}
+
+func (a *app) bench(f *benchFlags) error {
+	if !(f.seconds > 0) || f.seconds > 3600 || f.steps < 0 {
+		return usage("--seconds must be a positive number of at most 3600, and --steps must not be negative")
+	}
+	p, source, err := a.problem(f)
+	if err != nil {
+		return err
+	}
+	if f.drive {
+		return a.drive(f, p, source)
+	}
+	names, err := a.benchDevices(f.devices)
+	if err != nil {
+		return err
+	}
+	threads, err := threadCounts(f.threads)
+	if err != nil {
+		return err
+	}
+	var entries []bench.Entry
+	for _, name := range names {
+		for _, n := range threads {
+			trainee, err := a.trainee(p, name, n)
+			if err != nil {
+				return err
+			}
+			defer trainee.Close()
+			entries = append(entries, bench.Entry{Name: name, Threads: n, Contender: trainee})
+		}
+	}
+	show := a.display(f.json)
+	meter := bench.NewMeter(runtime.GOMAXPROCS(0))
+	report, err := bench.Measure(a.ctx, entries, bench.Options{
+		Seconds: f.seconds, Steps: f.steps, Check: checkedSteps, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net), Peak: meter.Measure,
+	})
+	if err != nil {
+		return a.cause(err)
+	}
+	show.Clear()
+	if f.json {
+		return a.stdout.object(benchReport{"bench", a.net.Name, source, dnngenVersion(), bench.ThisMachine(), report})
+	}
+	a.stdout.printf("%s: a step has %d rows and %s of matrix products; rows: %s\n", a.net.Name, p.Batch, bench.Count(report.FLOPs)+"FLOP", source)
+	a.stdout.printf("%s, %d threads; medians of %d rounds; the losses of %d steps agree\n", bench.ThisMachine().CPU, runtime.GOMAXPROCS(0), report.Rounds, report.Checked)
+	report.Table(a.stdout)
+	return nil
+}
+
+// problem makes what is trained: the spec's rows or random ones, and parameters
+// as a training begins with.
+func (a *app) problem(f *benchFlags) (p *bench.Problem, source string, err error) {
+	source = f.data
+	if source == "" {
+		source = a.net.Data.Train
+	}
+	if source == "" || source == randomRows {
+		source = randomRows
+		p = bench.Draw(a.net, f.seed)
+	} else {
+		rows, err := a.load(source, "", f.seed)
+		if err != nil {
+			return nil, "", err
+		}
+		p = bench.Of(a.net, rows.train.X, rows.train.Target, rows.train.Rows)
+	}
+	start := &drawn{params: make([][]float32, len(a.net.Params))}
+	loop.Init(a.net, start, f.seed)
+	p.Params = start.params
+	return p, source, nil
+}
+
+// drawn keeps the parameters that a training begins with.
+type drawn struct {
+	engine.Engine
+	params [][]float32
+}
+
+func (d *drawn) Write(_, i int, src []float32) { d.params[i] = src }
+
+// benchDevices returns the devices of a list, or all that are here: the portable
+// one first, which the others are compared with.
+func (a *app) benchDevices(list string) ([]string, error) {
+	var names []string
+	if list != "" {
+		for name := range strings.SplitSeq(list, ",") {
+			d, _, err := device.Choose(a.net, strings.TrimSpace(name))
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, d.Name)
+		}
+		return slices.Compact(names), nil
+	}
+	for _, d := range slices.Backward(a.net.Devices) {
+		if d.Missing() == nil {
+			names = append(names, d.Name)
+		}
+	}
+	return names, nil
+}
+
+func threadCounts(list string) ([]int, error) {
+	all := runtime.GOMAXPROCS(0)
+	if list == "" {
+		list = "1,0"
+	}
+	var counts []int
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 0 || n > 4096 {
+			return nil, usage("--threads takes whole numbers with commas between them, not %q", list)
+		}
+		if n == 0 {
+			n = all
+		}
+		if !slices.Contains(counts, n) {
+			counts = append(counts, n)
+		}
+	}
+	return counts, nil
+}
+
+func (a *app) trainee(p *bench.Problem, name string, threads int) (*bench.Trainee, error) {
+	d, _, err := device.Choose(a.net, name)
+	if err != nil {
+		return nil, err
+	}
+	e, err := (&deviceFlags{threads: threads}).start(d)
+	if err != nil {
+		return nil, err
+	}
+	return bench.NewTrainee(e, p), nil
+}
+
+// drive serves another program.
+func (a *app) drive(f *benchFlags, p *bench.Problem, source string) error {
+	var opened []*bench.Trainee
+	defer func() {
+		for _, t := range opened {
+			t.Close()
+		}
+	}()
+	s := &bench.Server{
+		Describe: func() bench.Description {
+			d := bench.Description{Network: a.net.Name, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net), Data: source}
+			for _, dev := range a.net.Devices {
+				if err := dev.Missing(); err != nil {
+					d.Missing = append(d.Missing, fmt.Sprintf("%s: %v", dev.Name, err))
+				} else {
+					d.Here = append(d.Here, dev.Name)
+				}
+			}
+			return d
+		},
+		Open: func(device string, threads int) (bench.Contender, error) {
+			t, err := a.trainee(p, device, threads)
+			if err == nil {
+				opened = append(opened, t)
+			}
+			return t, err
+		},
+		Export: func(dir string) error { return a.exportProblem(dir, p) },
+	}
+	return s.Serve(a.stdin, unbuffered{a.stdout})
+}
+
+// unbuffered sends each answer at once.
+type unbuffered struct{ *output }
+
+func (u unbuffered) Write(b []byte) (int, error) {
+	_, _ = u.output.Write(b)
+	u.flush()
+	return len(b), u.err
+}
+
+// Names of the files of an exported problem.
+const (
+	problemInit = "init.safetensors"
+	problemData = "data.npz"
+)
+
+// exportProblem writes the parameters and the rows for other programs.
+func (a *app) exportProblem(dir string, p *bench.Problem) error {
+	if err := a.fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	err := fsys.WriteAtomic(a.fs, filepath.Join(dir, problemInit), func(w io.Writer) error {
+		return rundir.EncodeModel(w, a.net, &rundir.Model{Params: p.Params})
+	})
+	if err != nil {
+		return err
+	}
+	x := &npy.Array{Shape: []int{p.Rows, p.Inputs}, Float: p.X}
+	y := &npy.Array{Shape: []int{p.Rows, p.Outputs}, Float: p.Y.Value}
+	if p.Y.Class != nil {
+		y = &npy.Array{Shape: []int{p.Rows}, Int: make([]int64, p.Rows)}
+		for i, c := range p.Y.Class {
+			y.Int[i] = int64(c)
+		}
+	}
+	return fsys.WriteAtomic(a.fs, filepath.Join(dir, problemData), func(w io.Writer) error {
+		return npy.EncodeZip(w, []string{"x", "y"}, []*npy.Array{x, y})
+	})
+}
