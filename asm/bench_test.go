@@ -48,7 +48,10 @@ func speed(t *testing.T, p *ir.Program) {
 	q.Infer, q.InferRows = nil, 0
 	for _, device := range []string{"cpu:avx512", "cpu:avx2"} {
 		for _, threads := range []int{2, 1} {
-			q.Bench = append(q.Bench, runner.Config{Device: device, Threads: threads})
+			c := runner.Config{Device: device, Threads: threads}
+			if want := os.Getenv("ASM_BENCH_ONLY"); want == "" || want == fmt.Sprintf("%s/%d", device, threads) {
+				q.Bench = append(q.Bench, c)
+			}
 		}
 	}
 	r := prog.run(t, q)

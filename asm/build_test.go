@@ -65,6 +65,9 @@ func build(t *testing.T, nets map[string]*ir.Program) *program {
 	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
 	put("asm/cmd/main.go", []byte(main))
 	binary := filepath.Join(dir, "program")
+	if keep := os.Getenv("ASM_KEEP"); keep != "" {
+		binary = keep // for a profiler, which reads the symbols later
+	}
 	cmd := exec.Command("go", "build", "-o", binary, "./asm/cmd")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

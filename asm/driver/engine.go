@@ -110,7 +110,7 @@ func (e *emitter) types(f *jen.File) {
 			g.Id("losses").Index(id("vectorShards")).Float64().Comment("// sums by shard")
 			g.Id("batches").Index().Id("vectorBatch").Comment("// by worker: its tile")
 		} else {
-			g.Id("losses").Index(n((e.Rows + lossCall - 1) / lossCall)).Float64().Comment(fmt.Sprintf("// sums of %d rows each", lossCall))
+			g.Id("losses").Index(n((e.Rows + e.lossCall() - 1) / e.lossCall())).Float64().Comment(fmt.Sprintf("// sums of %d rows each", e.lossCall()))
 			g.Id("batch").Id("vectorBatch")
 		}
 		g.Id("total").Float64().Comment("// sum of the step's losses")

@@ -44,6 +44,10 @@ func (e *emitter) inferFunc(f *jen.File) {
 			for _, s := range e.Infer {
 				g.Add(own(s.StepName())).Call(id("b"), n(0), n(1))
 			}
+			if raw.Layout.Dense {
+				g.Copy(id("raw").Index(id("lo").Op(":")), inBatch(raw.Name).Index(jen.Op(":").Add(inBatch("rows"))))
+				return
+			}
 			g.Add(call(e.Unpack, at(inBatch(raw.Name), n(0)), at(id("raw"), times(id("lo"), e.Program.Output)), inBatch("rows")))
 		})
 	}).Line()

@@ -88,7 +88,7 @@ func (e *emitter) layeredWork(f *jen.File) {
 		g.Add(wait())
 		g.Comment("// Every worker adds up the same losses in the same order.")
 		g.Id("total").Op(":=").Lit(0.0)
-		calls := jen.Parens(inBatch("rows").Op("+").Lit(lossCall - 1)).Op("/").Lit(lossCall)
+		calls := jen.Parens(inBatch("rows").Op("+").Lit(e.lossCall() - 1)).Op("/").Lit(e.lossCall())
 		g.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Add(calls))).Block(
 			id("total").Op("+=").Id("sum"),
 		)

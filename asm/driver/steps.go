@@ -15,7 +15,12 @@ const packCall = 64
 
 // lossCall is the number of rows of one call of the loss: its sums are kept
 // call by call, so that they do not depend on the number of workers.
-const lossCall = 16
+func (e *emitter) lossCall() int {
+	if e.Loss.Z.Layout.Dense {
+		return 256
+	}
+	return 16
+}
 
 // stepsFile holds a function for each step of the plan. Each makes part number
 // part of parts of its step.
@@ -81,6 +86,12 @@ func (e *emitter) step(f *jen.File, s plan.Step, batch string) {
 		e.apply(f, s, batch)
 	case *plan.WeightGrad:
 		e.weightGrad(f, s)
+	case *plan.Dot:
+		e.dot(f, s, batch)
+	case *plan.DotGrad:
+		e.dotGrad(f, s)
+	case *plan.RankOne:
+		e.rankOne(f, s)
 	}
 }
 
@@ -120,8 +131,8 @@ func (e *emitter) multiply(f *jen.File, s *plan.Multiply, batch string) {
 }
 
 func columns(s *plan.Multiply) int {
-	if s.Transpose != nil {
-		return s.Weight.In
+	if _, back := s.Source.(*ir.GradInput); back {
+		return s.Weight.Shape[1]
 	}
 	return s.Weight.Shape[0]
 }
@@ -209,6 +220,12 @@ func (e *emitter) apply(f *jen.File, s *plan.Apply, batch string) {
 	lines := e.formula(s.Source, s.Source.Layer)
 	doc(f, fmt.Sprintf("%s: %s.", s.Name, lines[0]), lines[1])
 	e.part(f, s.Name, batch, func(g *jen.Group) {
+		if s.Dense {
+			g.If(id("part").Op("!=").Lit(0)).Block(jen.Return())
+			g.Comment("// One column: the lanes run over the rows.")
+			g.Add(call(s.Kernel, append(e.applyArgs(s, nil), jen.Parens(inBatch("rows").Op("+").Lit(kernel.Lanes-1)).Op("/").Lit(kernel.Lanes))...))
+			return
+		}
 		if s.Sum != nil && s.Sum.Sum {
 			g.Comment("// One sum for all panels: one worker makes it.")
 			g.If(id("part").Op("!=").Lit(0)).Block(jen.Return())
@@ -217,23 +234,34 @@ func (e *emitter) apply(f *jen.File, s *plan.Apply, batch string) {
 			g.Add(share(n(s.Panels)))
 		}
 		g.For(id("p").Op(":=").Id("lo"), id("p").Op("<").Id("hi"), id("p").Op("++")).BlockFunc(func(g *jen.Group) {
-			var args []jen.Code
-			if s.Learned != nil {
-				args = append(args, learned(s.Learned, s.Kernel.Map, times(id("p"), kernel.Lanes)))
-			}
-			for _, v := range s.Buffers {
-				args = append(args, at(inBatch(v.Tensor.Name), times(id("p"), v.Step*v.Tensor.Rows*kernel.Lanes)))
-			}
-			if s.Sum != nil {
-				place := n(s.Sum.Grad)
-				if !s.Sum.Sum {
-					place = plus(times(id("p"), kernel.Lanes), s.Sum.Grad)
-				}
-				args = append(args, at(inBatch("grads"), place))
-			}
-			g.Add(call(s.Kernel, append(args, inBatch("rows"))...))
+			g.Add(call(s.Kernel, append(e.applyArgs(s, id("p")), inBatch("rows"))...))
 		})
 	})
+}
+
+// applyArgs are a map's pointers at a panel of units; nil is the only panel.
+func (e *emitter) applyArgs(s *plan.Apply, panel code) []jen.Code {
+	offset := func(by int) code {
+		if panel == nil {
+			return n(0)
+		}
+		return times(panel, by)
+	}
+	var args []jen.Code
+	if s.Learned != nil {
+		args = append(args, learned(s.Learned, s.Kernel.Map, offset(kernel.Lanes)))
+	}
+	for _, v := range s.Buffers {
+		args = append(args, at(inBatch(v.Tensor.Name), offset(v.Step*v.Tensor.Rows*kernel.Lanes)))
+	}
+	if s.Sum == nil {
+		return args
+	}
+	place := n(s.Sum.Grad)
+	if !s.Sum.Sum {
+		place = plus(offset(kernel.Lanes), s.Sum.Grad)
+	}
+	return append(args, at(inBatch("grads"), place))
 }
 
 func (e *emitter) weightGrad(f *jen.File, s *plan.WeightGrad) {
@@ -253,15 +281,94 @@ func (e *emitter) weightGrad(f *jen.File, s *plan.WeightGrad) {
 			e.choose(g, s.Groups, k, s.Last, e.more(args))
 			g.Id("lo").Op("+=").Id("n")
 		})
+		if s.Bias != nil {
+			e.biasGrad(g, s.Groups, s.Bias, s.BiasLast, s.BiasOf, s.DZ)
+		}
+	})
+}
+
+// biasGrad writes the loop over the groups of a bias.
+func (e *emitter) biasGrad(g *jen.Group, groups int, k, last *kernel.BiasGradient, bias *plan.Param, dz *plan.Tensor) {
+	g.List(id("lo"), id("hi")).Op("=").Qual(simdPath, "Share").Call(n(groups), id("part"), id("parts"))
+	g.For(id("g").Op(":=").Id("lo"), id("g").Op("<").Id("hi"), id("g").Op("++")).BlockFunc(func(g *jen.Group) {
+		args := e.target(bias, times(id("g"), k.Panels*kernel.Lanes))
+		args = append(args, at(inBatch(dz.Name), times(id("g"), k.Panels*dz.Rows*kernel.Lanes)), inBatch("rows"))
+		e.choose(g, groups, k, last, e.more(args))
+	})
+}
+
+func (e *emitter) dot(f *jen.File, s *plan.Dot, batch string) {
+	lines := e.formula(s.Source, s.Source.Layer)
+	doc(f, fmt.Sprintf("%s: %s,", s.Name, lines[0]), fmt.Sprintf("[rows, %d]·[%d, 1]. %s", s.Kernel.Inputs, s.Kernel.Inputs, lines[1]))
+	e.part(f, s.Name, batch, func(g *jen.Group) {
+		g.Comment("// by 16 rows")
+		g.Add(share(jen.Parens(inBatch("rows").Op("+").Lit(kernel.Lanes - 1)).Op("/").Lit(kernel.Lanes)))
+		g.Id("end").Op(":=").Min(id("hi").Op("*").Lit(kernel.Lanes), inBatch("rows"))
+		g.For(id("row").Op(":=").Id("lo").Op("*").Lit(kernel.Lanes), id("row").Op("<").Id("end"), id("row").Op("+=").Lit(s.MostRow)).BlockFunc(func(g *jen.Group) {
+			args := []jen.Code{at(inBatch(s.Src.Name), times(id("row"), kernel.Lanes)), at(own(field(s.Weight)), n(0))}
+			if s.Bias != nil {
+				args = append(args, at(own(field(s.Bias)), n(0)))
+			}
+			args = append(args, at(inBatch(s.Z.Name), id("row")), jen.Min(id("end").Op("-").Id("row"), n(s.MostRow)))
+			g.Add(call(s.Kernel, args...))
+		})
+	})
+}
+
+func (e *emitter) dotGrad(f *jen.File, s *plan.DotGrad) {
+	lines := e.formula(s.Source, s.Source.Layer)
+	doc(f, fmt.Sprintf("%s: %s,", s.Name, lines[0]), fmt.Sprintf("[%d, rows]·[rows, 1]. %s", s.Kernel.Inputs, lines[1]))
+	e.part(f, s.Name, "vectorBatch", func(g *jen.Group) {
+		e.blockLoop(g, s.Blocks, s.Most, func(g *jen.Group) {
+			args := e.target(s.Weight, n(0))
+			args = append(args, at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)), inBatch("rows"), id("lo"), id("n"))
+			g.Add(call(s.Kernel, e.more(args)...))
+		})
 		if s.Bias == nil {
 			return
 		}
-		g.List(id("lo"), id("hi")).Op("=").Qual(simdPath, "Share").Call(n(s.Groups), id("part"), id("parts"))
-		g.For(id("g").Op(":=").Id("lo"), id("g").Op("<").Id("hi"), id("g").Op("++")).BlockFunc(func(g *jen.Group) {
-			args := e.target(s.BiasOf, times(id("g"), k.Panels*kernel.Lanes))
-			args = append(args, at(inBatch(s.DZ.Name), times(id("g"), k.Panels*s.DZ.Rows*kernel.Lanes)), inBatch("rows"))
-			e.choose(g, s.Groups, s.Bias, s.BiasLast, e.more(args))
+		g.If(id("part").Op("==").Lit(0)).BlockFunc(func(g *jen.Group) {
+			args := append(e.target(s.BiasOf, n(0)), at(inBatch(s.DZ.Name), n(0)), inBatch("rows"))
+			g.Add(call(s.Bias, e.more(args)...))
 		})
+	})
+}
+
+// blockLoop walks this part's blocks of 16 inputs, n from lo on at a time.
+func (e *emitter) blockLoop(g *jen.Group, blocks, most int, body func(g *jen.Group)) {
+	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs", blocks))
+	g.Add(share(n(blocks)))
+	g.For(id("lo").Op("<").Id("hi")).BlockFunc(func(g *jen.Group) {
+		g.Id("n").Op(":=").Min(id("hi").Op("-").Id("lo"), n(most))
+		body(g)
+		g.Id("lo").Op("+=").Id("n")
+	})
+}
+
+func (e *emitter) rankOne(f *jen.File, s *plan.RankOne) {
+	lines := e.formula(s.Source, s.Source.Layer)
+	doc(f, fmt.Sprintf("%s: %s, for one row.", s.Name, lines[0]))
+	if s.Input != nil {
+		doc(f, "At the same time: "+ir.StepString(s.Input)+".")
+	}
+	doc(f, lines[1])
+	e.part(f, s.Name, "vectorBatch", func(g *jen.Group) {
+		e.blockLoop(g, s.Blocks, s.Most, func(g *jen.Group) {
+			args := append(e.target(s.Weight, n(0)), at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)))
+			if s.D != nil {
+				args = append(args, at(inBatch(s.D.Name), n(0)))
+			}
+			if s.Learned != nil {
+				args = append(args, learned(s.Learned, s.Kernel.Map, n(0)))
+			}
+			for _, v := range s.Buffers {
+				args = append(args, at(inBatch(v.Tensor.Name), n(0)))
+			}
+			g.Add(call(s.Kernel, append(args, id("lo"), id("n"))...))
+		})
+		if s.Bias != nil {
+			e.biasGrad(g, s.Groups, s.Bias, s.BiasLast, s.BiasOf, s.DZ)
+		}
 	})
 }
 
@@ -322,7 +429,7 @@ func (e *emitter) lossFunc(f *jen.File) {
 	}
 	args := func(first, rows code) []jen.Code {
 		return []jen.Code{
-			at(inBatch(l.Z.Name), times(first, kernel.Lanes)), at(inBatch(l.DZ.Name), times(first, kernel.Lanes)),
+			at(inBatch(l.Z.Name), times(first, l.Z.RowStep())), at(inBatch(l.DZ.Name), times(first, l.DZ.RowStep())),
 			at(inBatch(target), times(first, per)), rows, inBatch("scale"),
 		}
 	}
@@ -334,10 +441,11 @@ func (e *emitter) lossFunc(f *jen.File) {
 	}
 	doc(f, "Every call's sum is kept by itself.")
 	e.part(f, "loss", "vectorBatch", func(g *jen.Group) {
-		g.Add(share(jen.Parens(inBatch("rows").Op("+").Lit(lossCall - 1)).Op("/").Lit(lossCall)))
+		rows := e.lossCall()
+		g.Add(share(jen.Parens(inBatch("rows").Op("+").Lit(rows - 1)).Op("/").Lit(rows)))
 		g.For(id("i").Op(":=").Id("lo"), id("i").Op("<").Id("hi"), id("i").Op("++")).BlockFunc(func(g *jen.Group) {
-			g.Id("row").Op(":=").Id("i").Op("*").Lit(lossCall)
-			g.Add(own("losses")).Index(id("i")).Op("=").Add(call(l.Kernel, args(id("row"), jen.Min(inBatch("rows").Op("-").Id("row"), n(lossCall)))...))
+			g.Id("row").Op(":=").Id("i").Op("*").Lit(rows)
+			g.Add(own("losses")).Index(id("i")).Op("=").Add(call(l.Kernel, args(id("row"), jen.Min(inBatch("rows").Op("-").Id("row"), n(rows)))...))
 		})
 	})
 }

@@ -94,6 +94,9 @@ func stateField(q *plan.Param, state string) string {
 
 // shapeOf describes where a tensor's columns stand.
 func shapeOf(t *plan.Tensor) string {
+	if t.Layout.Dense {
+		return fmt.Sprintf("[%d], one column", t.Rows)
+	}
 	s := fmt.Sprintf("[%d][%d][16], %d columns", t.Layout.Panels(), t.Rows, t.Layout.Width)
 	if t.Layout.Pairs > 0 {
 		s += ", gate columns beside their values"

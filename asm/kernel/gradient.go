@@ -66,14 +66,14 @@ func (k *Gradient) Emit(e *vec.Emitter) {
 		g.buffer = f.scratch(tallest(g.heights(Lanes)) * g.panels * lineBytes)
 		f.Name(g.buffer, "scratch, gradients of the tile")
 	}
-	g.place()
+	f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
 	if g.panels < k.Panels {
 		left := f.GP64()
 		f.MOVQ(operand.U32(uint32(k.Panels)), left)
 		again := f.label("panel")
 		f.Label(again)
 		g.blocks()
-		for _, name := range g.weights() {
+		for _, name := range weightNames(k.Rule) {
 			f.add(k.PanelRows*lineBytes, f.slot(name))
 		}
 		f.add(k.Rows*lineBytes, f.slot("dz"))
@@ -118,69 +118,17 @@ func (g *gradient) heights(n int) []int {
 
 func tallest(heights []int) int { return heights[0] }
 
-// weights are the parameters that point into packed weights.
-func (g *gradient) weights() []string {
-	if g.k.Rule == nil {
-		return []string{"w"}
-	}
-	return append([]string{"w"}, g.k.Rule.States...)
-}
-
-// full is the number of blocks of 16 inputs.
-func (g *gradient) full() int { return g.k.Inputs / Lanes }
-
-// place moves the pointers in the frame to the first block.
-func (g *gradient) place() {
-	f := g.function
-	block, offset := f.GP64(), f.GP64()
-	f.Comment("Go to the first block.")
-	f.MOVQ(f.slot("block"), block)
-	f.IMUL3Q(operand.U32(Lanes*lineBytes), block, offset)
-	for _, name := range g.weights() {
-		f.ADDQ(offset, f.slot(name))
-	}
-	f.IMUL3Q(operand.U32(uint32(g.k.Rows*lineBytes)), block, offset)
-	f.ADDQ(offset, f.slot("x"))
-	if g.k.Inputs%Lanes != 0 {
-		// block becomes the number of whole blocks to do, blocks that of the rest.
-		whole := f.GP64()
-		f.MOVQ(operand.U32(uint32(g.full())), whole)
-		f.SUBQ(block, whole)
-		f.CMPQ(whole, f.slot("blocks"))
-		f.CMOVQGT(f.slot("blocks"), whole)
-		f.MOVQ(whole, f.slot("block"))
-		f.SUBQ(whole, f.slot("blocks"))
-	}
-}
-
 // blocks writes the loop over the blocks of inputs.
 func (g *gradient) blocks() {
 	f, k := g.function, g.k
-	if k.Rule != nil {
-		g.to = f.targets(k.Rule)
-	} else {
-		g.to = target{w: f.arg("w")}
-	}
+	g.to = f.destination(k.Rule)
 	g.x, g.dz = f.arg("x"), f.arg("dz")
-	rest := k.Inputs % Lanes
-	if g.full() > 0 {
-		count := "blocks"
-		if rest > 0 {
-			count = "block"
-		}
-		left := f.GP64()
-		f.MOVQ(f.slot(count), left)
-		f.loopReg("block", left, func() {
-			g.block(Lanes)
-			f.advance(g.to, Lanes*lineBytes)
-			f.add(k.Rows*lineBytes, g.x)
-		})
-	}
-	if rest > 0 {
-		left := f.GP64()
-		f.MOVQ(f.slot("blocks"), left)
-		f.loopReg("rest", left, func() { g.block(rest) })
-	}
+	f.wholeBlocks(k.Inputs, func() {
+		g.block(Lanes)
+		f.advance(g.to, Lanes*lineBytes)
+		f.add(k.Rows*lineBytes, g.x)
+	})
+	f.restBlock(k.Inputs, g.block)
 }
 
 // block computes the gradients of n inputs, tile by tile.
@@ -342,12 +290,7 @@ func (k *BiasGradient) Params() Params {
 // Emit implements Kernel.
 func (k *BiasGradient) Emit(e *vec.Emitter) {
 	f := begin(e, k, k.Doc)
-	to := target{}
-	if k.Rule != nil {
-		to = f.targets(k.Rule)
-	} else {
-		to.w = f.arg("w")
-	}
+	to := f.destination(k.Rule)
 	dz, left := f.arg("dz"), f.arg("rows")
 	sums := f.newTile(1, k.Panels)
 	line := func(_, panel int) operand.Mem { return at(to.w, panel*lineBytes) }

@@ -26,6 +26,7 @@ type Product struct {
 	PanelDepth int
 	Rows       int  // rows that each panel of A and of the map's buffers holds
 	Panels     int  // panels of B that a call works on: 1 or 2
+	Dense      bool // A has one column, dense: [rows]
 	Bias       bool // start the sums with a bias instead of 0
 	Store      bool // keep the sums themselves, in acc
 	Map        *Map // what else is computed from the sums
@@ -44,14 +45,18 @@ func (k *Product) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Product) Key() string {
-	return fmt.Sprintf("product %v %v %d %d %d %d %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
-		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Bias, k.Store, k.Map.key())
+	return fmt.Sprintf("product %v %v %d %d %d %d %v %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
+		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Bias, k.Store, k.Map.key())
 }
 
 // Params implements Kernel.
 func (k *Product) Params() Params {
+	src := fmt.Sprintf("[%d][%d][16], rows to multiply", (k.Depth+Lanes-1)/Lanes, k.Rows)
+	if k.Dense {
+		src = fmt.Sprintf("[%d], rows of one number to multiply", k.Rows)
+	}
 	list := []Param{
-		Pointer("src", fmt.Sprintf("[%d][%d][16], rows to multiply", (k.Depth+Lanes-1)/Lanes, k.Rows)),
+		Pointer("src", src),
 		Pointer("mat", fmt.Sprintf("[%d][%d][16], packed matrix", k.Panels, k.PanelDepth)),
 	}
 	if k.Bias {
@@ -140,7 +145,10 @@ func (p *product) plan() {
 
 // rowPointers are the parameters that move with the rows.
 func (p *product) rowPointers() []string {
-	list := []string{"src"}
+	var list []string
+	if !p.k.Dense {
+		list = append(list, "src")
+	}
 	if p.k.Store {
 		list = append(list, "acc")
 	}
@@ -178,6 +186,18 @@ func (p *product) place() {
 	for _, name := range p.rowPointers() {
 		f.ADDQ(offset, f.slot(name))
 	}
+	if p.k.Dense {
+		f.SHRQ(operand.U8(4), offset)
+		f.ADDQ(offset, f.slot("src"))
+	}
+}
+
+// rowBytes is the distance between the rows of A.
+func (p *product) rowBytes() int {
+	if p.k.Dense {
+		return 4
+	}
+	return lineBytes
 }
 
 // nextPanel moves the pointers in the frame to the next panel of outputs.
@@ -268,7 +288,7 @@ func (p *product) tiles(height int, count string) {
 		if p.gather {
 			p.finish(height)
 		}
-		f.add(height*lineBytes, p.a)
+		f.add(height*p.rowBytes(), p.a)
 		if k.Store {
 			f.add(height*lineBytes, p.c)
 		}
@@ -291,7 +311,7 @@ func (p *product) fetchVectors() bool { return p.k.Depth >= 2*fetchDistance }
 func (p *product) tile(height, q int) {
 	f, k := p.function, p.k
 	t := f.newTile(height, p.panels)
-	t.number = func(r, u int) int { return r*lineBytes + 4*u }
+	t.number = func(r, u int) int { return r*p.rowBytes() + 4*u }
 	t.vector = func(panel, u int) int { return (panel*k.PanelDepth + u) * lineBytes }
 	if k.Bias {
 		t.loadRow(func(panel int) operand.Mem { return at(p.bias, (q+panel)*lineBytes) })

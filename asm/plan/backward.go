@@ -30,10 +30,20 @@ func (b *builder) backward() {
 			phase = b.gradInputs(s, phase)
 			reads[s.W] = phase
 		case *ir.GradWeight:
+			if b.rankOnes(s.W) {
+				if _, done := reads[s.W]; !done {
+					b.put(phase, b.rankOne(s, nil))
+				}
+				break
+			}
 			if at, ok := reads[s.W]; ok {
 				phase = max(phase, at+1)
 			}
-			b.put(phase, b.weightGrad(s))
+			if b.isDotWeight(s.W) {
+				b.put(phase, b.dotGrad(s))
+			} else {
+				b.put(phase, b.weightGrad(s))
+			}
 		case *ir.Map:
 			b.put(phase, b.apply(s, fmt.Sprintf("backward%d", s.Layer), b.Rows))
 		}
@@ -41,6 +51,12 @@ func (b *builder) backward() {
 			made[w] = phase
 		}
 	}
+}
+
+// rankOnes reports whether a weight's gradient by inputs and its update are
+// made in one pass: with a single row, both read each weight once.
+func (b *builder) rankOnes(w *ir.Param) bool {
+	return b.Rows == 1 && !b.Keep && !b.isDotWeight(w)
 }
 
 func (b *builder) put(phase int, s Step) {
@@ -54,8 +70,12 @@ func (b *builder) put(phase int, s Step) {
 // fit into the product, whose calls each see some of them: it follows by itself.
 // The phase of the last step is returned.
 func (b *builder) gradInputs(s *ir.GradInput, phase int) int {
+	make := func(s *ir.GradInput) Step { return b.gradInput(s) }
+	if b.rankOnes(s.W) {
+		make = func(s *ir.GradInput) Step { return b.rankOne(b.weightGradOf(s.W), s) }
+	}
 	if s.Map == nil || len(s.Map.Sum) == 0 {
-		b.put(phase, b.gradInput(s))
+		b.put(phase, make(s))
 		return phase
 	}
 	product, m := *s, *s.Map
@@ -65,15 +85,80 @@ func (b *builder) gradInputs(s *ir.GradInput, phase int) int {
 		b.tensors[d] = b.extra(d.Name, Layout{Width: d.Width})
 	}
 	product.Out, product.Map = d, nil
-	m.In = append([]ir.In(nil), m.In...)
-	for i := range m.In {
-		if m.In[i].View.Buffer == nil {
-			m.In[i].View.Buffer = d
+	b.put(phase, make(&product))
+	b.put(phase+1, b.apply(fromBuffer(&m, d), fmt.Sprintf("backward%d", m.Layer), b.Rows))
+	return phase + 1
+}
+
+// weightGradOf returns the step that makes a weight's gradient.
+func (b *builder) weightGradOf(w *ir.Param) *ir.GradWeight {
+	for _, s := range b.Program.Backward {
+		if g, ok := s.(*ir.GradWeight); ok && g.W == w {
+			return g
 		}
 	}
-	b.put(phase, b.gradInput(&product))
-	b.put(phase+1, b.apply(&m, fmt.Sprintf("backward%d", m.Layer), b.Rows))
-	return phase + 1
+	return nil
+}
+
+// rankOne plans the way back through a layer on one row; in is nil where no
+// gradient by the inputs is wanted.
+func (b *builder) rankOne(s *ir.GradWeight, in *ir.GradInput) *RankOne {
+	w := b.params[s.W]
+	r := &RankOne{
+		Name: fmt.Sprintf("gradRow%d", s.Layer), Source: s, Input: in,
+		Weight: w, BiasOf: b.params[s.Bias], X: b.tensors[s.X], DZ: b.tensors[s.DZ],
+		Blocks: w.InPad / kernel.Lanes, Most: most(kernel.Lanes * lanes(w.Layout.Panels())),
+	}
+	k := &kernel.RankOne{
+		Name: r.Name, Inputs: w.In, PanelRows: w.InPad, Panels: w.Layout.Panels(), Rule: b.Rule, Input: in != nil,
+	}
+	if in != nil {
+		k.Map, r.Buffers, r.Learned = b.mapOf(in.Map, b.Rows)
+		r.D = b.tensors[in.Out]
+		k.Store = r.D != nil
+	}
+	r.Kernel = share(b, k)
+	if s.Bias != nil {
+		r.Bias, r.BiasLast, r.Groups = b.biasGrad(s, min(2, w.Layout.Panels()))
+	}
+	return r
+}
+
+// biasGrad plans the gradient of a bias, in groups of panels.
+func (b *builder) biasGrad(s *ir.GradWeight, group int) (k, last *kernel.BiasGradient, groups int) {
+	rule, doc := b.Rule, "updates a bias by the sum of the gradients by the outputs."
+	if b.Keep {
+		rule, doc = nil, "adds up the gradients by the outputs over the rows."
+	}
+	panels := b.params[s.Bias].Layout.Panels()
+	bias := func(suffix string, panels int) *kernel.BiasGradient {
+		return share(b, &kernel.BiasGradient{
+			Name: fmt.Sprintf("gradBias%d%s", s.Layer, suffix), Doc: doc, Rows: b.Rows, Panels: panels, Rule: rule,
+		})
+	}
+	k = bias("", group)
+	if rest := panels % group; rest > 0 {
+		last = bias("Last", rest)
+	}
+	return k, last, (panels + group - 1) / group
+}
+
+// dotGrad plans the gradients of a layer of one output.
+func (b *builder) dotGrad(s *ir.GradWeight) *DotGrad {
+	w := b.params[s.W]
+	rule := b.Rule
+	if b.Keep {
+		rule = nil
+	}
+	g := &DotGrad{
+		Name: fmt.Sprintf("gradWeight%d", s.Layer), Source: s, Weight: w, BiasOf: b.params[s.Bias],
+		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Most: most(b.Rows * kernel.Lanes),
+	}
+	g.Kernel = share(b, &kernel.DotGradient{Name: g.Name, Inputs: s.W.Shape[1], Rows: b.Rows, Rule: rule})
+	if s.Bias != nil {
+		g.Bias = share(b, &kernel.DotBias{Name: fmt.Sprintf("gradBias%d", s.Layer), Rule: rule})
+	}
+	return g
 }
 
 func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
@@ -91,25 +176,20 @@ func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
 		rule = nil
 	}
 	doc := fmt.Sprintf("makes the gradient of weights of %d inputs.", w.In)
-	biasDoc := "adds up the gradients by the outputs over the rows."
 	if rule != nil {
 		doc = fmt.Sprintf("updates weights of %d inputs by their gradient.", w.In)
-		biasDoc = "updates a bias by the sum of the gradients by the outputs."
 	}
-	makeKernels := func(suffix string, panels int) (*kernel.Gradient, *kernel.BiasGradient) {
-		k := share(b, &kernel.Gradient{
+	gradient := func(suffix string, panels int) *kernel.Gradient {
+		return share(b, &kernel.Gradient{
 			Name: g.Name + suffix, Doc: doc, Inputs: w.In, PanelRows: w.InPad, Rows: b.Rows, Panels: panels, Rule: rule,
 		})
-		if s.Bias == nil {
-			return k, nil
-		}
-		return k, share(b, &kernel.BiasGradient{
-			Name: fmt.Sprintf("gradBias%d%s", s.Layer, suffix), Doc: biasDoc, Rows: b.Rows, Panels: panels, Rule: rule,
-		})
 	}
-	g.Kernel, g.Bias = makeKernels("", group)
+	g.Kernel = gradient("", group)
 	if rest := panels % group; rest > 0 {
-		g.Last, g.BiasLast = makeKernels("Last", rest)
+		g.Last = gradient("Last", rest)
+	}
+	if s.Bias != nil {
+		g.Bias, g.BiasLast, _ = b.biasGrad(s, group)
 	}
 	return g
 }

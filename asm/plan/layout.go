@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/internal/ir"
 )
@@ -11,7 +13,12 @@ import (
 // two columns, 2u and 2u+1, to make unit u, and wants them in the same lane of
 // neighbouring panels. So with Pairs 1, unit panel j is panels 2j (the even
 // columns) and 2j+1 (the odd ones); with Pairs 2 the units are split once more.
-type Layout struct{ Width, Pairs int }
+//
+// A dense matrix has one column and no lanes for others: [rows].
+type Layout struct {
+	Width, Pairs int
+	Dense        bool
+}
 
 // units is the number of columns that are laid out side by side.
 func (l Layout) units() int { return l.Width >> l.Pairs }
@@ -32,7 +39,7 @@ func (l Layout) Extent() int {
 }
 
 // paired returns the layout of twice as many columns, two for each column of l.
-func (l Layout) paired() Layout { return Layout{2 * l.Width, l.Pairs + 1} }
+func (l Layout) paired() Layout { return Layout{Width: 2 * l.Width, Pairs: l.Pairs + 1} }
 
 // layouts chooses the layout of every buffer. What a linear layer or the loss
 // reads is in natural order; from there it follows backwards, since a map
@@ -58,7 +65,33 @@ func chooseLayouts(p *ir.Program) layouts {
 			l.views(m)
 		}
 	}
+	l.dense(p)
 	return l
+}
+
+// dense makes the columns of a network's single output dense: those of the last
+// linear layer, if it has one output, and of the activations behind it.
+func (l layouts) dense(p *ir.Program) {
+	last := lastLinear(p)
+	if last == nil || last.W.Shape[0] != 1 {
+		return
+	}
+	for b, layout := range l.of {
+		if b.Layer >= last.Layer && layout.Width == 1 {
+			layout.Dense = true
+			l.of[b] = layout
+		}
+	}
+}
+
+// lastLinear returns the last linear layer; nil if there is none.
+func lastLinear(p *ir.Program) *ir.Linear {
+	for _, s := range slices.Backward(p.Forward) {
+		if linear, ok := s.(*ir.Linear); ok {
+			return linear
+		}
+	}
+	return nil
 }
 
 func (l layouts) natural(b *ir.Buffer) { l.of[b] = Layout{Width: b.Width} }

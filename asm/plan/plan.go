@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -72,7 +70,20 @@ type Tensor struct {
 }
 
 // Size returns the number of float32 that the tensor takes.
-func (t *Tensor) Size() int { return t.Layout.Panels() * t.Rows * kernel.Lanes }
+func (t *Tensor) Size() int {
+	if t.Layout.Dense {
+		return (t.Rows + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
+	}
+	return t.Layout.Panels() * t.Rows * kernel.Lanes
+}
+
+// RowStep is the number of float32 from a row to the next, within a panel.
+func (t *Tensor) RowStep() int {
+	if t.Layout.Dense {
+		return 1
+	}
+	return kernel.Lanes
+}
 
 // Param is where a parameter lies. A weight is packed, [panels][InPad][16];
 // others are panels of 16, and a single value stands in the first lane of one.
@@ -94,7 +105,8 @@ func (q *Param) Size() int { return q.Layout.Panels() * q.InPad * kernel.Lanes }
 // Run is a range of vectors of 16 that is updated from kept gradients.
 type Run struct{ Param, Grad, Vectors int }
 
-// Step is one step of the plan: *Multiply, *Apply or *WeightGrad.
+// Step is one step of the plan: *Multiply, *Dot, *Apply, *WeightGrad, *DotGrad
+// or *RankOne.
 type Step interface{ StepName() string }
 
 // Buffer is a tensor that a map touches. Group g of units starts at panel
@@ -137,8 +149,60 @@ type Transpose struct {
 	Offset int // of the first group in the transposed weights of a Tiled plan
 }
 
-// Apply is a map by itself, panel of units by panel of units.
+// Dot is a linear layer of one output, whose outputs are dense.
+type Dot struct {
+	Name    string
+	Source  *ir.Linear
+	Kernel  *kernel.Dot
+	Src, Z  *Tensor
+	Weight  *Param
+	Bias    *Param
+	MostRow int // rows of a call
+}
+
+// StepName implements Step.
+func (s *Dot) StepName() string { return s.Name }
+
+// DotGrad makes the gradients of the weights and the bias of a layer of one
+// output, block of 16 inputs by block.
+type DotGrad struct {
+	Name           string
+	Source         *ir.GradWeight
+	Kernel         *kernel.DotGradient
+	Bias           *kernel.DotBias // nil without a bias
+	Blocks         int
+	Weight, BiasOf *Param
+	X, DZ          *Tensor
+	Most           int // blocks of a call
+}
+
+// StepName implements Step.
+func (s *DotGrad) StepName() string { return s.Name }
+
+// RankOne goes back through a linear layer on one row: it makes the gradient
+// by the inputs and updates the weights, block of 16 inputs by block.
+type RankOne struct {
+	Name           string
+	Source         *ir.GradWeight
+	Input          *ir.GradInput // nil where nothing below needs a gradient
+	Kernel         *kernel.RankOne
+	Bias, BiasLast *kernel.BiasGradient // nil without a bias
+	Groups         int                  // of the bias
+	Blocks         int
+	Weight, BiasOf *Param
+	Learned        *Param
+	X, DZ, D       *Tensor
+	Buffers        []Buffer
+	Most           int // blocks of a call
+}
+
+// StepName implements Step.
+func (s *RankOne) StepName() string { return s.Name }
+
+// Apply is a map by itself, panel of units by panel of units. A dense map walks
+// vectors of 16 rows.
 type Apply struct {
+	Dense   bool
 	Name    string
 	Source  *ir.Map
 	Kernel  *kernel.Apply
@@ -201,6 +265,7 @@ type builder struct {
 	tensors map[*ir.Buffer]*Tensor
 	params  map[*ir.Param]*Param
 	kernels map[string]kernel.Kernel // by key
+	infer   bool                     // inference is being planned
 }
 
 // share returns the kernel that is already there for the same code, or k.
@@ -231,7 +296,7 @@ func (b *builder) placeParams() {
 			l = Layout{Width: q.Shape[0]}
 		}
 		s := &Param{Param: q, Layout: l, InPad: 1, Offset: b.ParamSize, Grad: -1}
-		if len(q.Shape) == 2 {
+		if len(q.Shape) == 2 && !b.isDotWeight(q) {
 			s.Matrix, s.In = true, q.Shape[1]
 			s.InPad = (s.In + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
 		}
@@ -247,6 +312,10 @@ func (b *builder) paramLayouts(layout map[*ir.Param]Layout) {
 		if l, ok := s.(*ir.Linear); ok {
 			acc := b.layout.accumulator(l)
 			layout[l.W] = acc
+			if b.isDot(l) {
+				// One output: the lanes run over the inputs.
+				layout[l.W] = Layout{Width: l.W.Shape[1]}
+			}
 			if l.Bias != nil {
 				layout[l.Bias] = acc
 			}
@@ -283,23 +352,22 @@ func (b *builder) placeTensors() {
 // inferSteps plans inference, while X stands for its own copy.
 func (b *builder) inferSteps(x *Tensor) {
 	b.InferPack = share(b, &kernel.Block{Name: "inferPack", Width: b.Program.Input, Rows: x.Rows})
-	b.Unpack = share(b, &kernel.Block{Name: "inferUnpack", Width: b.Program.Output, Rows: b.RawOut.Rows, Back: true})
+	if !b.RawOut.Layout.Dense {
+		b.Unpack = share(b, &kernel.Block{Name: "inferUnpack", Width: b.Program.Output, Rows: b.RawOut.Rows, Back: true})
+	}
+	b.infer = true
 	b.Infer = b.steps(b.Program.Infer, "infer", b.InferRows)
+	b.infer = false
 }
 
 // extra adds a buffer that the program does not have.
 func (b *builder) extra(name string, l Layout) *Tensor {
-	t := &Tensor{Name: name, Layout: l, Rows: b.Rows, Offset: b.TensorSize}
-	b.TensorSize += t.Size()
-	b.Tensors = append(b.Tensors, t)
-	return t
-}
-
-// unique numbers names that would occur twice.
-func unique(taken map[string]bool, name string) string {
-	for i, base := 2, name; taken[name]; i++ {
-		name = fmt.Sprintf("%sn%d", base, i)
+	list, size, rows := &b.Tensors, &b.TensorSize, b.Rows
+	if b.infer {
+		list, size, rows = &b.Infers, &b.InferSize, b.InferRows
 	}
-	taken[name] = true
-	return name
+	t := &Tensor{Name: name, Layout: l, Rows: rows, Offset: *size}
+	*size += t.Size()
+	*list = append(*list, t)
+	return t
 }

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/vec"
@@ -20,7 +22,11 @@ func (b *builder) steps(list []ir.Step, verb string, rows int) []Step {
 	for _, s := range list {
 		switch s := s.(type) {
 		case *ir.Linear:
-			out = append(out, b.linear(s, verb, rows))
+			if b.isDot(s) {
+				out = append(out, b.dot(s, verb, rows)...)
+			} else {
+				out = append(out, b.linear(s, verb, rows))
+			}
 		case *ir.Map:
 			out = append(out, b.apply(s, fmt.Sprintf("%s%d", verb, s.Layer), rows))
 		}
@@ -38,12 +44,57 @@ func (b *builder) linear(s *ir.Linear, verb string, rows int) *Multiply {
 	return m
 }
 
+// isDot reports whether a linear layer's one output is dense.
+func (b *builder) isDot(s *ir.Linear) bool { return b.isDotWeight(s.W) }
+
+func (b *builder) isDotWeight(w *ir.Param) bool {
+	last := lastLinear(b.Program)
+	return last != nil && w == last.W && w.Shape[0] == 1
+}
+
+// dot plans a linear layer of one output. Its map follows by itself.
+func (b *builder) dot(s *ir.Linear, verb string, rows int) []Step {
+	d := &Dot{
+		Name: fmt.Sprintf("%s%d", verb, s.Layer), Source: s,
+		Src: b.tensors[s.X], Z: b.tensors[s.Out], Weight: b.params[s.W], Bias: b.params[s.Bias],
+	}
+	d.Kernel = share(b, &kernel.Dot{Name: d.Name, Inputs: s.W.Shape[1], Rows: rows, Bias: s.Bias != nil})
+	d.MostRow = max(kernel.Lanes, most(s.W.Shape[1])/kernel.Lanes*kernel.Lanes)
+	if s.Map == nil {
+		return []Step{d}
+	}
+	if d.Z == nil {
+		z := &ir.Buffer{Name: fmt.Sprintf("z%d", s.Layer), Role: ir.Preact, Layer: s.Layer, Width: 1}
+		d.Z = b.extra(z.Name, Layout{Width: 1, Dense: true})
+		b.tensors[z] = d.Z
+		return []Step{d, b.apply(fromBuffer(s.Map, z), fmt.Sprintf("%s%d", verb, s.Map.Layer), rows)}
+	}
+	return []Step{d, b.apply(fromBuffer(s.Map, s.Out), fmt.Sprintf("%s%d", verb, s.Map.Layer), rows)}
+}
+
+// fromBuffer returns a fused map as one by itself, which reads a buffer where
+// it read sums.
+func fromBuffer(m *ir.Map, from *ir.Buffer) *ir.Map {
+	out := *m
+	out.In = slices.Clone(m.In)
+	for i := range out.In {
+		if out.In[i].View.Buffer == nil {
+			out.In[i].View.Buffer = from
+		}
+	}
+	return &out
+}
+
 func (b *builder) gradInput(s *ir.GradInput) *Multiply {
 	m := &Multiply{
 		Name: fmt.Sprintf("gradInput%d", s.Layer), Source: s,
 		Src: b.tensors[s.DZ], Weight: b.params[s.W], Acc: b.tensors[s.Out],
 	}
 	w := m.Weight
+	if m.Src.Layout.Dense {
+		b.multiply(m, s.Map, "spreads gradients of one output over the inputs.", w.Layout.Panels(), 1, 1, b.Rows)
+		return m
+	}
 	panels := w.InPad / kernel.Lanes
 	doc := fmt.Sprintf("multiplies gradients of %d outputs by the transposed weights of %d inputs.", s.W.Shape[0], s.W.Shape[1])
 	b.multiply(m, s.Map, doc, panels, w.Layout.Extent(), lanes(w.Layout.Panels()), b.Rows)
@@ -59,7 +110,7 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 	product := func(name string, panels int) *kernel.Product {
 		return share(b, &kernel.Product{
 			Name: name, Doc: doc, Splits: splits(rows), Depth: depth, PanelDepth: panelDepth, Rows: rows,
-			Panels: panels, Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+			Panels: panels, Dense: m.Src.Layout.Dense, Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
 		})
 	}
 	m.Kernel = product(m.Name, group)
@@ -121,7 +172,7 @@ func (b *builder) mapOf(s *ir.Map, rows int) (*kernel.Map, []Buffer, *Param) {
 			i = len(buffers)
 			index[t] = i
 			buffers = append(buffers, Buffer{t, v.Stride})
-			m.Buffers = append(m.Buffers, t.Name)
+			m.Buffers = append(m.Buffers, argName(m.Buffers, t.Name))
 		}
 		return kernel.View{Buffer: i, Offset: v.Offset, Stride: v.Stride}
 	}
@@ -145,12 +196,24 @@ func (b *builder) mapOf(s *ir.Map, rows int) (*kernel.Map, []Buffer, *Param) {
 	return m, buffers, learned
 }
 
+// argName names a buffer without its layer, so that equal kernels of different
+// layers are one.
+func argName(taken []string, name string) string {
+	base := strings.TrimRight(name, "0123456789")
+	name = base
+	for i := 2; slices.Contains(taken, name); i++ {
+		name = fmt.Sprintf("%sn%d", base, i)
+	}
+	return name
+}
+
 // apply plans a map by itself.
 func (b *builder) apply(s *ir.Map, name string, rows int) *Apply {
 	m, buffers, learned := b.mapOf(s, rows)
 	a := &Apply{Name: name, Source: s, Buffers: buffers, Learned: learned}
 	a.Kernel = share(b, &kernel.Apply{Name: name, Doc: "computes " + m.Formula() + ".", Map: m})
 	a.Panels = buffers[0].Tensor.Layout.Panels() / buffers[0].Step
+	a.Dense = buffers[0].Tensor.Layout.Dense
 	if len(s.Sum) > 0 {
 		a.Sum = b.params[s.Sum[0].Param]
 		a.Sum.Sum = !s.PerChannel()
@@ -170,7 +233,9 @@ func (b *builder) keepGradient(q *Param) {
 func (b *builder) loss() {
 	l := b.Program.Loss
 	b.Loss = &Loss{Source: l, Z: b.tensors[l.Raw], DZ: b.tensors[l.Grad]}
-	if l.Rowwise == ir.SoftmaxCrossEntropy {
+	if b.Loss.Z.Layout.Dense {
+		b.Loss.Kernel = share(b, &kernel.DenseLoss{Name: "lossRows", Value: l.Value, Slope: l.Slope})
+	} else if l.Rowwise == ir.SoftmaxCrossEntropy {
 		b.Loss.Kernel = share(b, &kernel.CrossEntropy{Name: "lossRows", Width: l.Raw.Width, Rows: b.Rows})
 	} else {
 		b.Loss.Kernel = share(b, &kernel.Loss{Name: "lossRows", Width: l.Raw.Width, Rows: b.Rows, Value: l.Value, Slope: l.Slope})

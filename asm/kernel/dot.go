@@ -1,0 +1,338 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/expr"
+)
+
+// Dot is a linear layer of one output. A packed weight would leave 15 of 16
+// lanes empty; here the lanes run over the inputs, and each row's products are
+// added up at the end. The outputs are dense, [rows].
+type Dot struct {
+	Name   string
+	Inputs int
+	Rows   int // rows that each panel of the inputs holds
+	Bias   bool
+}
+
+// FuncName implements Kernel.
+func (k *Dot) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *Dot) Key() string { return fmt.Sprintf("dot %d %d %v", k.Inputs, k.Rows, k.Bias) }
+
+// panels is the number of panels of inputs.
+func (k *Dot) panels() int { return (k.Inputs + Lanes - 1) / Lanes }
+
+// Params implements Kernel.
+func (k *Dot) Params() Params {
+	list := []Param{
+		Pointer("src", fmt.Sprintf("[%d][%d][16], rows to multiply", k.panels(), k.Rows)),
+		Pointer("w", fmt.Sprintf("[%d][16], the weights", k.panels())),
+	}
+	if k.Bias {
+		list = append(list, Pointer("bias", "[1]"))
+	}
+	return Params{List: append(list, Pointer("z", "[rows], the outputs"), Count("rows", "number of rows"))}
+}
+
+// Emit implements Kernel.
+func (k *Dot) Emit(e *vec.Emitter) {
+	f := begin(e, k, fmt.Sprintf("multiplies rows of %d by the weights of one output.", k.Inputs))
+	src, w, z, left := f.arg("src"), f.arg("w"), f.arg("z"), f.arg("rows")
+	var bias gp
+	if k.Bias {
+		bias = f.arg("bias")
+	}
+	some := 4 * 2 / f.parts() // rows at a time: eight chains of sums
+	rows := func(n int) {
+		sums := f.newTile(n, 1)
+		sums.zero()
+		a, b := f.GP64(), f.GP64()
+		f.MOVQ(src, a)
+		f.MOVQ(w, b)
+		f.loop("panel", k.panels(), func() {
+			for v := range f.parts() {
+				weight := f.LoadVec(at(b, f.part(v)))
+				for r := range n {
+					f.FmaInto(sums.acc[r][0][v], weight, vec.At(at(a, r*lineBytes+f.part(v))))
+				}
+			}
+			f.add(k.Rows*lineBytes, a)
+			f.add(lineBytes, b)
+		})
+		for r := range n {
+			sum := f.Sum(sums.acc[r][0])
+			if k.Bias {
+				f.VADDSS(at(bias, 0), sum.X(), sum.X())
+			}
+			f.StoreLane(sum, at(z, 4*r))
+		}
+		f.add(n*lineBytes, src)
+		f.add(4*n, z)
+	}
+	many := f.GP64()
+	f.MOVQ(left, many)
+	f.SHRQ(operand.U8(log2(some)), many)
+	f.ANDQ(operand.U8(some-1), left)
+	f.loopReg("rows", many, func() { rows(some) })
+	f.loopReg("row", left, func() { rows(1) })
+	f.end()
+}
+
+func log2(n int) int {
+	k := 0
+	for 1<<k < n {
+		k++
+	}
+	return k
+}
+
+// DotGradient computes the gradient of the weights and the bias of a layer of
+// one output, and updates them or keeps the gradient as Gradient does. The sum
+// over rows is made in four chains, row by row in turn, that are added up at
+// the end.
+type DotGradient struct {
+	Name   string
+	Inputs int
+	Rows   int // rows that each panel of the inputs holds
+	Rule   *Rule
+}
+
+// FuncName implements Kernel.
+func (k *DotGradient) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *DotGradient) Key() string {
+	return fmt.Sprintf("dotgradient %d %d %s", k.Inputs, k.Rows, k.Rule.key())
+}
+
+// Params implements Kernel.
+func (k *DotGradient) Params() Params {
+	panels := (k.Inputs + Lanes - 1) / Lanes
+	shape := fmt.Sprintf("[%d][16]", panels)
+	var list []Param
+	if k.Rule != nil {
+		list = k.Rule.params(shape)
+	} else {
+		list = []Param{Pointer("w", shape+", the gradient")}
+	}
+	list = append(list,
+		Pointer("x", fmt.Sprintf("[%d][%d][16], inputs of the layer", panels, k.Rows)),
+		Pointer("dz", "[rows], gradient by its output"),
+		Count("rows", "number of rows, at least 1"),
+		Count("block", "first block of 16 inputs"),
+		Count("blocks", "number of blocks, at least 1"))
+	if k.Rule == nil {
+		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
+	}
+	return Params{List: list}
+}
+
+// Emit implements Kernel.
+func (k *DotGradient) Emit(e *vec.Emitter) {
+	f := begin(e, k, fmt.Sprintf("makes the gradient of the weights of %d inputs to one output.", k.Inputs))
+	f.goToBlock(k.Inputs, step{lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
+	to := f.destination(k.Rule)
+	x := f.arg("x")
+	f.wholeBlocks(k.Inputs, func() {
+		k.panel(f, to, x, Lanes)
+		f.advance(to, lineBytes)
+		f.add(k.Rows*lineBytes, x)
+	})
+	f.restBlock(k.Inputs, func(rest int) { k.panel(f, to, x, rest) })
+	f.end()
+}
+
+// destination loads the pointers of an update, or that of a kept gradient.
+func (f *function) destination(r *Rule) target {
+	if r == nil {
+		return target{w: f.arg("w")}
+	}
+	return f.targets(r)
+}
+
+// deposit updates a vector's parameters or keeps the gradient; lanes beyond
+// the first count as padding and get no gradient.
+func (f *function) deposit(r *Rule, to target, grad vec.Vec, disp, lanes int) {
+	if lanes < f.Lanes() {
+		grad = f.KeepTail(grad, f.TailOf(max(lanes, 0)))
+	}
+	if r != nil {
+		f.update(r, to, grad, disp)
+		return
+	}
+	store := f.label("store")
+	f.CMPQ(f.slot("more"), operand.U8(0))
+	f.JE(operand.LabelRef(store))
+	f.AddInto(grad, vec.At(at(to.w, disp)))
+	f.Label(store)
+	f.StoreVec(grad, at(to.w, disp))
+}
+
+// panel does 16 inputs, of which the first lanes are there.
+func (k *DotGradient) panel(f *function, to target, x gp, lanes int) {
+	const chains = unroll
+	sums := f.newTile(chains, 1)
+	sums.zero()
+	a, dz, fours, ones := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+	f.MOVQ(x, a)
+	f.MOVQ(f.slot("dz"), dz)
+	f.MOVQ(f.slot("rows"), ones)
+	f.MOVQ(ones, fours)
+	f.SHRQ(operand.U8(2), fours)
+	f.ANDQ(operand.U8(chains-1), ones)
+	step := func(n int) {
+		for r := range n {
+			d := f.Broadcast(at(dz, 4*r))
+			for v := range f.parts() {
+				f.FmaInto(sums.acc[r][0][v], d, vec.At(at(a, r*lineBytes+f.part(v))))
+			}
+		}
+		f.add(n*lineBytes, a)
+		f.add(4*n, dz)
+	}
+	f.loopReg("four", fours, func() { step(chains) })
+	f.loopReg("one", ones, func() { step(1) })
+	for v := range f.parts() {
+		sum := f.Add(f.Add(sums.acc[0][0][v], sums.acc[1][0][v]), f.Add(sums.acc[2][0][v], sums.acc[3][0][v]))
+		f.deposit(k.Rule, to, sum, f.part(v), lanes-v*f.Lanes())
+	}
+}
+
+// DotBias adds up the gradients by a layer's one output over the rows, and
+// updates the bias or keeps the gradient. The gradients are dense, [rows], and
+// zero up to a multiple of 16 rows.
+type DotBias struct {
+	Name string
+	Rule *Rule
+}
+
+// FuncName implements Kernel.
+func (k *DotBias) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *DotBias) Key() string { return "dotbias " + k.Rule.key() }
+
+// Params implements Kernel.
+func (k *DotBias) Params() Params {
+	var list []Param
+	if k.Rule != nil {
+		list = k.Rule.params("[1][16]")
+	} else {
+		list = []Param{Pointer("w", "[1][16], the gradient")}
+	}
+	list = append(list, Pointer("dz", "[rows], gradient by the output"), Count("rows", "number of rows, at least 1"))
+	if k.Rule == nil {
+		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
+	}
+	return Params{List: list}
+}
+
+// Emit implements Kernel.
+func (k *DotBias) Emit(e *vec.Emitter) {
+	f := begin(e, k, "adds up the gradients by one output over the rows.")
+	to := f.destination(k.Rule)
+	dz, left := f.arg("dz"), f.arg("rows")
+	f.add(Lanes-1, left)
+	f.SHRQ(operand.U8(4), left)
+	sums := f.newTile(1, 1)
+	sums.zero()
+	f.loopReg("vector", left, func() {
+		sums.each(func(_, _, v int, acc vec.Vec) { f.AddInto(acc, vec.At(at(dz, f.part(v)))) })
+		f.add(lineBytes, dz)
+	})
+	for v := range f.parts() {
+		sum := f.Zero()
+		if v == 0 {
+			sum = f.Sum(sums.acc[0][0])
+		}
+		f.deposit(k.Rule, to, sum, f.part(v), 1-v*f.Lanes())
+	}
+	f.end()
+}
+
+// DenseLoss is Loss for one output, whose outputs, targets and gradients are
+// dense: lanes run over the rows. The gradient is zero from the last row to
+// the next multiple of 16.
+type DenseLoss struct {
+	Name         string
+	Value, Slope *expr.Node
+}
+
+// FuncName implements Kernel.
+func (k *DenseLoss) FuncName() string { return k.Name }
+
+// Key implements Kernel.
+func (k *DenseLoss) Key() string { return fmt.Sprintf("denseloss %s %s", k.Value.Key(), k.Slope.Key()) }
+
+// Params implements Kernel.
+func (k *DenseLoss) Params() Params {
+	return Params{List: []Param{
+		Pointer("z", "[rows], raw outputs"),
+		Pointer("dz", "[rows], gradient by them"),
+		Pointer("y", "[rows], targets"),
+		Count("rows", "number of rows"),
+		{"scale", "float32", "factor of the gradient"},
+	}, Result: "float64"}
+}
+
+// Emit implements Kernel.
+func (k *DenseLoss) Emit(e *vec.Emitter) {
+	f := begin(e, k, "returns the sum of "+k.Value.String()+" and writes its derivative, scaled.")
+	z, dz, y, rest := f.arg("z"), f.arg("dz"), f.arg("y"), f.arg("rows")
+	total := f.newDoubles()
+	compute := func(v int, target vec.Val, finish func(value, grad vec.Vec)) {
+		vars := map[string]vec.Val{"z": vec.At(at(z, f.part(v))), "y": target}
+		values := f.lower([]*expr.Node{k.Value, k.Slope}, vars)
+		finish(values[0], f.Mul(values[1], vec.Each(f.slot("scale"))))
+	}
+	whole := f.GP64()
+	f.MOVQ(rest, whole)
+	f.SHRQ(operand.U8(4), whole)
+	f.ANDQ(operand.U8(Lanes-1), rest)
+	f.loopReg("vector", whole, func() {
+		for v := range f.parts() {
+			compute(v, vec.At(at(y, f.part(v))), func(value, grad vec.Vec) {
+				f.StoreVec(grad, at(dz, f.part(v)))
+				total.add(value, v)
+			})
+		}
+		f.add(lineBytes, z)
+		f.add(lineBytes, dz)
+		f.add(lineBytes, y)
+	})
+	done := f.label("done")
+	f.TESTQ(rest, rest)
+	f.JZ(operand.LabelRef(done))
+	for v := range f.parts() {
+		tail := f.TailReg(f.lanesOf(rest, v))
+		compute(v, f.LoadTail(at(y, f.part(v)), tail), func(value, grad vec.Vec) {
+			f.StoreVec(f.KeepTail(grad, tail), at(dz, f.part(v)))
+			total.add(f.KeepTail(value, tail), v)
+		})
+	}
+	f.Label(done)
+	f.returnSum(total)
+}
+
+// lanesOf returns how many lanes of part v belong to the first n of 16.
+func (f *function) lanesOf(n gp, v int) gp {
+	if f.parts() == 1 {
+		return n
+	}
+	lanes, bound := f.GP64(), f.GP64()
+	f.MOVQ(n, lanes)
+	f.add(-v*f.Lanes(), lanes)
+	f.XORQ(bound, bound)
+	f.TESTQ(lanes, lanes)
+	f.CMOVQLT(bound, lanes)
+	f.MOVQ(operand.U32(uint32(f.Lanes())), bound)
+	f.CMPQ(lanes, bound)
+	f.CMOVQGT(bound, lanes)
+	return lanes
+}
