@@ -1,0 +1,197 @@
+package driver
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"sync"
+	"unsafe"
+)
+
+// libraryName is the driver's library under the name that every Linux
+// installation of it has.
+const libraryName = "libcuda.so.1"
+
+// Driver is the CUDA driver of this machine. Many goroutines may use it.
+type Driver struct {
+	address [functions]uintptr
+	version int
+	devices []Device
+}
+
+// Device describes a GPU. How much of its memory is free only a context can
+// tell: see Thread.MemInfo.
+type Device struct {
+	Ordinal             int // its number in this process, after CUDA_VISIBLE_DEVICES
+	Name                string
+	Major, Minor        int    // compute capability: 9, 0
+	TotalMem            uint64 // bytes
+	SMs                 int    // streaming multiprocessors
+	SharedPerBlock      int    // bytes of shared memory that any kernel may use
+	SharedPerBlockOptin int    // bytes after Kernel.SetMaxShared
+	SharedPerSM         int    // bytes
+	RegistersPerSM      int
+	ThreadsPerSM        int
+	WarpSize            int
+	ClockKHz            int
+	MemoryClockKHz      int
+	MemoryBusBits       int
+	L2Bytes             int
+	Cooperative         bool // has cooperative launches
+}
+
+// attributes are what Devices asks for, by CUdevice_attribute.
+var attributes = []struct {
+	number int
+	set    func(*Device, int)
+}{
+	{75, func(d *Device, v int) { d.Major = v }},
+	{76, func(d *Device, v int) { d.Minor = v }},
+	{16, func(d *Device, v int) { d.SMs = v }},
+	{8, func(d *Device, v int) { d.SharedPerBlock = v }},
+	{97, func(d *Device, v int) { d.SharedPerBlockOptin = v }},
+	{81, func(d *Device, v int) { d.SharedPerSM = v }},
+	{82, func(d *Device, v int) { d.RegistersPerSM = v }},
+	{39, func(d *Device, v int) { d.ThreadsPerSM = v }},
+	{10, func(d *Device, v int) { d.WarpSize = v }},
+	{13, func(d *Device, v int) { d.ClockKHz = v }},
+	{36, func(d *Device, v int) { d.MemoryClockKHz = v }},
+	{37, func(d *Device, v int) { d.MemoryBusBits = v }},
+	{38, func(d *Device, v int) { d.L2Bytes = v }},
+	{95, func(d *Device, v int) { d.Cooperative = v != 0 }},
+}
+
+var opened = sync.OnceValues(func() (*Driver, error) { return open(libraryName) })
+
+// Open returns the machine's driver, with at least one device. It asks once
+// and remembers the answer. The error is a *Missing.
+func Open() (*Driver, error) { return opened() }
+
+func open(library string) (*Driver, error) {
+	if !builtIn {
+		return nil, &Missing{NotBuiltIn, "this program was built without CUDA"}
+	}
+	handle, err := loadLibrary(library)
+	if err != nil {
+		return nil, &Missing{NoLibrary, fmt.Sprintf("there is no CUDA driver: %v", err)}
+	}
+	d := &Driver{}
+	for f := range functions {
+		d.address[f] = symbol(handle, symbols[f])
+	}
+	if err := d.start(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// start initialises the driver and lists its devices.
+func (d *Driver) start() error {
+	// The version needs no initialised driver, and says more than a symbol that
+	// is not there.
+	version := new(int32)
+	if err := d.do(fnDriverGetVersion, uintptr(unsafe.Pointer(version))); err != nil {
+		return &Missing{Broken, err.Error()}
+	}
+	d.version = int(*version)
+	for f := range required {
+		if d.version < needs || d.address[f] == 0 {
+			return &Missing{TooOld, fmt.Sprintf("the CUDA driver is too old: it supports CUDA %s, needed is %s or newer", versionText(d.version), versionText(needs))}
+		}
+	}
+	if err := d.do(fnInit, 0); err != nil {
+		if err.Code == codeNoDevice {
+			return &Missing{NoDevice, "the CUDA driver finds no GPU"}
+		}
+		return &Missing{Broken, err.Error()}
+	}
+	count := new(int32)
+	if err := d.do(fnDeviceGetCount, uintptr(unsafe.Pointer(count))); err != nil {
+		return &Missing{Broken, err.Error()}
+	}
+	for i := range int(*count) {
+		device, err := d.describe(i)
+		if err != nil {
+			return &Missing{Broken, err.Error()}
+		}
+		d.devices = append(d.devices, device)
+	}
+	if len(d.devices) == 0 {
+		return &Missing{NoDevice, "the CUDA driver finds no GPU"}
+	}
+	return nil
+}
+
+// handle returns the driver's number for a device.
+func (d *Driver) handle(ordinal int) (uintptr, *Error) {
+	handle := new(int32)
+	if err := d.do(fnDeviceGet, uintptr(unsafe.Pointer(handle)), uintptr(ordinal)); err != nil {
+		return 0, err
+	}
+	return uintptr(*handle), nil
+}
+
+func (d *Driver) describe(ordinal int) (Device, *Error) {
+	device := Device{Ordinal: ordinal}
+	handle, err := d.handle(ordinal)
+	if err != nil {
+		return device, err
+	}
+	name := make([]byte, 256)
+	if err := d.do(fnDeviceGetName, uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), handle); err != nil {
+		return device, err
+	}
+	name, _, _ = bytes.Cut(name, []byte{0})
+	device.Name = string(name)
+	if err := d.do(fnDeviceTotalMem, uintptr(unsafe.Pointer(&device.TotalMem)), handle); err != nil {
+		return device, err
+	}
+	value := new(int32)
+	for _, a := range attributes {
+		if err := d.do(fnDeviceGetAttribute, uintptr(unsafe.Pointer(value)), uintptr(a.number), handle); err != nil {
+			return device, err
+		}
+		a.set(&device, int(*value))
+	}
+	return device, nil
+}
+
+// Devices lists the GPUs that this process may use, at least one.
+func (d *Driver) Devices() []Device { return append([]Device(nil), d.devices...) }
+
+// Version is the newest CUDA that the driver supports, 1000·major + 10·minor.
+func (d *Driver) Version() int { return d.version }
+
+func versionText(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+
+// do calls a function of the driver; nil means that it succeeded.
+//
+//go:uintptrescapes
+func (d *Driver) do(f function, args ...uintptr) *Error {
+	if d.address[f] == 0 {
+		return &Error{Call: symbols[f], Code: codeMissingFromLibrary, Text: "the driver does not have this function"}
+	}
+	if code := invoke(d.address[f], args...); code != 0 {
+		return d.explain(f, code)
+	}
+	return nil
+}
+
+// explain makes an error of a code, in the driver's own words.
+func (d *Driver) explain(f function, code int) *Error {
+	return &Error{Call: symbols[f], Code: code, Name: d.text(fnGetErrorName, code), Text: d.text(fnGetErrorString, code)}
+}
+
+func (d *Driver) text(f function, code int) string {
+	var text struct{ c *byte }
+	if d.address[f] == 0 || invoke(d.address[f], uintptr(code), uintptr(unsafe.Pointer(&text))) != 0 || text.c == nil {
+		return ""
+	}
+	n := 0
+	for n < 1024 && *(*byte)(unsafe.Add(unsafe.Pointer(text.c), n)) != 0 {
+		n++
+	}
+	s := string(unsafe.Slice(text.c, n))
+	runtime.KeepAlive(text)
+	return s
+}

@@ -1,0 +1,131 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Cause is why there is no driver to use.
+type Cause int
+
+const (
+	NotBuiltIn Cause = iota // the program was built without the binding
+	NoLibrary               // libcuda.so.1 is not installed or does not load
+	TooOld                  // the driver lacks what this package needs
+	NoDevice                // the driver sees no GPU
+	Broken                  // the driver is there and refuses to start
+)
+
+// Missing says why CUDA cannot be used on this machine.
+type Missing struct {
+	Cause  Cause
+	Detail string
+}
+
+func (e *Missing) Error() string { return e.Detail }
+
+// ErrClosed is what a Context that was closed answers.
+var ErrClosed = errors.New("the CUDA context is closed")
+
+// Result codes that this package treats by themselves (cuda.h, enum CUresult).
+const (
+	codeInvalidValue       = 1
+	codeOutOfMemory        = 2
+	codeNotInitialized     = 3
+	codeNoDevice           = 100
+	codeNoBinaryForGPU     = 209
+	codeInvalidPTX         = 218
+	codeJITNotFound        = 221
+	codeUnsupportedPTX     = 222
+	codeNotReady           = 600
+	codeMissingFromLibrary = -1 // no CUresult: the symbol is not there
+)
+
+// sticky are the codes after which the process can do nothing more on the
+// device: every later call gives the same code.
+var sticky = map[int]bool{
+	4:   true, // DEINITIALIZED
+	46:  true, // DEVICE_UNAVAILABLE
+	214: true, // ECC_UNCORRECTABLE
+	220: true, // NVLINK_UNCORRECTABLE
+	700: true, // ILLEGAL_ADDRESS
+	702: true, // LAUNCH_TIMEOUT
+	709: true, // CONTEXT_IS_DESTROYED
+	710: true, // ASSERT
+	714: true, // HARDWARE_STACK_ERROR
+	715: true, // ILLEGAL_INSTRUCTION
+	716: true, // MISALIGNED_ADDRESS
+	717: true, // INVALID_ADDRESS_SPACE
+	718: true, // INVALID_PC
+	719: true, // LAUNCH_FAILED
+	721: true, // TENSOR_MEMORY_LEAK
+	999: true, // UNKNOWN
+}
+
+// Error is a call that the driver refused.
+type Error struct {
+	Call   string // "cuMemAlloc_v2"
+	Code   int    // a CUresult
+	Name   string // "CUDA_ERROR_OUT_OF_MEMORY"
+	Text   string // what the driver says of the code
+	Kernel string // the kernel, where the call was about one
+	Detail string // the JIT compiler's log; bytes asked for and free
+	// Earlier is the sticky error that made the context useless, where this
+	// call came after it and was not made any more.
+	Earlier *Error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Call)
+	if e.Kernel != "" {
+		fmt.Fprintf(&b, " (kernel %s)", e.Kernel)
+	}
+	if e.Earlier != nil {
+		fmt.Fprintf(&b, ": not called, the device failed before: %v", e.Earlier)
+		return b.String()
+	}
+	fmt.Fprintf(&b, ": CUDA error %d", e.Code)
+	if e.Name != "" {
+		fmt.Fprintf(&b, ", %s", e.Name)
+	}
+	if e.Text != "" {
+		fmt.Fprintf(&b, ": %s", e.Text)
+	}
+	if e.Detail != "" {
+		fmt.Fprintf(&b, ": %s", e.Detail)
+	}
+	return b.String()
+}
+
+// Unwrap returns the sticky error that came before this call, if any.
+func (e *Error) Unwrap() error {
+	if e.Earlier == nil {
+		return nil
+	}
+	return e.Earlier
+}
+
+// Sticky reports whether the context is lost: nothing on the device can be
+// read or written any more, only Close is left.
+func (e *Error) Sticky() bool { return e.Earlier != nil || sticky[e.Code] }
+
+// OutOfMemory reports whether the device or the pinned memory of the host was
+// exhausted. The context stays usable.
+func (e *Error) OutOfMemory() bool { return e.Code == codeOutOfMemory }
+
+// Lost reports whether err says that the device is lost for this process.
+func Lost(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Sticky()
+}
+
+// code returns the CUresult of an error, 0 where it has none.
+func code(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}

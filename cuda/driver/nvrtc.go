@@ -1,0 +1,90 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// rtcNames are the names under which NVIDIA's run-time compiler is installed,
+// newest first.
+var rtcNames = []string{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"}
+
+// rtc is the run-time compiler, by the addresses of its functions.
+type rtc struct {
+	create, compile, ptxSize, ptx, logSize, log, destroy uintptr
+}
+
+// errNoRTC says that source cannot be compiled here.
+var errNoRTC = errors.New("NVRTC is not installed: " + strings.Join(rtcNames, ", ") + " is not found")
+
+var openedRTC = sync.OnceValues(func() (*rtc, error) { return openRTC(rtcNames) })
+
+func openRTC(libraries []string) (*rtc, error) {
+	for _, name := range libraries {
+		handle, err := loadLibrary(name)
+		if err != nil {
+			continue
+		}
+		r := &rtc{}
+		for symbolName, to := range map[string]*uintptr{
+			"nvrtcCreateProgram": &r.create, "nvrtcCompileProgram": &r.compile, "nvrtcDestroyProgram": &r.destroy,
+			"nvrtcGetPTXSize": &r.ptxSize, "nvrtcGetPTX": &r.ptx,
+			"nvrtcGetProgramLogSize": &r.logSize, "nvrtcGetProgramLog": &r.log,
+		} {
+			if *to = symbol(handle, symbolName); *to == 0 {
+				return nil, fmt.Errorf("%s has no %s", name, symbolName)
+			}
+		}
+		return r, nil
+	}
+	return nil, errNoRTC
+}
+
+// compile turns CUDA C++ into PTX for a device.
+func compile(source []byte, device Device) ([]byte, error) {
+	r, err := openedRTC()
+	if err != nil {
+		return nil, err
+	}
+	return r.run(source, fmt.Sprintf("--gpu-architecture=compute_%d%d", device.Major, device.Minor))
+}
+
+// run compiles a program with the given options. The error carries the
+// compiler's log.
+func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
+	src := append(append([]byte{}, source...), 0)
+	name := append([]byte("network.cu"), 0)
+	program := new(uintptr)
+	if code := invoke(r.create, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
+		return nil, fmt.Errorf("nvrtcCreateProgram: error %d", code)
+	}
+	defer invoke(r.destroy, uintptr(unsafe.Pointer(program)))
+	var list []*byte
+	for _, o := range options {
+		list = append(list, &append([]byte(o), 0)[0])
+	}
+	if code := invoke(r.compile, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
+		log, err := r.get(*program, r.logSize, r.log)
+		if err != nil {
+			log = []byte(err.Error())
+		}
+		return nil, fmt.Errorf("nvrtcCompileProgram: error %d: %s", code, strings.TrimSpace(string(log)))
+	}
+	return r.get(*program, r.ptxSize, r.ptx)
+}
+
+// get reads a text of a program: its size first, the zero at its end included.
+func (r *rtc) get(program, size, read uintptr) ([]byte, error) {
+	n := new(uint64)
+	if code := invoke(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
+		return nil, fmt.Errorf("NVRTC does not give the size of its result: error %d", code)
+	}
+	text := make([]byte, *n)
+	if code := invoke(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
+		return nil, fmt.Errorf("NVRTC does not give its result: error %d", code)
+	}
+	return text[:*n-1], nil
+}
