@@ -40,7 +40,7 @@ NONE < .;
 internal/ir, runtime/fsys < internal/output;
 ., internal/ir, runtime/fsys, runtime/trainer < internal/workspace;
 gen/lower, internal/ir/eval, runtime/data, runtime/safetensors < internal/verify;
-spec, gen, templates, internal/output, internal/workspace, internal/verify, runtime/data, runtime/engine < cmd/dnngen;
+spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;
@@ -62,6 +62,9 @@ runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, run
 # Examples draw pictures; benchmarks compare everything with everything.
 NONE < examples/...;
 gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
+spec, runtime/engine, runtime/pool, runtime/scalar < bench/autograd;
+NONE < bench/bars;
+gen, bench/autograd, bench/bars, runtime/bench, runtime/npy, runtime/safetensors < bench/compare;
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;

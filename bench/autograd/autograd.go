@@ -99,6 +99,10 @@ func (m *Model) Param(i int) (name string, shape []int) {
 // Params returns the number of parameters.
 func (m *Model) Params() int { return len(m.params) }
 
+// States returns the number of tensors that the optimizer keeps for each
+// parameter.
+func (m *Model) States() int { return len(m.rule.states) }
+
 // Step makes one training step; see engine.Engine.
 func (m *Model) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float64 {
 	t := m.tape

@@ -44,7 +44,7 @@ Exit status: 0 done, 1 failed, 2 usage, 3 spec, 4 data, 7 resources or device,
 	must(root.RegisterFlagCompletionFunc("error-format", cobra.FixedCompletions(spec.Formats, cobra.ShellCompDirectiveNoFileComp)))
 	gen := genCommand(o)
 	root.Flags().AddFlagSet(gen.Flags())
-	root.AddCommand(gen, buildCommand(o), runCommand(o), checkCommand(o), verifyCommand(o),
+	root.AddCommand(gen, buildCommand(o), runCommand(o), checkCommand(o), benchCommand(o), verifyCommand(o),
 		initCommand(), schemaCommand(), explainCommand(), completionCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true // the flags that matter stand in it

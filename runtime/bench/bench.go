@@ -106,8 +106,8 @@ type run struct {
 func (m *measurement) share() float64 { return m.Seconds / float64(len(m.runs)) }
 
 func (m *measurement) time(r *run, steps, rows int, fresh bool) (float64, error) {
-	if err := m.ctx.Err(); err != nil {
-		return 0, err
+	if m.ctx.Err() != nil {
+		return 0, context.Cause(m.ctx)
 	}
 	t, err := r.Time(steps, rows, fresh)
 	if err != nil {
@@ -157,8 +157,8 @@ func (m *measurement) compare() error {
 	m.checks = max(1, min(m.Check, int(m.share()/4/max(slowest, 1e-9))))
 	want := m.runs[0]
 	for _, r := range m.runs {
-		if err := m.ctx.Err(); err != nil {
-			return err
+		if m.ctx.Err() != nil {
+			return context.Cause(m.ctx)
 		}
 		losses, err := r.Losses(m.checks, rows)
 		if err != nil {

@@ -106,7 +106,7 @@ func (a *app) bench(f *benchFlags) error {
 		Seconds: f.seconds, Steps: f.steps, Check: checkedSteps, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net), Peak: meter.Measure,
 	})
 	if err != nil {
-		return a.cause(err)
+		return err
 	}
 	show.Clear()
 	if f.json {
