@@ -16,6 +16,29 @@ const maxShards = 16
 // inferRows is the number of rows that inference walks at a time.
 const inferRows = 32
 
+// workerShare is the number of multiply-adds below which another worker is no
+// gain: some 50 µs of portable code, against ten barriers of half a
+// microsecond.
+const workerShare = 100_000
+
+// stepWork counts the multiply-adds of a step's matrix products.
+func (e *emitter) stepWork() int {
+	work := 0
+	for _, steps := range [][]ir.Step{e.p.Forward, e.p.Backward} {
+		for _, s := range steps {
+			switch s := s.(type) {
+			case *ir.Linear:
+				work += s.W.Size()
+			case *ir.GradInput:
+				work += s.W.Size()
+			case *ir.GradWeight:
+				work += s.W.Size()
+			}
+		}
+	}
+	return work * e.p.Batch
+}
+
 func (e *emitter) shards() int { return min(maxShards, e.p.Batch) }
 
 // engineFile holds the portable engine: its memory, and the order of a step.
@@ -28,6 +51,8 @@ func (e *emitter) engineFile() *jen.File {
 		g.Id("shards").Op("=").Lit(e.shards())
 		g.Comment("// inferRows is the number of rows that inference walks at a time.")
 		g.Id("inferRows").Op("=").Lit(inferRows)
+		g.Comment("// stepWork is the number of multiply-adds in the matrix products of a step.")
+		g.Id("stepWork").Op("=").Lit(e.stepWork())
 		if e.p.Full {
 			g.Comment("// chunkRows is the number of rows that gradient descent walks at a time.")
 			g.Id("chunkRows").Op("=").Lit(e.p.Batch)
@@ -140,7 +165,9 @@ func (e *emitter) newFunc(f *jen.File) {
 	f.Func().Id("newPortable").Params(id("o").Qual(enginePath, "Options")).
 		Params(jen.Qual(enginePath, "Engine"), jen.Error()).BlockFunc(func(g *jen.Group) {
 		g.Id("e").Op(":=").Op("&").Id("portable").Values(jen.Dict{
-			id("pool"): jen.Qual(poolPath, "New").Call(id("o").Dot("Threads")),
+			id("pool"): jen.Qual(poolPath, "New").Call(
+				jen.Qual(poolPath, "Useful").Call(id("o").Dot("Threads"), id("stepWork"), n(workerShare)),
+			),
 		})
 		g.Id("e").Dot("work").Op("=").Id("e").Dot("doWork")
 		if e.p.Full {

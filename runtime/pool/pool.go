@@ -31,6 +31,16 @@ func New(threads int) *Pool {
 	return p
 }
 
+// Useful returns how many workers a step of so many multiply-adds is worth,
+// where nobody asked for a number (asked is 0): one for each share that takes
+// longer than waiting for one another does.
+func Useful(asked, multiplyAdds, share int) int {
+	if asked > 0 {
+		return asked
+	}
+	return max(1, min(runtime.GOMAXPROCS(0), multiplyAdds/share))
+}
+
 // Threads returns the number of workers.
 func (p *Pool) Threads() int { return p.threads }
 

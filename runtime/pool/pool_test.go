@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,4 +61,17 @@ func BenchmarkBarrier(b *testing.B) {
 		p.Run(f)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/barrier")
+}
+
+func TestUseful(t *testing.T) {
+	for _, test := range []struct{ asked, work, share, want int }{
+		{3, 1, 100, 3},
+		{0, 0, 100, 1},
+		{0, 199, 100, 1},
+		{0, 1 << 40, 100, runtime.GOMAXPROCS(0)},
+	} {
+		if got := Useful(test.asked, test.work, test.share); got != test.want {
+			t.Errorf("Useful(%d, %d, %d) = %d, want %d", test.asked, test.work, test.share, got, test.want)
+		}
+	}
 }
