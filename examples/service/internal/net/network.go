@@ -54,6 +54,7 @@ func Network() *engine.Network {
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
+	list = append(list, simdDevices()...)
 	return append(list, engine.Device{Name: "cpu:go", Missing: func() error {
 		return nil
 	}, New: newPortable})

@@ -14,6 +14,8 @@ const (
 	shards = 16
 	// inferRows is the number of rows that inference walks at a time.
 	inferRows = 32
+	// stepWork is the number of multiply-adds in the matrix products of a step.
+	stepWork = 11776
 )
 
 // parameters are the learned tensors, in PyTorch's layouts.
@@ -55,7 +57,7 @@ type portable struct {
 
 // newPortable makes an engine whose parameters are all 0.
 func newPortable(o engine.Options) (engine.Engine, error) {
-	e := &portable{pool: pool.New(o.Threads)}
+	e := &portable{pool: pool.New(pool.Useful(o.Threads, stepWork, 100000))}
 	e.work = e.doWork
 	sizes := [...]int{224, 32, 96, 3}
 	for i, size := range sizes {
