@@ -20,14 +20,17 @@ func sigmoid(e *vec.Emitter, x, small vec.Vec) vec.Vec {
 
 // tanhSoftplus returns tanh(softplus(x)), needing small, e^-|x|.
 //
-// With t = e^x it is n/(n + 2), n = t*(t + 2). For x > 0 both parts are
-// divided by t^2, so that nothing overflows: with s = 1/t the numerator is
-// 1 + 2s and the denominator adds 2s^2.
+// With t = e^x it is n/(n + 2), n = t*(t + 2). For x > 0 both parts are divided
+// by t^2, so that nothing overflows; with s = 1/t it is then 1 - w,
+// w = 2s^2/(1 + 2s + 2s^2). For x <= 0 it is taken as n/2*(1 - w) with
+// w = n/(n + 2), for the sake of its last digit, as in sigmoid.
 func tanhSoftplus(e *vec.Emitter, x, small vec.Vec) vec.Vec {
-	negative := e.Cmp(x, vec.Le, vec.C(0))
+	positive := e.Cmp(x, vec.NotLe, vec.C(0))
 	square := e.Mul(small, small)
-	twice := e.Add(small, small)
-	n := e.Add(twice, e.Blend(negative, square, vec.C(1)))
-	rest := e.Blend(negative, vec.C(2), e.Add(square, square))
-	return e.Div(n, e.Add(n, rest))
+	double := e.Add(small, small)
+	n := e.Add(double, square)
+	over := e.Blend(positive, e.Add(square, square), n)
+	under := e.Add(over, e.Blend(positive, e.Add(double, vec.C(1)), vec.C(2)))
+	top := e.Blend(positive, vec.C(1), e.Mul(n, vec.C(0.5)))
+	return e.Fnma(top, e.Div(over, under), top)
 }

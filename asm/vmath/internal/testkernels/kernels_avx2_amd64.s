@@ -694,53 +694,57 @@ TEXT ·primitive_tanh_softplus_avx2(SB), NOSPLIT, $0-24
 	JE      done
 	VMOVUPS consts<>+128(SB), Y0
 	VMOVUPS consts<>+1920(SB), Y1
-	VMOVUPS consts<>+0(SB), Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMOVUPS consts<>+96(SB), Y4
-	VMOVUPS consts<>+160(SB), Y5
-	VMOVUPS consts<>+192(SB), Y6
-	VMOVUPS consts<>+1760(SB), Y7
-	VMOVUPS consts<>+1792(SB), Y8
+	VMOVUPS consts<>+384(SB), Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMOVUPS consts<>+64(SB), Y4
+	VMOVUPS consts<>+96(SB), Y5
+	VMOVUPS consts<>+160(SB), Y6
+	VMOVUPS consts<>+192(SB), Y7
+	VMOVUPS consts<>+1760(SB), Y8
 
 loop:
 	// out[0] = tanh(softplus(x))
 	// tanh(softplus(x))
-	VMOVUPS     (CX), Y9
-	VORPS       Y2, Y9, Y10
-	VMAXPS      Y10, Y3, Y10
-	VMOVAPS     Y4, Y11
-	VFMADD213PS Y0, Y10, Y11
-	VSUBPS      Y0, Y11, Y11
-	VFMADD231PS Y5, Y11, Y10
-	VFMADD231PS Y6, Y11, Y10
-	VMULPS      Y10, Y10, Y12
-	VMOVAPS     Y7, Y13
-	VFMADD213PS Y8, Y10, Y13
-	VFMADD231PS consts<>+1824(SB), Y12, Y13
-	VMOVUPS     consts<>+1856(SB), Y14
-	VFMADD213PS consts<>+1888(SB), Y10, Y14
-	VFMADD213PS Y14, Y13, Y12
-	VFMADD213PS Y1, Y10, Y12
-	VFMADD213PS Y1, Y12, Y10
-	VCVTPS2DQ   Y11, Y11
-	VPSLLD      $0x17, Y11, Y11
-	VPADDD      Y11, Y10, Y10
-	VMULPS      consts<>+1952(SB), Y10, Y10
-	VCMPPS      $0x12, consts<>+736(SB), Y9, Y9
-	VMULPS      Y10, Y10, Y11
-	VADDPS      Y10, Y10, Y10
-	VMOVUPS     consts<>+384(SB), Y12
-	VBLENDVPS   Y9, Y11, Y12, Y12
-	VADDPS      Y12, Y10, Y10
-	VADDPS      Y11, Y11, Y11
-	VBLENDVPS   Y9, consts<>+1536(SB), Y11, Y9
-	VADDPS      Y9, Y10, Y9
-	VDIVPS      Y9, Y10, Y9
-	VMOVUPS     Y9, (AX)
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, AX
-	DECQ        DX
-	JNE         loop
+	VMOVUPS      (CX), Y9
+	VORPS        Y3, Y9, Y10
+	VMAXPS       Y10, Y4, Y10
+	VMOVAPS      Y5, Y11
+	VFMADD213PS  Y0, Y10, Y11
+	VSUBPS       Y0, Y11, Y11
+	VFMADD231PS  Y6, Y11, Y10
+	VFMADD231PS  Y7, Y11, Y10
+	VMULPS       Y10, Y10, Y12
+	VMOVAPS      Y8, Y13
+	VFMADD213PS  consts<>+1792(SB), Y10, Y13
+	VFMADD231PS  consts<>+1824(SB), Y12, Y13
+	VMOVUPS      consts<>+1856(SB), Y14
+	VFMADD213PS  consts<>+1888(SB), Y10, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y1, Y10, Y12
+	VFMADD213PS  Y1, Y12, Y10
+	VCVTPS2DQ    Y11, Y11
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y10, Y10
+	VMULPS       consts<>+1952(SB), Y10, Y10
+	VCMPPS       $0x16, consts<>+736(SB), Y9, Y9
+	VMULPS       Y10, Y10, Y11
+	VADDPS       Y10, Y10, Y10
+	VADDPS       Y11, Y10, Y12
+	VADDPS       Y11, Y11, Y11
+	VBLENDVPS    Y9, Y11, Y12, Y11
+	VADDPS       Y2, Y10, Y10
+	VMOVUPS      consts<>+1536(SB), Y13
+	VBLENDVPS    Y9, Y10, Y13, Y10
+	VADDPS       Y10, Y11, Y10
+	VMULPS       consts<>+576(SB), Y12, Y12
+	VBLENDVPS    Y9, Y2, Y12, Y9
+	VDIVPS       Y10, Y11, Y10
+	VFNMADD213PS Y9, Y10, Y9
+	VMOVUPS      Y9, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNE          loop
 
 done:
 	VZEROUPPER
@@ -1884,15 +1888,20 @@ loop:
 	VPSLLD       $0x17, Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VMULPS       consts<>+1952(SB), Y9, Y9
-	VCMPPS       $0x12, Y3, Y8, Y10
+	VCMPPS       $0x16, Y3, Y8, Y10
 	VMULPS       Y9, Y9, Y11
 	VADDPS       Y9, Y9, Y12
-	VBLENDVPS    Y10, Y11, Y0, Y13
-	VADDPS       Y13, Y12, Y12
+	VADDPS       Y11, Y12, Y13
 	VADDPS       Y11, Y11, Y11
-	VBLENDVPS    Y10, consts<>+1536(SB), Y11, Y10
-	VADDPS       Y10, Y12, Y10
-	VDIVPS       Y10, Y12, Y10
+	VBLENDVPS    Y10, Y11, Y13, Y11
+	VADDPS       Y0, Y12, Y12
+	VMOVUPS      consts<>+1536(SB), Y14
+	VBLENDVPS    Y10, Y12, Y14, Y12
+	VADDPS       Y12, Y11, Y12
+	VMULPS       consts<>+576(SB), Y13, Y13
+	VBLENDVPS    Y10, Y0, Y13, Y10
+	VDIVPS       Y12, Y11, Y11
+	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y8, Y11
 	VMOVAPS      Y10, Y12
 	VFNMADD213PS Y0, Y10, Y12
