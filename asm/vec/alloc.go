@@ -11,9 +11,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Why not avo's allocator: it takes all 32 registers to exist on AVX2, does
-// not spill, does not remove copies, and its time grows with the square of the
-// number of values.
+// Why not avo's allocator: it takes all 32 vector registers to exist on AVX2,
+// does not spill, does not remove copies, and its time grows with the square of
+// the number of values.
 
 // Stats says how a function used the vector registers.
 type Stats struct {
@@ -27,25 +27,30 @@ type Stats struct {
 // allocate gives the vector registers of fn, and spills what does not fit.
 func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 	stats := Stats{Function: fn.Name}
-	f, err := analyse(fn)
+	f, err := analyse(fn, reg.KindVector)
 	if err != nil {
 		return stats, err
 	}
 	e.chooseFusings(f)
 	stats.Pressure = f.pressure()
 	e.keepConstants(fn, f)
-	// The spiller numbers its registers after those that exist by now.
-	sp := newSpiller(e, fn)
+	var sp *spiller
 	for range maxRounds {
-		if f, err = analyse(fn); err != nil {
+		if f, err = analyse(fn, reg.KindVector); err != nil {
 			return stats, err
 		}
 		g := interference(f)
 		colour, ok := g.colour(f, e.isa.Registers())
 		if ok {
-			stats.Used = bind(fn, f, colour)
-			stats.Spills, stats.Reloads = sp.spills, sp.reloads
+			stats.Used = e.bind(fn, f, colour)
+			if sp != nil {
+				stats.Spills, stats.Reloads = sp.spills, sp.reloads
+			}
 			return stats, nil
+		}
+		if sp == nil {
+			// It numbers its registers after those that exist by now.
+			sp = newSpiller(e, fn)
 		}
 		stuck := slices.Index(colour, -1)
 		if err := sp.spill(f, g.near[stuck], stuck); err != nil {
@@ -53,6 +58,44 @@ func (e *Emitter) allocate(fn *ir.Function) (Stats, error) {
 		}
 	}
 	return stats, tooMany(fn, e.isa, stats.Pressure)
+}
+
+// allocateScalars gives the general-purpose or the mask registers of fn. They
+// are few, so that nothing is spilled.
+func (e *Emitter) allocateScalars(fn *ir.Function, kind reg.Kind) error {
+	f, err := analyse(fn, kind)
+	if err != nil {
+		return err
+	}
+	colour, ok := interference(f).colour(f, len(e.physical(kind)))
+	if !ok {
+		return fmt.Errorf("vec: %s needs more than the %d registers of kind %d", fn.Name, len(e.physical(kind)), kind)
+	}
+	e.bind(fn, f, colour)
+	return nil
+}
+
+// physical lists the registers of a kind that may be used, in the order in
+// which they are taken. The frame pointer has to be saved, so it comes last.
+func (e *Emitter) physical(kind reg.Kind) []reg.ID {
+	if kind == reg.KindVector {
+		var list []reg.ID
+		for i := range e.isa.Registers() {
+			list = append(list, reg.LookupPhysical(kind, reg.Index(i), reg.S128).ID())
+		}
+		return list
+	}
+	var list, last []reg.ID
+	for _, r := range reg.FamilyOfKind(kind).Registers() {
+		switch {
+		case r.Size() != 8 || r.Info()&reg.Restricted != 0:
+		case r.Info()&reg.BasePointer != 0:
+			last = append(last, r.ID())
+		default:
+			list = append(list, r.ID())
+		}
+	}
+	return append(list, last...)
 }
 
 // maxRounds bounds the rounds of spilling; one or two are the rule.
@@ -105,7 +148,7 @@ func interference(f *flow) *graph {
 	}
 	f.backward(func(i int, live bitset) {
 		from := -1
-		if isCopy(f.code[i]) {
+		if isCopy(f.code[i], f.kind) {
 			from = f.uses[i][0]
 			d := f.defs[i][0]
 			g.moves[d] = append(g.moves[d], from)
@@ -124,10 +167,20 @@ func interference(f *flow) *graph {
 	return g
 }
 
-// isCopy reports whether an instruction copies one whole register to another.
-func isCopy(i *ir.Instruction) bool {
-	return (i.Opcode == "VMOVAPS" || i.Opcode == "VMOVUPS") && len(i.Operands) == 2 &&
-		operand.IsRegister(i.Operands[0]) && operand.IsRegister(i.Operands[1]) && len(i.Suffixes) == 0
+// isCopy reports whether an instruction copies one whole register of a kind to
+// another.
+func isCopy(i *ir.Instruction, kind reg.Kind) bool {
+	switch i.Opcode {
+	case "VMOVAPS", "VMOVUPS", "MOVQ":
+	default:
+		return false
+	}
+	if len(i.Operands) != 2 || len(i.Suffixes) > 0 {
+		return false
+	}
+	from, ok := i.Operands[0].(reg.Register)
+	to, also := i.Operands[1].(reg.Register)
+	return ok && also && from.Kind() == kind && to.Kind() == kind && (i.Opcode == "MOVQ") == (kind == reg.KindGP)
 }
 
 // colour gives a register to each value, -1 to those that got none.
@@ -219,32 +272,61 @@ func (g *graph) simplify(k int) []int {
 	return order
 }
 
-// bind replaces the virtual registers, drops copies that became void and
-// returns the number of registers used.
-func bind(fn *ir.Function, f *flow, colour []int) int {
-	fn.Allocation = reg.NewEmptyAllocation()
+// bind notes the registers' places, for applyAllocation, and returns how many
+// are used.
+func (e *Emitter) bind(fn *ir.Function, f *flow, colour []int) int {
+	if fn.Allocation == nil {
+		fn.Allocation = reg.NewEmptyAllocation()
+	}
+	physical := e.physical(f.kind)
 	used := map[int]bool{}
 	for v, r := range f.regs {
 		used[colour[v]] = true
-		fn.Allocation[r.ID()] = reg.LookupPhysical(reg.KindVector, reg.Index(colour[v]), reg.S128).ID()
+		fn.Allocation[r.ID()] = physical[colour[v]]
+	}
+	return len(used)
+}
+
+// applyAllocation replaces the virtual registers and drops copies that became
+// void.
+func applyAllocation(fn *ir.Function) {
+	// avo finds a physical register by searching all of them.
+	found := map[reg.Register]reg.Register{}
+	place := func(r reg.Register) reg.Register {
+		if r == nil || reg.ToVirtual(r) == nil {
+			return r
+		}
+		p, ok := found[r]
+		if !ok {
+			p = fn.Allocation.LookupRegisterDefault(r)
+			found[r] = p
+		}
+		return p
 	}
 	var nodes []ir.Node
 	for _, n := range fn.Nodes {
 		i, ok := n.(*ir.Instruction)
-		if ok {
-			for _, ops := range [][]operand.Op{i.Operands, i.Inputs, i.Outputs} {
-				for k := range ops {
-					ops[k] = operand.ApplyAllocation(ops[k], fn.Allocation)
+		if !ok {
+			nodes = append(nodes, n)
+			continue
+		}
+		for _, ops := range [][]operand.Op{i.Operands, i.Inputs, i.Outputs} {
+			for k, op := range ops {
+				switch op := op.(type) {
+				case reg.Register:
+					ops[k] = place(op)
+				case operand.Mem:
+					op.Base, op.Index = place(op.Base), place(op.Index)
+					ops[k] = op
 				}
 			}
-			if isCopy(i) && i.Operands[0] == i.Operands[1] {
-				continue
-			}
 		}
-		nodes = append(nodes, n)
+		void := (isCopy(i, reg.KindVector) || isCopy(i, reg.KindGP)) && i.Operands[0] == i.Operands[1]
+		if !void {
+			nodes = append(nodes, n)
+		}
 	}
 	fn.Nodes = nodes
-	return len(used)
 }
 
 // tooMany says that a function cannot be allocated.

@@ -183,6 +183,7 @@ func TestAllocation(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d on %s: %v", seed, isa, err)
 			}
+			applyAllocation(fn)
 			simulate := func(code []*ir.Instruction) []string {
 				s := simulation{pool: e.pool.symbol, regs: map[reg.ID]uint64{}, stack: map[int]uint64{}}
 				return s.run(code)

@@ -41,8 +41,7 @@ func (e *Emitter) Compile(generatedBy, pkg string) (Files, error) {
 	return out, nil
 }
 
-// passes are avo's passes, with this package's allocator for the vector
-// registers; avo's gives the general-purpose and the mask registers.
+// passes are avo's passes, with this package's allocator in place of avo's.
 func (e *Emitter) passes(f *ir.File) ([]Stats, error) {
 	var stats []Stats
 	err := pass.Concat(
@@ -55,17 +54,14 @@ func (e *Emitter) passes(f *ir.File) ([]Stats, error) {
 			e.nameRegisters(fn, reg.KindVector)
 			return errors.Join(err, e.Err())
 		}),
-		pass.FunctionPass(pass.LabelTarget),
-		pass.FunctionPass(pass.CFG),
 		pass.InstructionPass(pass.ZeroExtend32BitOutputs),
-		pass.FunctionPass(pass.Liveness),
-		pass.FunctionPass(pass.AllocateRegisters),
 		pass.FunctionPass(func(fn *ir.Function) error {
+			err := errors.Join(e.allocateScalars(fn, reg.KindGP), e.allocateScalars(fn, reg.KindOpmask))
 			e.nameRegisters(fn, reg.KindOpmask)
 			e.nameRegisters(fn, reg.KindGP)
-			return nil
+			return err
 		}),
-		pass.FunctionPass(pass.BindRegisters),
+		pass.FunctionPass(func(fn *ir.Function) error { applyAllocation(fn); return nil }),
 		pass.FunctionPass(pass.VerifyAllocation),
 		pass.FunctionPass(pass.EnsureBasePointerCalleeSaved),
 		pass.Func(pass.IncludeTextFlagHeader),

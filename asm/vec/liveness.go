@@ -8,9 +8,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// flow is a function's instructions with the vector registers that each reads
-// and writes, and the control flow between its blocks.
+// flow is a function's instructions with the registers of one kind that each
+// reads and writes, and the control flow between its blocks.
 type flow struct {
+	kind   reg.Kind
 	code   []*ir.Instruction
 	nodes  []int // index of each instruction among the function's nodes
 	regs   []reg.Virtual
@@ -29,10 +30,11 @@ type block struct {
 	depth      int // loops around it
 }
 
-// analyse finds blocks and liveness. A write of part of a register counts as a
-// write of all of it: every vector instruction clears the rest.
-func analyse(fn *ir.Function) (*flow, error) {
-	f := &flow{index: map[reg.ID]int{}}
+// analyse finds blocks and the liveness of one kind of registers. A write of
+// part of a register counts as a write of all of it: every vector instruction
+// clears the rest.
+func analyse(fn *ir.Function, kind reg.Kind) (*flow, error) {
+	f := &flow{kind: kind, index: map[reg.ID]int{}}
 	leader := map[int]bool{0: true}
 	label := map[ir.Label]int{}
 	for n, node := range fn.Nodes {
@@ -77,7 +79,7 @@ func (f *flow) scan(i int) error {
 	ins := f.code[i]
 	f.uses[i], f.defs[i] = nil, nil
 	for _, r := range ins.InputRegisters() {
-		if r.Kind() == reg.KindVector {
+		if r.Kind() == f.kind {
 			n, err := f.number(r)
 			if err != nil {
 				return err
@@ -86,7 +88,7 @@ func (f *flow) scan(i int) error {
 		}
 	}
 	for _, r := range ins.OutputRegisters() {
-		if r.Kind() == reg.KindVector {
+		if r.Kind() == f.kind {
 			n, err := f.number(r)
 			if err != nil {
 				return err
@@ -100,7 +102,7 @@ func (f *flow) scan(i int) error {
 func (f *flow) number(r reg.Register) (int, error) {
 	v := reg.ToVirtual(r)
 	if v == nil {
-		return 0, fmt.Errorf("vector register %s is named; only virtual ones are allocated", r.Asm())
+		return 0, fmt.Errorf("register %s is named; only virtual ones are allocated", r.Asm())
 	}
 	n, ok := f.index[r.ID()]
 	if !ok {

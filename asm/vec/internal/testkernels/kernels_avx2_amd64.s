@@ -11,7 +11,6 @@ TEXT ·add_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -27,7 +26,6 @@ TEXT ·add0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -45,11 +43,9 @@ TEXT ·add1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -62,7 +58,6 @@ TEXT ·sub_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VSUBPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -78,7 +73,6 @@ TEXT ·sub0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VSUBPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -96,11 +90,9 @@ TEXT ·sub1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VSUBPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VSUBPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -113,7 +105,6 @@ TEXT ·mul_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -129,7 +120,6 @@ TEXT ·mul0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -147,11 +137,9 @@ TEXT ·mul1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -164,7 +152,6 @@ TEXT ·div_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VDIVPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -180,7 +167,6 @@ TEXT ·div0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VDIVPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -198,11 +184,9 @@ TEXT ·div1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VDIVPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VDIVPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -215,11 +199,9 @@ TEXT ·sqrt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VSQRTPS Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VSQRTPS Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -232,11 +214,9 @@ TEXT ·sqrt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VSQRTPS consts<>+0(SB), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VSQRTPS consts<>+0(SB), Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -250,7 +230,6 @@ TEXT ·fma_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -268,7 +247,6 @@ TEXT ·fma0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
-	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMADD231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -288,12 +266,10 @@ TEXT ·fma1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
-	MOVQ        DX, CX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -307,7 +283,6 @@ TEXT ·fma2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMADD213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -327,7 +302,6 @@ TEXT ·fms_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMSUB231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -345,7 +319,6 @@ TEXT ·fms0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
-	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMSUB231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -365,12 +338,10 @@ TEXT ·fms1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMSUB231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
-	MOVQ        DX, CX
 	VFMSUB231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -384,7 +355,6 @@ TEXT ·fms2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VMOVUPS     64(CX), Y1
 	VFMSUB213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -404,7 +374,6 @@ TEXT ·fnma_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
@@ -422,7 +391,6 @@ TEXT ·fnma0_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y0
-	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFNMADD231PS consts<>+0(SB), Y1, Y0
 	VMOVUPS      Y0, (AX)
@@ -442,12 +410,10 @@ TEXT ·fnma1_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
-	MOVQ         DX, CX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -461,7 +427,6 @@ TEXT ·fnma2_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFNMADD213PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
@@ -481,7 +446,6 @@ TEXT ·fmaInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
@@ -499,7 +463,6 @@ TEXT ·fmaInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y0
-	MOVQ        DX, BX
 	VMOVUPS     consts<>+0(SB), Y1
 	VFMADD231PS 64(CX), Y1, Y0
 	VMOVUPS     Y0, (AX)
@@ -519,12 +482,10 @@ TEXT ·fmaInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, (AX)
 	VMOVUPS     32(CX), Y0
 	VMOVUPS     160(CX), Y1
-	MOVQ        DX, CX
 	VFMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS     Y1, 32(AX)
 	VZEROUPPER
@@ -538,7 +499,6 @@ TEXT ·fmaInto2_avx2(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
-	MOVQ        DX, BX
 	VMOVUPS     consts<>+0(SB), Y1
 	VFMADD231PS 64(CX), Y0, Y1
 	VMOVUPS     Y1, (AX)
@@ -558,7 +518,6 @@ TEXT ·fnmaInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
@@ -576,7 +535,6 @@ TEXT ·fnmaInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y0
-	MOVQ         DX, BX
 	VMOVUPS      consts<>+0(SB), Y1
 	VFNMADD231PS 64(CX), Y1, Y0
 	VMOVUPS      Y0, (AX)
@@ -596,12 +554,10 @@ TEXT ·fnmaInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
-	MOVQ         DX, CX
 	VFNMADD231PS consts<>+0(SB), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	VZEROUPPER
@@ -615,7 +571,6 @@ TEXT ·fnmaInto2_avx2(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	MOVQ         DX, BX
 	VMOVUPS      consts<>+0(SB), Y1
 	VFNMADD231PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, (AX)
@@ -634,7 +589,6 @@ TEXT ·addInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -650,7 +604,6 @@ TEXT ·addInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VADDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -668,11 +621,9 @@ TEXT ·addInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VADDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -685,7 +636,6 @@ TEXT ·mulInto_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -701,7 +651,6 @@ TEXT ·mulInto0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VMULPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -719,11 +668,9 @@ TEXT ·mulInto1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -736,7 +683,6 @@ TEXT ·max_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y1
 	VCMPPS    $0x03, Y1, Y1, Y2
 	VMAXPS    Y0, Y1, Y0
@@ -758,7 +704,6 @@ TEXT ·max0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x03, Y0, Y0, Y2
@@ -782,12 +727,10 @@ TEXT ·max1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS  Y0, Y1, Y0
 	VMOVUPS Y0, 32(AX)
@@ -801,7 +744,6 @@ TEXT ·min_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y1
 	VCMPPS    $0x03, Y1, Y1, Y2
 	VMINPS    Y0, Y1, Y0
@@ -823,7 +765,6 @@ TEXT ·min0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   64(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x03, Y0, Y0, Y2
@@ -847,12 +788,10 @@ TEXT ·min1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y1
 	VMINPS  Y0, Y1, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y1
 	VMINPS  Y0, Y1, Y0
 	VMOVUPS Y0, 32(AX)
@@ -866,11 +805,9 @@ TEXT ·neg_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VXORPS  consts<>+32(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VXORPS  consts<>+32(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -883,12 +820,10 @@ TEXT ·neg0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+32(SB), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+32(SB), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -902,11 +837,9 @@ TEXT ·abs_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -919,12 +852,10 @@ TEXT ·abs0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -938,11 +869,9 @@ TEXT ·round_avx2(SB), NOSPLIT, $0-24
 	MOVQ     in+8(FP), CX
 	MOVQ     n+16(FP), DX
 	VMOVUPS  (CX), Y0
-	MOVQ     DX, BX
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, (AX)
 	VMOVUPS  32(CX), Y0
-	MOVQ     DX, CX
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, 32(AX)
 	VZEROUPPER
@@ -955,12 +884,10 @@ TEXT ·round0_avx2(SB), NOSPLIT, $0-24
 	MOVQ     in+8(FP), CX
 	MOVQ     n+16(FP), DX
 	VMOVUPS  (CX), Y0
-	MOVQ     DX, BX
 	VMOVUPS  consts<>+0(SB), Y0
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, (AX)
 	VMOVUPS  32(CX), Y0
-	MOVQ     DX, CX
 	VMOVUPS  consts<>+0(SB), Y0
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, 32(AX)
@@ -975,7 +902,6 @@ TEXT ·select_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, 64(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -995,7 +921,6 @@ TEXT ·select0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x12, consts<>+96(SB), Y1, Y1
 	VBLENDVPS Y1, 64(CX), Y0, Y0
@@ -1017,13 +942,11 @@ TEXT ·select1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   160(CX), Y1
-	MOVQ      DX, CX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1038,7 +961,6 @@ TEXT ·select2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
 	VBLENDVPS Y0, 64(CX), Y1, Y0
@@ -1059,7 +981,6 @@ TEXT ·and_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1075,7 +996,6 @@ TEXT ·and0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1093,11 +1013,9 @@ TEXT ·and1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1110,7 +1028,6 @@ TEXT ·andNot_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDNPS 64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1126,7 +1043,6 @@ TEXT ·andNot0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VANDNPS 64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1144,11 +1060,9 @@ TEXT ·andNot1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDNPS consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VANDNPS consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1161,7 +1075,6 @@ TEXT ·or_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VORPS   64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1177,7 +1090,6 @@ TEXT ·or0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1195,11 +1107,9 @@ TEXT ·or1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VORPS   consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1212,7 +1122,6 @@ TEXT ·xor_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VXORPS  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1228,7 +1137,6 @@ TEXT ·xor0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1246,11 +1154,9 @@ TEXT ·xor1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VXORPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1263,7 +1169,6 @@ TEXT ·copySign_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS 64(CX), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
@@ -1285,7 +1190,6 @@ TEXT ·copySign0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+64(SB), Y0
 	VANDPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS 64(CX), Y1
@@ -1309,14 +1213,12 @@ TEXT ·copySign1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
 	VORPS   Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VANDPS  consts<>+64(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VANDPS  consts<>+32(SB), Y1, Y1
@@ -1332,7 +1234,6 @@ TEXT ·addInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPADDD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1348,7 +1249,6 @@ TEXT ·addInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS 64(CX), Y0
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1366,11 +1266,9 @@ TEXT ·addInt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VPADDD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1383,7 +1281,6 @@ TEXT ·subInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPSUBD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -1399,7 +1296,6 @@ TEXT ·subInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSUBD  64(CX), Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -1417,11 +1313,9 @@ TEXT ·subInt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPSUBD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VPSUBD  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1434,11 +1328,9 @@ TEXT ·shl_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1451,12 +1343,10 @@ TEXT ·shl0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSLLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1470,11 +1360,9 @@ TEXT ·shr_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1487,12 +1375,10 @@ TEXT ·shr0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRLD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1506,11 +1392,9 @@ TEXT ·sar_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
@@ -1523,12 +1407,10 @@ TEXT ·sar0_avx2(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	MOVQ    DX, BX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
-	MOVQ    DX, CX
 	VMOVUPS consts<>+0(SB), Y0
 	VPSRAD  $0x03, Y0, Y0
 	VMOVUPS Y0, 32(AX)
@@ -1542,11 +1424,9 @@ TEXT ·toInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
@@ -1559,12 +1439,10 @@ TEXT ·toInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTPS2DQ Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1578,11 +1456,9 @@ TEXT ·fromInt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
@@ -1595,12 +1471,10 @@ TEXT ·fromInt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCVTDQ2PS Y0, Y0
 	VMOVUPS   Y0, 32(AX)
@@ -1614,7 +1488,6 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1635,7 +1508,6 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1663,7 +1535,6 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1685,7 +1556,6 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1714,7 +1584,6 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
@@ -1738,7 +1607,6 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y3
 	VBLENDVPS Y1, Y3, Y0, Y3
@@ -1768,7 +1636,6 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y2
@@ -1793,7 +1660,6 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VMOVUPS   consts<>+0(SB), Y0
 	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
 	VMULPS    consts<>+160(SB), Y0, Y3
@@ -1824,7 +1690,6 @@ TEXT ·scalb_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
 	VORPS     Y1, Y0, Y0
@@ -1877,7 +1742,6 @@ TEXT ·scalb0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
@@ -1932,7 +1796,6 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VMOVUPS   consts<>+384(SB), Y1
 	VORPS     Y1, Y0, Y0
@@ -1954,7 +1817,6 @@ TEXT ·scalb1_avx2(SB), NOSPLIT, $0-24
 	VMULPS    Y3, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     Y1, Y0, Y0
 	VCMPPS    $0x03, Y2, Y2, Y3
@@ -1983,7 +1845,6 @@ TEXT ·scalbNormal_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   64(CX), Y1
@@ -2025,7 +1886,6 @@ TEXT ·scalbNormal0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+352(SB), Y0
 	VANDPS    consts<>+0(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
@@ -2069,7 +1929,6 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	MOVQ      DX, BX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VMOVUPS   consts<>+0(SB), Y1
@@ -2085,7 +1944,6 @@ TEXT ·scalbNormal1_avx2(SB), NOSPLIT, $0-24
 	VPADDD    Y2, Y0, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	MOVQ      DX, CX
 	VANDPS    consts<>+352(SB), Y0, Y0
 	VORPS     consts<>+384(SB), Y0, Y0
 	VCMPPS    $0x03, Y1, Y1, Y2
@@ -2110,7 +1968,6 @@ TEXT ·lt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2130,7 +1987,6 @@ TEXT ·lt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x15, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2152,7 +2008,6 @@ TEXT ·lt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x15, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2172,7 +2027,6 @@ TEXT ·lt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2194,7 +2048,6 @@ TEXT ·lt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2214,7 +2067,6 @@ TEXT ·le_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2234,7 +2086,6 @@ TEXT ·le0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x16, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2256,7 +2107,6 @@ TEXT ·le1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x16, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2276,7 +2126,6 @@ TEXT ·le2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2298,7 +2147,6 @@ TEXT ·le3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2318,7 +2166,6 @@ TEXT ·gt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x1a, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2338,7 +2185,6 @@ TEXT ·gt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x1a, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2360,7 +2206,6 @@ TEXT ·gt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x1a, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2380,7 +2225,6 @@ TEXT ·gt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x1e, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2402,7 +2246,6 @@ TEXT ·gt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x1a, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2422,7 +2265,6 @@ TEXT ·ge_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x19, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2442,7 +2284,6 @@ TEXT ·ge0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x19, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2464,7 +2305,6 @@ TEXT ·ge1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x19, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2484,7 +2324,6 @@ TEXT ·ge2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x1d, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2506,7 +2345,6 @@ TEXT ·ge3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x19, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2526,7 +2364,6 @@ TEXT ·eq_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2546,7 +2383,6 @@ TEXT ·eq0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x04, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2568,7 +2404,6 @@ TEXT ·eq1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x04, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2588,7 +2423,6 @@ TEXT ·eq2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2610,7 +2444,6 @@ TEXT ·eq3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2630,7 +2463,6 @@ TEXT ·notEq_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2650,7 +2482,6 @@ TEXT ·notEq0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x00, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2672,7 +2503,6 @@ TEXT ·notEq1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x00, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2692,7 +2522,6 @@ TEXT ·notEq2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x04, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2714,7 +2543,6 @@ TEXT ·notEq3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x00, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2734,7 +2562,6 @@ TEXT ·notLt_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2754,7 +2581,6 @@ TEXT ·notLt0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x11, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2776,7 +2602,6 @@ TEXT ·notLt1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x11, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2796,7 +2621,6 @@ TEXT ·notLt2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x15, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2818,7 +2642,6 @@ TEXT ·notLt3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x11, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2838,7 +2661,6 @@ TEXT ·notLe_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2858,7 +2680,6 @@ TEXT ·notLe0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x12, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2880,7 +2701,6 @@ TEXT ·notLe1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2900,7 +2720,6 @@ TEXT ·notLe2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x16, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -2922,7 +2741,6 @@ TEXT ·notLe3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x12, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2942,7 +2760,6 @@ TEXT ·unordered_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x07, 64(CX), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -2962,7 +2779,6 @@ TEXT ·unordered0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y0
-	MOVQ      DX, BX
 	VMOVUPS   consts<>+0(SB), Y1
 	VCMPPS    $0x07, 64(CX), Y1, Y1
 	VBLENDVPS Y1, 192(CX), Y0, Y0
@@ -2984,7 +2800,6 @@ TEXT ·unordered1_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x07, consts<>+0(SB), Y0, Y0
 	VBLENDVPS Y0, 192(CX), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -3004,7 +2819,6 @@ TEXT ·unordered2_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x03, 64(CX), Y0, Y0
 	VMOVUPS   192(CX), Y1
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
@@ -3026,7 +2840,6 @@ TEXT ·unordered3_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   128(CX), Y1
-	MOVQ      DX, BX
 	VCMPPS    $0x07, 64(CX), Y0, Y0
 	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
 	VMOVUPS   Y0, (AX)
@@ -3049,7 +2862,6 @@ TEXT ·random0_avx2(SB), $1664-24
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
-	MOVQ         DX, BX
 	VCMPPS       $0x12, consts<>+96(SB), Y0, Y1
 	VMOVUPS      64(CX), Y2
 	VBLENDVPS    Y1, consts<>+544(SB), Y2, Y1
@@ -4003,7 +3815,6 @@ TEXT ·random1_avx2(SB), $1920-24
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
-	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VCMPPS       $0x03, Y1, Y1, Y2
 	VMAXPS       Y0, Y1, Y3
@@ -5115,7 +4926,6 @@ TEXT ·random2_avx2(SB), $2816-24
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
 	VMOVUPS      Y1, 32(SP)
-	MOVQ         DX, BX
 	VMOVUPS      64(CX), Y1
 	VFMADD231PS  consts<>+608(SB), Y0, Y1
 	VMULPS       Y0, Y0, Y2
@@ -6352,7 +6162,6 @@ TEXT ·random3_avx2(SB), $2688-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
-	MOVQ         DX, BX
 	VMOVUPS      consts<>+544(SB), Y2
 	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
 	VMOVUPS      (SP), Y3
@@ -7738,7 +7547,6 @@ TEXT ·random4_avx2(SB), $3520-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
-	MOVQ         DX, BX
 	VMOVUPS      consts<>+544(SB), Y2
 	VMOVUPS      Y2, 32(SP)
 	VMOVUPS      64(CX), Y2

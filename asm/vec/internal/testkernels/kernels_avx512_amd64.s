@@ -36,7 +36,6 @@ TEXT ·add1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VADDPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -74,7 +73,6 @@ TEXT ·sub1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VSUBPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -112,7 +110,6 @@ TEXT ·mul1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VMULPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -150,7 +147,6 @@ TEXT ·div1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VDIVPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -163,7 +159,6 @@ TEXT ·sqrt_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
-	MOVQ    DX, CX
 	VSQRTPS Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -176,7 +171,6 @@ TEXT ·sqrt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VSQRTPS.BCST consts<>+0(SB), Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
@@ -217,7 +211,6 @@ TEXT ·fma1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
-	MOVQ             DX, CX
 	VFMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -272,7 +265,6 @@ TEXT ·fms1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
-	MOVQ             DX, CX
 	VFMSUB231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -327,7 +319,6 @@ TEXT ·fnma1_avx512(SB), NOSPLIT, $0-24
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
-	MOVQ              DX, CX
 	VFNMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS           Z1, (AX)
 	VZEROUPPER
@@ -382,7 +373,6 @@ TEXT ·fmaInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ             n+16(FP), DX
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
-	MOVQ             DX, CX
 	VFMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS          Z1, (AX)
 	VZEROUPPER
@@ -437,7 +427,6 @@ TEXT ·fnmaInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
-	MOVQ              DX, CX
 	VFNMADD231PS.BCST consts<>+0(SB), Z0, Z1
 	VMOVUPS           Z1, (AX)
 	VZEROUPPER
@@ -489,7 +478,6 @@ TEXT ·addInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VADDPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -527,7 +515,6 @@ TEXT ·mulInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VMULPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -571,7 +558,6 @@ TEXT ·max1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z1
 	VMAXPS       Z0, Z1, Z0
 	VMOVUPS      Z0, (AX)
@@ -616,7 +602,6 @@ TEXT ·min1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z1
 	VMINPS       Z0, Z1, Z0
 	VMOVUPS      Z0, (AX)
@@ -630,7 +615,6 @@ TEXT ·neg_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPXORD.BCST consts<>+4(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -643,7 +627,6 @@ TEXT ·neg0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+4(SB), Z0
 	VPXORD.BCST  consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -657,7 +640,6 @@ TEXT ·abs_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPANDD.BCST consts<>+8(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -670,7 +652,6 @@ TEXT ·abs0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+8(SB), Z0
 	VPANDD.BCST  consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -684,7 +665,6 @@ TEXT ·round_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VRNDSCALEPS $0x08, Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -697,7 +677,6 @@ TEXT ·round0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VRNDSCALEPS  $0x08, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -741,7 +720,6 @@ TEXT ·select1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
 	VMOVUPS        128(CX), Z1
-	MOVQ           DX, CX
 	VCMPPS.BCST    $0x12, consts<>+12(SB), Z0, K1
 	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
 	VMOVUPS        Z0, (AX)
@@ -795,7 +773,6 @@ TEXT ·and1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPANDD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -833,7 +810,6 @@ TEXT ·andNot1_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VPANDND.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
@@ -871,7 +847,6 @@ TEXT ·or1_avx512(SB), NOSPLIT, $0-24
 	MOVQ       in+8(FP), CX
 	MOVQ       n+16(FP), DX
 	VMOVUPS    (CX), Z0
-	MOVQ       DX, CX
 	VPORD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS    Z0, (AX)
 	VZEROUPPER
@@ -909,7 +884,6 @@ TEXT ·xor1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPXORD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -951,7 +925,6 @@ TEXT ·copySign1_avx512(SB), NOSPLIT, $0-24
 	MOVQ            in+8(FP), CX
 	MOVQ            n+16(FP), DX
 	VMOVUPS         (CX), Z0
-	MOVQ            DX, CX
 	VPANDD.BCST     consts<>+8(SB), Z0, Z0
 	VBROADCASTSS    consts<>+0(SB), Z1
 	VPTERNLOGD.BCST $0xd8, consts<>+4(SB), Z1, Z0
@@ -991,7 +964,6 @@ TEXT ·addInt1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPADDD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -1029,7 +1001,6 @@ TEXT ·subInt1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
-	MOVQ        DX, CX
 	VPSUBD.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
@@ -1042,7 +1013,6 @@ TEXT ·shl_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
-	MOVQ    DX, CX
 	VPSLLD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1055,7 +1025,6 @@ TEXT ·shl0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSLLD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1069,7 +1038,6 @@ TEXT ·shr_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
-	MOVQ    DX, CX
 	VPSRLD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1082,7 +1050,6 @@ TEXT ·shr0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSRLD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1096,7 +1063,6 @@ TEXT ·sar_avx512(SB), NOSPLIT, $0-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Z0
-	MOVQ    DX, CX
 	VPSRAD  $0x03, Z0, Z0
 	VMOVUPS Z0, (AX)
 	VZEROUPPER
@@ -1109,7 +1075,6 @@ TEXT ·sar0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSRAD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1123,7 +1088,6 @@ TEXT ·toInt_avx512(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Z0
-	MOVQ      DX, CX
 	VCVTPS2DQ Z0, Z0
 	VMOVUPS   Z0, (AX)
 	VZEROUPPER
@@ -1136,7 +1100,6 @@ TEXT ·toInt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VCVTPS2DQ    Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1150,7 +1113,6 @@ TEXT ·fromInt_avx512(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Z0
-	MOVQ      DX, CX
 	VCVTDQ2PS Z0, Z0
 	VMOVUPS   Z0, (AX)
 	VZEROUPPER
@@ -1163,7 +1125,6 @@ TEXT ·fromInt0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VCVTDQ2PS    Z0, Z0
 	VMOVUPS      Z0, (AX)
@@ -1177,7 +1138,6 @@ TEXT ·frexpMantissa_avx512(SB), NOSPLIT, $0-24
 	MOVQ       in+8(FP), CX
 	MOVQ       n+16(FP), DX
 	VMOVUPS    (CX), Z0
-	MOVQ       DX, CX
 	VGETMANTPS $0x0f, Z0, Z1
 	VGETEXPPS  Z0, Z0
 	VGETEXPPS  Z1, Z2
@@ -1193,7 +1153,6 @@ TEXT ·frexpMantissa0_avx512(SB), NOSPLIT, $0-24
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Z0
-	MOVQ         DX, CX
 	VBROADCASTSS consts<>+0(SB), Z0
 	VGETMANTPS   $0x0f, Z0, Z1
 	VGETEXPPS    Z0, Z0
@@ -1210,7 +1169,6 @@ TEXT ·frexpExponent_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
-	MOVQ           DX, CX
 	VGETMANTPS     $0x0f, Z0, Z1
 	VGETEXPPS      Z0, Z2
 	VGETEXPPS      Z1, Z1
@@ -1228,7 +1186,6 @@ TEXT ·frexpExponent0_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
-	MOVQ           DX, CX
 	VBROADCASTSS   consts<>+0(SB), Z0
 	VGETMANTPS     $0x0f, Z0, Z1
 	VGETEXPPS      Z0, Z2
@@ -1294,7 +1251,6 @@ TEXT ·scalb1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
-	MOVQ           DX, CX
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
@@ -1364,7 +1320,6 @@ TEXT ·scalbNormal1_avx512(SB), NOSPLIT, $0-24
 	MOVQ           in+8(FP), CX
 	MOVQ           n+16(FP), DX
 	VMOVUPS        (CX), Z0
-	MOVQ           DX, CX
 	VPANDD.BCST    consts<>+20(SB), Z0, Z0
 	VPORD.BCST     consts<>+24(SB), Z0, Z0
 	VBROADCASTSS   consts<>+0(SB), Z1
