@@ -273,7 +273,11 @@ func (e *emitter) weightGrad(f *jen.File, s *plan.WeightGrad) {
 		g.Comment(fmt.Sprintf("// %d groups of %d outputs by %d blocks of 16 inputs", s.Groups, k.Panels*kernel.Lanes, s.Blocks))
 		g.Add(share(n(s.Groups * s.Blocks)))
 		g.For(id("lo").Op("<").Id("hi")).BlockFunc(func(g *jen.Group) {
-			g.List(id("g"), id("block")).Op(":=").List(id("lo").Op("/").Lit(s.Blocks), id("lo").Op("%").Lit(s.Blocks))
+			if s.Blocks == 1 {
+				g.List(id("g"), id("block")).Op(":=").List(id("lo"), n(0))
+			} else {
+				g.List(id("g"), id("block")).Op(":=").List(id("lo").Op("/").Lit(s.Blocks), id("lo").Op("%").Lit(s.Blocks))
+			}
 			g.Id("n").Op(":=").Min(id("hi").Op("-").Id("lo"), n(s.Blocks).Op("-").Id("block"), n(s.Most))
 			args := e.target(s.Weight, times(id("g"), k.Panels*s.Weight.InPad*kernel.Lanes))
 			args = append(args, at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), times(id("g"), k.Panels*s.DZ.Rows*kernel.Lanes)),
