@@ -30,7 +30,8 @@ asm/vec, internal/expr < asm/vmath < asm/kernel;
 internal/ir, asm/kernel < asm/plan < asm/driver < asm;
 NONE < asm/vec/internal/..., asm/vmath/internal/...;
 asm/vec < asm/internal/peak;
-internal/ir, internal/expr, templates < cuda;
+internal/ir, internal/expr < cuda/plan;
+cuda/plan, templates < cuda;
 NONE < templates;
 
 # The pipeline, what writes its files, and the command.
@@ -68,6 +69,7 @@ gen, bench/autograd, bench/bars, runtime/bench, runtime/npy, runtime/safetensors
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;
+cuda, internal/nettest < cuda/internal/emulator;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 `
@@ -77,10 +79,10 @@ spec, runtime/npy, runtime/safetensors < internal/golden;
 const never = `
 runtime/..., cuda/driver, generated/... -> ., spec, gen, gen/..., internal/..., asm, asm/..., cuda;
 internal/expr, internal/op, internal/ir, internal/ir/eval -> spec;
-gen/golang, asm, asm/..., cuda -> spec, gen/lower, internal/op;
+gen/golang, asm, asm/..., cuda, cuda/plan -> spec, gen/lower, internal/op;
 gen/golang -> asm, asm/..., cuda;
 asm, asm/... -> gen, gen/..., cuda;
-cuda -> gen, gen/..., asm, asm/...;
+cuda, cuda/plan -> gen, gen/..., asm, asm/...;
 `
 
 // heavy lists packages of other modules that what a trainer links must not
@@ -92,7 +94,7 @@ runtime/..., cuda/driver, generated/... -> net/http, os/exec, encoding/gob, text
 // pure lists packages that neither touch the disk nor know the time nor draw
 // random numbers: the same spec gives the same bytes.
 const pure = `
-spec, gen, gen/lower, gen/golang, asm, asm/plan, asm/kernel, asm/vmath, asm/vec, cuda, internal/expr, internal/op, internal/ir, internal/ir/eval
+spec, gen, gen/lower, gen/golang, asm, asm/plan, asm/kernel, asm/vmath, asm/vec, cuda, cuda/plan, internal/expr, internal/op, internal/ir, internal/ir/eval
 -> os, os/exec, net, net/http, time, math/rand, math/rand/v2;
 `
 

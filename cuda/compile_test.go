@@ -1,0 +1,69 @@
+package cuda_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dnngen/dnngen/cuda"
+	"github.com/dnngen/dnngen/internal/golden"
+)
+
+// TestClang compiles every reference network to PTX, for two generations of
+// GPUs, without a toolkit; without CUDA_ALL in the environment, a fourth of
+// them. The kernels must not need the stack.
+func TestClang(t *testing.T) {
+	clang := ""
+	for v := 22; v >= 16 && clang == ""; v-- {
+		if path, err := exec.LookPath(fmt.Sprintf("clang-%d", v)); err == nil {
+			clang = path
+		}
+	}
+	if clang == "" {
+		t.Skip("no clang-16 or newer: the kernels are not compiled for a GPU")
+	}
+	dir := t.TempDir()
+	var text strings.Builder
+	text.Write(cuda.Runtime())
+	kernels := 0
+	for i, c := range golden.Load(t) {
+		if os.Getenv("CUDA_ALL") == "" && i%4 != 2 {
+			continue
+		}
+		pl := planOf(t, c.Net)
+		// Many networks in one file: each has its names to itself.
+		fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads) %s_##name(float *m)\n", c.Name)
+		fmt.Fprintf(&text, "namespace %s {\n%s}\n", c.Name, cuda.Kernels(pl))
+		kernels += len(pl.Pass) + len(pl.Update) + len(pl.Infer)
+	}
+	source := filepath.Join(dir, "kernels.cu")
+	if err := os.WriteFile(source, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range []string{"sm_80", "sm_90"} {
+		t.Run(arch, func(t *testing.T) {
+			out := filepath.Join(dir, arch+".ptx")
+			cmd := exec.Command(clang, "-x", "cuda", "--cuda-device-only", "--cuda-gpu-arch="+arch, "-nocudainc", "-nocudalib",
+				"-S", "-O2", "-Wall", "-Werror", "-Wno-unknown-cuda-version", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-const-variable", "-o", out, source)
+			if text, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%.4000s", err, text)
+			}
+			b, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ptx := string(b)
+			if n := strings.Count(ptx, ".visible .entry"); n != kernels {
+				t.Errorf("%d kernels, want %d", n, kernels)
+			}
+			for _, bad := range []string{".local", ".extern"} {
+				if strings.Contains(ptx, bad) {
+					t.Errorf("the code has %s: a variable on the stack, or a function that is nowhere", bad)
+				}
+			}
+		})
+	}
+}

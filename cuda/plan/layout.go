@@ -1,0 +1,83 @@
+package plan
+
+import "github.com/dnngen/dnngen/internal/ir"
+
+// Region is a part of the arena, in float32. It starts at a multiple of 64.
+type Region struct{ Offset, Size int }
+
+// End is the offset behind the region.
+func (r Region) End() int { return r.Offset + r.Size }
+
+// gap is the number of float32 that lie between regions and belong to none, so
+// that a read past the end of one can be told from a read of the next.
+const gap = 64
+
+// Layout is the arena: where everything lies that kernels touch.
+type Layout struct {
+	X       Region // the batch [rows, inputs]
+	Y       Region // targets [rows, outputs], or class indices [rows] as int32
+	Step    Region // what the host says about a step: StepWords, then the scalars
+	Loss    Region // the sum of the step's losses, a float64
+	Partial Region // sums of losses by block, in float64
+	Slots   Region // all parameters, then the optimizer's states laid out alike
+	Grads   Region // parts of gradients
+	Sums    Region // parts of learned parameters' gradients, by tile
+	Work    Region // the buffers of a training step, or of an inference
+
+	Total int // float32 in all
+}
+
+// Regions lists the regions in the order in which they lie.
+func (l *Layout) Regions() []*Region {
+	return []*Region{&l.X, &l.Y, &l.Step, &l.Loss, &l.Partial, &l.Slots, &l.Grads, &l.Sums, &l.Work}
+}
+
+// StepWords is the number of words before the scalars in Layout.Step: the rows,
+// whether this is the first part of a step, one over the number of losses, and
+// one to spare.
+const StepWords = 4
+
+// place lays the regions out.
+func (l *Layout) place() {
+	at := 0
+	for _, r := range l.Regions() {
+		r.Offset = at
+		at = roundUp(at+r.Size+gap, 64)
+	}
+	l.Total = at
+}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
+func ceil(n, d int) int { return (n + d - 1) / d }
+
+// Param places a parameter.
+type Param struct {
+	*ir.Param
+	Offset int // in a slot
+	// Grad is where the parts of its gradient lie, each of Size float32.
+	Grad, Parts int
+}
+
+// params places the parameters in a slot, each at a multiple of 4.
+func (p *Plan) params() (slot int) {
+	for _, q := range p.Program.Params {
+		p.Params = append(p.Params, &Param{Param: q, Offset: slot})
+		slot = roundUp(slot+q.Size(), 4)
+	}
+	return roundUp(slot, 64)
+}
+
+// At is where a parameter's values lie in the arena.
+func (p *Plan) At(q *ir.Param) int { return p.Slots.Offset + p.Params[q.Index].Offset }
+
+// Buffer is where a buffer lies in the arena, in training or in inference.
+func (p *Plan) Buffer(b *ir.Buffer, infer bool) int {
+	switch {
+	case b == p.Program.X:
+		return p.X.Offset
+	case infer:
+		return p.Work.Offset + b.Column*p.InferRows
+	}
+	return p.Work.Offset + b.Column*p.Program.Batch
+}

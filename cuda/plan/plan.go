@@ -1,0 +1,304 @@
+// Package plan decides how a program runs on a GPU: what lies where in the one
+// arena, which kernels there are, how large their tiles and grids, and the
+// order in which they are launched.
+package plan
+
+import (
+	"fmt"
+
+	"github.com/dnngen/dnngen/internal/expr"
+	"github.com/dnngen/dnngen/internal/ir"
+)
+
+// Threads is the number of threads of every block.
+const Threads = 256
+
+// Plan is a program with all that was decided about it.
+type Plan struct {
+	Program *ir.Program
+	Layout
+	Params []*Param
+	Slot   int // float32 of a slot: all parameters, or one state of each
+
+	InferRows int      // rows that inference walks at a time
+	Scalars   []string // what stands in Layout.Step after StepWords
+
+	// Pass is a forward and a backward pass over up to Program.Batch rows.
+	// Update makes the new parameters from the gradients.
+	Pass, Update, Infer []*Launch
+}
+
+// Launch is one launch of a kernel that this plan has for it alone.
+type Launch struct {
+	Name string // of the kernel
+	Grid [3]int
+	Work any // what it does: *Product, *Map, *Loss, …
+}
+
+// Product is a Linear or a GradInput with its tile.
+type Product struct {
+	Step   ir.Step
+	Infer  bool
+	TM, TN int // elements of a thread
+	Sum    *Sum
+}
+
+// Map is a Map of its own.
+type Map struct {
+	Map   *ir.Map
+	Infer bool
+	Sum   *Sum
+}
+
+// Sum is where a step leaves the parts of a learned parameter's gradient.
+type Sum struct {
+	Param   *Param
+	Partial int  // in the arena
+	Count   int  // parts
+	Whole   bool // one sum, not one a unit
+}
+
+// Loss is the loss and its gradient, LossSum the sum over all blocks.
+type (
+	Loss    struct{ Loss *ir.Loss }
+	LossSum struct{ Blocks int }
+)
+
+// GradWeight is a GradWeight with its tile and the rows of a part.
+type GradWeight struct {
+	Step   *ir.GradWeight
+	TM, TN int
+	Rows   int
+}
+
+// Fold adds up what a Sum left.
+type Fold struct{ Sum *Sum }
+
+// Update is the update of all parameters.
+type Update struct{ Blocks []int } // first block of each parameter
+
+// updateBlock is the number of elements that a block of the update takes.
+const updateBlock = 1024
+
+// New plans a program.
+func New(p *ir.Program) (*Plan, error) {
+	pl := &Plan{Program: p, InferRows: min(max(p.Batch, 256), 4096)}
+	pl.Slot = pl.params()
+	pl.Scalars = scalars(p.Rule)
+	pl.X.Size = max(p.Batch, pl.InferRows) * p.Input
+	pl.Y.Size = p.Batch
+	if !p.Loss.Classes() {
+		pl.Y.Size *= p.Output
+	}
+	pl.Step.Size = StepWords + len(pl.Scalars)
+	pl.Loss.Size = 2
+	pl.Slots.Size = pl.Slot * (1 + len(p.Rule.States))
+	pl.Work.Size = max(p.ArenaWidth*p.Batch, p.InferWidth*pl.InferRows)
+	pl.train()
+	pl.steps(&pl.Infer, "infer", p.Infer, true)
+	pl.place()
+	for _, q := range pl.Params {
+		q.Grad += pl.Grads.Offset
+	}
+	for _, l := range pl.Pass {
+		if f, ok := l.Work.(*Fold); ok {
+			f.Sum.Partial += pl.Sums.Offset
+		}
+	}
+	return pl, pl.check()
+}
+
+// scalars lists what a rule reads that is the same for all elements.
+func scalars(r ir.Rule) []string {
+	own := map[string]bool{ir.VarW: true, ir.VarG: true}
+	for _, s := range r.States {
+		own[s] = true
+	}
+	var list []string
+	for _, name := range expr.Vars(append([]*expr.Node{r.W}, r.Next...)...) {
+		if !own[name] {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func (p *Plan) train() {
+	p.steps(&p.Pass, "forward", p.Program.Forward, false)
+	// A block takes 8 rows of logits, or 256 losses, at a time.
+	l, blocks := p.Program.Loss, 0
+	if l.Classes() {
+		blocks = min(ceil(p.Program.Batch, 8), 512)
+	} else {
+		blocks = min(ceil(p.Program.Batch*p.Program.Output, Threads), 512)
+	}
+	p.Partial.Size = 2 * blocks
+	p.Pass = append(p.Pass,
+		&Launch{"loss", [3]int{blocks, 1, 1}, &Loss{l}},
+		&Launch{"loss_sum", [3]int{1, 1, 1}, &LossSum{blocks}})
+	p.steps(&p.Pass, "backward", p.Program.Backward, false)
+	for _, l := range p.Pass {
+		if s := sumOf(l); s != nil {
+			p.Pass = append(p.Pass, &Launch{fmt.Sprintf("fold%d", s.Param.Index), [3]int{s.Param.Size(), 1, 1}, &Fold{s}})
+		}
+	}
+	if len(p.Params) == 0 {
+		return
+	}
+	u, blocks := &Update{}, 0
+	for _, q := range p.Params {
+		u.Blocks = append(u.Blocks, blocks)
+		blocks += ceil(q.Size(), updateBlock)
+	}
+	p.Update = []*Launch{{"update", [3]int{blocks, 1, 1}, u}}
+}
+
+func sumOf(l *Launch) *Sum {
+	switch w := l.Work.(type) {
+	case *Product:
+		return w.Sum
+	case *Map:
+		return w.Sum
+	}
+	return nil
+}
+
+// steps plans the steps of a pass; prefix and a number name the kernels.
+func (p *Plan) steps(list *[]*Launch, prefix string, steps []ir.Step, infer bool) {
+	rows := p.Program.Batch
+	if infer {
+		rows = p.InferRows
+	}
+	for i, s := range steps {
+		name := fmt.Sprintf("%s%d", prefix, i)
+		switch s := s.(type) {
+		case *ir.Linear:
+			*list = append(*list, p.product(name, s, s.W.Shape[0], rows, infer, s.Map))
+		case *ir.GradInput:
+			*list = append(*list, p.product(name, s, s.W.Shape[1], rows, infer, s.Map))
+		case *ir.Map:
+			grid := [3]int{ceil(rows, 64), ceil(s.Width, 64), 1}
+			*list = append(*list, &Launch{name, grid, &Map{s, infer, p.sum(s, grid)}})
+		case *ir.GradWeight:
+			*list = append(*list, p.gradWeight(name, s))
+		}
+	}
+}
+
+func (p *Plan) product(name string, s ir.Step, cols, rows int, infer bool, m *ir.Map) *Launch {
+	w := &Product{Step: s, Infer: infer}
+	w.TM, w.TN = tile(rows, cols)
+	if Stride(m) == 2 {
+		w.TN = max(w.TN, 2)
+	}
+	grid := [3]int{ceil(rows, 16*w.TM), ceil(cols, 16*w.TN), 1}
+	w.Sum = p.sum(m, grid)
+	return &Launch{name, grid, w}
+}
+
+// Stride is the number of columns of its accumulator that a unit of a map
+// reads: 2 for a gated unit, else 1.
+func Stride(m *ir.Map) int {
+	if m != nil {
+		for _, in := range m.In {
+			if in.View.Buffer == nil {
+				return in.View.Stride
+			}
+		}
+	}
+	return 1
+}
+
+// enough is the number of blocks that keep a large GPU busy.
+const enough = 128
+
+// tile returns how many elements a thread takes in each direction: many, where
+// enough blocks are left.
+func tile(rows, cols int) (tm, tn int) {
+	fit := func(n int) int {
+		switch {
+		case n <= 16:
+			return 1
+		case n <= 32:
+			return 2
+		}
+		return 4
+	}
+	if rows >= 128 && cols >= 128 && ceil(rows, 128)*ceil(cols, 128) >= enough {
+		return 8, 8
+	}
+	return fit(rows), fit(cols)
+}
+
+func (p *Plan) sum(m *ir.Map, grid [3]int) *Sum {
+	if m == nil || len(m.Sum) == 0 {
+		return nil
+	}
+	q := p.Params[m.Sum[0].Param.Index]
+	s := &Sum{Param: q, Partial: p.Sums.Size, Whole: q.Size() == 1, Count: grid[0]}
+	if s.Whole {
+		s.Count *= grid[1]
+	}
+	p.Sums.Size += roundUp(s.Count*q.Size(), 4)
+	p.grad(q, 1)
+	return s
+}
+
+func (p *Plan) grad(q *Param, parts int) {
+	q.Grad, q.Parts = p.Grads.Size, parts
+	p.Grads.Size += roundUp(parts*q.Size(), 4)
+}
+
+// gradWeight shares the rows among blocks where the weight has too few tiles
+// for them, in parts of at least 64 rows.
+func (p *Plan) gradWeight(name string, s *ir.GradWeight) *Launch {
+	out, in := s.W.Shape[0], s.W.Shape[1]
+	w := &GradWeight{Step: s}
+	w.TM, w.TN = tile(out, in)
+	tiles := ceil(out, 16*w.TM) * ceil(in, 16*w.TN)
+	parts := min(max(enough/tiles, 1), max(p.Program.Batch/64, 1))
+	w.Rows = roundUp(ceil(p.Program.Batch, parts), 16)
+	parts = ceil(p.Program.Batch, w.Rows)
+	p.grad(p.Params[s.W.Index], parts)
+	if s.Bias != nil {
+		p.grad(p.Params[s.Bias.Index], parts)
+	}
+	return &Launch{name, [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM), parts}, w}
+}
+
+// maxGrid is what a GPU takes in the second and third direction of a grid.
+const maxGrid = 65535
+
+// check refuses what the kernels cannot do.
+func (p *Plan) check() error {
+	for _, list := range [][]*Launch{p.Pass, p.Update, p.Infer} {
+		for _, l := range list {
+			if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 {
+				return fmt.Errorf("cuda: %s needs a grid of %v blocks", l.Name, l.Grid)
+			}
+			m := mapOf(l)
+			if m == nil {
+				continue
+			}
+			if len(m.Sum) > 1 {
+				return fmt.Errorf("cuda: %s sums into %d parameters", l.Name, len(m.Sum))
+			}
+			for _, in := range m.In {
+				if in.View.Buffer == nil && (in.View.Stride != Stride(m) || in.View.Offset >= in.View.Stride || in.View.Stride > 2) {
+					return fmt.Errorf("cuda: %s reads columns %d, step %d, of its accumulator", l.Name, in.View.Offset, in.View.Stride)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func mapOf(l *Launch) *ir.Map {
+	switch w := l.Work.(type) {
+	case *Product:
+		return ir.FusedMap(w.Step)
+	case *Map:
+		return w.Map
+	}
+	return nil
+}

@@ -1,0 +1,314 @@
+package cuda
+
+import (
+	"fmt"
+
+	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/internal/expr"
+	"github.com/dnngen/dnngen/internal/ir"
+	"github.com/dnngen/dnngen/templates"
+)
+
+// headers are the parts of templates/cuda that kernels are compiled with, in
+// order.
+var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h"}
+
+// Runtime returns the device code that all networks share: it stands before
+// what Kernels writes.
+func Runtime() []byte {
+	var text []byte
+	for _, name := range headers {
+		b, err := templates.CUDA.ReadFile("cuda/" + name)
+		if err != nil {
+			panic(fmt.Sprintf("cuda: %v", err)) // embedded: it is there
+		}
+		text = append(text, b...)
+		text = append(text, '\n')
+	}
+	return text
+}
+
+// Kernels writes the kernels of a plan, each under the name of its launch.
+func Kernels(p *plan.Plan) []byte {
+	s := &source{Plan: p}
+	s.constants()
+	for _, list := range [][]*plan.Launch{p.Pass, p.Update, p.Infer} {
+		for _, l := range list {
+			s.kernel(l)
+		}
+	}
+	return s.b.Bytes()
+}
+
+// source is the kernels of a plan as they are written.
+type source struct {
+	*plan.Plan
+	writer
+}
+
+func (s *source) constants() {
+	p := s.Program
+	s.comment("%s: %d -> %d. All matrices lie in one arena of %d float32; a kernel's argument", p.Name, p.Input, p.Output, s.Total)
+	s.comment("is its start. Rows of a buffer follow each other.")
+	for _, q := range s.Params {
+		s.comment("    %-12s %v at %d", q.Name, q.Shape, s.At(q.Param))
+	}
+}
+
+// kernel writes what a launch runs.
+func (s *source) kernel(l *plan.Launch) {
+	s.line("")
+	switch w := l.Work.(type) {
+	case *plan.Product:
+		s.product(l, w)
+	case *plan.Map:
+		s.comment("%s", ir.StepString(w.Map))
+		s.comment("%s", s.origin(w.Map.Layer))
+		s.epilogue(l.Name, w.Map, nil, nil, w.Infer, w.Sum)
+		s.open(l.Name)
+		s.line("const %s epilogue = {m};", typeName(l.Name))
+		s.line("dnn_map(%s, epilogue, %s);", s.rows(), s.partial(w.Sum))
+		s.line("}")
+	case *plan.Loss:
+		s.loss(l, w.Loss)
+	case *plan.LossSum:
+		s.comment("the sum of the step's losses")
+		s.open(l.Name)
+		s.line("dnn_loss_sum((const double *)(%s), %d, %s, (double *)(%s));", at(s.Partial.Offset), w.Blocks, s.first(), at(s.Loss.Offset))
+		s.line("}")
+	case *plan.GradWeight:
+		s.gradWeight(l, w)
+	case *plan.Fold:
+		q := w.Sum.Param
+		s.comment("the gradient of %s from its %d parts", q.Name, w.Sum.Count)
+		s.open(l.Name)
+		s.line("dnn_fold(%s, %d, %d, %s, %s);", at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad))
+		s.line("}")
+	case *plan.Update:
+		s.update(l, w)
+	default:
+		panic(fmt.Sprintf("cuda: unknown work %T", w))
+	}
+}
+
+func (s *source) open(name string) { s.line("DNN_KERNEL(%s, %d) {", name, plan.Threads) }
+
+// at is an address in the arena.
+func at(offset int) string { return fmt.Sprintf("m + %dLL", offset) }
+
+func (s *source) rows() string  { return fmt.Sprintf("dnn_rows(%s)", at(s.Step.Offset)) }
+func (s *source) scale() string { return fmt.Sprintf("dnn_scale(%s)", at(s.Step.Offset)) }
+
+// first tells whether gradients are replaced: always, where a step is one pass.
+func (s *source) first() string {
+	if !s.Program.Full {
+		return "true"
+	}
+	return fmt.Sprintf("dnn_first(%s)", at(s.Step.Offset))
+}
+
+func (s *source) partial(sum *plan.Sum) string {
+	if sum == nil {
+		return "(float *)0"
+	}
+	return at(sum.Partial)
+}
+
+// origin tells where a layer stands in the spec.
+func (s *source) origin(layer int) string {
+	l := s.Program.Layers[layer]
+	return fmt.Sprintf("%s:%d  %s", s.Program.Source, l.Line, l.Text)
+}
+
+// typeName is the name of the struct that belongs to a kernel.
+func typeName(kernel string) string { return "of_" + kernel }
+
+// product writes a Linear or a GradInput with its epilogue.
+func (s *source) product(l *plan.Launch, w *plan.Product) {
+	s.comment("%s", ir.StepString(w.Step))
+	var a, b string
+	var cols, inner int
+	switch t := w.Step.(type) {
+	case *ir.Linear:
+		s.comment("%s", s.origin(t.Layer))
+		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum)
+		cols, inner = t.W.Shape[0], t.W.Shape[1]
+		a = fmt.Sprintf("const DnnRowMajor<%d> a = {%s};", inner, at(s.Buffer(t.X, w.Infer)))
+		b = fmt.Sprintf("const DnnRowMajor<%d> b = {%s};", inner, at(s.At(t.W)))
+	case *ir.GradInput:
+		s.comment("%s", s.origin(t.Layer))
+		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum)
+		cols, inner = t.W.Shape[1], t.W.Shape[0]
+		a = fmt.Sprintf("const DnnRowMajor<%d> a = {%s};", inner, at(s.Buffer(t.DZ, w.Infer)))
+		b = fmt.Sprintf("const DnnColMajor<%d> b = {%s};", cols, at(s.At(t.W)))
+	}
+	s.open(l.Name)
+	s.line("%s", a)
+	s.line("%s", b)
+	s.line("const %s epilogue = {m};", typeName(l.Name))
+	s.line("dnn_linear<%d, %d>(a, b, %s, %d, %d, epilogue, %s);", w.TM, w.TN, s.rows(), cols, inner, s.partial(w.Sum))
+	s.line("}")
+}
+
+// epilogue writes the struct that takes a product's elements, or those of a
+// map alone: it adds the bias, stores the product in out, and applies the map.
+func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Param, infer bool, sum *plan.Sum) {
+	stride, width, kind := plan.Stride(m), 0, "DNN_NO_SUM"
+	if m != nil {
+		width = m.Width
+	} else {
+		width = out.Width
+	}
+	if sum != nil {
+		kind = "DNN_UNIT_SUM"
+		if sum.Whole {
+			kind = "DNN_WHOLE_SUM"
+		}
+	}
+	s.line("struct %s {", typeName(kernel))
+	s.line("float *m;")
+	s.line("static constexpr int STRIDE = %d, WIDTH = %d, SUM = %s;", stride, width, kind)
+	s.line("DNN_METHOD float unit(int row, int unit, const float *acc) const {")
+	s.line("const long long r = row;")
+	value := func(k int) string { return fmt.Sprintf("acc[%d]", k) }
+	if bias != nil {
+		for k := range stride {
+			s.line("const float z%d = acc[%d] + m[%dLL + %s];", k, k, s.At(bias), column("unit", stride, k))
+		}
+		value = func(k int) string { return fmt.Sprintf("z%d", k) }
+	}
+	if out != nil {
+		for k := range stride {
+			s.line("m[%dLL + r * %d + %s] = %s;", s.Buffer(out, infer), out.Width, column("unit", stride, k), value(k))
+		}
+	}
+	if m == nil {
+		s.line("return 0.0f;")
+	} else {
+		s.mapping(m, infer, value)
+	}
+	s.line("}")
+	s.line("};")
+}
+
+// column is the place of a unit's k-th column.
+func column(unit string, stride, k int) string {
+	if stride > 1 {
+		unit = fmt.Sprintf("%s * %d", unit, stride)
+	}
+	if k > 0 {
+		unit = fmt.Sprintf("%s + %d", unit, k)
+	}
+	return unit
+}
+
+// mapping writes a map of one unit of one row. acc names the columns of the
+// accumulator.
+func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
+	place := func(v ir.View) string {
+		return fmt.Sprintf("m[%dLL + r * %d + %s]", s.Buffer(v.Buffer, infer), v.Buffer.Width, column("unit", v.Stride, v.Offset))
+	}
+	bind := map[string]string{}
+	for _, in := range m.In {
+		if in.View.Buffer == nil {
+			bind[in.Var] = acc(in.View.Offset)
+			continue
+		}
+		v := "in_" + in.Var
+		s.line("const float %s = %s;", v, place(in.View))
+		bind[in.Var] = v
+	}
+	if m.Param != nil {
+		index := "0"
+		if m.Param.Size() > 1 {
+			index = "unit"
+		}
+		s.line("const float in_%s = m[%dLL + %s];", ir.VarParam, s.At(m.Param), index)
+		bind[ir.VarParam] = "in_" + ir.VarParam
+	}
+	var roots []*expr.Node
+	for _, o := range m.Out {
+		roots = append(roots, o.Expr)
+	}
+	for _, sum := range m.Sum {
+		roots = append(roots, sum.Expr)
+	}
+	values := lower(&s.writer, bind, roots...)
+	for i, o := range m.Out {
+		s.line("%s = %s;", place(o.View), values[i])
+	}
+	if len(m.Sum) > 0 {
+		s.line("return %s;", values[len(m.Out)])
+		return
+	}
+	s.line("return 0.0f;")
+}
+
+func (s *source) loss(l *plan.Launch, loss *ir.Loss) {
+	s.comment("%s", loss)
+	raw, grad := at(s.Buffer(loss.Raw, false)), at(s.Buffer(loss.Grad, false))
+	partial := fmt.Sprintf("(double *)(%s)", at(s.Partial.Offset))
+	call := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width)
+	if !loss.Classes() {
+		s.line("struct %s {", typeName(l.Name))
+		s.line("static DNN_METHOD float of(float z, float y, float &slope) {")
+		values := lower(&s.writer, map[string]string{ir.VarZ: "z", ir.VarY: "y"}, loss.Value, loss.Slope)
+		s.line("slope = %s;", values[1])
+		s.line("return %s;", values[0])
+		s.line("}")
+		s.line("};")
+		call = fmt.Sprintf("dnn_element_loss<%s, %d>", typeName(l.Name), loss.Raw.Width)
+	}
+	s.open(l.Name)
+	s.line("%s(%s, %s, %s, %s, %s, %s);", call, raw, at(s.Y.Offset), grad, s.rows(), s.scale(), partial)
+	s.line("}")
+}
+
+func (s *source) gradWeight(l *plan.Launch, w *plan.GradWeight) {
+	t := w.Step
+	out, in := t.W.Shape[0], t.W.Shape[1]
+	s.comment("d%s %v = %s^T*%s, in parts of %d rows", t.W.Name, t.W.Shape, t.DZ.Name, t.X.Name, w.Rows)
+	s.comment("%s", s.origin(t.Layer))
+	db := "(float *)0"
+	if t.Bias != nil {
+		db = at(s.Params[t.Bias.Index].Grad)
+	}
+	s.open(l.Name)
+	s.line("dnn_weight_gradient<%d, %d, %d, %d, %t>(%s, %s, %s, %d, %s, %s, %s);", w.TM, w.TN, out, in, t.Bias != nil,
+		at(s.Buffer(t.DZ, false)), at(s.Buffer(t.X, false)), s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db)
+	s.line("}")
+}
+
+// update writes the rule and the table of parameters.
+func (s *source) update(l *plan.Launch, u *plan.Update) {
+	r := s.Program.Rule
+	s.comment("w = %s", r.W)
+	s.line("struct %s {", typeName(l.Name))
+	s.line("static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {")
+	bind := map[string]string{ir.VarG: "g", ir.VarW: "w"}
+	s.line("const float w = at[0];")
+	for k, state := range r.States {
+		bind[state] = fmt.Sprintf("state%d", k)
+		s.line("const float state%d = at[%d * slot]; // %s", k, k+1, state)
+	}
+	for k, name := range s.Scalars {
+		bind[name] = fmt.Sprintf("scalar%d", k)
+		s.line("const float scalar%d = scalars[%d]; // %s", k, k, name)
+	}
+	values := lower(&s.writer, bind, append([]*expr.Node{r.W}, r.Next...)...)
+	s.line("at[0] = %s;", values[0])
+	for k := range r.States {
+		s.line("at[%d * slot] = %s;", k+1, values[1+k])
+	}
+	s.line("}")
+	s.line("};")
+	s.line("DNN_TABLE DnnTensor tensors[] = {")
+	for i, q := range s.Params {
+		s.line("{%dLL, %dLL, %d, %d, %d}, // %s %v", q.Offset, q.Grad, q.Size(), q.Parts, u.Blocks[i], q.Name, q.Shape)
+	}
+	s.line("};")
+	s.open(l.Name)
+	s.line("dnn_update<%s, %d>(tensors, m, (const double *)(%s), %s, %dLL, %dLL);", typeName(l.Name), len(s.Params),
+		at(s.Loss.Offset), at(s.Step.Offset+plan.StepWords), s.Slots.Offset, s.Slot)
+	s.line("}")
+}

@@ -1,0 +1,45 @@
+// dnn_emu.h: the words of dnn_rt.h for a C++ compiler. A block's threads are
+// fibres of one thread; dnn_emu.cpp switches between them at barriers and
+// shuffles. Shared memory starts as NaN, so that what is read before it was
+// written shows.
+#ifndef DNN_EMU_H
+#define DNN_EMU_H
+
+#include <stddef.h>
+
+#define DNN_DEVICE static inline
+#define DNN_METHOD inline
+#define DNN_TABLE static const
+#define DNN_UNROLL
+#define DNN_KERNEL(name, threads) static void name(float *m)
+#define DNN_SHARED(type, name, n)        \
+    static const char name##_key = 0;    \
+    type *const name = (type *)dnn_emu_shared(&name##_key, sizeof(type) * (n))
+#define DNN_SYNC() dnn_emu_barrier(__FILE__, __LINE__)
+#define DNN_SHUFFLE(value, mask) dnn_emu_shuffle(value, mask, __FILE__, __LINE__)
+
+// Where the running thread is.
+struct DnnPlace {
+    int thread, block[3], grid[3];
+};
+extern DnnPlace dnn_emu_place;
+
+// dnn_emu_shared returns the block's memory of a declaration.
+void *dnn_emu_shared(const char *key, size_t bytes);
+// dnn_emu_barrier waits for all threads of the block.
+void dnn_emu_barrier(const char *file, int line);
+// dnn_emu_shuffle exchanges values with another lane of the warp.
+float dnn_emu_shuffle(float value, int mask, const char *file, int line);
+
+DNN_DEVICE int dnn_thread() { return dnn_emu_place.thread; }
+DNN_DEVICE int dnn_block_x() { return dnn_emu_place.block[0]; }
+DNN_DEVICE int dnn_block_y() { return dnn_emu_place.block[1]; }
+DNN_DEVICE int dnn_block_z() { return dnn_emu_place.block[2]; }
+DNN_DEVICE int dnn_grid_x() { return dnn_emu_place.grid[0]; }
+DNN_DEVICE int dnn_grid_y() { return dnn_emu_place.grid[1]; }
+
+DNN_DEVICE float dnn_fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DNN_DEVICE float dnn_abs(float a) { return __builtin_fabsf(a); }
+DNN_DEVICE float dnn_sqrt(float a) { return __builtin_sqrtf(a); }
+
+#endif

@@ -1,0 +1,115 @@
+// dnn_step.h: losses, the folding of partial sums, and the update.
+#ifndef DNN_STEP_H
+#define DNN_STEP_H
+
+// dnn_block_sum returns to thread 0 the sum of all threads' values, in a fixed
+// order.
+DNN_DEVICE double dnn_block_sum(double value) {
+    DNN_SHARED(double, part, DNN_THREADS);
+    const int thread = dnn_thread();
+    part[thread] = value;
+    for (int half = DNN_THREADS / 2; half > 0; half /= 2) {
+        DNN_SYNC();
+        if (thread < half) part[thread] += part[thread + half];
+    }
+    return part[0];
+}
+
+// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
+// and scale times its gradient; each block writes the sum of its losses.
+template <class Loss, int OUT>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    double sum = 0.0;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        float slope;
+        sum += (double)Loss::of(raw[i], y[i], slope);
+        grad[i] = slope * scale;
+    }
+    sum = dnn_block_sum(sum);
+    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+}
+
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
+// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
+// a warp takes a row.
+template <int OUT>
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+    double loss = 0.0;
+    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+        const float *z = raw + (long long)row * OUT;
+        float *d = grad + (long long)row * OUT;
+        float top = dnn_float(0xff800000u);
+        for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
+        for (int mask = 16; mask > 0; mask /= 2) {
+            const float other = DNN_SHUFFLE(top, mask);
+            top = other > top ? other : top;
+        }
+        float sum = 0.0f;
+        for (int i = lane; i < OUT; i += 32) {
+            const float e = dnn_exp(z[i] - top);
+            d[i] = e;
+            sum += e;
+        }
+        for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
+        const int hit = (int)dnn_bits(y[row]);
+        const float factor = scale / sum;
+        for (int i = lane; i < OUT; i += 32) d[i] = dnn_fma(d[i], factor, i == hit ? -scale : 0.0f);
+        if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
+    }
+    loss = dnn_block_sum(loss);
+    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+}
+
+// dnn_loss_sum adds the blocks' losses, in order, to the step's.
+DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, double *loss) {
+    double sum = 0.0;
+    for (int i = dnn_thread(); i < blocks; i += DNN_THREADS) sum += partial[i];
+    sum = dnn_block_sum(sum);
+    if (dnn_thread() == 0) *loss = first ? sum : *loss + sum;
+}
+
+// dnn_finite is false for NaN and the infinities.
+DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
+
+// dnn_fold sums column x of partial [count, width] for the gradient of a
+// learned parameter.
+DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad) {
+    const int column = dnn_block_x();
+    double sum = 0.0;
+    for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
+    sum = dnn_block_sum(sum);
+    if (dnn_thread() == 0) grad[column] = replace ? (float)sum : grad[column] + (float)sum;
+}
+
+// DnnTensor says where a parameter and the parts of its gradient lie, and
+// which block of the update is its first.
+struct DnnTensor {
+    long long param, grad;
+    int size, parts, block;
+};
+
+// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// the loss is not finite. Slots of states follow the parameters at the
+// distance slot.
+template <class Rule, int TENSORS>
+DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
+                           long long slot) {
+    if (!dnn_finite(*loss)) return;
+    int t = 0;
+    while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
+    const DnnTensor tensor = tensors[t];
+    const int start = (dnn_block_x() - tensor.block) * 1024 + dnn_thread();
+    DNN_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const int i = start + k * DNN_THREADS;
+        if (i < tensor.size) {
+            float g = m[tensor.grad + i];
+            for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
+            Rule::apply(m + params + tensor.param + i, slot, g, scalars);
+        }
+    }
+}
+
+#endif
