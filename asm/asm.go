@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/dnngen/dnngen/asm/driver"
+	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -54,7 +55,7 @@ func kernels(p *plan.Plan, isa vec.ISA, recipe, pkg string) ([]ir.File, error) {
 	e := vec.New(isa, "simdConsts"+isa.String())
 	e.ConstraintExpr("amd64,!noasm")
 	for _, k := range p.Kernels {
-		k.Emit(e)
+		kernel.Emit(e, k)
 	}
 	files, err := e.Compile(recipe, pkg)
 	if err != nil {

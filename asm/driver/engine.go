@@ -5,7 +5,6 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
-	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
 	"github.com/dnngen/dnngen/asm/vec"
 )
@@ -110,7 +109,7 @@ func (e *emitter) types(f *jen.File) {
 			g.Id("losses").Index(id("vectorShards")).Float64().Comment("// sums by shard")
 			g.Id("batches").Index().Id("vectorBatch").Comment("// by worker: its tile")
 		} else {
-			g.Id("losses").Index(n((e.Rows + e.lossCall() - 1) / e.lossCall())).Float64().Comment(fmt.Sprintf("// sums of %d rows each", e.lossCall()))
+			g.Id("losses").Index(n((e.Rows + e.Loss.CallRows() - 1) / e.Loss.CallRows())).Float64().Comment(fmt.Sprintf("// sums of %d rows each", e.Loss.CallRows()))
 			g.Id("batch").Id("vectorBatch")
 		}
 		g.Id("total").Float64().Comment("// sum of the step's losses")
@@ -157,7 +156,7 @@ func (e *emitter) newFunc(f *jen.File) {
 		} else {
 			slabs = id("p").Dot("Threads").Call()
 		}
-		size := n((1+len(e.Rule.States))*e.ParamSize + shards*e.GradSize + kernel.Lanes*((len(e.Rule.Scalars)+kernel.Lanes-1)/kernel.Lanes))
+		size := n((1+len(e.Rule.States))*e.ParamSize + shards*e.GradSize + plan.ScalarSize(e.Rule))
 		size.Op("+").Add(batches.Clone().Op("*").Lit(e.TensorSize))
 		if e.SlabSize > 0 {
 			size.Op("+").Add(slabs.Clone().Op("*").Lit(e.SlabSize))

@@ -5,6 +5,9 @@ import "github.com/dave/jennifer/jen"
 // layeredStep writes Step and doWork of a plan whose workers share each step.
 func (e *emitter) layeredStep(f *jen.File) {
 	e.stepMethod(f, func(g *jen.Group) {
+		if e.Whole != nil {
+			e.wholeStep(g)
+		}
 		g.Id("b").Op(":=").Op("&").Id("e").Dot("batch")
 		g.Id("b").Dot("scale").Op("=").Add(e.scale())
 		if !e.Keep {
@@ -38,6 +41,19 @@ func (e *emitter) layeredStep(f *jen.File) {
 			e.padding(g)
 		}).Line()
 	}
+}
+
+// wholeStep writes the call of the function that makes a full step.
+func (e *emitter) wholeStep(g *jen.Group) {
+	target := "Value"
+	if e.Loss.Source.Classes() {
+		target = "Class"
+	}
+	g.If(id("rows").Op("==").Id("vectorRows")).Block(
+		jen.Comment("// A full batch is small enough for one function."),
+		own("total").Op("=").Add(call(e.Whole, at(own("slots").Index(n(0)), n(0)), at(id("x"), n(0)), at(id("y").Dot(target), n(0)), e.scale())),
+		jen.Return(e.mean()),
+	)
 }
 
 // finishSums adds up partial sums before the update reads them.
@@ -88,7 +104,7 @@ func (e *emitter) layeredWork(f *jen.File) {
 		g.Add(wait())
 		g.Comment("// Every worker adds up the same losses in the same order.")
 		g.Id("total").Op(":=").Lit(0.0)
-		calls := jen.Parens(inBatch("rows").Op("+").Lit(e.lossCall() - 1)).Op("/").Lit(e.lossCall())
+		calls := jen.Parens(inBatch("rows").Op("+").Lit(e.Loss.CallRows() - 1)).Op("/").Lit(e.Loss.CallRows())
 		g.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Add(calls))).Block(
 			id("total").Op("+=").Id("sum"),
 		)

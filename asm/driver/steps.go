@@ -13,15 +13,6 @@ import (
 // packCall is the number of rows that one call copies at most.
 const packCall = 64
 
-// lossCall is the number of rows of one call of the loss: its sums are kept
-// call by call, so that they do not depend on the number of workers.
-func (e *emitter) lossCall() int {
-	if e.Loss.Z.Layout.Dense {
-		return 256
-	}
-	return 16
-}
-
 // stepsFile holds a function for each step of the plan. Each makes part number
 // part of parts of its step.
 func (e *emitter) stepsFile() *jen.File {
@@ -445,7 +436,7 @@ func (e *emitter) lossFunc(f *jen.File) {
 	}
 	doc(f, "Every call's sum is kept by itself.")
 	e.part(f, "loss", "vectorBatch", func(g *jen.Group) {
-		rows := e.lossCall()
+		rows := e.Loss.CallRows()
 		g.Add(share(jen.Parens(inBatch("rows").Op("+").Lit(rows - 1)).Op("/").Lit(rows)))
 		g.For(id("i").Op(":=").Id("lo"), id("i").Op("<").Id("hi"), id("i").Op("++")).BlockFunc(func(g *jen.Group) {
 			g.Id("row").Op(":=").Id("i").Op("*").Lit(rows)

@@ -32,9 +32,11 @@ func (k *Apply) Params() Params {
 
 func sumName(i int) string { return fmt.Sprintf("sum%d", i) }
 
-// Emit implements Kernel.
-func (k *Apply) Emit(e *vec.Emitter) {
-	f := begin(e, k, k.Doc)
+// about implements Kernel.
+func (k *Apply) about() string { return k.Doc }
+
+// body implements Kernel.
+func (k *Apply) body(f *function) {
 	ptr := f.pointers(k.Map)
 	left := f.arg("rows")
 	var sums []vec.Vec
@@ -58,7 +60,6 @@ func (k *Apply) Emit(e *vec.Emitter) {
 			f.StoreVec(sums[i*f.parts()+v], at(p, f.part(v)))
 		}
 	}
-	f.end()
 }
 
 // Block copies rows between a row-major matrix and a blocked one.
@@ -88,13 +89,16 @@ func (k *Block) Params() Params {
 // their lines are still in the first cache when the next panel needs them.
 const blockRows = 16
 
-// Emit implements Kernel.
-func (k *Block) Emit(e *vec.Emitter) {
-	doc := "copies rows into panels of 16 columns."
+// about implements Kernel.
+func (k *Block) about() string {
 	if k.Back {
-		doc = "copies rows from panels of 16 columns."
+		return "copies rows from panels of 16 columns."
 	}
-	f := begin(e, k, doc)
+	return "copies rows into panels of 16 columns."
+}
+
+// body implements Kernel.
+func (k *Block) body(f *function) {
 	blocked, flat, left := f.arg("blocked"), f.arg("flat"), f.arg("rows")
 	n := f.GP64()
 	f.Name(n, "rows of this block")
@@ -121,7 +125,6 @@ func (k *Block) Emit(e *vec.Emitter) {
 	f.add(blockRows*k.Width*4, flat)
 	f.JMP(operand.LabelRef(again))
 	f.Label(done)
-	f.end()
 }
 
 // panel copies n rows of one panel, the first lanes of each.
@@ -184,9 +187,13 @@ func (k *Transpose) Params() Params {
 	}}
 }
 
-// Emit implements Kernel.
-func (k *Transpose) Emit(e *vec.Emitter) {
-	f := begin(e, k, fmt.Sprintf("transposes %d inputs of a packed weight.", k.Lines*Lanes))
+// about implements Kernel.
+func (k *Transpose) about() string {
+	return fmt.Sprintf("transposes %d inputs of a packed weight.", k.Lines*Lanes)
+}
+
+// body implements Kernel.
+func (k *Transpose) body(f *function) {
 	t, w := f.arg("t"), f.arg("w")
 	f.loop("panel", k.Panels, func() {
 		for l := range k.Lines {
@@ -196,7 +203,7 @@ func (k *Transpose) Emit(e *vec.Emitter) {
 		}
 		for l := range k.Lines {
 			f.Commentf("Inputs %d to %d.", l*Lanes, l*Lanes+Lanes-1)
-			if e.ISA() == vec.AVX512 {
+			if f.ISA() == vec.AVX512 {
 				f.transpose16(w, l*Lanes*lineBytes, t, l*k.Panels*Lanes*lineBytes)
 			} else {
 				f.transpose8s(w, l*Lanes*lineBytes, t, l*k.Panels*Lanes*lineBytes)
@@ -205,7 +212,6 @@ func (k *Transpose) Emit(e *vec.Emitter) {
 		f.add(k.PanelRows*lineBytes, w)
 		f.add(Lanes*lineBytes, t)
 	})
-	f.end()
 }
 
 // transpose16 transposes 16 lines of 16 lanes.

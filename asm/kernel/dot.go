@@ -40,9 +40,13 @@ func (k *Dot) Params() Params {
 	return Params{List: append(list, Pointer("z", "[rows], the outputs"), Count("rows", "number of rows"))}
 }
 
-// Emit implements Kernel.
-func (k *Dot) Emit(e *vec.Emitter) {
-	f := begin(e, k, fmt.Sprintf("multiplies rows of %d by the weights of one output.", k.Inputs))
+// about implements Kernel.
+func (k *Dot) about() string {
+	return fmt.Sprintf("multiplies rows of %d by the weights of one output.", k.Inputs)
+}
+
+// body implements Kernel.
+func (k *Dot) body(f *function) {
 	src, w, z, left := f.arg("src"), f.arg("w"), f.arg("z"), f.arg("rows")
 	var bias gp
 	if k.Bias {
@@ -81,7 +85,6 @@ func (k *Dot) Emit(e *vec.Emitter) {
 	f.ANDQ(operand.U8(some-1), left)
 	f.loopReg("rows", many, func() { rows(some) })
 	f.loopReg("row", left, func() { rows(1) })
-	f.end()
 }
 
 func log2(n int) int {
@@ -133,9 +136,13 @@ func (k *DotGradient) Params() Params {
 	return Params{List: list}
 }
 
-// Emit implements Kernel.
-func (k *DotGradient) Emit(e *vec.Emitter) {
-	f := begin(e, k, fmt.Sprintf("makes the gradient of the weights of %d inputs to one output.", k.Inputs))
+// about implements Kernel.
+func (k *DotGradient) about() string {
+	return fmt.Sprintf("makes the gradient of the weights of %d inputs to one output.", k.Inputs)
+}
+
+// body implements Kernel.
+func (k *DotGradient) body(f *function) {
 	f.goToBlock(k.Inputs, step{lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
 	to := f.destination(k.Rule)
 	x := f.arg("x")
@@ -145,7 +152,6 @@ func (k *DotGradient) Emit(e *vec.Emitter) {
 		f.add(k.Rows*lineBytes, x)
 	})
 	f.restBlock(k.Inputs, func(rest int) { k.panel(f, to, x, rest) })
-	f.end()
 }
 
 // destination loads the pointers of an update, or that of a kept gradient.
@@ -233,9 +239,11 @@ func (k *DotBias) Params() Params {
 	return Params{List: list}
 }
 
-// Emit implements Kernel.
-func (k *DotBias) Emit(e *vec.Emitter) {
-	f := begin(e, k, "adds up the gradients by one output over the rows.")
+// about implements Kernel.
+func (k *DotBias) about() string { return "adds up the gradients by one output over the rows." }
+
+// body implements Kernel.
+func (k *DotBias) body(f *function) {
 	to := f.destination(k.Rule)
 	dz, left := f.arg("dz"), f.arg("rows")
 	f.add(Lanes-1, left)
@@ -253,7 +261,6 @@ func (k *DotBias) Emit(e *vec.Emitter) {
 		}
 		f.deposit(k.Rule, to, sum, f.part(v), 1-v*f.Lanes())
 	}
-	f.end()
 }
 
 // DenseLoss is Loss for one output, whose outputs, targets and gradients are
@@ -281,9 +288,13 @@ func (k *DenseLoss) Params() Params {
 	}, Result: "float64"}
 }
 
-// Emit implements Kernel.
-func (k *DenseLoss) Emit(e *vec.Emitter) {
-	f := begin(e, k, "returns the sum of "+k.Value.String()+" and writes its derivative, scaled.")
+// about implements Kernel.
+func (k *DenseLoss) about() string {
+	return "returns the sum of " + k.Value.String() + " and writes its derivative, scaled."
+}
+
+// body implements Kernel.
+func (k *DenseLoss) body(f *function) {
 	z, dz, y, rest := f.arg("z"), f.arg("dz"), f.arg("y"), f.arg("rows")
 	total := f.newDoubles()
 	compute := func(v int, target vec.Val, finish func(value, grad vec.Vec)) {

@@ -55,11 +55,13 @@ func (k *Gradient) Params() Params {
 	return Params{List: list}
 }
 
-// Emit implements Kernel.
-func (k *Gradient) Emit(e *vec.Emitter) {
-	f := begin(e, k, k.Doc)
+// about implements Kernel.
+func (k *Gradient) about() string { return k.Doc }
+
+// body implements Kernel.
+func (k *Gradient) body(f *function) {
 	g := &gradient{function: f, k: k, panels: k.Panels}
-	if e.ISA() == vec.AVX2 {
+	if f.ISA() == vec.AVX2 {
 		g.panels = 1
 	}
 	if k.Rule != nil && !k.Rule.light() {
@@ -82,7 +84,6 @@ func (k *Gradient) Emit(e *vec.Emitter) {
 	} else {
 		g.blocks()
 	}
-	f.end()
 }
 
 // gradient is the state while a Gradient is written.
@@ -287,9 +288,11 @@ func (k *BiasGradient) Params() Params {
 	return Params{List: list}
 }
 
-// Emit implements Kernel.
-func (k *BiasGradient) Emit(e *vec.Emitter) {
-	f := begin(e, k, k.Doc)
+// about implements Kernel.
+func (k *BiasGradient) about() string { return k.Doc }
+
+// body implements Kernel.
+func (k *BiasGradient) body(f *function) {
 	to := f.destination(k.Rule)
 	dz, left := f.arg("dz"), f.arg("rows")
 	sums := f.newTile(1, k.Panels)
@@ -315,5 +318,4 @@ func (k *BiasGradient) Emit(e *vec.Emitter) {
 			f.update(k.Rule, to, acc, panel*lineBytes+f.part(v))
 		})
 	}
-	f.end()
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -34,15 +35,34 @@ type gp = reg.GPVirtual
 const lineBytes = 4 * Lanes
 
 // Kernel is one assembly function. It is written once for each instruction
-// set, under Name followed by the set's name.
+// set, under FuncName followed by the set's name.
 type Kernel interface {
 	// FuncName is the name without the instruction set.
 	FuncName() string
-	// Params are the parameters; results are part of them.
+	// Params are the parameters and the result.
 	Params() Params
 	// Key tells kernels apart: equal keys, equal code.
 	Key() string
-	Emit(e *vec.Emitter)
+	// about says in a sentence what the kernel does, without its subject.
+	about() string
+	// body writes the code, which runs off its end.
+	body(f *function)
+}
+
+// Emit writes a kernel as a function.
+func Emit(e *vec.Emitter, k Kernel) {
+	e.Function(Symbol(k, e.ISA()))
+	e.Attributes(attr.NOSPLIT)
+	f := &function{Emitter: e, params: k.Params(), labels: new(int)}
+	e.SignatureExpr(f.params.Signature())
+	doc := []string{Symbol(k, e.ISA()) + " " + k.about()}
+	for _, q := range f.params.List {
+		doc = append(doc, fmt.Sprintf("  %-8s %s", q.Name, q.Doc))
+	}
+	e.Doc(doc...)
+	k.body(f)
+	f.VZEROUPPER()
+	f.RET()
 }
 
 // Params is the parameter list of a kernel.
@@ -89,33 +109,14 @@ func Symbol(k Kernel, isa vec.ISA) string {
 type function struct {
 	*vec.Emitter
 	params Params
-	labels int
-}
-
-// begin starts a kernel's function: its name, documentation and signature.
-func begin(e *vec.Emitter, k Kernel, doc ...string) *function {
-	f := &function{Emitter: e, params: k.Params()}
-	e.Function(Symbol(k, e.ISA()))
-	e.Attributes(attr.NOSPLIT)
-	e.SignatureExpr(f.params.Signature())
-	for _, q := range f.params.List {
-		doc = append(doc, fmt.Sprintf("  %-8s %s", q.Name, q.Doc))
-	}
-	doc[0] = Symbol(k, e.ISA()) + " " + doc[0]
-	e.Doc(doc...)
-	return f
-}
-
-// end returns to the caller.
-func (f *function) end() {
-	f.VZEROUPPER()
-	f.RET()
+	labels *int
+	inline *inline // nil: the kernel is a function of its own
 }
 
 // arg loads a parameter into a register.
 func (f *function) arg(name string) reg.GPVirtual {
 	r := f.GP64()
-	f.Load(f.Param(name), r)
+	f.MOVQ(f.slot(name), r)
 	f.Name(r, "%s", f.doc(name))
 	return r
 }
@@ -132,7 +133,22 @@ func (f *function) doc(name string) string {
 // slot is where a parameter lies on the stack. Kernels also keep there what
 // they need rarely.
 func (f *function) slot(name string) operand.Mem {
-	b, err := f.Param(name).Resolve()
+	if f.inline != nil {
+		return f.inline.slot(f, name)
+	}
+	return f.resolve(f.Param(name))
+}
+
+// result is where the kernel's result belongs.
+func (f *function) result() operand.Mem {
+	if f.inline != nil {
+		return f.inline.result
+	}
+	return f.resolve(f.ReturnIndex(0))
+}
+
+func (f *function) resolve(c gotypes.Component) operand.Mem {
+	b, err := c.Resolve()
 	if err != nil {
 		f.Errorf("kernel: %w", err)
 		return operand.Mem{}
@@ -155,8 +171,8 @@ func (f *function) lower(roots []*expr.Node, vars map[string]vec.Val) []vec.Vec 
 
 // label returns a new label.
 func (f *function) label(what string) string {
-	f.labels++
-	return fmt.Sprintf("%s%d", what, f.labels)
+	*f.labels++
+	return fmt.Sprintf("%s%d", what, *f.labels)
 }
 
 // loop writes body n times at run time, n being a constant.
@@ -209,11 +225,19 @@ func (f *function) part(v int) int { return v * f.ISA().Bytes() }
 // scratch reserves n bytes of the frame, aligned to a cache line, and returns
 // a register that points there.
 func (f *function) scratch(n int) reg.GPVirtual {
-	frame := f.AllocLocal(n + lineBytes)
-	// A frame of this size needs the check of the stack's size.
-	f.Attributes(0)
 	p := f.GP64()
-	f.LEAQ(frame.Offset(lineBytes-1), p)
+	if f.inline != nil {
+		f.LEAQ(f.inline.scratch(f, n), p)
+	} else {
+		f.LEAQ(f.reserve(n+lineBytes).Offset(lineBytes-1), p)
+	}
 	f.ANDQ(operand.I8(-lineBytes), p)
 	return p
+}
+
+// reserve takes n bytes of the frame. A frame of that size needs the check of
+// the stack's size.
+func (f *function) reserve(n int) operand.Mem {
+	f.Attributes(0)
+	return f.AllocLocal(n)
 }

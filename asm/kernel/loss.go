@@ -48,9 +48,13 @@ func lossParams(width, rows int, target Param) Params {
 	}, Result: "float64"}
 }
 
-// Emit implements Kernel.
-func (k *Loss) Emit(e *vec.Emitter) {
-	f := begin(e, k, "returns the sum of "+k.Value.String()+" and writes its derivative, scaled.")
+// about implements Kernel.
+func (k *Loss) about() string {
+	return "returns the sum of " + k.Value.String() + " and writes its derivative, scaled."
+}
+
+// body implements Kernel.
+func (k *Loss) body(f *function) {
 	z, dz, y, left := f.arg("z"), f.arg("dz"), f.arg("y"), f.arg("rows")
 	total := f.newDoubles()
 	zp, dzp := f.GP64(), f.GP64()
@@ -133,7 +137,7 @@ func (d *doubles) add(x vec.Vec, v int) {
 }
 
 // returnSum adds the lanes, i and i+8 first, then i and i+4 and so on, and
-// returns the sum.
+// makes the sum the kernel's result.
 func (f *function) returnSum(d *doubles) {
 	s, t := d.sum[0], f.Fresh()
 	if f.ISA() == vec.AVX512 {
@@ -152,13 +156,7 @@ func (f *function) returnSum(d *doubles) {
 	f.VADDPD(t.X(), s.X(), s.X())
 	f.VPERMILPD(operand.U8(1), s.X(), t.X())
 	f.VADDSD(t.X(), s.X(), s.X())
-	b, err := f.ReturnIndex(0).Resolve()
-	if err != nil {
-		f.Errorf("kernel: %w", err)
-		return
-	}
-	f.VMOVSD(s.X(), b.Addr)
-	f.end()
+	f.VMOVSD(s.X(), f.result())
 }
 
 // CrossEntropy computes the cross-entropy of rows of logits against class
@@ -188,9 +186,13 @@ const (
 	restOffset = lineBytes // largest logits less those of the class
 )
 
-// Emit implements Kernel.
-func (k *CrossEntropy) Emit(e *vec.Emitter) {
-	f := begin(e, k, "returns the sum of the rows' cross-entropies and writes softmax - onehot, scaled.")
+// about implements Kernel.
+func (k *CrossEntropy) about() string {
+	return "returns the sum of the rows' cross-entropies and writes softmax - onehot, scaled."
+}
+
+// body implements Kernel.
+func (k *CrossEntropy) body(f *function) {
 	c := &crossEntropy{function: f, k: k, z: f.arg("z"), dz: f.arg("dz"), class: f.arg("class")}
 	c.waiting = f.scratch(2 * lineBytes)
 	c.at = f.GP64()

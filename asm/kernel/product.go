@@ -86,11 +86,13 @@ func (m *Map) params() []Param {
 	return list
 }
 
-// Emit implements Kernel.
-func (k *Product) Emit(e *vec.Emitter) {
-	f := begin(e, k, k.Doc)
-	p := &product{function: f, k: k, split: k.Splits[e.ISA()], panels: k.Panels}
-	if e.ISA() == vec.AVX2 {
+// about implements Kernel.
+func (k *Product) about() string { return k.Doc }
+
+// body implements Kernel.
+func (k *Product) body(f *function) {
+	p := &product{function: f, k: k, split: k.Splits[f.ISA()], panels: k.Panels}
+	if f.ISA() == vec.AVX2 {
 		p.panels = 1
 	}
 	p.plan()
@@ -108,7 +110,6 @@ func (k *Product) Emit(e *vec.Emitter) {
 	} else {
 		p.rowsOfTiles()
 	}
-	f.end()
 }
 
 // product is the state while a Product is written.

@@ -44,9 +44,13 @@ func (k *RankOne) Params() Params {
 	return Params{List: append(list, Count("block", "first block of 16 inputs"), Count("blocks", "number of blocks, at least 1"))}
 }
 
-// Emit implements Kernel.
-func (k *RankOne) Emit(e *vec.Emitter) {
-	f := begin(e, k, fmt.Sprintf("updates the weights of %d inputs by one row and makes the gradient by them.", k.Inputs))
+// about implements Kernel.
+func (k *RankOne) about() string {
+	return fmt.Sprintf("updates the weights of %d inputs by one row and makes the gradient by them.", k.Inputs)
+}
+
+// body implements Kernel.
+func (k *RankOne) body(f *function) {
 	r := &rankOne{function: f, k: k}
 	if k.Input {
 		r.sums = f.scratch(Lanes * f.ISA().Bytes())
@@ -78,7 +82,6 @@ func (k *RankOne) Emit(e *vec.Emitter) {
 		}
 	})
 	f.restBlock(k.Inputs, r.block)
-	f.end()
 }
 
 // rankOne is the state while a RankOne is written.

@@ -127,9 +127,11 @@ func (k *Update) Params() Params {
 	return Params{List: list}
 }
 
-// Emit implements Kernel.
-func (k *Update) Emit(e *vec.Emitter) {
-	f := begin(e, k, "adds the shards' gradients and updates a run of parameters.")
+// about implements Kernel.
+func (k *Update) about() string { return "adds the shards' gradients and updates a run of parameters." }
+
+// body implements Kernel.
+func (k *Update) body(f *function) {
 	t := f.targets(k.Rule)
 	g, left := f.arg("grads"), f.arg("vectors")
 	from, shards := f.GP64(), f.GP64()
@@ -153,7 +155,6 @@ func (k *Update) Emit(e *vec.Emitter) {
 		f.add(lineBytes, g)
 		f.advance(t, lineBytes)
 	})
-	f.end()
 }
 
 // where says how a tile of weights lies in memory: panel by panel, a line a row.

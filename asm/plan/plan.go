@@ -52,6 +52,8 @@ type Plan struct {
 	Transposes              []*Transpose
 	Runs                    []Run // what is updated at the end
 	Update                  *kernel.Update
+	// Whole is a full step in one function; nil if it is too large for that.
+	Whole *kernel.Whole
 
 	Kernels []kernel.Kernel // all of them, each once
 
@@ -256,6 +258,7 @@ func New(p *ir.Program) (*Plan, error) {
 	b.loss()
 	b.backward()
 	b.updates()
+	b.whole()
 	return b.Plan, nil
 }
 
