@@ -72,6 +72,7 @@ runtime/engine, runtime/simd < asm/internal/runner;
 cuda, internal/nettest < cuda/internal/emulator;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
+NONE < internal/fakecuda;
 `
 
 // never lists what must not be reached, however long the way: a trainer builds

@@ -39,6 +39,7 @@ type Thread struct {
 	pointer unsafe.Pointer
 	words   [2]uint64
 	log     [16 << 10]byte
+	args    [5]uintptr // of calls that must not allocate
 }
 
 // NewContext makes a device ready. That takes a few tenths of a second and some
@@ -175,11 +176,18 @@ func (t *Thread) callFor(kernel string, f function, args ...uintptr) error {
 	return e
 }
 
+// quick is call without allocating: the arguments are handles, addresses of the
+// device and of pinned memory, and numbers, nothing that Go's runtime moves.
+func (t *Thread) quick(f function, args ...uintptr) error {
+	n := copy(t.args[:], args)
+	return t.callFor("", f, t.args[:n]...)
+}
+
 // Device is the device of this context.
 func (t *Thread) Device() Device { return t.device }
 
 // Synchronize waits until the device has done all that was asked of it.
-func (t *Thread) Synchronize() error { return t.call(fnCtxSynchronize) }
+func (t *Thread) Synchronize() error { return t.quick(fnCtxSynchronize) }
 
 // kind orders what a context holds: later kinds may rest on earlier ones in
 // reverse, so they are freed in this order.

@@ -17,6 +17,7 @@ type Driver struct {
 	address [functions]uintptr
 	version int
 	devices []Device
+	rtc     func() (*rtc, error)
 }
 
 // Device describes a GPU. How much of its memory is free only a context can
@@ -75,7 +76,7 @@ func open(library string) (*Driver, error) {
 	if err != nil {
 		return nil, &Missing{NoLibrary, fmt.Sprintf("there is no CUDA driver: %v", err)}
 	}
-	d := &Driver{}
+	d := &Driver{rtc: openedRTC}
 	for f := range functions {
 		d.address[f] = symbol(handle, symbols[f])
 	}

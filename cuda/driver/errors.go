@@ -3,6 +3,7 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -115,10 +116,18 @@ func (e *Error) Sticky() bool { return e.Earlier != nil || sticky[e.Code] }
 // exhausted. The context stays usable.
 func (e *Error) OutOfMemory() bool { return e.Code == codeOutOfMemory }
 
-// Lost reports whether err says that the device is lost for this process.
+// Lost reports whether err says, among other things perhaps, that the device is
+// lost for this process.
 func Lost(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Sticky()
+	switch e := err.(type) {
+	case *Error:
+		return e.Sticky()
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), Lost)
+	case interface{ Unwrap() error }:
+		return Lost(e.Unwrap())
+	}
+	return false
 }
 
 // code returns the CUresult of an error, 0 where it has none.

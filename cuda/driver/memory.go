@@ -135,7 +135,7 @@ func (t *Thread) Memset(p Ptr, value byte, bytes int) error {
 
 // settle waits for the default stream: copies and fills without a stream go
 // there, and may return before the device has finished.
-func (t *Thread) settle() error { return t.call(fnStreamSynchronize, 0) }
+func (t *Thread) settle() error { return t.quick(fnStreamSynchronize, 0) }
 
 // CopyIn copies src to the device and waits until it is there. It does not wait
 // for work on streams.
@@ -190,14 +190,14 @@ func (s *Stream) copyIn(dst Ptr, src unsafe.Pointer, bytes int) error {
 	if !s.t.isPinned(src, bytes) {
 		return errNotPinned
 	}
-	return s.t.call(fnMemcpyHtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
+	return s.t.quick(fnMemcpyHtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
 }
 
 func (s *Stream) copyOut(dst unsafe.Pointer, src Ptr, bytes int) error {
 	if !s.t.isPinned(dst, bytes) {
 		return errNotPinned
 	}
-	return s.t.call(fnMemcpyDtoHAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
+	return s.t.quick(fnMemcpyDtoHAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
 }
 
 // Copy has the stream copy bytes from one place of the device to another.
@@ -205,7 +205,7 @@ func (s *Stream) Copy(dst, src Ptr, bytes int) error {
 	if bytes == 0 {
 		return nil
 	}
-	return s.t.call(fnMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
+	return s.t.quick(fnMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), s.handle)
 }
 
 // Memset has the stream set bytes of device memory to a value.
@@ -213,7 +213,7 @@ func (s *Stream) Memset(p Ptr, value byte, bytes int) error {
 	if bytes == 0 {
 		return nil
 	}
-	return s.t.call(fnMemsetD8Async, uintptr(p), uintptr(value), uintptr(bytes), s.handle)
+	return s.t.quick(fnMemsetD8Async, uintptr(p), uintptr(value), uintptr(bytes), s.handle)
 }
 
 func sizeOf[T Element](s []T) int {

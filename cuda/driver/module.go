@@ -136,7 +136,7 @@ const (
 func (t *Thread) load(image Image) (*Module, error) {
 	data := image.Data
 	if image.Form == Source {
-		ptx, err := compile(image.Data, t.device)
+		ptx, err := t.driver.compile(image.Data, t.device)
 		if err != nil {
 			return nil, err
 		}

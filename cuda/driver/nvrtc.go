@@ -44,8 +44,8 @@ func openRTC(libraries []string) (*rtc, error) {
 }
 
 // compile turns CUDA C++ into PTX for a device.
-func compile(source []byte, device Device) ([]byte, error) {
-	r, err := openedRTC()
+func (d *Driver) compile(source []byte, device Device) ([]byte, error) {
+	r, err := d.rtc()
 	if err != nil {
 		return nil, err
 	}

@@ -33,10 +33,10 @@ func (t *Thread) NewStream() (*Stream, error) {
 }
 
 // Synchronize waits until the stream is empty. Errors of kernels show here.
-func (s *Stream) Synchronize() error { return s.t.call(fnStreamSynchronize, s.handle) }
+func (s *Stream) Synchronize() error { return s.t.quick(fnStreamSynchronize, s.handle) }
 
 // Wait lets the stream go on only after the event was recorded.
-func (s *Stream) Wait(e *Event) error { return s.t.call(fnStreamWaitEvent, s.handle, e.handle, 0) }
+func (s *Stream) Wait(e *Event) error { return s.t.quick(fnStreamWaitEvent, s.handle, e.handle, 0) }
 
 // Destroy gives the stream back; its work is still done.
 func (s *Stream) Destroy() error { return s.t.release(kindStream, s.handle) }
@@ -62,14 +62,14 @@ func (t *Thread) NewEvent(timed bool) (*Event, error) {
 }
 
 // Record puts the mark at the end of what was asked of the stream so far.
-func (e *Event) Record(s *Stream) error { return e.t.call(fnEventRecord, e.handle, s.handle) }
+func (e *Event) Record(s *Stream) error { return e.t.quick(fnEventRecord, e.handle, s.handle) }
 
 // Synchronize waits until the device has passed the mark.
-func (e *Event) Synchronize() error { return e.t.call(fnEventSynchronize, e.handle) }
+func (e *Event) Synchronize() error { return e.t.quick(fnEventSynchronize, e.handle) }
 
 // Passed reports whether the device has passed the mark.
 func (e *Event) Passed() (bool, error) {
-	err := e.t.call(fnEventQuery, e.handle)
+	err := e.t.quick(fnEventQuery, e.handle)
 	if code(err) == codeNotReady {
 		return false, nil
 	}
@@ -79,7 +79,7 @@ func (e *Event) Passed() (bool, error) {
 // Since returns the device's time from one timed event to this one, both
 // passed. Its resolution is about half a microsecond.
 func (e *Event) Since(start *Event) (time.Duration, error) {
-	if err := e.t.call(fnEventElapsedTime, uintptr(unsafe.Pointer(&e.t.words[0])), start.handle, e.handle); err != nil {
+	if err := e.t.quick(fnEventElapsedTime, uintptr(unsafe.Pointer(&e.t.words[0])), start.handle, e.handle); err != nil {
 		return 0, err
 	}
 	ms := math.Float32frombits(*(*uint32)(unsafe.Pointer(&e.t.words[0])))
@@ -128,7 +128,7 @@ func (s *Stream) Capture(f func() error) (*Graph, error) {
 }
 
 // Launch has the stream do what was recorded. It does not allocate.
-func (g *Graph) Launch(s *Stream) error { return g.t.call(fnGraphLaunch, g.handle, s.handle) }
+func (g *Graph) Launch(s *Stream) error { return g.t.quick(fnGraphLaunch, g.handle, s.handle) }
 
 // Destroy gives the graph back.
 func (g *Graph) Destroy() error { return g.t.release(kindGraph, g.handle) }
