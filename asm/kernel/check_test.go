@@ -1,0 +1,185 @@
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/expr"
+	"github.com/dnngen/dnngen/runtime/simd"
+)
+
+// depths are the lengths of sums, and numbers of inputs, that kernels are made
+// for. ASM_KERNELS=all makes them for all that the rows and columns are tried
+// with.
+func depths() []int {
+	if os.Getenv("ASM_KERNELS") != "all" {
+		return []int{1, 3, 4, 16, 21, 33, 65, 129}
+	}
+	var list []int
+	for i := 1; i <= 33; i++ {
+		list = append(list, i)
+	}
+	return append(list, 63, 64, 65, 127, 128, 129)
+}
+
+// capacities are the numbers of rows that buffers hold, and with them the
+// heights of tiles.
+var capacities = []int{129, 1, 2, 5, 16, 33}
+
+// descent is plain gradient descent.
+var descent = &Rule{
+	W:       expr.Diff(expr.V(VarW), expr.Prod(expr.V("lr"), expr.V(VarG))),
+	Scalars: []string{"lr"},
+}
+
+// suite collects kernels and writes the checker's table of them.
+type suite struct {
+	kernels []Kernel
+	table   map[string]*bytes.Buffer // by field
+	isa     vec.ISA
+}
+
+func (s *suite) add(field, format string, args ...any) {
+	for i, a := range args {
+		if k, ok := a.(Kernel); ok {
+			s.kernels = append(s.kernels, k)
+			args[i] = Symbol(k, s.isa)
+		}
+	}
+	if s.table[field] == nil {
+		s.table[field] = &bytes.Buffer{}
+	}
+	fmt.Fprintf(s.table[field], "\t\t\t{"+format+"},\n", args...)
+}
+
+func (s *suite) fill() {
+	pad := func(n int) int { return (n + Lanes - 1) / Lanes * Lanes }
+	for i, k := range depths() {
+		for j, rows := range capacities {
+			if j > 0 && i%len(capacities) != j {
+				continue // other heights of tiles for some depths
+			}
+			for _, panels := range []int{1, 2, 4} {
+				if panels > 2 && rows > 7 {
+					continue
+				}
+				p := &Product{
+					Name: fmt.Sprintf("product_%d_%d_%d_", k, rows, panels), Doc: "is tested.",
+					Depth: k, PanelDepth: k + i%2, Rows: rows, Panels: panels, Bias: k%2 == 1, Store: true,
+					Splits: map[vec.ISA]Split{s.isa: SplitRows(rows, MaxRows(s.isa))},
+				}
+				field := "plain"
+				if p.Bias {
+					field = "bias"
+				}
+				split := p.Splits[s.isa]
+				s.add("products", "depth: %d, panelDepth: %d, rows: %d, panels: %d, height: %d, tall: %d, "+field+": %s",
+					k, p.PanelDepth, rows, panels, split.Height, split.Tall, p)
+			}
+		}
+		for _, panels := range []int{1, 2} {
+			rule, field := descent, "update"
+			if (i+panels)%2 == 0 {
+				rule, field = nil, "keep"
+			}
+			g := &Gradient{
+				Name: fmt.Sprintf("gradient_%d_%d_", k, panels), Doc: "is tested.",
+				Inputs: k, PanelRows: pad(k), Rows: 129, Panels: panels, Rule: rule,
+			}
+			s.add("gradients", "inputs: %d, panelRows: %d, rows: %d, panels: %d, "+field+": %s", k, g.PanelRows, g.Rows, panels, g)
+		}
+		for _, back := range []bool{false, true} {
+			s.add("blocks", "width: %d, rows: %d, back: %v, f: %s", k, 129, back,
+				&Block{Name: fmt.Sprintf("block_%d_%v_", k, back), Width: k, Rows: 129, Back: back})
+		}
+		s.add("dots", "inputs: %d, rows: 129, f: %s, grad: %s, row: %s", k,
+			&Dot{Name: fmt.Sprintf("dot_%d_", k), Inputs: k, Rows: 129, Bias: true},
+			&DotGradient{Name: fmt.Sprintf("dotgradient_%d_", k), Inputs: k, Rows: 129},
+			&RankOne{Name: fmt.Sprintf("row_%d_", k), Inputs: k, PanelRows: pad(k), Panels: 3, Rule: descent, Input: true, Store: true})
+	}
+	for _, panels := range []int{1, 3} {
+		for lines := 1; lines <= 2; lines++ {
+			s.add("transposes", "panels: %d, panelRows: %d, lines: %d, f: %s", panels, 48, lines,
+				&Transpose{Name: fmt.Sprintf("transpose_%d_%d_", panels, lines), Panels: panels, PanelRows: 48, Lines: lines})
+		}
+	}
+}
+
+// TestKernels compares kernels with plain loops: bit for bit on whole numbers,
+// within the bound of rounding on others, for all numbers of rows, columns and
+// inputs, with pages around every buffer that must not be touched. It does not
+// count as passed unless every instruction set of this machine was run.
+func TestKernels(t *testing.T) {
+	missing := map[vec.ISA]error{vec.AVX2: simd.MissingAVX2(), vec.AVX512: simd.MissingAVX512()}
+	dir := t.TempDir()
+	write := func(name string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checker, err := os.ReadFile(filepath.Join("testdata", "checker", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("main.go", checker)
+	write("go.mod", []byte("module checker\n\ngo 1.26\n"))
+	table := "package main\n\nvar sets = map[string]set{\n"
+	for _, isa := range vec.ISAs {
+		s := &suite{isa: isa, table: map[string]*bytes.Buffer{}}
+		s.fill()
+		e := vec.New(isa, "consts"+isa.String())
+		for _, k := range s.kernels {
+			Emit(e, k)
+		}
+		files, err := e.Compile("a test", "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(isa.String()+"_amd64.s", files.Asm)
+		write(isa.String()+"_amd64.go", files.Stubs)
+		table += fmt.Sprintf("\t%q: {\n", isa)
+		for _, field := range []struct{ name, kind string }{
+			{"products", "product"}, {"gradients", "gradient"}, {"transposes", "transpose"}, {"blocks", "block"}, {"dots", "dot"},
+		} {
+			table += fmt.Sprintf("\t\t%s: []%s{\n%s\t\t},\n", field.name, field.kind, s.table[field.name])
+		}
+		table += "\t},\n"
+	}
+	write("table.go", []byte(table+"}\n"))
+	for _, args := range [][]string{{"vet", "."}, {"build", "-o", "checker", "."}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", args[0], err, out)
+		}
+	}
+	ran := 0
+	for _, isa := range vec.ISAs {
+		t.Run(isa.String(), func(t *testing.T) {
+			if missing[isa] != nil {
+				t.Skip(missing[isa])
+			}
+			out, err := exec.Command(filepath.Join(dir, "checker"), isa.String()).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), " 0 failures") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			ran++
+			t.Log(strings.TrimSpace(string(out)))
+		})
+	}
+	for _, isa := range vec.ISAs {
+		if missing[isa] == nil {
+			ran--
+		}
+	}
+	if ran != 0 {
+		t.Errorf("%d instruction sets of this machine were not tested", -ran)
+	}
+}
