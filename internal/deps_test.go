@@ -65,7 +65,8 @@ NONE < examples/...;
 gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
 spec, runtime/engine, runtime/pool, runtime/scalar < bench/autograd;
 NONE < bench/bars;
-gen, bench/autograd, bench/bars, runtime/bench, runtime/npy, runtime/safetensors < bench/compare;
+runtime/bench, runtime/npy, runtime/safetensors < bench/problem;
+gen, bench/autograd, bench/bars, bench/problem < bench/compare;
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;

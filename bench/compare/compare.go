@@ -46,11 +46,11 @@ type Report struct {
 	Network string        `json:"network"`
 	Source  string        `json:"spec"` // the file's name
 	Data    string        `json:"data"` // where the rows come from
-	BLAS    string        `json:"interpreted_blas"`
+	BLAS    string        `json:"interpreted_blas,omitempty"`
 	Machine bench.Machine `json:"machine"`
 	Missing []string      `json:"missing,omitempty"` // devices that are not here, and why
 	*bench.Report
-	Gains []Gain `json:"gains"`
+	Gains []Gain `json:"gains,omitempty"`
 }
 
 // Gain is what one stage of compiling made faster.
@@ -87,7 +87,7 @@ const checkedSteps = 10
 // Run compares. The error is a *bench.Disagreement where losses differ, and a
 // *TrainerError where a trainer cannot take part.
 func Run(ctx context.Context, j Job) (*Report, error) {
-	trainer, err := startTrainer(ctx, j.Trainer, j.DataDir, "")
+	trainer, err := startTrainer(ctx, j.DataDir, []string{j.Trainer, "bench", "--drive"}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, j Job) (*Report, error) {
 	c := &contenders{net: j.Net, threads: runtime.GOMAXPROCS(0), problem: problem, trainer: trainer}
 	defer c.close()
 	if j.Plain != "" {
-		plain, err := startTrainer(ctx, j.Plain, j.DataDir, about.Data)
+		plain, err := startTrainer(ctx, j.DataDir, []string{j.Plain, "bench", "--drive"}, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -132,8 +132,8 @@ func Run(ctx context.Context, j Job) (*Report, error) {
 // exported lets the trainer write its rows and parameters, and reads them.
 func exported(j Job, t *trainer) (*bench.Problem, error) {
 	dir := filepath.Join(j.Temp, "problem")
-	if err := t.Export(dir); err != nil {
-		return nil, t.explain(err)
+	if err := export(t, dir, j.Net); err != nil {
+		return nil, err
 	}
 	p, err := readProblem(dir, j.Net)
 	if err != nil {

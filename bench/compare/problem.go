@@ -1,76 +1,59 @@
 package compare
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/dnngen/dnngen/bench/autograd"
+	"github.com/dnngen/dnngen/bench/problem"
 	"github.com/dnngen/dnngen/runtime/bench"
 	"github.com/dnngen/dnngen/runtime/engine"
-	"github.com/dnngen/dnngen/runtime/fsys"
-	"github.com/dnngen/dnngen/runtime/npy"
-	"github.com/dnngen/dnngen/runtime/safetensors"
 	"github.com/dnngen/dnngen/spec"
 )
 
-// Names of the files of an exported problem.
-const (
-	InitFile = "init.safetensors"
-	DataFile = "data.npz"
-)
-
-// readProblem reads what a trainer of the spec exported.
-func readProblem(dir string, net *spec.Network) (*bench.Problem, error) {
-	m := autograd.New(net, engine.Options{Threads: 1})
-	defer m.Close()
-	p := &bench.Problem{
-		Inputs: net.Input, Outputs: net.Output, States: m.States(),
-		LR: float32(net.Train.OptimizerSet.Num("lr")),
+// export lets a trainer write its rows and parameters to a folder, and adds the
+// network.
+func export(t *trainer, dir string, net *spec.Network) error {
+	if err := t.Export(dir); err != nil {
+		return t.explain(err)
 	}
-	if net.Train.Optimizer.Momentum {
-		p.Momentum = float32(net.Train.OptimizerSet.Num("momentum"))
+	n := problem.Network{
+		Name: net.Name, Input: net.Input, Output: net.Output, Batch: net.Train.Batch,
+		Loss:      problem.Entry{Name: net.Loss.Name, Set: net.LossSet},
+		Optimizer: problem.Entry{Name: net.Train.Optimizer.Name, Set: net.Train.OptimizerSet},
 	}
-	b, err := os.ReadFile(filepath.Join(dir, DataFile))
-	if err != nil {
-		return nil, err
-	}
-	arrays, err := npy.DecodeZip(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return nil, err
-	}
-	x, y := arrays["x"], arrays["y"]
-	if x == nil || y == nil || len(x.Shape) != 2 || x.Shape[1] != net.Input {
-		return nil, fmt.Errorf("%s does not hold rows of %d features", DataFile, net.Input)
-	}
-	p.Rows, p.X, p.Y.Value = x.Shape[0], x.Float, y.Float
-	if net.Loss.Rowwise != "" {
-		p.Y.Value = nil
-		for _, class := range y.Int {
-			p.Y.Class = append(p.Y.Class, int32(class))
+	for _, l := range net.Layers {
+		e := problem.Entry{Name: "linear", In: l.In, Out: l.Out, Bias: l.Bias}
+		if l.Activation != nil {
+			e = problem.Entry{Name: l.Activation.Name, In: l.In, Out: l.Out, Set: l.Set}
 		}
+		n.Layers = append(n.Layers, e)
 	}
-	if p.Batch = net.Train.Batch; p.Batch == 0 {
-		p.Batch = p.Rows
-	}
-	return p, readParams(p, filepath.Join(dir, InitFile), m)
+	return problem.WriteNetwork(dir, n)
 }
 
-// readParams reads the parameters before the first step.
-func readParams(p *bench.Problem, name string, m *autograd.Model) error {
-	f, err := safetensors.Read(fsys.OS(), name)
+// readProblem reads a folder for the autograd: its parameters in its order.
+func readProblem(dir string, net *spec.Network) (*bench.Problem, error) {
+	read, err := problem.Read(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	m := autograd.New(net, engine.Options{Threads: 1})
+	defer m.Close()
+	p := read.Problem
+	p.States, p.Params = m.States(), nil
 	for i := range m.Params() {
 		name, shape := m.Param(i)
-		t := f.Tensor(name)
-		if t == nil || !slices.Equal(t.Shape, shape) {
-			return fmt.Errorf("%s lacks %s of shape %v", InitFile, name, shape)
+		found := false
+		for _, t := range read.Tensors {
+			if t.Name == name && slices.Equal(t.Shape, shape) {
+				p.Params = append(p.Params, t.Data)
+				found = true
+			}
 		}
-		p.Params = append(p.Params, t.Data)
+		if !found {
+			return nil, fmt.Errorf("the trainer exports no %s of shape %v", name, shape)
+		}
 	}
-	return nil
+	return &p, nil
 }

@@ -8,11 +8,16 @@ import (
 	"github.com/dnngen/dnngen/runtime/bench"
 )
 
+// heading says what was measured, and where.
+func (r *Report) heading(w io.Writer) {
+	fmt.Fprintf(w, "%s: a step has %d rows and %sFLOP of matrix products; rows: %s\n", r.Source, r.Batch, bench.Count(r.FLOPs), r.Data)
+	fmt.Fprintf(w, "%s, %d threads; medians of %d rounds; the losses of %d steps agree\n", r.Machine.CPU, r.Machine.Threads, r.Rounds, r.Checked)
+}
+
 // Table prints a report for a person.
 func (r *Report) Table(w io.Writer) {
-	fmt.Fprintf(w, "%s: a step has %d rows and %sFLOP of matrix products; rows: %s\n", r.Source, r.Batch, bench.Count(r.FLOPs), r.Data)
-	fmt.Fprintf(w, "%s, %d threads, BLAS of the interpreter: %s; medians of %d rounds\n", r.Machine.CPU, r.Machine.Threads, r.BLAS, r.Rounds)
-	fmt.Fprintf(w, "the losses of %d steps agree\n", r.Checked)
+	r.heading(w)
+	fmt.Fprintf(w, "BLAS of the interpreter: %s\n", r.BLAS)
 	r.Report.Table(w)
 	fmt.Fprintf(w, "\nwhat each stage gained\n")
 	for _, g := range r.Gains {

@@ -31,15 +31,11 @@ type trainer struct {
 	ended  bool
 }
 
-// startTrainer starts a binary. data names the rows to train on; empty leaves
-// that to the spec.
-func startTrainer(ctx context.Context, binary, dir, data string) (*trainer, error) {
-	args := []string{"bench", "--drive"}
-	if data != "" {
-		args = append(args, "--data", data)
-	}
-	t := &trainer{cmd: exec.CommandContext(ctx, binary, args...)}
-	t.cmd.Env = append(os.Environ(), "DNNGEN_DATA="+dir)
+// startTrainer starts a command that answers requests; dir is where it looks
+// for data.
+func startTrainer(ctx context.Context, dir string, command, env []string) (*trainer, error) {
+	t := &trainer{cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
+	t.cmd.Env = append(append(os.Environ(), "DNNGEN_DATA="+dir), env...)
 	t.cmd.Stderr = &t.stderr
 	t.cmd.WaitDelay = time.Second
 	stdin, err := t.cmd.StdinPipe()
@@ -51,7 +47,7 @@ func startTrainer(ctx context.Context, binary, dir, data string) (*trainer, erro
 		return nil, err
 	}
 	if err := t.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the trainer: %w", err)
+		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
 	t.stdin = stdin
 	t.Remote = bench.NewRemote(stdin, stdout)

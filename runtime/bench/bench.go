@@ -25,6 +25,9 @@ type Contender interface {
 type Entry struct {
 	Name    string // "cpu:avx2"
 	Threads int
+	// Whole forbids steps of fewer rows than a batch, where each number of rows
+	// is compiled anew.
+	Whole bool
 	Contender
 }
 
@@ -123,7 +126,11 @@ func (m *measurement) chooseRows() error {
 	for _, r := range m.runs {
 		const first = 4
 		fresh := true
-		for rows := min(first, m.Batch); ; rows = min(4*rows, m.Batch) {
+		start := min(first, m.Batch)
+		if r.Whole {
+			start = m.Batch
+		}
+		for rows := start; ; rows = min(4*rows, m.Batch) {
 			t, err := m.time(r, 1, rows, fresh)
 			if err != nil {
 				return err

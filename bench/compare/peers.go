@@ -1,0 +1,139 @@
+package compare
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/dnngen/dnngen/runtime/bench"
+)
+
+// Peer is another program that trains the same network. It is started with the
+// directory of the exported problem as its last argument, and answers the same
+// requests as a trainer.
+type Peer struct {
+	Name    string
+	Threads int
+	Command []string
+	Env     []string
+	Absent  error // why it cannot be started; nil where it can
+}
+
+// Absence tells why a peer did not take part.
+type Absence struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// PeerReport is the outcome of RunPeers.
+type PeerReport struct {
+	Report
+	Absent   []Absence         `json:"absent,omitempty"`
+	Versions map[string]string `json:"versions"` // of the peers
+}
+
+// RunPeers compares the fastest device of the trainer with peers. A peer that
+// cannot train the network is left out and named; one whose losses differ is an
+// error.
+func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
+	own, err := startTrainer(ctx, j.DataDir, []string{j.Trainer, "bench", "--drive"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer own.stop()
+	about, err := own.Describe()
+	if err != nil {
+		return nil, own.explain(err)
+	}
+	if err := export(own, j.Temp, j.Net); err != nil {
+		return nil, err
+	}
+	out := &PeerReport{Versions: map[string]string{}}
+	entries, err := ownEntries(own, about.Here[0], peers)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range peers {
+		if p.Absent != nil {
+			out.Absent = append(out.Absent, Absence{p.Name, p.Absent.Error()})
+			continue
+		}
+		remote, err := startTrainer(ctx, j.DataDir, append(slices.Clone(p.Command), j.Temp), p.Env)
+		if err != nil {
+			out.Absent = append(out.Absent, Absence{p.Name, err.Error()})
+			continue
+		}
+		defer remote.stop()
+		c, version, err := remote.take(p)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			out.Absent = append(out.Absent, Absence{p.Name, err.Error()})
+			continue
+		}
+		out.Versions[p.Name] = version
+		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Contender: c})
+	}
+	most := 1
+	for _, e := range entries {
+		most = max(most, e.Threads)
+	}
+	rows := j.Net.Train.Batch
+	if rows == 0 {
+		rows = about.Batch
+	}
+	measured, err := bench.Measure(ctx, entries, bench.Options{
+		Seconds: j.Seconds, Steps: j.Steps, Check: checkedSteps, Batch: rows, FLOPs: about.FLOPs, Peak: bench.NewMeter(most).Measure, Round: j.Round,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Report = Report{Network: j.Net.Name, Source: j.Net.File, Data: about.Data, Machine: bench.ThisMachine(), Report: measured}
+	return out, nil
+}
+
+// ownEntries opens a device with each number of threads that a peer has.
+func ownEntries(t *trainer, device string, peers []Peer) (entries []bench.Entry, err error) {
+	counts := []int{1}
+	for _, p := range peers {
+		if !slices.Contains(counts, p.Threads) {
+			counts = append(counts, p.Threads)
+		}
+	}
+	for _, threads := range counts {
+		c, err := t.Open(device, threads)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, bench.Entry{Name: "dnngen " + device, Threads: threads, Contender: c})
+	}
+	return entries, nil
+}
+
+// take asks a peer whether it can train the network, and lets it make a step:
+// what it compiles then is not timed.
+func (t *trainer) take(p Peer) (bench.Contender, string, error) {
+	about, err := t.Describe()
+	if err != nil {
+		return nil, "", t.explain(err)
+	}
+	c, err := t.Open(p.Name, p.Threads)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := c.Losses(1, about.Batch); err != nil {
+		return nil, "", t.explain(err)
+	}
+	return c, about.Network, nil
+}
+
+// Table prints a report for a person.
+func (r *PeerReport) Table(w io.Writer) {
+	r.heading(w)
+	r.Report.Report.Table(w)
+	for _, a := range r.Absent {
+		fmt.Fprintf(w, "left out: %s: %s\n", a.Name, a.Why)
+	}
+}

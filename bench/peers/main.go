@@ -1,0 +1,158 @@
+// Command peers times the compiled step beside other libraries, in alternating
+// rounds of one run, and says which of them are not here. It installs nothing.
+//
+//	go run ./bench/peers [--json FILE] [--seconds S] SPEC...
+//
+// The Python that has the libraries is named by PEER_PYTHON (default python3).
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/dnngen/dnngen/bench/compare"
+	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/spec"
+)
+
+func main() {
+	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec's rounds")
+	out := flag.String("json", "", "write the results to `FILE`")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if flag.NArg() == 0 {
+		fmt.Fprintln(os.Stderr, "peers: name at least one spec")
+		os.Exit(2)
+	}
+	if err := run(ctx, flag.Args(), *seconds, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, files []string, seconds float64, out string) error {
+	temp, err := os.MkdirTemp("", "dnngen-peers-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	var reports []*compare.PeerReport
+	for _, file := range files {
+		r, err := one(ctx, temp, file, seconds)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		r.Table(os.Stdout)
+		fmt.Println()
+		reports = append(reports, r)
+	}
+	if out == "" {
+		return nil
+	}
+	return fsys.WriteAtomic(fsys.OS(), out, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", " ")
+		return e.Encode(reports)
+	})
+}
+
+// one builds a spec's trainer with dnngen and lets the peers compete with it.
+func one(ctx context.Context, temp, file string, seconds float64) (*compare.PeerReport, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	net, _, err := spec.Parse(file, text, spec.Options{})
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(temp, net.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	trainer := filepath.Join(dir, "trainer")
+	build := exec.CommandContext(ctx, "go", "run", "./cmd/dnngen", "build", file, "-o", trainer)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("dnngen build: %w", err)
+	}
+	job := compare.Job{Net: net, Trainer: trainer, DataDir: filepath.Dir(file), Temp: dir, Seconds: seconds}
+	return compare.RunPeers(ctx, job, peers(temp))
+}
+
+// peers lists all peers with one thread and with all.
+func peers(temp string) (list []compare.Peer) {
+	python := os.Getenv("PEER_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	counts := []int{1}
+	if all := runtime.GOMAXPROCS(0); all > 1 {
+		counts = append(counts, all)
+	}
+	script := func(name string) string { return filepath.Join("bench", "peers", name) }
+	for _, threads := range counts {
+		n := strconv.Itoa(threads)
+		env := []string{"ASSUME_NO_MOVING_GC_UNSAFE_RISK_IT_WITH=" + goVersion(), "PEER_THREADS=" + n, "OMP_NUM_THREADS=" + n, "OPENBLAS_NUM_THREADS=" + n, "MKL_NUM_THREADS=" + n, "GOMAXPROCS=" + n}
+		add := func(name string, command ...string) {
+			list = append(list, compare.Peer{Name: name, Threads: threads, Command: command, Env: env})
+		}
+		add("PyTorch eager", python, script("torch_peer.py"), "eager")
+		add("PyTorch torch.compile", python, script("torch_peer.py"), "compile")
+		add("JAX jit", python, script("jax_peer.py"))
+		add("scikit-learn MLP", python, script("sklearn_peer.py"))
+		for _, p := range goPeers {
+			if binary, why := p.build(temp); why == nil {
+				add(p.name, binary)
+			} else if threads == 1 {
+				list = append(list, compare.Peer{Name: p.name, Threads: 1, Absent: why})
+			}
+		}
+	}
+	return append(list, compare.Peer{
+		Name: "PyTorch CUDA graph", Threads: 1, Command: []string{python, script("torch_peer.py"), "cudagraph"}, Env: []string{"PEER_THREADS=1"},
+	})
+}
+
+// goPeer is a peer written in Go: a module of its own, whose libraries nobody
+// else needs.
+type goPeer struct{ name, module string }
+
+var goPeers = []goPeer{{"GoMLX, pure Go", "gomlx"}, {"Gorgonia", "gorgonia"}}
+
+// build compiles a peer with what is in the module cache.
+func (p goPeer) build(temp string) (binary string, why error) {
+	binary = filepath.Join(temp, p.module)
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	dir := filepath.Join("bench", "peers", p.module)
+	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("it does not build here; its modules come with: go -C %s mod download", dir)
+	}
+	return binary, nil
+}
+
+// goVersion is what Gorgonia wants to read in its environment before it starts
+// with a Go that is newer than itself: "go1.26".
+func goVersion() string {
+	parts := strings.SplitN(runtime.Version(), ".", 3)
+	if len(parts) < 2 {
+		return runtime.Version()
+	}
+	return parts[0] + "." + parts[1]
+}
