@@ -14,6 +14,7 @@ import (
 	"github.com/dnngen/dnngen/internal/ir/eval"
 	"github.com/dnngen/dnngen/internal/nettest"
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/spec"
 )
 
 // randomNets is the number of random networks of a test run; the environment
@@ -63,7 +64,80 @@ func newTraining(name string, p *ir.Program, seed uint64) *training {
 	return tr
 }
 
-// TestRandom trains random networks and compares them with the float64
+// special are networks that take the ways which random ones seldom do.
+var special = []struct {
+	name, spec string
+	rows       []int // of the steps
+}{
+	{"tiles", `input: 20
+layers: [{linear: 24}, tanh, {linear: 40}, relu, {linear: 10}]
+loss: cross_entropy
+train: {batch: 600, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{600, 64, 65, 200, 1}},
+	{"tileslearned", `input: 7
+layers: [{linear: 24}, prelu, {linear: 20}, {prelu: {per: channel}}, {linear: 6}, {swish: {learn: true}}, {linear: 1}]
+loss: huber
+train: {batch: 700, optimizer: {adam: {lr: 0.01}}}`, []int{700, 129, 3}},
+	{"chunks", `input: 210
+layers: [{linear: 300}, swiglu, {linear: 33}, softplus, {linear: 17}]
+loss: mse
+train: {batch: 600, optimizer: {adamw: {lr: 0.01}}}`, []int{600, 512, 513, 7}},
+	{"fullwide", `input: 190
+layers: [{linear: 300}, gelu, {linear: 120}, prelu, {linear: 1}]
+loss: bce_with_logits
+train: {batch: full, optimizer: {sgd: {lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.001}}}`, []int{700, 256, 257, 5}},
+	{"fullnarrow", `input: 3
+layers: [{linear: 17}, selu, {linear: 2}]
+loss: cross_entropy
+train: {batch: full, optimizer: {sgd: {lr: 0.1}}}`, []int{700, 64, 5}},
+	{"gates", `input: 40
+layers: [swiglu, glu, {linear: 72}, swiglu, swiglu, relu, {linear: 20}, glu]
+loss: l1
+train: {batch: 21, optimizer: {sgd: {lr: 0.1, momentum: 0.5}}}`, []int{21, 16, 17, 1}},
+	{"onerow", `input: 37
+layers: [{linear: 150}, {prelu: {per: channel}}, {linear: 64}, swiglu, {linear: 35}, mish, {linear: 3}]
+loss: mse
+train: {batch: 1, optimizer: {adam: {lr: 0.01}}}`, []int{1, 1, 1}},
+	{"onerowwide", `input: 300
+layers: [{linear: 520}, relu, {linear: 130}, swish, {linear: 1}]
+loss: l1
+train: {batch: 1, optimizer: {sgd: {lr: 0.01}}}`, []int{1, 1, 1}},
+	{"wide", `input: 130
+layers: [{linear: 257}, relu, {linear: 190}, elu, {linear: 100}]
+loss: cross_entropy
+train: {batch: 77, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{77, 13, 76}},
+	{"noeps", `input: 5
+layers: [{linear: 19}, tanh, {linear: 21}, sigmoid, {linear: 3}]
+loss: mse
+train: {batch: 9, optimizer: {adam: {lr: 0.01, eps: 0}}}`, []int{9, 9, 4}},
+	{"outputactivation", `input: 5
+layers: [{linear: 19}, tanh, {linear: 1}, softplus, {prelu: {alpha: 0.5}}]
+loss: mse
+train: {batch: 40, optimizer: {sgd: {lr: 0.01, momentum: 0.9}}}`, []int{40, 33, 16, 15}},
+}
+
+// specials returns the trainings of the special networks.
+func specials(t *testing.T) []*training {
+	var list []*training
+	for i, s := range special {
+		net, _, err := spec.Parse(s.name+".yaml", []byte("name: "+s.name+"\noutput: identity\n"+s.spec+"\n"), spec.Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		p, err := lower.Lower(net)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := newTraining(s.name, p, uint64(100+i))
+		tr.steps = nil
+		for k, rows := range s.rows {
+			tr.steps = append(tr.steps, nettest.Data(p, rows, uint64(i*10+k)))
+		}
+		list = append(list, tr)
+	}
+	return list
+}
+
+// TestRandom trains random and special networks and compares them with the float64
 // interpreter, and all devices and thread counts with each other, bit by bit.
 func TestRandom(t *testing.T) {
 	programs := map[string]*ir.Program{}
@@ -81,6 +155,10 @@ func TestRandom(t *testing.T) {
 		name := fmt.Sprintf("net%d", seed)
 		programs[name] = p
 		list = append(list, newTraining(name, p, seed))
+	}
+	for _, tr := range specials(t) {
+		programs[tr.name] = tr.p
+		list = append(list, tr)
 	}
 	prog := build(t, programs)
 	for _, tr := range list {
