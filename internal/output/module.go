@@ -1,14 +1,11 @@
 package output
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
@@ -43,7 +40,7 @@ func FindModule(dir string) (*Module, error) {
 		if err == nil {
 			return readModule(name, text, abs)
 		}
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		if !missing(err) {
 			return nil, err
 		}
 		if root == filepath.Dir(root) {

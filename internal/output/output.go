@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/aymanbagabas/go-udiff"
 
@@ -206,10 +207,15 @@ func (d Dir) list(dir string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
+// missing reports whether an error says that there is no such file.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // ours tells whether a file begins with dnngen's header.
 func (d Dir) ours(name string) (bool, error) {
 	f, err := fsys.OS().Open(d.file(name))
-	if errors.Is(err, fs.ErrNotExist) {
+	if missing(err) {
 		return false, nil
 	}
 	if err != nil {
