@@ -58,7 +58,8 @@ runtime/bench, runtime/chart, runtime/device, runtime/progress, runtime/rundir <
 runtime/engine < runtime/internal/testnet;
 runtime/internal/testnet, runtime/trainer < runtime/internal/testtrainer;
 NONE < cuda/driver;
-runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, runtime/simd, cuda/driver < generated/...;
+cuda/driver, runtime/engine < cuda/host;
+runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, runtime/simd, cuda/host < generated/...;
 
 # Examples draw pictures; benchmarks compare everything with everything.
 NONE < examples/...;
@@ -70,7 +71,8 @@ gen, bench/autograd, bench/bars, bench/problem < bench/compare;
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;
-cuda, internal/nettest < cuda/internal/emulator;
+cuda, internal/nettest, internal/golden < cuda/internal/emulator;
+runtime/engine < cuda/internal/runner;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 NONE < internal/fakecuda;
@@ -79,7 +81,7 @@ NONE < internal/fakecuda;
 // never lists what must not be reached, however long the way: a trainer builds
 // without the compiler, and an emitter knows neither the spec nor another.
 const never = `
-runtime/..., cuda/driver, generated/... -> ., spec, gen, gen/..., internal/..., asm, asm/..., cuda;
+runtime/..., cuda/driver, cuda/host, generated/... -> ., spec, gen, gen/..., internal/..., asm, asm/..., cuda;
 internal/expr, internal/op, internal/ir, internal/ir/eval -> spec;
 gen/golang, asm, asm/..., cuda, cuda/plan -> spec, gen/lower, internal/op;
 gen/golang -> asm, asm/..., cuda;
@@ -90,7 +92,7 @@ cuda, cuda/plan -> gen, gen/..., asm, asm/...;
 // heavy lists packages of other modules that what a trainer links must not
 // reach: they cost megabytes, or do what a trainer never does.
 const heavy = `
-runtime/..., cuda/driver, generated/... -> net/http, os/exec, encoding/gob, text/template, html/template, plugin, gonum.org/...;
+runtime/..., cuda/driver, cuda/host, generated/... -> net/http, os/exec, encoding/gob, text/template, html/template, plugin, gonum.org/...;
 `
 
 // pure lists packages that neither touch the disk nor know the time nor draw

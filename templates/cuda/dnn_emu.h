@@ -18,6 +18,11 @@
 #define DNN_SYNC() dnn_emu_barrier(__FILE__, __LINE__)
 #define DNN_SHUFFLE(value, mask) dnn_emu_shuffle(value, mask, __FILE__, __LINE__)
 
+// dnn_emu_launch runs a kernel on all blocks of a grid, with the threads taking
+// turns in one of the orders 0 to 3. It returns what went wrong, or "".
+typedef void (*DnnKernel)(float *);
+const char *dnn_emu_launch(DnnKernel run, float *arena, const int grid[3], int schedule);
+
 // Where the running thread is.
 struct DnnPlace {
     int thread, block[3], grid[3];

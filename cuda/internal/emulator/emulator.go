@@ -18,6 +18,7 @@ import (
 
 	"github.com/dnngen/dnngen/cuda"
 	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/templates"
 )
 
@@ -76,7 +77,6 @@ func Build(t testing.TB, o Options, nets ...Net) *Program {
 // Compile compiles device code with the given kernels in it.
 func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 	t.Helper()
-	compiler, dir := Compiler(t), t.TempDir()
 	runtime := string(cuda.Runtime())
 	if o.Edit != nil {
 		edited := o.Edit(runtime)
@@ -85,30 +85,60 @@ func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 		}
 		runtime = edited
 	}
-	p := &Program{path: filepath.Join(dir, "emulated"), index: map[string]int{}}
+	p := &Program{index: map[string]int{}}
 	for i, k := range kernels {
 		p.index[k] = i
 	}
 	table := "extern void (*const dnn_kernels[])(float *);\nvoid (*const dnn_kernels[])(float *) = {\n" + strings.Join(kernels, ",\n") + "};\n"
-	write(t, filepath.Join(dir, "kernels.cpp"), []byte(runtime+text+table))
-	for _, name := range []string{"dnn_emu.h", "dnn_emu.cpp"} {
+	args := []string{"kernels.cpp", "dnn_emu.cpp", "dnn_emu_main.cpp"}
+	if o.Sanitize {
+		// The sanitizer does not know fibres' stacks.
+		args = append(args, "-fsanitize=address", "--param", "asan-stack=0")
+	}
+	p.path = compile(t, runtime+text+table, args...)
+	return p
+}
+
+// Library compiles a network's kernels into a library for the fake driver, and
+// returns its path.
+func Library(t testing.TB, n *plan.Plan) string {
+	t.Helper()
+	var text strings.Builder
+	text.Write(cuda.Runtime())
+	fmt.Fprintf(&text, "namespace net {\n%s}\n#include \"fakecuda.h\"\n", cuda.Kernels(n))
+	for _, list := range [][]*plan.Launch{n.Pass, n.Update, n.Infer} {
+		for _, l := range list {
+			fmt.Fprintf(&text, `extern "C" int %[1]s(const struct fake_launch *l) {
+    const int grid[3] = {(int)l->grid[0], (int)l->grid[1], (int)l->grid[2]};
+    return l->block[0] != 256 || *dnn_emu_launch(net::%[1]s, *(float **)l->params[0], grid, 0) != 0 ? 719 : 0;
+}
+`, l.Name)
+		}
+	}
+	return compile(t, text.String(), "kernels.cpp", "dnn_emu.cpp", "-shared", "-fPIC")
+}
+
+// compile compiles emulated code and returns what came of it.
+func compile(t testing.TB, text string, args ...string) string {
+	t.Helper()
+	compiler, dir := Compiler(t), t.TempDir()
+	write(t, filepath.Join(dir, "kernels.cpp"), []byte(text))
+	for _, name := range []string{"dnn_emu.h", "dnn_emu.cpp", "dnn_emu_main.cpp"} {
 		b, err := templates.CUDA.ReadFile("cuda/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, name), b)
 	}
-	args := []string{"-std=c++11", "-O1", "-DDNN_EMU", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable", "-o", p.path, "kernels.cpp", "dnn_emu.cpp"}
-	if o.Sanitize {
-		// The sanitizer does not know fibres' stacks.
-		args = append([]string{"-fsanitize=address", "--param", "asan-stack=0"}, args...)
-	}
+	out := filepath.Join(dir, "emulated")
+	args = append([]string{"-std=c++11", "-O1", "-DDNN_EMU", "-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable",
+		"-I", filepath.Join(golden.Root(t), "internal", "fakecuda", "src"), "-o", out}, args...)
 	cmd := exec.Command(compiler, args...)
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%.4000s", compiler, err, out)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%.4000s", compiler, err, text)
 	}
-	return p
+	return out
 }
 
 func write(t testing.TB, name string, text []byte) {

@@ -1,0 +1,197 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda_test
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dnngen/dnngen/cuda"
+	"github.com/dnngen/dnngen/cuda/internal/emulator"
+	"github.com/dnngen/dnngen/cuda/internal/runner"
+	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/internal/fakecuda"
+	"github.com/dnngen/dnngen/internal/golden"
+	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+const module = "github.com/dnngen/dnngen"
+
+// fakePTX is PTX that has the kernels' names and arguments, which is all that
+// the fake driver reads.
+func fakePTX(pl *plan.Plan) []byte {
+	var b strings.Builder
+	b.WriteString(".version 7.0\n.target sm_80\n.address_size 64\n")
+	for _, list := range [][]*plan.Launch{pl.Pass, pl.Update, pl.Infer} {
+		for _, l := range list {
+			fmt.Fprintf(&b, ".visible .entry %s(\n\t.param .u64 %s_param_0\n)\n.maxntid %d, 1, 1\n{\n\tret;\n}\n", l.Name, l.Name, plan.Threads)
+		}
+	}
+	return []byte(b.String())
+}
+
+// build compiles the emitted engines of some trainings into one program, in a
+// module of their own beside links to what they import.
+func build(t *testing.T, tags string, list []*training) (binary string) {
+	t.Helper()
+	root, dir := golden.Root(t), t.TempDir()
+	check := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	put := func(path string, content []byte) {
+		name := filepath.Join(dir, filepath.FromSlash(path))
+		check(os.MkdirAll(filepath.Dir(name), 0o755))
+		check(os.WriteFile(name, content, 0o644))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		check(err)
+		put(name, content)
+	}
+	check(os.MkdirAll(filepath.Join(dir, "cuda", "internal"), 0o755))
+	for _, name := range []string{"runtime", "cuda/driver", "cuda/host", "cuda/internal/runner"} {
+		check(os.Symlink(filepath.Join(root, filepath.FromSlash(name)), filepath.Join(dir, filepath.FromSlash(name))))
+	}
+	main := "package main\n\nimport (\n\t\"os\"\n\t\"" + module + "/cuda/internal/runner\"\n"
+	for _, tr := range list {
+		files, err := cuda.Emit(tr.plan.Program, tr.name)
+		check(err)
+		base := "cuda/nets/" + tr.name
+		for _, f := range files {
+			put(base+"/"+f.Path, f.Content)
+		}
+		put(base+"/cuda/kernels.sm_80.ptx", fakePTX(tr.plan))
+		put(base+"/register.go", []byte(fmt.Sprintf("package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, cudaDevices) }\n",
+			tr.name, module+"/cuda/internal/runner", tr.name)))
+		main += fmt.Sprintf("\t_ %q\n", module+"/"+base)
+	}
+	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
+	put("cuda/cmd/main.go", []byte(main))
+	binary = filepath.Join(dir, "program")
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", binary, "./cuda/cmd")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+func (tr *training) request() *runner.Request {
+	p := tr.plan.Program
+	q := &runner.Request{Net: tr.name, Params: tr.params, Outputs: p.Output, States: len(p.Rule.States)}
+	for i, b := range tr.steps {
+		q.Steps = append(q.Steps, runner.Step{
+			X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows,
+			Hyper: engine.Hyper{LR: rate, Momentum: float32(tr.momentum()), Step: int64(i + 1)},
+		})
+	}
+	q.Infer, q.InferRows = tr.steps[0].X, tr.steps[0].Rows
+	return q
+}
+
+// serve runs one request in a process of its own, with a variable of the
+// environment for each of env.
+func serve(t *testing.T, binary string, q *runner.Request, env ...string) runner.Response {
+	t.Helper()
+	var in, out bytes.Buffer
+	if err := gob.NewEncoder(&in).Encode(q); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	var r runner.Response
+	if err := gob.NewDecoder(&out).Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestEngine trains emitted engines on a driver that is not there, with kernels
+// that are emulated, and compares them with the interpreter.
+func TestEngine(t *testing.T) {
+	emulator.Compiler(t)
+	directory := fakecuda.Directory(t)
+	list := []*training{small(t)}
+	count := 4
+	if os.Getenv("CUDA_ALL") != "" {
+		count = 20
+	}
+	full := false
+	for seed := uint64(0); len(list) < count || !full; seed++ {
+		pl := planOf(t, nettest.Random(seed+3000, nettest.Limits{Width: 20, Linear: 3}))
+		if pl.Program.Full || len(list) < count {
+			full = full || pl.Program.Full
+			list = append(list, newTraining(fmt.Sprintf("net%d", seed), pl, seed))
+		}
+	}
+	binary := build(t, "", list)
+	for _, tr := range list {
+		t.Run(tr.name, func(t *testing.T) {
+			report := filepath.Join(t.TempDir(), "report")
+			r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+directory, "FAKECUDA_REPORT="+report,
+				"FAKECUDA_KERNELS="+emulator.Library(t, tr.plan))
+			if r.Err != "" {
+				t.Fatal(r.Err)
+			}
+			if err := tr.check(&result{r.Losses, r.Slots, r.Raw}); err != nil {
+				t.Error(err)
+			}
+			if r.Allocs != 0 {
+				t.Errorf("%v allocations a step", r.Allocs)
+			}
+			text, err := os.ReadFile(report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"blocks=0\n", "pinned=0\n", "graphs=0\n", "modules=0\n", "wrong=\n"} {
+				if !strings.Contains("\n"+string(text), "\n"+want) {
+					t.Errorf("the driver reports\n%swant %s", text, want)
+				}
+			}
+		})
+	}
+	tr := list[0]
+	kernels := emulator.Library(t, tr.plan)
+	t.Run("no_driver", func(t *testing.T) {
+		r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+t.TempDir())
+		if r.Device != "cuda:0" || !strings.Contains(r.Err, "there is no CUDA driver") && !strings.Contains(r.Err, "no GPU") {
+			t.Errorf("got %q on %s", r.Err, r.Device)
+		}
+	})
+	for _, c := range []struct {
+		name, settings string
+		want           []string
+		failed         bool
+	}{
+		{"too_little_memory", "memory=1000000", []string{"the network needs", "MiB are free"}, false},
+		{"too_old_a_device", "cc=70", []string{"NVRTC is not installed"}, false},
+		{"no_pinned_memory", "host_memory=1000", []string{"cuMemHostAlloc"}, false},
+		{"device_lost", "lost_at=120", []string{"device cuda:0 failed", "CUDA error 700"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+directory, "FAKECUDA="+c.settings, "FAKECUDA_KERNELS="+kernels)
+			if r.Failed != c.failed {
+				t.Errorf("failed in the middle: %v", r.Failed)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(r.Err, want) {
+					t.Errorf("got %q, want %q in it", r.Err, want)
+				}
+			}
+		})
+	}
+}

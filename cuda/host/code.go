@@ -1,0 +1,135 @@
+// Package host runs emitted kernels on GPUs: it holds the arena, moves batches
+// through pinned memory, records a training step as one graph and replays it.
+package host
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"math"
+
+	"github.com/dnngen/dnngen/cuda/driver"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// Code is a network as its emitted package describes it: kernels, the order in
+// which they run, and where everything lies in the arena. Offsets and sizes
+// count float32.
+type Code struct {
+	// Files has the kernels in its folder cuda, under the names that
+	// driver.ReadImages knows.
+	Files embed.FS
+
+	Inputs, Outputs int
+	Classes         bool // targets are class indices
+	Batch           int  // rows of a pass
+	Full            bool // a step is as many passes as its rows need
+	InferRows       int  // rows of a pass of inference
+
+	Total int    // size of the arena
+	X     Region // the batch
+	Y     Region // targets
+	Step  Region // what the host says about a step: four words, then the scalars
+	Loss  int    // the sum of the step's losses, a float64
+	Slots Region // parameters, then the optimizer's states laid out alike
+	Slot  int    // size of one of these
+	Raw   int    // raw outputs of inference
+
+	Params []Region // in a slot
+
+	Pass, Update, Infer []Launch
+
+	// Scalars writes what all elements of an update share, in the order in
+	// which the kernels read it.
+	Scalars func(h engine.Hyper, to []float32)
+}
+
+// Region is a part of the arena, or of a slot.
+type Region struct{ Offset, Size int }
+
+// At returns a region.
+func At(offset, size int) Region { return Region{offset, size} }
+
+// Launch is one launch of a kernel.
+type Launch struct {
+	Kernel string
+	Grid   driver.Dim
+}
+
+// Run returns the launch of a kernel on x by y by z blocks.
+func Run(kernel string, x, y, z int) Launch { return Launch{kernel, driver.Dim{X: x, Y: y, Z: z}} }
+
+const (
+	stepWords = 4   // before the scalars in Code.Step
+	threads   = 256 // of every block
+)
+
+// Devices returns the machine's GPUs, under the names cuda:0, cuda:1, …. Where
+// there is none, the list has one device that is missing, and says why.
+func Devices(c *Code) []engine.Device {
+	d, err := driver.Open()
+	if err != nil {
+		return []engine.Device{{
+			Name:    "cuda:0",
+			Missing: func() error { return err },
+			New:     func(engine.Options) (engine.Engine, error) { return nil, err },
+		}}
+	}
+	var list []engine.Device
+	for _, gpu := range d.Devices() {
+		list = append(list, engine.Device{
+			Name:    fmt.Sprintf("cuda:%d", gpu.Ordinal),
+			Missing: func() error { return missing(c, gpu) },
+			New:     func(engine.Options) (engine.Engine, error) { return open(c, d, gpu) },
+		})
+	}
+	return list
+}
+
+// missing says why a GPU cannot run the code.
+func missing(c *Code, gpu driver.Device) error {
+	images, err := c.images()
+	if err != nil {
+		return err
+	}
+	if len(driver.Candidates(images, gpu)) == 0 {
+		return fmt.Errorf("%s is an sm_%d%d, and the kernels compiled in are %v", gpu.Name, gpu.Major, gpu.Minor, images)
+	}
+	return nil
+}
+
+func (c *Code) images() ([]driver.Image, error) {
+	folder, err := fs.Sub(c.Files, "cuda")
+	if err != nil {
+		return nil, err
+	}
+	return driver.ReadImages(folder)
+}
+
+// losses is the number of losses in the mean of rows.
+func (c *Code) losses(rows int) int {
+	if c.Classes {
+		return rows
+	}
+	return rows * c.Outputs
+}
+
+// targetWidth is the number of words of a row's target.
+func (c *Code) targetWidth() int {
+	if c.Classes {
+		return 1
+	}
+	return c.Outputs
+}
+
+// describe writes what kernels read about a pass over rows of a step of total
+// rows.
+func (c *Code) describe(to []float32, rows, total int, first bool) {
+	to[0] = math.Float32frombits(uint32(rows))
+	to[1] = 0
+	if first {
+		to[1] = math.Float32frombits(1)
+	}
+	to[2] = 1 / float32(c.losses(total))
+	to[3] = 0
+}

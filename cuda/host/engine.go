@@ -1,0 +1,294 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dnngen/dnngen/cuda/driver"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// open makes a GPU ready to run the code, with all parameters 0.
+func open(c *Code, d *driver.Driver, gpu driver.Device) (engine.Engine, error) {
+	context, err := d.NewContext(gpu)
+	if err != nil {
+		return nil, err
+	}
+	g := &gpuEngine{Code: c, context: context}
+	g.train, g.infer = g.doStep, g.doInfer
+	if err := context.Do(g.prepare); err != nil {
+		return nil, errors.Join(err, context.Close())
+	}
+	return g, nil
+}
+
+// gpuEngine is an engine.Engine on a GPU.
+type gpuEngine struct {
+	*Code
+	context *driver.Context
+
+	arena  driver.Ptr
+	stream *driver.Stream
+	// Pinned memory: what goes to the device, and what comes back.
+	x, step, raw []float32
+	value        []float32 // targets, or
+	class        []int32   // the same memory
+	loss         []float64
+
+	// pass is a forward and a backward pass, with the copies it needs; where a
+	// step is one pass, the update follows. update is the update alone.
+	pass, update, inference *driver.Graph
+
+	train func(*driver.Thread) error // the method doStep, bound once
+	job   job                        // what doStep does
+	infer func(*driver.Thread, inferJob) error
+}
+
+// job is one training step.
+type job struct {
+	x     []float32
+	y     engine.Target
+	rows  int
+	hyper engine.Hyper
+	mean  float64
+}
+
+type inferJob struct {
+	x, raw []float32
+	rows   int
+}
+
+// room is what a context needs beside the arena: code, the driver's own.
+const room = 64 << 20
+
+func (g *gpuEngine) prepare(t *driver.Thread) error {
+	free, total, err := t.MemInfo()
+	if err != nil {
+		return err
+	}
+	need := uint64(4 * g.Total)
+	if need+room > free {
+		return fmt.Errorf("the network needs %.1f MiB of the GPU's memory, and of its %.1f MiB only %.1f MiB are free; a smaller batch needs less",
+			mib(need+room), mib(total), mib(free))
+	}
+	images, err := g.images()
+	if err != nil {
+		return err
+	}
+	m, err := t.Load(images)
+	if err != nil {
+		return err
+	}
+	if g.arena, err = t.Alloc(4 * g.Total); err != nil {
+		return err
+	}
+	if err := t.Memset(g.arena, 0, 4*g.Total); err != nil {
+		return err
+	}
+	if g.stream, err = t.NewStream(); err != nil {
+		return err
+	}
+	if err := g.pin(t); err != nil {
+		return err
+	}
+	return g.record(m)
+}
+
+func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
+
+// pin allocates the staging memory.
+func (g *gpuEngine) pin(t *driver.Thread) error {
+	for _, p := range []struct {
+		to   *[]float32
+		size int
+	}{{&g.x, g.X.Size}, {&g.value, g.Y.Size}, {&g.step, g.Code.Step.Size}, {&g.raw, g.InferRows * g.Outputs}} {
+		h, err := t.HostAlloc(4 * p.size)
+		if err != nil {
+			return err
+		}
+		*p.to = driver.View[float32](h)
+		clear(*p.to)
+		if p.to == &g.value {
+			g.class = driver.View[int32](h)
+		}
+	}
+	h, err := t.HostAlloc(8)
+	if err != nil {
+		return err
+	}
+	g.loss = driver.View[float64](h)
+	return nil
+}
+
+// at is an address in the arena.
+func (g *gpuEngine) at(offset int) driver.Ptr { return g.arena + driver.Ptr(4*offset) }
+
+// record makes the graphs.
+func (g *gpuEngine) record(m *driver.Module) (err error) {
+	pass, err := g.bind(m, g.Pass)
+	if err != nil {
+		return err
+	}
+	update, err := g.bind(m, g.Update)
+	if err != nil {
+		return err
+	}
+	infer, err := g.bind(m, g.Code.Infer)
+	if err != nil {
+		return err
+	}
+	in := func(to Region, from []float32) error {
+		return driver.CopyInAsync(g.stream, g.at(to.Offset), from)
+	}
+	end := func() error {
+		return errors.Join(run(g.stream, update), driver.CopyOutAsync(g.stream, g.loss, g.at(g.Loss)))
+	}
+	g.pass, err = g.stream.Capture(func() error {
+		err := errors.Join(in(g.X, g.x[:g.Batch*g.Inputs]), in(g.Y, g.value), in(g.Code.Step, g.step), run(g.stream, pass))
+		if err != nil || g.Full {
+			return err
+		}
+		return end()
+	})
+	if err != nil {
+		return err
+	}
+	if g.Full {
+		if g.update, err = g.stream.Capture(end); err != nil {
+			return err
+		}
+	}
+	g.inference, err = g.stream.Capture(func() error {
+		return errors.Join(in(g.X, g.x[:g.InferRows*g.Inputs]), in(g.Code.Step, g.step), run(g.stream, infer),
+			driver.CopyOutAsync(g.stream, g.raw, g.at(g.Raw)))
+	})
+	return err
+}
+
+// bind makes launches of kernels, whose one argument is the arena.
+func (g *gpuEngine) bind(m *driver.Module, list []Launch) ([]*driver.Launch, error) {
+	var out []*driver.Launch
+	for _, l := range list {
+		k, err := m.Kernel(l.Kernel)
+		if err != nil {
+			return nil, err
+		}
+		launch, err := k.Bind(driver.Config{Grid: l.Grid, Block: driver.Dim{X: threads}}, g.arena)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, launch)
+	}
+	return out, nil
+}
+
+func run(s *driver.Stream, list []*driver.Launch) error {
+	for _, l := range list {
+		if err := l.Run(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do runs f with the context. A GPU that fails cannot go on: the engine's
+// methods have no error for that, and panic with an *engine.Failure.
+func (g *gpuEngine) do(f func(*driver.Thread) error) {
+	if err := g.context.Do(f); err != nil {
+		panic(&engine.Failure{Device: fmt.Sprintf("cuda:%d", g.context.Device.Ordinal), Err: err})
+	}
+}
+
+// Step makes one step and returns the mean loss before the update.
+func (g *gpuEngine) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float64 {
+	if rows < 1 || rows > g.Batch && !g.Full {
+		panic(fmt.Sprintf("a step of %d rows, of at most %d", rows, g.Batch))
+	}
+	if g.Classes {
+		for _, c := range y.Class[:rows] {
+			if c < 0 || int(c) >= g.Outputs {
+				panic("class index out of range")
+			}
+		}
+	} else {
+		y.Value = y.Value[:rows*g.Outputs]
+	}
+	g.job = job{x: x[:rows*g.Inputs], y: y, rows: rows, hyper: h}
+	g.do(g.train)
+	mean := g.job.mean
+	g.job = job{} // the rows are the caller's
+	return mean
+}
+
+func (g *gpuEngine) doStep(*driver.Thread) error {
+	j := &g.job
+	for lo := 0; lo < j.rows; lo += g.Batch {
+		rows := min(g.Batch, j.rows-lo)
+		copy(g.x, j.x[lo*g.Inputs:(lo+rows)*g.Inputs])
+		if g.Classes {
+			copy(g.class, j.y.Class[lo:lo+rows])
+		} else {
+			copy(g.value, j.y.Value[lo*g.Outputs:(lo+rows)*g.Outputs])
+		}
+		g.describe(g.step, rows, j.rows, lo == 0)
+		g.Scalars(j.hyper, g.step[stepWords:])
+		if err := g.pass.Launch(g.stream); err != nil {
+			return err
+		}
+		// The staging memory is free again when the stream has passed.
+		if err := g.stream.Synchronize(); err != nil {
+			return err
+		}
+	}
+	if g.Full {
+		if err := errors.Join(g.update.Launch(g.stream), g.stream.Synchronize()); err != nil {
+			return err
+		}
+	}
+	j.mean = g.loss[0] / float64(g.losses(j.rows))
+	return nil
+}
+
+// Infer computes raw outputs of any number of rows.
+func (g *gpuEngine) Infer(x, raw []float32, rows int) {
+	q := inferJob{x[:rows*g.Inputs], raw[:rows*g.Outputs], rows}
+	g.do(func(t *driver.Thread) error { return g.infer(t, q) })
+}
+
+func (g *gpuEngine) doInfer(_ *driver.Thread, q inferJob) error {
+	for lo := 0; lo < q.rows; lo += g.InferRows {
+		rows := min(g.InferRows, q.rows-lo)
+		copy(g.x, q.x[lo*g.Inputs:(lo+rows)*g.Inputs])
+		g.describe(g.step, rows, rows, true)
+		if err := errors.Join(g.inference.Launch(g.stream), g.stream.Synchronize()); err != nil {
+			return err
+		}
+		copy(q.raw[lo*g.Outputs:], g.raw[:rows*g.Outputs])
+	}
+	return nil
+}
+
+// tensor returns where a parameter or one of its states lies, and its size.
+func (g *gpuEngine) tensor(slot, i int) (driver.Ptr, int) {
+	p := g.Params[i]
+	return g.at(g.Slots.Offset + slot*g.Slot + p.Offset), p.Size
+}
+
+// Read copies tensor i of a slot: 0 for the parameter, then the optimizer's
+// states.
+func (g *gpuEngine) Read(slot, i int, dst []float32) {
+	from, size := g.tensor(slot, i)
+	g.do(func(t *driver.Thread) error { return driver.CopyOut(t, dst[:size], from) })
+}
+
+// Write sets tensor i of a slot.
+func (g *gpuEngine) Write(slot, i int, src []float32) {
+	to, size := g.tensor(slot, i)
+	g.do(func(t *driver.Thread) error { return driver.CopyIn(t, to, src[:size]) })
+}
+
+// Close gives everything back.
+func (g *gpuEngine) Close() {
+	// There is nothing to be done about a device that cannot be given back.
+	_ = g.context.Close()
+}
