@@ -33,13 +33,14 @@ asm/vec < asm/internal/peak;
 internal/ir, internal/expr < cuda/plan;
 cuda/plan, templates < cuda;
 NONE < templates;
+runtime/fsys < cuda/toolchain;
 
 # The pipeline, what writes its files, and the command.
 internal/ir, internal/expr < gen/summary;
 spec, gen/lower, gen/golang, gen/summary, asm, cuda < gen;
 NONE < .;
 internal/ir, runtime/fsys < internal/output;
-., internal/ir, runtime/fsys, runtime/trainer < internal/workspace;
+., internal/ir, runtime/fsys, runtime/trainer, cuda/toolchain < internal/workspace;
 gen/lower, internal/ir/eval, runtime/data, runtime/safetensors < internal/verify;
 spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine < cmd/dnngen;
 

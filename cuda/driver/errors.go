@@ -35,6 +35,7 @@ const (
 	codeOutOfMemory        = 2
 	codeNotInitialized     = 3
 	codeNoDevice           = 100
+	codeInvalidImage       = 200 // machine code of a newer toolkit than the driver
 	codeNoBinaryForGPU     = 209
 	codeInvalidPTX         = 218
 	codeJITNotFound        = 221

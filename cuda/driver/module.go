@@ -118,7 +118,7 @@ func next(err error) bool {
 		return true // no NVRTC, or it refused the source
 	}
 	switch e.Code {
-	case codeNoBinaryForGPU, codeInvalidPTX, codeJITNotFound, codeUnsupportedPTX:
+	case codeInvalidImage, codeNoBinaryForGPU, codeInvalidPTX, codeJITNotFound, codeUnsupportedPTX:
 		return e.Earlier == nil
 	}
 	return false
