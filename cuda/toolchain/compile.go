@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -57,12 +59,17 @@ type Result struct {
 	Notes []string
 }
 
-// image is one run of a compiler that makes one file.
+// image is how one file is made.
 type image struct {
-	name string // of the file, without .gz
+	name  string // without .gz
+	steps []step
+}
+
+// step is one call of a tool. The arguments "in" and "out" stand for the file of
+// the step before, at first the source, and for the file that it writes.
+type step struct {
 	tool *Tool
-	// make runs the tools, from the source to a file.
-	make func(ctx context.Context, source, out string) error
+	args []string
 }
 
 // Compile compiles a source that includes no header of the toolkit to images
@@ -80,13 +87,8 @@ func (t *Toolchain) Compile(ctx context.Context, name string, source []byte) (*R
 		return nil, err
 	}
 	r := &Result{}
-	if t.Nvcc != nil {
-		if err := t.run(ctx, r, name, file, t.nvccImages); err != nil {
-			return nil, err
-		}
-	}
-	if t.Clang != nil {
-		if err := t.run(ctx, r, name, file, t.clangImages); err != nil {
+	for _, images := range t.images(name) {
+		if err := r.run(ctx, file, images); err != nil {
 			return nil, err
 		}
 	}
@@ -94,11 +96,38 @@ func (t *Toolchain) Compile(ctx context.Context, name string, source []byte) (*R
 	return r, nil
 }
 
+// Key tells apart what Compile makes: of another source, by other tools, or
+// with other arguments.
+func (t *Toolchain) Key(name string, source []byte) string {
+	hash := sha256.New()
+	for _, images := range t.images(name) {
+		for _, i := range images {
+			fmt.Fprintf(hash, "%s\n", i.name)
+			for _, s := range i.steps {
+				fmt.Fprintf(hash, "%v %q\n", s.tool, s.args)
+			}
+		}
+	}
+	hash.Write(source)
+	return hex.EncodeToString(hash.Sum(nil)[:16])
+}
+
+// images lists what each compiler can make, the better compiler first.
+func (t *Toolchain) images(name string) (list [][]image) {
+	if t.Nvcc != nil {
+		list = append(list, t.nvccImages(name))
+	}
+	if t.Clang != nil {
+		list = append(list, t.clangImages(name))
+	}
+	return list
+}
+
 // run makes those images of one compiler that are not there yet. Where the first
 // fails, the compiler is at fault and the others are not tried.
-func (t *Toolchain) run(ctx context.Context, r *Result, name, source string, list func(string) []image) error {
+func (r *Result) run(ctx context.Context, source string, images []image) error {
 	var missing []image
-	for _, i := range list(name) {
+	for _, i := range images {
 		if !slices.ContainsFunc(r.Files, func(f File) bool { return f.Name == i.name+".gz" }) {
 			missing = append(missing, i)
 		}
@@ -144,7 +173,7 @@ func (r *Result) add(ctx context.Context, source string, i image) (ok bool, err 
 	}
 	content, err := fsys.ReadFile(fsys.OS(), out)
 	if err != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: %v wrote nothing: %v", i.name, i.tool, err))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: nothing was written: %v", i.name, err))
 		return false, nil
 	}
 	packed, err := pack(content)
@@ -152,10 +181,37 @@ func (r *Result) add(ctx context.Context, source string, i image) (ok bool, err 
 		return false, err
 	}
 	r.Files = append(r.Files, File{i.name + ".gz", packed})
-	if used := i.tool.String(); !slices.Contains(r.Used, used) {
-		r.Used = append(r.Used, used)
+	for _, s := range i.steps {
+		if used := s.tool.String(); !slices.Contains(r.Used, used) {
+			r.Used = append(r.Used, used)
+		}
 	}
 	return true, nil
+}
+
+// make runs the steps, from a source to a file.
+func (i image) make(ctx context.Context, source, out string) error {
+	in := source
+	for n, s := range i.steps {
+		to := out
+		if n < len(i.steps)-1 {
+			to = fmt.Sprintf("%s.%d", out, n)
+		}
+		args := slices.Clone(s.args)
+		for j, a := range args {
+			switch a {
+			case "in":
+				args[j] = in
+			case "out":
+				args[j] = to
+			}
+		}
+		if err := call(ctx, s.tool, args...); err != nil {
+			return err
+		}
+		in = to
+	}
+	return nil
 }
 
 // nvccImages are what nvcc makes: machine code, and PTX of its own version,
@@ -164,24 +220,18 @@ func (t *Toolchain) nvccImages(name string) (list []image) {
 	for _, a := range archs {
 		// A toolkit drops old architectures; it says so itself.
 		if t.Nvcc.Version.atLeast(a.cuda) {
-			list = append(list, image{fmt.Sprintf("%s.sm_%d.cubin", name, a.number), t.Nvcc, func(ctx context.Context, source, out string) error {
-				return call(ctx, t.Nvcc, "-cubin", fmt.Sprintf("-arch=sm_%d", a.number), "-O3", "-o", out, source)
-			}})
+			list = append(list, image{fmt.Sprintf("%s.sm_%d.cubin", name, a.number), []step{{t.Nvcc, []string{"-cubin", fmt.Sprintf("-arch=sm_%d", a.number), "-O3", "-o", "out", "in"}}}})
 		}
 	}
 	if t.Clang == nil {
-		list = append(list, image{fmt.Sprintf("%s.sm_%d.ptx", name, base.number), t.Nvcc, func(ctx context.Context, source, out string) error {
-			return call(ctx, t.Nvcc, "-ptx", fmt.Sprintf("-arch=compute_%d", base.number), "-O3", "-o", out, source)
-		}})
+		list = append(list, image{fmt.Sprintf("%s.sm_%d.ptx", name, base.number), []step{{t.Nvcc, []string{"-ptx", fmt.Sprintf("-arch=compute_%d", base.number), "-O3", "-o", "out", "in"}}}})
 	}
 	return list
 }
 
 // clangImages are what clang makes: PTX, and with ptxas machine code.
 func (t *Toolchain) clangImages(name string) (list []image) {
-	list = append(list, image{fmt.Sprintf("%s.sm_%d.ptx", name, base.number), t.Clang, func(ctx context.Context, source, out string) error {
-		return t.clang(ctx, base, source, out)
-	}})
+	list = append(list, image{fmt.Sprintf("%s.sm_%d.ptx", name, base.number), []step{t.clangStep(base)}})
 	if t.Ptxas == nil {
 		return list
 	}
@@ -196,22 +246,17 @@ func (t *Toolchain) clangImages(name string) (list []image) {
 				from = older
 			}
 		}
-		list = append(list, image{fmt.Sprintf("%s.sm_%d.cubin", name, a.number), t.Ptxas, func(ctx context.Context, source, out string) error {
-			ptx := strings.TrimSuffix(out, ".cubin") + ".from.ptx"
-			if err := t.clang(ctx, from, source, ptx); err != nil {
-				return err
-			}
-			return call(ctx, t.Ptxas, "-O3", fmt.Sprintf("-arch=sm_%d", a.number), "-o", out, ptx)
-		}})
+		assemble := step{t.Ptxas, []string{"-O3", fmt.Sprintf("-arch=sm_%d", a.number), "-o", "out", "in"}}
+		list = append(list, image{fmt.Sprintf("%s.sm_%d.cubin", name, a.number), []step{t.clangStep(from), assemble}})
 	}
 	return list
 }
 
-// clang compiles to PTX, of the oldest version that knows the architecture: so
-// old drivers read it.
-func (t *Toolchain) clang(ctx context.Context, a arch, source, out string) error {
-	return call(ctx, t.Clang, "-x", "cuda", "--cuda-device-only", fmt.Sprintf("--cuda-gpu-arch=sm_%d", a.number), "-nocudainc", "-nocudalib",
-		"-Wno-unknown-cuda-version", "-Xclang", "-target-feature", "-Xclang", fmt.Sprintf("+ptx%d", a.isa), "-S", "-O3", "-o", out, source)
+// clangStep compiles to PTX, of the oldest version that knows the architecture:
+// so old drivers read it.
+func (t *Toolchain) clangStep(a arch) step {
+	return step{t.Clang, []string{"-x", "cuda", "--cuda-device-only", fmt.Sprintf("--cuda-gpu-arch=sm_%d", a.number), "-nocudainc", "-nocudalib",
+		"-Wno-unknown-cuda-version", "-Xclang", "-target-feature", "-Xclang", fmt.Sprintf("+ptx%d", a.isa), "-S", "-O3", "-o", "out", "in"}}
 }
 
 // mostLog is how much of what a compiler says is kept, in bytes.

@@ -148,7 +148,7 @@ func TestCompileChoosesImages(t *testing.T) {
 			"80.ptx", "clang 19.1", "kernels.sm_80.cubin: nvcc 13.0: exit status 1: no cicc"},
 		{"a clang that refuses", map[string]string{"clang": `[ "$1" = --version ] && { echo "clang version 19.1"; exit; }; echo "error: expected ';'" >&2; exit 1`, "ptxas": compiler(ptxas12)},
 			"", "", "kernels.sm_80.ptx: clang 19.1: exit status 1: error: expected ';'"},
-		{"a clang that writes nothing", map[string]string{"clang": `[ "$1" = --version ] && echo "clang version 19.1"; exit 0`}, "", "", "kernels.sm_80.ptx: clang 19.1 wrote nothing"},
+		{"a clang that writes nothing", map[string]string{"clang": `[ "$1" = --version ] && echo "clang version 19.1"; exit 0`}, "", "", "kernels.sm_80.ptx: nothing was written: "},
 		{"a ptxas that refuses", map[string]string{"clang": compiler(clang19), "ptxas": `[ "$1" = --version ] && { echo "release 12.9"; exit; }; exit 255`}, "80.ptx", "clang 19.1", "kernels.sm_90.cubin: ptxas 12.9: exit status 255"},
 	} {
 		dir := t.TempDir()
@@ -256,6 +256,26 @@ func TestCompilers(t *testing.T) {
 	broken, err := found.Compile(ctx, "kernels", []byte("int x"))
 	if err != nil || len(broken.Files) > 0 || !strings.Contains(strings.Join(broken.Notes, "\n"), "error") {
 		t.Errorf("a source that is broken: %v, %s, %q", err, files(broken), broken.Notes)
+	}
+}
+
+func TestKey(t *testing.T) {
+	tool := func(name string, minor int) *Tool {
+		return &Tool{Name: name, Path: "/" + name, Version: Version{19, minor}}
+	}
+	seen := map[string]string{}
+	for what, key := range map[string]string{
+		"clang":         (&Toolchain{Clang: tool("clang", 1)}).Key("kernels", []byte("a")),
+		"another clang": (&Toolchain{Clang: tool("clang", 2)}).Key("kernels", []byte("a")),
+		"a source":      (&Toolchain{Clang: tool("clang", 1)}).Key("kernels", []byte("b")),
+		"a name":        (&Toolchain{Clang: tool("clang", 1)}).Key("others", []byte("a")),
+		"ptxas":         (&Toolchain{Clang: tool("clang", 1), Ptxas: tool("ptxas", 1)}).Key("kernels", []byte("a")),
+		"nothing":       (&Toolchain{}).Key("kernels", []byte("a")),
+	} {
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s and %s have the same key", what, other)
+		}
+		seen[key] = what
 	}
 }
 
