@@ -15,8 +15,9 @@ import (
 
 func verifyCommand(o *options) *cobra.Command {
 	var asJSON bool
+	var device string
 	cmd := &cobra.Command{
-		Use:   "verify SPEC [--json]",
+		Use:   "verify SPEC [--device D] [--json]",
 		Short: "Check on this machine that a spec's trainer computes what it should",
 		Long: `verify builds a spec's trainer and checks it on this machine, a line a check:
 
@@ -48,7 +49,7 @@ elsewhere. The exit status is 1 where a check fails.`,
 				return fail(exitResources, "%w", err)
 			}
 			dir := filepath.Dir(args[0])
-			job := verify.Job{Net: net, Trainer: bin, DataDir: dir, Temp: temp}
+			job := verify.Job{Net: net, Trainer: bin, DataDir: dir, Temp: temp, Device: device}
 			failures := 0
 			err = verify.Run(cmd.Context(), job, func(c verify.Check) {
 				if !c.OK {
@@ -66,6 +67,7 @@ elsewhere. The exit status is 1 where a check fails.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&device, "device", "", "check the device `D` alone, such as cpu:go")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each check")
 	return cmd
 }

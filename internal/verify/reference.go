@@ -40,6 +40,7 @@ type reference struct {
 	rows  *rows
 	start [][]float32 // parameters
 
+	lr     float64
 	epochs int
 	steps  int
 	losses []float64
@@ -57,29 +58,49 @@ type training struct {
 	params [][]float32
 }
 
-// newReference runs the interpreter.
+// newReference draws the parameters and runs the interpreter. Where the training
+// blows up, which rows that are drawn may make it do, it takes a smaller
+// learning rate.
 func (v *verifier) newReference(rows *rows) *reference {
-	r := &reference{v: v, rows: rows, got: map[string]*training{}}
 	p, n := v.p, rows.set.Rows
+	r := &reference{v: v, rows: rows, lr: p.Settings.LR, got: map[string]*training{}}
 	work := 2 * stepWork(p, v.stepRows(n)) // with the shadow
 	r.steps = min(compareSteps, max(1, int(interpreterWork/work)))
 	r.epochs = max(v.Net.Train.Epochs, r.steps)
 	random := rand.New(rand.NewPCG(v.Net.Train.Seed, 0x696e6974))
-	exact, shadow := eval.InArena(p), eval.InArena(p)
-	for i, q := range p.Params {
+	for _, q := range p.Params {
 		r.start = append(r.start, draw(q.Init, q.Size(), random))
+	}
+	for range 6 {
+		r.interpret(random)
+		if r.calm() {
+			break
+		}
+		r.lr /= 16
+	}
+	r.err = r.writeStart()
+	return r
+}
+
+// interpret makes the training in float64, and its shadow.
+func (r *reference) interpret(random *rand.Rand) {
+	p, n := r.v.p, r.rows.set.Rows
+	exact, shadow := eval.InArena(p), eval.InArena(p)
+	for i := range p.Params {
 		for k, value := range r.start[i] {
 			exact.Params[i][k], shadow.Params[i][k] = float64(value), float64(value)
 		}
 	}
-	x := widen(rows.set.X)
+	r.losses, r.slack = nil, nil
+	x := widen(r.rows.set.X)
 	rounded := make([]float64, len(x))
-	perEpoch := (n + v.stepRows(n) - 1) / v.stepRows(n)
+	most := r.v.stepRows(n)
+	perEpoch := (n + most - 1) / most
 	grown := 0.0
 	for step := range r.steps {
-		lo := step % perEpoch * v.stepRows(n)
-		hi := min(lo+v.stepRows(n), n)
-		y := rows.target(lo, hi, p.Output)
+		lo := step % perEpoch * most
+		hi := min(lo+most, n)
+		y := r.rows.target(lo, hi, p.Output)
 		lr, momentum := r.rate(step, perEpoch), p.Settings.Momentum
 		for i := lo * p.Input; i < hi*p.Input; i++ {
 			rounded[i] = x[i] * (1 + (2*random.Float64()-1)*0x1p-24)
@@ -102,8 +123,16 @@ func (v *verifier) newReference(rows *rows) *reference {
 			r.margin = max(r.margin, looseness+amplify*math.Abs(shadow.Params[i][k]-value)/max(1, math.Abs(value)))
 		}
 	}
-	r.err = r.writeStart()
-	return r
+}
+
+// calm reports whether the losses stay where numbers mean something.
+func (r *reference) calm() bool {
+	for _, loss := range r.losses {
+		if !(math.Abs(loss) <= 1e3*max(1, math.Abs(r.losses[0]))) {
+			return false
+		}
+	}
+	return true
 }
 
 // target returns the targets of rows lo to hi as the interpreter takes them.
@@ -123,7 +152,7 @@ func (r *rows) target(lo, hi, outputs int) eval.Target {
 func (r *reference) rate(step, perEpoch int) float64 {
 	p := r.v.p
 	return expr.Eval(p.Schedule, map[string]float64{
-		ir.VarLR: p.Settings.LR, op.VarStep: float64(step), op.VarEpoch: float64(step / perEpoch),
+		ir.VarLR: r.lr, op.VarStep: float64(step), op.VarEpoch: float64(step / perEpoch),
 		op.VarStepsPerEpoch: float64(perEpoch), op.VarEpochs: float64(r.epochs),
 	})
 }
@@ -145,7 +174,7 @@ func (r *reference) train(ctx context.Context, device string) (*training, error)
 	}
 	run := r.v.runDir()
 	_, err := r.v.run(ctx, "train", "--train", r.rows.source, "--test", "", "--init", r.startFile(), "--shuffle=false",
-		"--steps", strconv.Itoa(r.steps), "--epochs", strconv.Itoa(r.epochs),
+		"--lr", strconv.FormatFloat(r.lr, 'g', -1, 64), "--steps", strconv.Itoa(r.steps), "--epochs", strconv.Itoa(r.epochs),
 		"--device", device, "--log-every", "1", "--run", run, "--quiet")
 	if err != nil {
 		return nil, err
@@ -177,6 +206,9 @@ func (v *verifier) against(ctx context.Context, r *reference, device string) (st
 		worst.add(math.Abs(loss-r.losses[i]), r.slack[i], fmt.Sprintf("the loss of step %d", i))
 	}
 	figures := fmt.Sprintf("%d steps on %s: losses within %s", r.steps, r.rows.kind, worst)
+	if r.lr != v.p.Settings.LR {
+		figures = fmt.Sprintf("at the learning rate %.2g, with which it does not blow up: %s", r.lr, figures)
+	}
 	params := difference{}
 	for i, q := range v.p.Params {
 		for k, want := range r.params[i] {

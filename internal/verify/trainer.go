@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,7 +54,7 @@ func (v *verifier) runDir() string {
 	return filepath.Join(v.Temp, fmt.Sprintf("run%d", v.runs))
 }
 
-// devices lists the devices that are here.
+// devices lists the devices to check, which are here.
 func (v *verifier) devices(ctx context.Context) ([]string, error) {
 	out, err := v.run(ctx, "info", "--json")
 	if err != nil {
@@ -72,12 +71,12 @@ func (v *verifier) devices(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, d := range info.Devices {
-		if d.Present {
+		if d.Present && (v.Device == "" || v.Device == d.Name) {
 			names = append(names, d.Name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("the trainer has no device that is here")
+		return nil, fmt.Errorf("the trainer has no device %s that is here", v.Device)
 	}
 	return names, nil
 }

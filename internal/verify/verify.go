@@ -26,6 +26,7 @@ type Job struct {
 	Trainer string // the binary
 	DataDir string // where data files are looked for after the working directory
 	Temp    string // a directory for runs and data, which the caller removes
+	Device  string // the only device to check; empty for all that are here
 }
 
 // Run makes every check and hands each result to report. The error is of the
