@@ -2,11 +2,7 @@
 // barriers inside it: the way in which a training step uses several cores.
 package pool
 
-import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
+import "runtime"
 
 // Pool is a fixed set of workers. Worker 0 is the goroutine that calls Run; a
 // pool of one worker starts no goroutine.
@@ -73,6 +69,8 @@ func (p *Pool) Close() {
 }
 
 func (p *Pool) work(worker int) {
+	// A thread of its own, which the system can keep on one core.
+	runtime.LockOSThread()
 	for {
 		p.gate.wait()
 		if p.f == nil {
@@ -81,54 +79,4 @@ func (p *Pool) work(worker int) {
 		p.f(worker)
 		p.gate.wait()
 	}
-}
-
-// spins bounds the busy wait: some tens of microseconds. Longer waits park, so
-// that an idle trainer, or one whose core was taken by another process, burns
-// no time.
-const spins = 20000
-
-// barrier lets n goroutines wait for each other, again and again.
-type barrier struct {
-	n          int32
-	arrived    atomic.Int32
-	_          [56]byte // arrivals and the generation that waiters spin on stand on different cache lines
-	generation atomic.Uint32
-	_          [60]byte
-	parked     atomic.Int32
-	mu         sync.Mutex
-	wake       sync.Cond
-}
-
-func (b *barrier) init(n int) {
-	b.n = int32(n)
-	b.wake.L = &b.mu
-}
-
-func (b *barrier) wait() {
-	generation := b.generation.Load()
-	if b.arrived.Add(1) == b.n {
-		b.arrived.Store(0)
-		b.generation.Add(1)
-		// A waiter counts itself as parked before it looks at the generation
-		// for the last time, so either it sees the new one or it is seen here.
-		if b.parked.Load() > 0 {
-			b.mu.Lock()
-			b.wake.Broadcast()
-			b.mu.Unlock()
-		}
-		return
-	}
-	for range spins {
-		if b.generation.Load() != generation {
-			return
-		}
-	}
-	b.mu.Lock()
-	b.parked.Add(1)
-	for b.generation.Load() == generation {
-		b.wake.Wait()
-	}
-	b.parked.Add(-1)
-	b.mu.Unlock()
 }
