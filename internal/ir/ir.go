@@ -133,7 +133,7 @@ type Buffer struct {
 	Role  Role
 	Layer int
 	Width int
-	// Column places the buffer in the arena, after PlanMemory: its values
+	// Column places the buffer in the arena, once memory is planned: its values
 	// stand at [Column·rows, (Column+Width)·rows). -1 for X.
 	Column int
 }

@@ -5,7 +5,8 @@ import "fmt"
 // Verify checks what every pass must keep: each buffer is written by one step,
 // whole, and before it is read; widths fit; expressions read only what is
 // bound; every parameter has one gradient and one update, and none is updated
-// before its last use; and (after PlanMemory) no two living buffers overlap.
+// before its last use; and, once memory is planned, no two living buffers
+// overlap.
 func Verify(p *Program) error {
 	v := &verifier{p: p, params: map[*Param]bool{}}
 	v.parameters()

@@ -90,8 +90,12 @@ func unknownFormat(path string) *Error {
 	if strings.HasSuffix(strings.ToLower(path), ".parquet") {
 		return &Error{File: path, Msg: "this version does not read Parquet", Hint: "export the table as CSV or .npz"}
 	}
+	var suffixes []string
+	for _, f := range formats {
+		suffixes = append(suffixes, f.suffix)
+	}
 	return &Error{File: path, Msg: "the name does not tell what the source is",
-		Hint: "sources are builtin:NAME, .csv, .csv.gz, .npz, .npy and two IDX files IMAGES,LABELS"}
+		Hint: "sources are builtin:NAME, " + strings.Join(suffixes, ", ") + " and two IDX files IMAGES,LABELS"}
 }
 
 // isIDXName tells whether a file has a name as the files of MNIST have:

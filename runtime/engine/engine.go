@@ -157,7 +157,7 @@ type Network struct {
 	Batch   int // rows of a full step; 0: the whole training set (gradient descent)
 	Layers  []Layer
 	Params  []Param
-	States  []string // optimizer state kept for each parameter: "momentum", "exp_avg", …
+	States  []string // optimizer state kept for each parameter: "momentum_buffer", "exp_avg", …
 
 	Loss    string // the loss's name in the spec
 	Metrics string // metric family of the loss: "regression", "binary", "classes"

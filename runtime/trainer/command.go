@@ -19,16 +19,18 @@ type command struct {
 	examples []string // arguments, without the program's name
 	// survivesPipe: see Main.
 	survivesPipe bool
-	// define adds the command's flags to fs and returns what runs it once they
-	// are parsed. n gives the defaults.
+	// define adds the command's flags to fs, with the network's own values as
+	// defaults, and returns what runs it once they are parsed. Nil for help,
+	// which has no flags.
 	define func(a *app, fs *flag.FlagSet) func() error
 }
 
-// commands is filled by a function because help, one of them, lists them all.
+// commands lists all commands, as help shows them. A new one is a file with its
+// row, and its place here. It is a function so that what help calls may call it.
 func commands() []*command {
 	return []*command{
 		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, benchCommand, infoCommand, versionCommand,
-		{name: "help", short: "explain a command", args: "[COMMAND]"},
+		helpCommand,
 	}
 }
 
@@ -45,8 +47,6 @@ func choose(args []string) (*command, []string, error) {
 		return versionCommand, args[1:], nil
 	case strings.HasPrefix(first, "-"):
 		return trainCommand, args, nil
-	case first == "help":
-		return helpCommand, args[1:], nil
 	default:
 		c, err := find(first)
 		return c, args[1:], err
@@ -80,7 +80,7 @@ func nearest(name string, names []string) string {
 
 // start parses the command's flags and runs it.
 func (c *command) start(a *app, args []string) error {
-	if c.define == nil { // help
+	if c.define == nil {
 		return a.help(args)
 	}
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)

@@ -292,7 +292,7 @@ func TestHelp(t *testing.T) {
 		if r.stderr != "" {
 			t.Errorf("%v: %s", args, r.stderr)
 		}
-		for _, later := range []string{"diagnose", "tune", "bench", "onnx"} {
+		for _, later := range []string{"diagnose", "tune", "onnx"} {
 			if strings.Contains(r.stdout, later) {
 				t.Errorf("%v shows %s, which is not there", args, later)
 			}
@@ -338,6 +338,7 @@ func TestRefusedCommands(t *testing.T) {
 		{i, "eval --model file", 6, "file: safetensors: byte"},
 		{in{net: moons()}, "eval --model r", 6, "does not hold the parameters of moons"},
 		{in{net: moons()}, "eval --model r/checkpoint", 6, "from another spec"},
+		{i, "eval --model r --data 0%", 2, "--data 0% is no share of the rows"},
 		{i, "eval --model r --data none.csv", 4, "none.csv"},
 		{i, "eval --model r --device cuda", 7, "not compiled in"},
 		{i, "predict --model r", 2, "--input SRC is needed"},

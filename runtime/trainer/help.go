@@ -11,7 +11,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/device"
 )
 
-var helpCommand = &command{name: "help"}
+var helpCommand = &command{name: "help", short: "explain a command", args: "[COMMAND]"}
 
 // help explains the program or one command.
 func (a *app) help(args []string) error {
