@@ -249,6 +249,10 @@ var (
 	// Names that Go or its tools take for something else: functions that a
 	// package may not declare freely, and folders that are treated apart.
 	reservedNames = []string{"init", "main", "internal", "vendor", "testdata"}
+	// The go command builds no package in a folder with the name of a device of
+	// Windows, on any system. Letters' case and underscores do not help: the
+	// folder has the package's name, which is without both.
+	deviceRule = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])$`)
 )
 
 func (nameForm) expects() string { return "a name of letters, digits and _, such as digits" }
@@ -273,6 +277,9 @@ func (f nameForm) read(r *reader, key string, n *node) (string, bool) {
 	case slices.Contains(reservedNames, n.text):
 		p.Message = fmt.Sprintf("%s has a meaning of its own to Go's tools", quote(n.text))
 		p.Hint = fmt.Sprintf("choose another name, such as %s_net", n.text)
+	case deviceRule.MatchString(strings.ReplaceAll(n.text, "_", "")):
+		p.Message = fmt.Sprintf("%s is a device of Windows, which Go's tools refuse as a folder's name", quote(n.text))
+		p.Hint = fmt.Sprintf("choose another name, such as %s_net", strings.TrimRight(n.text, "_"))
 	case strings.HasSuffix(n.text, "_test"):
 		p.Message = fmt.Sprintf("%s ends in _test, which Go keeps for tests", quote(n.text))
 		p.Hint = "choose a name with another ending"

@@ -125,10 +125,10 @@ func TestEveryEntry(t *testing.T) {
 
 // TestNames tries names of networks.
 func TestNames(t *testing.T) {
-	good := []string{"a", "Z9", "digits", "my_net", "initial", "mainly", "test", "tests_", strings.Repeat("n", 63)}
+	good := []string{"a", "Z9", "digits", "my_net", "initial", "mainly", "test", "tests_", "conn", "com", "com10", "con_net", strings.Repeat("n", 63)}
 	bad := []string{
 		"", "_a", "9a", "a-b", "a.b", "a/b", "a b", "é", "aé", "a\u200b", "go", "func", "int", "nil", "iota", "any", "error", "init",
-		"main", "x_test", "internal", "vendor", "testdata", strings.Repeat("n", 64), "a;b", "a\\nb", "*/a",
+		"main", "x_test", "internal", "vendor", "testdata", strings.Repeat("n", 64), "con", "CON_", "n_ul", "Lpt1", "a;b", "a\\nb", "*/a",
 	}
 	for i, name := range append(good, bad...) {
 		_, _, err := Parse("net.yaml", []byte("name: \""+name+"\"\ninput: 4\nlayers: [{linear: 2}]\nloss: mse\n"), Options{})
