@@ -30,7 +30,7 @@ func Fit(t *Table, n *engine.Network) (*Prep, error) {
 		Drop:     f.missing.Kind == "drop",
 	}
 	if p.Inputs != n.Inputs {
-		return nil, t.errorf(f.widthHint(), "the features make %d inputs, but the network %s takes %d",
+		return nil, t.errorf(f.widthHint(p.Inputs-n.Inputs, n), "the features make %d inputs, but the network %s takes %d",
 			p.Inputs, n.Name, n.Inputs)
 	}
 	p.Target, err = f.learnTarget(n)
@@ -100,7 +100,12 @@ func (f *fitting) inputs() int {
 	return n
 }
 
-func (f *fitting) widthHint() string {
+// widthHint says what to do about features that make so many inputs too many. One
+// for each target but the last is the mark of several targets in a table of text.
+func (f *fitting) widthHint(over int, n *engine.Network) string {
+	if over > 0 && over == n.Outputs-1 && !n.Classes && f.t.targetsAt(f.target).isText() {
+		return severalTargets
+	}
 	if len(f.numbers) == len(f.features) {
 		return "set input: to the number of features, or choose columns under data: features:"
 	}

@@ -153,6 +153,9 @@ func haveNames(labels, known []string) bool {
 	})
 }
 
+// severalTargets is the hint where a table of text is to have several targets.
+const severalTargets = "a table of text has one target column; give several as y of an .npz file"
+
 // checkWidth compares the targets of a row with what the network needs.
 func (s *targets) checkWidth(kind string, outputs int) error {
 	want := outputs
@@ -162,7 +165,7 @@ func (s *targets) checkWidth(kind string, outputs int) error {
 	if len(s.columns) == want {
 		return nil
 	}
-	hint := "a table of text has one target column; give several as y of an .npz file"
+	hint := severalTargets
 	if !s.isText() {
 		hint = "y needs the shape [rows] or [rows, outputs]"
 		if kind == classTarget {

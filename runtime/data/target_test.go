@@ -118,6 +118,8 @@ func TestValueTargetErrors(t *testing.T) {
 	}{
 		"several from a table": {mustCSV(t, "1,2,3\n"), regression(2, 2, engine.Data{}),
 			`train.csv: there are 1 targets in a row, but the network needs 2; hint: a table of text has one target column; give several as y of an .npz file`},
+		"several, taken for features": {mustCSV(t, "1,2,3,4\n"), regression(2, 2, engine.Data{}),
+			`train.csv: the features make 3 inputs, but the network net takes 2; hint: a table of text has one target column; give several as y of an .npz file`},
 		"too few": {mustNPZ(t, "x", floats([]int{1, 1}, 1), "y", floats([]int{1}, 1)), regression(1, 2, engine.Data{}),
 			`train.npz: there are 1 targets in a row, but the network needs 2; hint: y needs the shape [rows] or [rows, outputs]`},
 		"not binary": {mustCSV(t, "a,y\n1,1\n2,2\n"), unitNet(1, 1, engine.Data{}),
