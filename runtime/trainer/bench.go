@@ -179,8 +179,8 @@ func threadCounts(list string) ([]int, error) {
 	var counts []int
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 0 || n > 4096 {
-			return nil, usage("--threads takes whole numbers with commas between them, not %q", list)
+		if err != nil || n < 0 || n > maxThreads {
+			return nil, usage("--threads takes whole numbers of at most %d with commas between them, not %q", maxThreads, list)
 		}
 		if n == 0 {
 			n = all

@@ -119,8 +119,13 @@ func parse(fs *flag.FlagSet, args []string) error {
 	if name, lacks := strings.CutPrefix(text, "flag needs an argument: -"); lacks {
 		return usage("--%s needs a value", name)
 	}
-	// The library writes: invalid value "x" for flag -name: reason.
-	return usage("%s", strings.Replace(strings.Replace(text, "for flag -", "for --", 1), "parse error", "not a number", 1))
+	// The library writes: invalid boolean value "x" for -name: reason, and
+	// invalid value "x" for flag -name: reason.
+	if flag, is := strings.CutPrefix(text, "invalid boolean "); is {
+		flag, _, _ = strings.Cut(flag, ": ")
+		return usage("invalid %s: it is true or false", strings.Replace(flag, "for -", "for --", 1))
+	}
+	return usage("%s", strings.Replace(strings.Replace(text, "for flag -", "for --", 1), "parse error", "not a number that it takes", 1))
 }
 
 // set tells which flags the command line names.

@@ -94,6 +94,8 @@ func (a *app) testRows(src string, seed uint64) (*data.Table, error) {
 	switch {
 	case src == "":
 		return nil, usage("--data SRC is needed: the spec has no test rows")
+	case !ok && strings.HasSuffix(src, "%"):
+		return nil, notShare("--data", src)
 	case !ok:
 		return a.open(src)
 	case a.net.Data.Train == "":

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"strings"
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/rundir"
@@ -30,13 +31,17 @@ type rows struct {
 // or as a share of the training rows, and fits the preparation on the training
 // rows alone.
 func (a *app) load(train, test string, seed uint64) (*rows, error) {
+	share, isShare := data.Share(test)
+	if !isShare && strings.HasSuffix(test, "%") {
+		return nil, notShare("--test", test)
+	}
 	r := &rows{trainName: train, testName: test}
 	table, err := a.open(train)
 	if err != nil {
 		return nil, err
 	}
 	var testTable *data.Table
-	if share, ok := data.Share(test); ok {
+	if isShare {
 		table, testTable = data.Split(table, share, seed)
 	} else if test != "" {
 		if testTable, err = a.open(test); err != nil {
@@ -53,6 +58,11 @@ func (a *app) load(train, test string, seed uint64) (*rows, error) {
 		r.test, err = r.prep.Apply(testTable)
 	}
 	return r, err
+}
+
+// notShare refuses what ends as a share of the rows, but is none.
+func notShare(flag, value string) error {
+	return usage("%s %s is no share of the rows: a share is above 0%% and below 100%%, such as 20%%", flag, value)
 }
 
 // source identifies a set: its name and the sum of all its prepared numbers.

@@ -32,10 +32,15 @@ func (f *deviceFlags) wanted(a *app) string {
 	return "auto"
 }
 
+// maxThreads is more than any machine gains from. Each worker costs a stack and
+// a share of every step's barrier, so that a slip such as --threads 1000000 would
+// stand still instead of failing.
+const maxThreads = 1024
+
 // start makes an engine on a device.
 func (f *deviceFlags) start(d *engine.Device) (engine.Engine, error) {
-	if f.threads < 0 {
-		return nil, usage("--threads must be positive, or 0 for as many as the machine offers")
+	if f.threads < 0 || f.threads > maxThreads {
+		return nil, usage("--threads must be positive and at most %d, or 0 for as many as the machine offers", maxThreads)
 	}
 	e, err := d.New(engine.Options{Threads: f.threads})
 	if err != nil {

@@ -79,8 +79,8 @@ func (t *trainFlags) check(n *engine.Network, given map[string]bool) error {
 		return usage("--steps, --log-every and --checkpoint-every must not be negative")
 	case !(o.LR >= 0) || math.IsInf(o.LR, 0):
 		return usage("--lr must be a number that is not negative")
-	case !(o.Momentum >= 0) || math.IsInf(o.Momentum, 0):
-		return usage("--momentum must be a number that is not negative")
+	case !(o.Momentum >= 0 && o.Momentum < 1):
+		return usage("--momentum must be a number from 0 to below 1: at 1 no step ever fades")
 	case given["momentum"] && n.Optimizer != "sgd":
 		return usage("--momentum has no meaning for %s: only sgd has a momentum that can be set", n.Optimizer)
 	case given["momentum"] && len(n.States) == 0:
