@@ -8,67 +8,58 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/dnngen/dnngen/bench/compare"
-	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/bench/lab"
 	"github.com/dnngen/dnngen/spec"
 )
+
+// results is the file that is kept.
+type results struct {
+	lab.Stamp
+	Reports []*compare.PeerReport `json:"reports"`
+}
 
 func main() {
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec's rounds")
 	out := flag.String("json", "", "write the results to `FILE`")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if flag.NArg() == 0 {
-		fmt.Fprintln(os.Stderr, "peers: name at least one spec")
-		os.Exit(2)
-	}
-	if err := run(ctx, flag.Args(), *seconds, *out); err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, files []string, seconds float64, out string) error {
-	temp, err := os.MkdirTemp("", "dnngen-peers-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
-	var reports []*compare.PeerReport
-	for _, file := range files {
-		r, err := one(ctx, temp, file, seconds)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	lab.Main("peers", func(ctx context.Context, temp string) error {
+		if flag.NArg() == 0 {
+			return errors.New("name at least one spec")
 		}
-		r.Table(os.Stdout)
-		fmt.Println()
-		reports = append(reports, r)
-	}
-	if out == "" {
-		return nil
-	}
-	return fsys.WriteAtomic(fsys.OS(), out, func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", " ")
-		return e.Encode(reports)
+		dnngen, err := lab.Dnngen(ctx, temp)
+		if err != nil {
+			return err
+		}
+		r := results{Stamp: lab.Stamped("peers")}
+		for _, file := range flag.Args() {
+			report, err := one(ctx, dnngen, temp, file, *seconds)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			report.Table(os.Stdout)
+			fmt.Println()
+			r.Reports = append(r.Reports, report)
+		}
+		if *out == "" {
+			return nil
+		}
+		return lab.Write(*out, r)
 	})
 }
 
 // one builds a spec's trainer with dnngen and lets the peers compete with it.
-func one(ctx context.Context, temp, file string, seconds float64) (*compare.PeerReport, error) {
+func one(ctx context.Context, dnngen, temp, file string, seconds float64) (*compare.PeerReport, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -82,10 +73,8 @@ func one(ctx context.Context, temp, file string, seconds float64) (*compare.Peer
 		return nil, err
 	}
 	trainer := filepath.Join(dir, "trainer")
-	build := exec.CommandContext(ctx, "go", "run", "./cmd/dnngen", "build", file, "-o", trainer)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("dnngen build: %w", err)
+	if _, err := lab.Time(ctx, nil, dnngen, "build", file, "-o", trainer); err != nil {
+		return nil, err
 	}
 	job := compare.Job{Net: net, Trainer: trainer, DataDir: filepath.Dir(file), Temp: dir, Seconds: seconds}
 	return compare.RunPeers(ctx, job, peers(temp))
@@ -93,10 +82,7 @@ func one(ctx context.Context, temp, file string, seconds float64) (*compare.Peer
 
 // peers lists all peers with one thread and with all.
 func peers(temp string) (list []compare.Peer) {
-	python := os.Getenv("PEER_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
+	python := lab.Python()
 	counts := []int{1}
 	if all := runtime.GOMAXPROCS(0); all > 1 {
 		counts = append(counts, all)

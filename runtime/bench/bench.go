@@ -161,7 +161,7 @@ func (m *measurement) compare() error {
 	for _, r := range m.runs {
 		slowest = max(slowest, r.step*float64(rows)/float64(r.rows))
 	}
-	m.checks = max(1, min(m.Check, int(m.share()/4/max(slowest, 1e-9))))
+	m.checks = max(min(3, m.Check), min(m.Check, int(m.share()/4/max(slowest, 1e-9))))
 	want := m.runs[0]
 	for _, r := range m.runs {
 		if m.ctx.Err() != nil {

@@ -40,6 +40,7 @@ The exit status is 1 where two devices do not compute the same losses.`,
 		fs.IntVar(&b.steps, "steps", 0, "make `N` steps in each round; 0: as many as fit")
 		fs.StringVar(&b.data, "data", "", "train on the rows of `SRC`, or random ones by the name random; empty: the\nspec's, or random ones where it has none")
 		fs.Uint64Var(&b.seed, "seed", a.net.Seed, "draw parameters and random rows from seed `N`")
+		fs.BoolVar(&b.peak, "peak", true, "`BOOL`: measure the machine's peak, which takes memory and time")
 		fs.BoolVar(&b.json, "json", false, "print one JSON object")
 		fs.BoolVar(&b.drive, "drive", false, "do what requests on standard input say, for dnngen bench")
 		return func() error { return a.bench(b) }
@@ -51,7 +52,7 @@ type benchFlags struct {
 	seconds                float64
 	steps                  int
 	seed                   uint64
-	json, drive            bool
+	peak, json, drive      bool
 }
 
 // randomRows is the name of rows that are drawn.
@@ -101,10 +102,11 @@ func (a *app) bench(f *benchFlags) error {
 		}
 	}
 	show := a.display(f.json)
-	meter := bench.NewMeter(runtime.GOMAXPROCS(0))
-	report, err := bench.Measure(a.ctx, entries, bench.Options{
-		Seconds: f.seconds, Steps: f.steps, Check: checkedSteps, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net), Peak: meter.Measure,
-	})
+	o := bench.Options{Seconds: f.seconds, Steps: f.steps, Check: checkedSteps, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net)}
+	if f.peak {
+		o.Peak = bench.NewMeter(runtime.GOMAXPROCS(0)).Measure
+	}
+	report, err := bench.Measure(a.ctx, entries, o)
 	if err != nil {
 		return err
 	}

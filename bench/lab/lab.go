@@ -1,0 +1,114 @@
+// Package lab is what the commands that measure dnngen share: building it as a
+// user does, running programs for their time and memory, and keeping results.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/fsys"
+)
+
+// Stamp says where and when results were measured.
+type Stamp struct {
+	Machine bench.Machine `json:"machine"`
+	Date    string        `json:"date"`
+	Command string        `json:"command"` // that measures them again
+}
+
+// Stamped makes a stamp of now; the command is that of this process.
+func Stamped(name string) Stamp {
+	return Stamp{bench.ThisMachine(), time.Now().UTC().Format(time.DateOnly), "go run ./bench/" + name + arguments(os.Args[1:])}
+}
+
+func arguments(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return " " + strings.Join(args, " ")
+}
+
+// Main runs a command in a temporary directory, until it is done or Ctrl-C.
+func Main(name string, run func(ctx context.Context, temp string) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	temp, err := os.MkdirTemp("", "dnngen-"+name+"-")
+	if err == nil {
+		err = run(ctx, temp)
+		_ = os.RemoveAll(temp) // what is left there does no harm
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+// Dnngen builds the command from the working tree.
+func Dnngen(ctx context.Context, temp string) (string, error) {
+	name := filepath.Join(temp, "dnngen")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", name, "./cmd/dnngen")
+	cmd.Stderr = os.Stderr
+	return name, cmd.Run()
+}
+
+// Run is one run of a program.
+type Run struct {
+	Seconds float64
+	RSS     int64 // bytes of memory at most; 0 where the system does not say
+	Stdout  []byte
+}
+
+// Time runs a program to its end.
+func Time(ctx context.Context, env []string, name string, args ...string) (*Run, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	err := cmd.Run()
+	r := &Run{Seconds: time.Since(start).Seconds(), Stdout: out.Bytes()}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, errs.Bytes())
+	}
+	r.RSS = rss(cmd.ProcessState)
+	return r, nil
+}
+
+// Python is the interpreter that has the peers.
+func Python() string {
+	if name := os.Getenv("PEER_PYTHON"); name != "" {
+		return name
+	}
+	return "python3"
+}
+
+// Write stores results as JSON.
+func Write(file string, v any) error {
+	return fsys.WriteAtomic(fsys.OS(), file, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", " ")
+		return e.Encode(v)
+	})
+}
+
+// Read reads what Write stored.
+func Read(file string, v any) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}

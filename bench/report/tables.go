@@ -1,0 +1,327 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dnngen/dnngen/bench/bars"
+	"github.com/dnngen/dnngen/bench/compare"
+	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/runtime/bench"
+)
+
+// table gathers Markdown.
+type table struct{ strings.Builder }
+
+func (t *table) f(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+func (t *table) row(cells ...string) { t.f("| %s |", strings.Join(cells, " | ")) }
+
+// head writes the names of columns: text first, then numbers.
+func (t *table) head(names ...string) {
+	t.row(names...)
+	t.f("|---|%s", strings.Repeat("---:|", len(names)-1))
+}
+
+func (t *table) from(s lab.Stamp) {
+	t.f("\n%s, %d threads, %s %s/%s, %s. Again: `%s`\n", s.Machine.CPU, s.Machine.Threads, s.Machine.Go, s.Machine.OS, s.Machine.Arch, s.Date, s.Command)
+}
+
+// step writes a time of a step, "-" where there is none.
+func step(r *bench.Result, batch int) string {
+	if r == nil {
+		return "-"
+	}
+	mark := ""
+	if r.Scaled(batch) {
+		mark = "~"
+	}
+	return mark + bench.Duration(r.Step.Median)
+}
+
+func times(slow, fast *bench.Result) string {
+	if slow == nil || fast == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f×", slow.Step.Median/fast.Step.Median)
+}
+
+// peersOf returns the report of the peers for a network.
+func (r *results) peersOf(network string) *compare.PeerReport {
+	for i := range r.Peers.Reports {
+		if r.Peers.Reports[i].Network == network {
+			return &r.Peers.Reports[i]
+		}
+	}
+	return nil
+}
+
+// shape writes a network as its widths, and its batch.
+var shapes = map[string]string{
+	"digits": "64-256-128-10, batch 32", "w1": "2-16-16-1, tanh, batch 32", "w2": "64-256-256-1, batch 256",
+	"w3": "784-512-512-10, batch 128", "w4": "784-128-10, batch 64", "w5": "1024-4096-4096-1000, batch 512",
+	"w6": "64 × 6, 16, batch 16384", "w7": "256-2048-256-2048-10, swiglu, batch 256", "w8": "32-64-64-1, batch 1",
+}
+
+const (
+	torchEager   = "PyTorch eager"
+	torchCompile = "PyTorch torch.compile"
+	jaxJit       = "JAX jit"
+)
+
+// summary is the README's part.
+func (r *results) summary() string {
+	t := &table{}
+	t.f("Time of one training step, one thread, medians of alternating rounds in one run:\n")
+	t.head("network", "interpreted autograd in Go", "PyTorch eager", "torch.compile", "JAX jit", "dnngen", "share of the FMA peak")
+	for _, s := range r.Suite.Reports {
+		best := find(s.Results, s.Results[bestOf(s.Results)].Name, 1)
+		cells := []string{shapes[s.Network], step(find(s.Results, compare.Interpreted, 1), s.Batch)}
+		p := r.peersOf(s.Network)
+		for _, name := range []string{torchEager, torchCompile, jaxJit} {
+			if p == nil {
+				cells = append(cells, "-")
+				continue
+			}
+			cells = append(cells, step(find(p.Results, name, 1), p.Batch))
+		}
+		t.row(append(cells, "**"+step(best, s.Batch)+"**", fmt.Sprintf("%.0f %%", 100*best.Share))...)
+	}
+	s := r.Suite.Stamp
+	t.f("\n%s, %s. The first column: `dnngen bench SPEC`; the peers: `make peers`; all tables,", s.Machine.CPU, s.Date)
+	t.f("versions and what is not comparable: [bench/README.md](bench/README.md).\n")
+	t.f("![samples per second](docs/img/bench.svg)")
+	return t.String()
+}
+
+// bestOf returns the index of the fastest result with one thread.
+func bestOf(list []bench.Result) int {
+	best := -1
+	for i, r := range list {
+		if r.Threads == 1 && (best < 0 || r.Step.Median < list[best].Step.Median) {
+			best = i
+		}
+	}
+	return best
+}
+
+// everything is the part of bench/README.md.
+func (r *results) everything() string {
+	t := &table{}
+	r.stages(t)
+	r.threads(t)
+	r.peers(t)
+	r.accuracy(t)
+	r.cost(t)
+	r.growth(t)
+	return t.String()
+}
+
+// devices are the trainer's, slowest first.
+var devices = []string{"cpu:go", "cpu:avx2", "cpu:avx512"}
+
+func (r *results) stages(t *table) {
+	t.f("### What each stage gains\n\nTime of a step with one thread, and what each stage of compiling makes of it.")
+	t.from(r.Suite.Stamp)
+	t.head("network", "interpreted", "emitted Go, not fused", "emitted Go", "AVX2", "AVX-512", "AVX-512, of peak", "all together")
+	for _, s := range r.Suite.Reports {
+		start := find(s.Results, compare.Interpreted, 1)
+		cells := []string{shapes[s.Network], step(start, s.Batch), step(find(s.Results, compare.Plain, 1), s.Batch)}
+		for _, d := range devices {
+			cells = append(cells, step(find(s.Results, d, 1), s.Batch))
+		}
+		share := "-"
+		if x := find(s.Results, "cpu:avx512", 1); x != nil {
+			share = fmt.Sprintf("%.0f %%", 100*x.Share)
+		}
+		fastest := s.Results[bestOf(s.Results)]
+		t.row(append(cells, share, times(start, &fastest))...)
+	}
+	t.f("")
+	t.head("network", "dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", "threads")
+	for _, s := range r.Suite.Reports {
+		cells := []string{shapes[s.Network]}
+		for _, stage := range []string{"dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", fmt.Sprintf("%d threads", most(s.Results))} {
+			cell := "-"
+			for _, g := range s.Gains {
+				if g.Stage == stage {
+					cell = fmt.Sprintf("%.2f×", g.Factor)
+				}
+			}
+			cells = append(cells, cell)
+		}
+		t.row(cells...)
+	}
+	t.f("")
+}
+
+func (r *results) threads(t *table) {
+	n := 1
+	for _, s := range r.Suite.Reports {
+		n = max(n, most(s.Results))
+	}
+	if n == 1 {
+		return
+	}
+	t.f("### With %d threads\n", n)
+	t.head("network", "interpreted", "emitted Go", "AVX2", "AVX-512", "of peak")
+	for _, s := range r.Suite.Reports {
+		cells := []string{shapes[s.Network], step(find(s.Results, compare.Interpreted, n), s.Batch)}
+		for _, d := range devices {
+			cells = append(cells, step(find(s.Results, d, n), s.Batch))
+		}
+		share := "-"
+		if x := find(s.Results, "cpu:avx512", n); x != nil {
+			share = fmt.Sprintf("%.0f %%", 100*x.Share)
+		}
+		t.row(append(cells, share)...)
+	}
+	t.f("")
+}
+
+func (r *results) peers(t *table) {
+	t.f("### Peers\n\nTime of a step; dnngen is in the same rounds.")
+	t.from(r.Peers.Stamp)
+	for n := 1; n <= 2; n++ {
+		threads := 1
+		if n == 2 {
+			for _, p := range r.Peers.Reports {
+				threads = max(threads, most(p.Results))
+			}
+			if threads == 1 {
+				break
+			}
+		}
+		t.f("%d thread%s:\n", threads, map[bool]string{true: "s"}[threads > 1])
+		names := []string{torchEager, torchCompile, jaxJit, "scikit-learn MLP", "GoMLX, pure Go", "Gorgonia"}
+		t.head(append(append([]string{"network", "dnngen"}, names...), "nearest peer")...)
+		for i := range r.Peers.Reports {
+			p := &r.Peers.Reports[i]
+			own := find(p.Results, p.Results[0].Name, threads)
+			cells := []string{shapes[p.Network], step(own, p.Batch)}
+			var nearest *bench.Result
+			for _, name := range names {
+				x := find(p.Results, name, threads)
+				cells = append(cells, step(x, p.Batch))
+				if x != nil && (nearest == nil || x.Step.Median < nearest.Step.Median) {
+					nearest = x
+				}
+			}
+			t.row(append(cells, times(nearest, own))...)
+		}
+		t.f("")
+	}
+	r.absences(t)
+}
+
+// absences lists, once each, why a peer did not take part.
+func (r *results) absences(t *table) {
+	seen := map[string]bool{}
+	for _, p := range r.Peers.Reports {
+		for _, a := range p.Absent {
+			line := fmt.Sprintf("- %s, %s: %s", p.Source, a.Name, a.Why)
+			if !seen[line] {
+				seen[line] = true
+				t.f("%s", line)
+			}
+		}
+	}
+	t.f("")
+}
+
+func (r *results) accuracy(t *table) {
+	t.f("### From process start to a good model\n\nWall-clock time until the process has ended; both test after each epoch and stop after the first that is good enough.")
+	t.from(r.Accuracy.Stamp)
+	t.head("task", "program", "threads", "seconds", "quartiles", "accuracy", "epochs", "memory")
+	for _, a := range r.Accuracy.Results {
+		if a.Missing != "" {
+			t.row(a.Task, a.Program, "-", "-", "-", "-", "-", a.Missing)
+			continue
+		}
+		t.row(a.Task, a.Program, fmt.Sprint(a.Threads), fmt.Sprintf("%.2f", a.Seconds.Median), fmt.Sprintf("%.2f to %.2f", a.Seconds.Low, a.Seconds.High),
+			fmt.Sprintf("%.2f %%", 100*a.Accuracy), strings.Trim(fmt.Sprint(a.Epochs), "[]"), fmt.Sprintf("%d MB", a.RSS/1e6))
+	}
+	t.f("")
+}
+
+func (r *results) cost(t *table) {
+	t.f("### Cost beyond the step")
+	t.from(r.Cost.Stamp)
+	t.head("spec", "generate", "build", "first build ever", "start", "binary", "source", "memory of a training")
+	for _, o := range r.Cost.Own {
+		first := "-"
+		if o.First > 0 {
+			first = bench.Duration(o.First)
+		}
+		t.row(o.Spec, bench.Duration(o.Generate.Median), bench.Duration(o.Again.Median), first, bench.Duration(o.Start.Median),
+			fmt.Sprintf("%.1f MB", float64(o.Binary)/1e6), fmt.Sprintf("%.2f MB", float64(o.Source)/1e6), fmt.Sprintf("%d MB", o.RSS/1e6))
+	}
+	t.f("")
+	t.head("library", "version", "install", "import", "memory after the import")
+	for _, p := range r.Cost.Peers {
+		if p.Missing != "" {
+			t.row(p.Name, "-", "-", "-", p.Missing)
+			continue
+		}
+		t.row(p.Name, p.Version, fmt.Sprintf("%d MB", p.Install/1e6), bench.Duration(p.Import.Median), fmt.Sprintf("%d MB", p.RSS/1e6))
+	}
+	t.f("")
+}
+
+func (r *results) growth(t *table) {
+	t.f("### Growth\n\nTime of a step against one size, the others fixed; the dotted line is the time at the peak of one thread.")
+	t.from(r.Growth.Stamp)
+	for _, c := range r.Growth.Curves {
+		t.f("![step time against %s](../docs/img/growth-%s.svg)\n\n%s\n", c.Name, c.Name, bend(c))
+	}
+}
+
+// bend says where the fastest device's share of the peak is highest and lowest.
+func bend(c curve) string {
+	low, high := -1, -1
+	share := func(i int) float64 {
+		p := c.Points[i]
+		return p.Results[bestOf(p.Results)].Share
+	}
+	for i := range c.Points {
+		if low < 0 || share(i) < share(low) {
+			low = i
+		}
+		if high < 0 || share(i) > share(high) {
+			high = i
+		}
+	}
+	if low < 0 {
+		return ""
+	}
+	return fmt.Sprintf("Share of the peak (one thread): least %.0f %% at %s %d, most %.0f %% at %s %d.",
+		100*share(low), c.Name, c.Points[low].Size, 100*share(high), c.Name, c.Points[high].Size)
+}
+
+// chart draws the README's bars: samples per second of every contender, for the
+// networks that everybody knows.
+func (r *results) chart() []byte {
+	c := bars.Chart{Title: "Training samples per second, one thread", XLabel: "samples/s, logarithmic; " + r.Suite.Machine.CPU}
+	for _, s := range r.Suite.Reports {
+		if s.Network != "w3" && s.Network != "w4" && s.Network != "digits" {
+			continue
+		}
+		b := bars.Block{Title: shapes[s.Network]}
+		add := func(name string, x *bench.Result, group int) {
+			if x != nil {
+				b.Bars = append(b.Bars, bars.Bar{Name: name, Value: x.Samples, Text: bench.Count(x.Samples) + "/s", Group: group})
+			}
+		}
+		add("interpreted autograd in Go", find(s.Results, compare.Interpreted, 1), 0)
+		if p := r.peersOf(s.Network); p != nil {
+			for _, name := range []string{"scikit-learn MLP", torchEager, torchCompile, jaxJit} {
+				add(name, find(p.Results, name, 1), 1)
+			}
+		}
+		for i, d := range devices {
+			add("dnngen "+d, find(s.Results, d, 1), 2+min(i, 1))
+		}
+		c.Blocks = append(c.Blocks, b)
+	}
+	return c.SVG()
+}

@@ -1,0 +1,56 @@
+// Command suite runs dnngen bench on a list of specs and keeps what it found.
+//
+//	go run ./bench/suite [-json FILE] [-seconds S] SPEC...
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/dnngen/dnngen/bench/compare"
+	"github.com/dnngen/dnngen/bench/lab"
+)
+
+// results is the file that is kept.
+type results struct {
+	lab.Stamp
+	Reports []compare.Report `json:"reports"`
+}
+
+func main() {
+	out := flag.String("json", "", "write the results to `FILE`")
+	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec")
+	flag.Parse()
+	lab.Main("suite", func(ctx context.Context, temp string) error {
+		if flag.NArg() == 0 {
+			return errors.New("name at least one spec")
+		}
+		dnngen, err := lab.Dnngen(ctx, temp)
+		if err != nil {
+			return err
+		}
+		r := results{Stamp: lab.Stamped("suite")}
+		for _, spec := range flag.Args() {
+			run, err := lab.Time(ctx, nil, dnngen, "bench", spec, "--json", "--seconds", strconv.FormatFloat(*seconds, 'g', -1, 64))
+			if err != nil {
+				return err
+			}
+			var report compare.Report
+			if err := json.Unmarshal(run.Stdout, &report); err != nil {
+				return err
+			}
+			report.Table(os.Stdout)
+			fmt.Println()
+			r.Reports = append(r.Reports, report)
+		}
+		if *out == "" {
+			return nil
+		}
+		return lab.Write(*out, r)
+	})
+}
