@@ -220,17 +220,17 @@ func (v *verifier) against(ctx context.Context, r *reference, device string) (st
 }
 
 // pairs compares each device with the first one.
-func (v *verifier) pairs(r *reference, devices []string) {
+func (v *verifier) pairs(ctx context.Context, r *reference, devices []string) {
 	for _, d := range devices[1:] {
 		a, b := r.got[devices[0]], r.got[d]
 		if a == nil || b == nil {
 			continue // the device's own line says why
 		}
 		if isVector(devices[0]) && isVector(d) {
-			v.add(devices[0]+" against "+d, func() (string, error) { return sameBits(v.p, a, b) })
+			v.add(ctx, devices[0]+" against "+d, func() (string, error) { return sameBits(v.p, a, b) })
 			continue
 		}
-		v.add(devices[0]+" against "+d, func() (string, error) {
+		v.add(ctx, devices[0]+" against "+d, func() (string, error) {
 			losses, params := difference{}, difference{}
 			for i := range a.losses {
 				losses.add(math.Abs(a.losses[i]-b.losses[i]), 2*r.slack[i], fmt.Sprintf("the loss of step %d", i))

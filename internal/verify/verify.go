@@ -30,15 +30,16 @@ type Job struct {
 }
 
 // Run makes every check and hands each result to report. The error is of the
-// surroundings, such as a full disk; a check that fails is no error.
+// surroundings, such as a full disk, or the cause of a context that ended; a
+// check that fails is no error.
 func Run(ctx context.Context, job Job, report func(Check)) error {
 	p, err := lower.Lower(job.Net)
 	if err != nil {
 		return err
 	}
 	v := &verifier{Job: job, p: p, report: report}
-	v.add("gradients, float64", v.gradients)
-	v.add("gradients, trainer", func() (string, error) { return v.trainerGradients(ctx) })
+	v.add(ctx, "gradients, float64", v.gradients)
+	v.add(ctx, "gradients, trainer", func() (string, error) { return v.trainerGradients(ctx) })
 	devices, err := v.devices(ctx)
 	if err != nil {
 		return err
@@ -49,19 +50,19 @@ func Run(ctx context.Context, job Job, report func(Check)) error {
 	}
 	reference := v.newReference(rows)
 	for _, d := range devices {
-		v.add(d+" against float64", func() (string, error) { return v.against(ctx, reference, d) })
+		v.add(ctx, d+" against float64", func() (string, error) { return v.against(ctx, reference, d) })
 	}
-	v.pairs(reference, devices)
+	v.pairs(ctx, reference, devices)
 	for _, d := range devices {
 		b := &bits{v: v, rows: rows, device: d, steps: v.bitSteps(rows)}
-		v.add(d+" again", func() (string, error) { return b.repeated(ctx) })
+		v.add(ctx, d+" again", func() (string, error) { return b.repeated(ctx) })
 		if strings.HasPrefix(d, "cpu") {
-			v.add(d+" by 1, 2 and 3 threads", func() (string, error) { return b.threads(ctx) })
+			v.add(ctx, d+" by 1, 2 and 3 threads", func() (string, error) { return b.threads(ctx) })
 		}
-		v.add(d+" cut and resumed", func() (string, error) { return b.cut(ctx) })
-		v.add(d+" interrupted and resumed", func() (string, error) { return b.interrupted(ctx) })
+		v.add(ctx, d+" cut and resumed", func() (string, error) { return b.cut(ctx) })
+		v.add(ctx, d+" interrupted and resumed", func() (string, error) { return b.interrupted(ctx) })
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 type verifier struct {
@@ -71,9 +72,15 @@ type verifier struct {
 	runs   int // directories used so far
 }
 
-// add makes a check and reports it.
-func (v *verifier) add(name string, check func() (figures string, err error)) {
+// add makes a check and reports it, unless the context ended.
+func (v *verifier) add(ctx context.Context, name string, check func() (figures string, err error)) {
+	if ctx.Err() != nil {
+		return
+	}
 	figures, err := check()
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		figures = err.Error()
 	}
