@@ -6,5 +6,5 @@ import "embed"
 
 // Source holds go.mod, go.sum and the packages that trainers link.
 //
-//go:embed go.mod go.sum runtime
+//go:embed go.mod go.sum runtime cuda/driver cuda/host
 var Source embed.FS

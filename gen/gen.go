@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/asm"
+	"github.com/dnngen/dnngen/cuda"
 	"github.com/dnngen/dnngen/gen/golang"
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/gen/summary"
@@ -31,7 +32,7 @@ func Generate(net *spec.Network, o Options) ([]File, error) {
 		return nil, fmt.Errorf("lower %s: %w", net.Name, err)
 	}
 	// Emit.
-	files, err := golang.Emit(p, golang.Options{ImportPath: o.ImportPath, Devices: []string{asm.Devices}})
+	files, err := golang.Emit(p, golang.Options{ImportPath: o.ImportPath, Devices: []string{cuda.Devices, asm.Devices}})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,11 @@ func Generate(net *spec.Network, o Options) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, kernels...)
+	gpu, err := cuda.Emit(p, PackageName(net.Name))
+	if err != nil {
+		return nil, err
+	}
+	files = slices.Concat(files, kernels, gpu)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
 }

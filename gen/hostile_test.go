@@ -149,7 +149,7 @@ func compareCode(t *testing.T, got, want []gen.File) {
 		}
 		view := code
 		rename := map[string]string{}
-		if path.Ext(want[i].Path) == ".s" {
+		if ext := path.Ext(want[i].Path); ext == ".s" || ext == ".cu" {
 			view = assembly
 		} else {
 			fields := rowFields(t, got[i])
@@ -268,8 +268,8 @@ func isDirective(comment string) bool {
 	return false
 }
 
-// assembly lists what an assembly file says to the assembler, and its
-// directives.
+// assembly lists what a file of assembly or CUDA C++ says to the compiler, and
+// its directives.
 func assembly(t *testing.T, f gen.File) []string {
 	t.Helper()
 	var list []string
@@ -282,7 +282,10 @@ func assembly(t *testing.T, f gen.File) []string {
 			list = append(list, line)
 			continue
 		}
-		statement, _, _ := strings.Cut(line, "//")
+		statement, comment, _ := strings.Cut(line, "//")
+		if strings.HasSuffix(comment, "\\") {
+			t.Fatalf("%s: a comment takes in the next line: %q", f.Path, line)
+		}
 		if statement = strings.TrimSpace(statement); statement != "" {
 			list = append(list, statement)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dnngen/dnngen/runtime/engine"
 )
@@ -36,13 +37,20 @@ func (e *Absent) Unwrap() error { return e.Why }
 
 // Choose returns the device that name stands for, and why: "auto" the first
 // that is here, "cpu" and "cuda" the first of their kind, any other name
-// exactly itself. The errors are *Unknown and *Absent.
+// exactly itself. A GPU is taken by "auto" only where it gives the results of
+// the CPU and is faster; to find out takes some tenths of a second, on machines
+// that have one. The errors are *Unknown and *Absent.
 func Choose(n *engine.Network, name string) (*engine.Device, string, error) {
+	return choose(n, name, time.Now)
+}
+
+func choose(n *engine.Network, name string, now func() time.Time) (*engine.Device, string, error) {
 	if !known(name) {
 		return nil, "", &Unknown{name}
 	}
 	var passed []string
 	var missing error
+	tried := false
 	for i := range n.Devices {
 		d := &n.Devices[i]
 		if !matches(name, d.Name) {
@@ -57,6 +65,19 @@ func Choose(n *engine.Network, name string) (*engine.Device, string, error) {
 			return d, "asked for by name", nil
 		}
 		why := "the best that is here"
+		if name == "auto" && isGPU(d) {
+			cpu := firstCPU(n)
+			if tried || cpu == nil {
+				continue // one GPU stands for all
+			}
+			tried = true
+			speed, err := (&trial{n, now}).run(d, cpu)
+			if err != nil {
+				passed = append(passed, fmt.Sprintf("%s: %v", d.Name, err))
+				continue
+			}
+			why = "the fastest that is here: " + speed
+		}
 		if len(passed) > 0 {
 			why += "; not " + strings.Join(passed, ", not ")
 		}
@@ -69,6 +90,16 @@ func Choose(n *engine.Network, name string) (*engine.Device, string, error) {
 		return nil, "", &Absent{name, missing}
 	}
 	return nil, "", &Absent{name, fmt.Errorf("none is here: %s", strings.Join(passed, "; "))}
+}
+
+// firstCPU returns the best device that is here and is no GPU.
+func firstCPU(n *engine.Network) *engine.Device {
+	for i := range n.Devices {
+		if d := &n.Devices[i]; !isGPU(d) && d.Missing() == nil {
+			return d
+		}
+	}
+	return nil
 }
 
 func known(name string) bool {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/device"
+	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
@@ -54,6 +55,7 @@ func status(err error) int {
 		source  *data.Error
 		unknown *device.Unknown
 		absent  *device.Absent
+		lost    *engine.Failure
 		marked  *failure
 	)
 	switch {
@@ -67,7 +69,7 @@ func status(err error) int {
 		return exitData
 	case errors.As(err, &unknown):
 		return exitUsage
-	case errors.As(err, &absent), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.As(err, &absent), errors.As(err, &lost), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return exitResources
 	case errors.As(err, &marked):
 		return marked.code

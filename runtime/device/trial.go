@@ -1,0 +1,182 @@
+package device
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// trial compares a GPU with the CPU on the real step.
+type trial struct {
+	net *engine.Network
+	now func() time.Time
+}
+
+const (
+	// trialRows stands for the training set where a step takes all of it.
+	trialRows = 1024
+	// trialSteps and trialTime bound how long a device is timed.
+	trialSteps = 20
+	trialTime  = 100 * time.Millisecond
+	// faster is how many times as fast a GPU must be to be taken: what is nearly
+	// equal must not change from one run to the next.
+	faster = 1.2
+)
+
+// isGPU reports whether a device must pass a trial before it is chosen by
+// itself.
+func isGPU(d *engine.Device) bool { return strings.HasPrefix(d.Name, "cuda:") }
+
+// outcome is what a device made of the trial's step.
+type outcome struct {
+	raw, before, after []float32
+	loss               float64
+	step               time.Duration
+}
+
+// run makes a GPU and the CPU infer and take one step from the same values,
+// and times both. The error says why the GPU is not to be taken; what it says
+// of the speed, otherwise, is for people.
+func (t *trial) run(gpu, cpu *engine.Device) (speed string, err error) {
+	want, err := t.try(cpu)
+	if err != nil {
+		return "", fmt.Errorf("nothing to compare it with: %w", err)
+	}
+	got, err := t.try(gpu)
+	if err != nil {
+		return "", err
+	}
+	if err := agree(got, want); err != nil {
+		return "", fmt.Errorf("wrong results: %w", err)
+	}
+	times := fmt.Sprintf("%v a step, %s %v", rounded(got.step), cpu.Name, rounded(want.step))
+	if float64(got.step)*faster > float64(want.step) {
+		return "", fmt.Errorf("not faster: %s", times)
+	}
+	return times, nil
+}
+
+func rounded(d time.Duration) time.Duration {
+	unit := time.Nanosecond
+	for unit*1000 < d {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
+// try runs one device.
+func (t *trial) try(d *engine.Device) (o *outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, ok := p.(*engine.Failure)
+			if !ok {
+				panic(p)
+			}
+			err = f
+		}
+	}()
+	e, err := d.New(engine.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	n := t.net
+	r := rand.New(rand.NewPCG(1, 0x747269616c))
+	for i, p := range n.Params {
+		e.Write(0, i, values(r, p))
+	}
+	rows := n.Batch
+	if rows == 0 {
+		rows = trialRows
+	}
+	x, y := t.data(r, rows)
+	o = &outcome{raw: make([]float32, rows*n.Outputs), before: read(n, e)}
+	e.Infer(x, o.raw, rows)
+	h := engine.Hyper{LR: float32(n.LR), Momentum: float32(n.Momentum), Step: 1}
+	start := t.now()
+	o.loss = e.Step(x, y, rows, h)
+	o.after = read(n, e)
+	o.step = math.MaxInt64
+	// The first step warms up; where it was slow, it counts.
+	if first := t.now().Sub(start); first >= 2*trialTime {
+		o.step = first
+	}
+	for i, begin := 0, t.now(); i < trialSteps && t.now().Sub(begin) < trialTime; i++ {
+		start := t.now()
+		e.Step(x, y, rows, h)
+		o.step = min(o.step, t.now().Sub(start))
+	}
+	return o, nil
+}
+
+// values draws a parameter: weights of a size that keeps what passes through.
+func values(r *rand.Rand, p engine.Param) []float32 {
+	v := make([]float32, p.Size())
+	bound := 1 / math.Sqrt(float64(p.Shape[len(p.Shape)-1]))
+	for i := range v {
+		v[i] = float32(bound * (2*r.Float64() - 1))
+		if p.Init.Kind == "constant" && len(p.Shape) < 2 {
+			v[i] = float32(p.Init.Scale)
+		}
+	}
+	return v
+}
+
+func (t *trial) data(r *rand.Rand, rows int) (x []float32, y engine.Target) {
+	x = make([]float32, rows*t.net.Inputs)
+	for i := range x {
+		x[i] = 2*r.Float32() - 1
+	}
+	if t.net.Classes {
+		y.Class = make([]int32, rows)
+		for i := range y.Class {
+			y.Class[i] = r.Int32N(int32(t.net.Outputs))
+		}
+		return x, y
+	}
+	y.Value = make([]float32, rows*t.net.Outputs)
+	for i := range y.Value {
+		y.Value[i] = float32(r.IntN(2))
+	}
+	return x, y
+}
+
+// read returns all parameters.
+func read(n *engine.Network, e engine.Engine) []float32 {
+	var all []float32
+	for i, p := range n.Params {
+		v := make([]float32, p.Size())
+		e.Read(0, i, v)
+		all = append(all, v...)
+	}
+	return all
+}
+
+// agree allows for the rounding of float32 in another order of summation. The
+// update is compared as a whole: an element whose gradient is nearly 0 may move
+// either way under Adam.
+func agree(got, want *outcome) error {
+	const tolerance = 1e-3
+	differ := func(a, b float64) bool { return !(math.Abs(a-b) <= tolerance*(1+math.Abs(b))) }
+	if differ(got.loss, want.loss) {
+		return fmt.Errorf("the loss is %g, not %g", got.loss, want.loss)
+	}
+	for i, v := range got.raw {
+		if differ(float64(v), float64(want.raw[i])) {
+			return fmt.Errorf("raw output %d is %g, not %g", i, v, want.raw[i])
+		}
+	}
+	apart, moved := 0.0, 0.0
+	for i, v := range want.after {
+		apart += math.Abs(float64(got.after[i] - v))
+		moved += math.Abs(float64(v - want.before[i]))
+	}
+	if count := float64(max(len(want.after), 1)); !(apart/count <= 0.05*moved/count+1e-6) {
+		return fmt.Errorf("the update is off by %.0f %%", 100*apart/moved)
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+package trainer
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// A device that fails in the middle of a command ends it as a missing one does;
+// any other panic goes on.
+func TestFailedDevice(t *testing.T) {
+	lost := &engine.Failure{Device: "cuda:0", Err: errors.New("gone")}
+	if err := survive(func() error { panic(lost) }); status(err) != exitResources || err.Error() != "device cuda:0 failed: gone" {
+		t.Errorf("got %v, status %d", err, status(err))
+	}
+	want := errors.New("other")
+	if err := survive(func() error { return want }); err != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+	defer func() {
+		if recover() != "a bug" {
+			t.Error("a bug did not panic")
+		}
+	}()
+	_ = survive(func() error { panic("a bug") })
+}
