@@ -51,8 +51,13 @@ type Server struct {
 	opened   []Contender
 }
 
-// maxLine bounds a request.
-const maxLine = 1 << 20
+// Bounds of a request.
+const (
+	maxLine  = 1 << 20
+	maxSteps = 1 << 30
+	// maxLosses bounds an answer.
+	maxLosses = 1 << 16
+)
 
 // Serve answers requests until there are no more.
 func (s *Server) Serve(in io.Reader, out io.Writer) error {
@@ -92,11 +97,14 @@ func (s *Server) answer(r request) (a answer, err error) {
 	case "export":
 		return a, s.Export(r.Dir)
 	}
-	if r.ID < 0 || r.ID >= len(s.opened) || r.Steps < 1 || r.Rows < 1 {
+	if r.ID < 0 || r.ID >= len(s.opened) || r.Steps < 1 || r.Steps > maxSteps || r.Rows < 1 || r.Rows > s.Describe().Batch {
 		return a, fmt.Errorf("a request %q with contender %d, %d steps and %d rows cannot be served", r.Do, r.ID, r.Steps, r.Rows)
 	}
 	switch c := s.opened[r.ID]; r.Do {
 	case "losses":
+		if r.Steps > maxLosses {
+			return a, fmt.Errorf("%d losses are more than the %d that one answer holds", r.Steps, maxLosses)
+		}
 		a.Losses, err = c.Losses(r.Steps, r.Rows)
 	case "time":
 		a.Seconds, err = c.Time(r.Steps, r.Rows, r.Fresh)

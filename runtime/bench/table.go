@@ -25,7 +25,10 @@ func Duration(s float64) string {
 func digits(v float64) string {
 	places := 0
 	if v > 0 {
-		places = min(max(2-int(math.Floor(math.Log10(v))), 0), 6)
+		// A number is rounded before its digits are counted: 0.9999 has one before
+		// the point.
+		unit := math.Pow(10, math.Floor(math.Log10(v))-2)
+		places = min(max(2-int(math.Floor(math.Log10(math.Round(v/unit)*unit)+1e-9)), 0), 6)
 	}
 	return strconv.FormatFloat(v, 'f', places, 64)
 }

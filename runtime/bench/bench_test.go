@@ -1,0 +1,281 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// fake is a contender whose time is a formula.
+type fake struct {
+	perRow, perStep float64
+	loss            func(step int) float64
+	rows            []int // of each call of Time
+	fail            error
+}
+
+func (f *fake) Losses(steps, _ int) (list []float64, err error) {
+	for i := range steps {
+		list = append(list, f.loss(i))
+	}
+	return list, f.fail
+}
+
+func (f *fake) Time(steps, rows int, _ bool) (float64, error) {
+	f.rows = append(f.rows, rows)
+	return float64(steps) * (f.perStep + f.perRow*float64(rows)), f.fail
+}
+
+func falling(i int) float64 { return 2 / float64(i+1) }
+
+func TestMeasure(t *testing.T) {
+	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, loss: falling}
+	peaks := 0
+	r, err := bench.Measure(t.Context(), []bench.Entry{
+		{Name: "fast", Threads: 1, Contender: fast}, {Name: "slow", Threads: 2, Contender: slow},
+	}, bench.Options{
+		Seconds: 2, Check: 5, Batch: 100, FLOPs: 1e6,
+		Peak: func(time.Duration) (bench.Peak, error) {
+			peaks++
+			return bench.Peak{Threads: 2, One: 4, All: 8}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Checked < 3 || r.Rounds < 3 || peaks != r.Rounds || r.FLOPs != 1e8 {
+		t.Errorf("%+v after %d peaks", r, peaks)
+	}
+	a, b := r.Results[0], r.Results[1]
+	near := func(what string, got, want float64) {
+		if math.Abs(got-want) > 1e-6*want {
+			t.Errorf("%s is %g, want %g", what, got, want)
+		}
+	}
+	near("fast step", a.Step.Median, 1e-4)
+	near("fast GFLOP/s", a.GFLOPS, 1e3)
+	near("fast share", a.Share, 250)
+	if a.Scaled(r.Batch) {
+		t.Error("the fast one was timed with fewer rows")
+	}
+	// The slow one's steps are cut to a few rows and the time is scaled.
+	near("slow step", b.Step.Median, 1000)
+	near("slow share", b.Share, 1e8/1000/1e9/8)
+	if !b.Scaled(r.Batch) {
+		t.Errorf("the slow one was timed with %d rows", b.Rows)
+	}
+}
+
+func TestWholeBatchesAreNotCut(t *testing.T) {
+	f := &fake{perRow: 10, loss: falling}
+	if _, err := bench.Measure(t.Context(), []bench.Entry{{Name: "f", Threads: 1, Whole: true, Contender: f}}, bench.Options{Seconds: 1, Check: 1, Batch: 50}); err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range f.rows {
+		if rows != 50 {
+			t.Fatalf("timed with %v rows", f.rows)
+		}
+	}
+}
+
+func TestDisagreement(t *testing.T) {
+	wrong := &fake{perRow: 1e-6, loss: func(i int) float64 {
+		if i == 2 {
+			return falling(i) * 1.001
+		}
+		return falling(i)
+	}}
+	entries := []bench.Entry{{Name: "right", Contender: &fake{perRow: 1e-6, loss: falling}}, {Name: "wrong", Contender: wrong}}
+	_, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 1, Check: 5, Batch: 10})
+	var d *bench.Disagreement
+	if !errors.As(err, &d) || d.Name != "wrong" || d.Step != 2 {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestMeasureEndsWhenItIsTold(t *testing.T) {
+	stop := errors.New("stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(stop)
+	entries := []bench.Entry{{Name: "f", Contender: &fake{perRow: 1e-6, loss: falling}}}
+	if _, err := bench.Measure(ctx, entries, bench.Options{Seconds: 1, Check: 1, Batch: 10}); !errors.Is(err, stop) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// one has a single weight w and the loss (w - y)², with momentum 0.5.
+type one struct {
+	engine.Engine
+	slots [2][1]float32
+}
+
+func (o *one) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float64 {
+	d := o.slots[0][0] - y.Value[0]
+	o.slots[1][0] = 2*d + h.Momentum*o.slots[1][0]
+	o.slots[0][0] -= h.LR * o.slots[1][0]
+	return float64(d * d)
+}
+
+func (o *one) Write(slot, i int, src []float32) { copy(o.slots[slot][:], src) }
+
+func TestTraineeStartsAnew(t *testing.T) {
+	p := &bench.Problem{
+		Inputs: 1, Outputs: 1, Batch: 2, Rows: 4, X: make([]float32, 4), Y: engine.Target{Value: []float32{1, 1, 1, 1}},
+		Params: [][]float32{{3}}, States: 1, LR: 0.1, Momentum: 0.5,
+	}
+	tr := bench.NewTrainee(&one{}, p)
+	first, err := tr.Losses(5, 2)
+	if err != nil || first[0] != 4 || !(first[4] < first[0]) {
+		t.Fatalf("losses %v, error %v", first, err)
+	}
+	if _, err := tr.Time(7, 2, true); err != nil {
+		t.Fatal(err)
+	}
+	again, err := tr.Losses(5, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range first {
+		if first[i] != again[i] {
+			t.Fatalf("losses %v, then %v", first, again)
+		}
+	}
+	p.Y.Value[0] = float32(math.NaN())
+	if _, err := tr.Losses(1, 2); err == nil {
+		t.Error("a loss that is not a number is not told")
+	}
+}
+
+func network(batch int, classes bool) *engine.Network {
+	return &engine.Network{Inputs: 3, Outputs: 2, Batch: batch, Classes: classes, Params: []engine.Param{
+		{Shape: []int{4, 3}}, {Shape: []int{4}}, {Shape: []int{2, 4}},
+	}}
+}
+
+func TestProblems(t *testing.T) {
+	for _, n := range []*engine.Network{network(8, true), network(8, false), network(0, false)} {
+		p := bench.Draw(n, 1)
+		if p.Rows%p.Batch != 0 || len(p.X) != p.Rows*3 || len(p.Y.Class) != p.Rows && len(p.Y.Value) != 2*p.Rows {
+			t.Errorf("drew %d rows of a batch of %d: %d features, %d and %d targets", p.Rows, p.Batch, len(p.X), len(p.Y.Class), len(p.Y.Value))
+		}
+	}
+	// Rows that are too few are repeated.
+	p := bench.Of(network(8, true), []float32{1, 2, 3, 4, 5, 6}, engine.Target{Class: []int32{0, 1}}, 2)
+	if p.Rows != 8 || p.X[6] != 1 || p.Y.Class[7] != 1 {
+		t.Errorf("%+v", p)
+	}
+	if got := bench.FLOPsPerRow(network(8, true)); got != 2*2*12+3*2*8 {
+		t.Errorf("%g operations a row", got)
+	}
+}
+
+func TestDrive(t *testing.T) {
+	toServer, requests := io.Pipe()
+	answers, fromServer := io.Pipe()
+	exported := ""
+	s := &bench.Server{
+		Describe: func() bench.Description {
+			return bench.Description{Network: "n", Batch: 7, Here: []string{"cpu:go"}}
+		},
+		Open: func(device string, threads int) (bench.Contender, error) {
+			if device != "cpu:go" {
+				return nil, errors.New("no such device")
+			}
+			return &fake{perRow: 1e-3, loss: falling}, nil
+		},
+		Export: func(dir string) error { exported = dir; return nil },
+	}
+	ended := make(chan error)
+	go func() { ended <- s.Serve(toServer, fromServer) }()
+	r := bench.NewRemote(requests, answers)
+	if d, err := r.Describe(); err != nil || d.Network != "n" || d.Batch != 7 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if _, err := r.Open("cuda", 1); err == nil || !strings.Contains(err.Error(), "no such device") {
+		t.Errorf("opening a device that is not there: %v", err)
+	}
+	c, err := r.Open("cpu:go", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if losses, err := c.Losses(3, 2); err != nil || len(losses) != 3 || losses[1] != 1 {
+		t.Errorf("losses %v, %v", losses, err)
+	}
+	if s, err := c.Time(5, 2, true); err != nil || math.Abs(s-0.01) > 1e-9 {
+		t.Errorf("%g seconds, %v", s, err)
+	}
+	if _, err := c.Time(0, 2, true); err == nil {
+		t.Error("no steps were timed")
+	}
+	if err := r.Export("x"); err != nil || exported != "x" {
+		t.Errorf("export to %q: %v", exported, err)
+	}
+	if err := requests.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzServe(f *testing.F) {
+	f.Add(`{"do":"describe"}`)
+	f.Add(`{"do":"open","device":"d"}` + "\n" + `{"do":"time","id":0,"steps":2,"rows":1}`)
+	f.Add(`{"do":"losses","id":-1,"steps":9999999999}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		s := &bench.Server{
+			Describe: func() bench.Description { return bench.Description{} },
+			Open:     func(string, int) (bench.Contender, error) { return constant{}, nil },
+			Export:   func(string) error { return nil },
+		}
+		var out bytes.Buffer
+		if err := s.Serve(strings.NewReader(text), &out); err == nil && strings.Count(out.String(), "\n") > strings.Count(text, "\n")+1 {
+			t.Errorf("%d answers to %q", strings.Count(out.String(), "\n"), text)
+		}
+	})
+}
+
+// constant takes no time.
+type constant struct{}
+
+func (constant) Losses(int, int) ([]float64, error)   { return []float64{1}, nil }
+func (constant) Time(int, int, bool) (float64, error) { return 0, nil }
+
+func TestSpread(t *testing.T) {
+	s := bench.SpreadOf([]float64{5, 1, 3, 2, 4})
+	if s != (bench.Spread{Median: 3, Low: 2, High: 4, Best: 1}) {
+		t.Errorf("%+v", s)
+	}
+	if s := bench.SpreadOf([]float64{7}); s.Median != 7 || s.Noise() != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestNumbersForReaders(t *testing.T) {
+	for v, want := range map[float64]string{3.52e-5: "35.2 µs", 1.2345: "1.23 s", 123.4e-9: "123 ns", 0.0999: "99.9 ms", 0.9999: "1.00 s"} {
+		if got := bench.Duration(v); got != want {
+			t.Errorf("%g is written %q, want %q", v, got, want)
+		}
+	}
+	for v, want := range map[float64]string{1.82e6: "1.82 M", 512: "512", 25300: "25.3 k"} {
+		if got := bench.Count(v); got != want {
+			t.Errorf("%g is written %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestMeter measures for a moment; it says nothing about how fast that is.
+func TestMeter(t *testing.T) {
+	p, err := bench.NewMeter(2).Measure(time.Millisecond)
+	if err != nil || !(p.One > 0 && p.All > 0 && p.ReadOne > 0 && p.ReadAll > 0) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
