@@ -81,10 +81,8 @@ func (t *trainFlags) check(n *engine.Network, given map[string]bool) error {
 		return usage("--lr must be a number that is not negative")
 	case !(o.Momentum >= 0 && o.Momentum < 1):
 		return usage("--momentum must be a number from 0 to below 1: at 1 no step ever fades")
-	case given["momentum"] && n.Optimizer != "sgd":
-		return usage("--momentum has no meaning for %s: only sgd has a momentum that can be set", n.Optimizer)
-	case given["momentum"] && len(n.States) == 0:
-		return usage("--momentum cannot be set: this network was compiled with plain sgd, which keeps no momentum; set `momentum:` in the spec and compile it again")
+	case given["momentum"] && n.Momentum == 0:
+		return usage("--momentum cannot be set: this network was compiled with %s without momentum; where its optimizer has one, set `momentum:` in the spec and compile it again", n.Optimizer)
 	case t.resume && t.init != "":
 		return usage("--init and --resume exclude each other: a resumed run has its parameters")
 	}

@@ -231,7 +231,7 @@ func TestRefusedTrainings(t *testing.T) {
 	write(t, "wide.csv", "a,b,c,d\n1,2,3,0\n1,2,3,1\n")
 	write(t, "class.csv", "a,b,c\n1,2,0\n1,2,7\n")
 	plain := testnet.New(testnet.Options{Name: "plain", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy"})
-	adam := testnet.New(testnet.Options{Name: "adam", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy", Momentum: 0.9})
+	adam := testnet.New(testnet.Options{Name: "adam", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy"})
 	adam.Optimizer = "adam"
 	absent := spirals()
 	absent.Devices = append([]engine.Device{{Name: "cpu:avx512", Missing: func() error { return errors.New("this CPU has no AVX-512") }}}, absent.Devices...)
@@ -260,8 +260,8 @@ func TestRefusedTrainings(t *testing.T) {
 		{spirals(), "train now", 2, []string{`takes no argument "now"`}},
 		{spirals(), "--device gpu", 2, []string{`"gpu" is not a device`}},
 		{plain, "", 2, []string{"the spec has no data.train; give --train SRC"}},
-		{plain, "--train builtin:spirals --momentum 0.5", 2, []string{"plain sgd, which keeps no momentum"}},
-		{adam, "--train builtin:spirals --momentum 0.5", 2, []string{"no meaning for adam"}},
+		{plain, "--train builtin:spirals --momentum 0.5", 2, []string{"with sgd without momentum"}},
+		{adam, "--train builtin:spirals --momentum 0.5", 2, []string{"with adam without momentum"}},
 		{spirals(), "--train none.csv", 4, []string{"none.csv: there is no such file"}},
 		{spirals(), "--train builtin:spiral", 4, []string{`did you mean "spirals"?`}},
 		{spirals(), "--train nan.csv", 4, []string{"nan.csv:3:3"}},
