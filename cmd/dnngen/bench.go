@@ -79,7 +79,7 @@ func runBench(cmd *cobra.Command, net *spec.Network, dir string, f *benchFlags) 
 	}
 	job := compare.Job{Net: net, DataDir: dir, Seconds: f.seconds, Steps: f.steps}
 	job.Trainer = w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-	if err := build(cmd, w, net, workspace.Job{Out: job.Trainer, Host: true}); err != nil {
+	if err := build(cmd, w, net, workspace.Job{Out: job.Trainer, Host: true, Quiet: true}); err != nil {
 		return nil, err
 	}
 	plain := workspace.Job{ImportPath: workspace.ImportPath(net.Name, net.File, net.Text+"\n# not fused"), Host: true, Log: cmd.ErrOrStderr()}

@@ -14,13 +14,16 @@ import (
 )
 
 func buildCommand(o *options) *cobra.Command {
-	var out string
+	var out, tags string
 	cmd := &cobra.Command{
 		Use:   "build SPEC [-o BIN]",
-		Short: "Compile a spec to one static trainer binary",
-		Long: `build emits a trainer and compiles it with the go command: one static binary
-that trains, evaluates and predicts, to be copied to any machine of its kind.
-GOOS and GOARCH choose another kind, as they do for the go command.
+		Short: "Compile a spec to one trainer binary",
+		Long: `build emits a trainer and compiles it with the go command: one binary that
+trains, evaluates and predicts, to be copied to any machine of its kind. GOOS
+and GOARCH choose another kind, as they do for the go command.
+
+For Linux the trainer looks for NVIDIA's driver when it starts, and needs glibc,
+as the driver does; --tags nogpu leaves that out and gives a static program.
 
 The binary appears whole or not at all. It replaces a trainer that dnngen built
 before, and no other file.`,
@@ -40,7 +43,7 @@ before, and no other file.`,
 			if err != nil {
 				return err
 			}
-			if err := build(cmd, w, net, workspace.Job{Out: out}); err != nil {
+			if err := build(cmd, w, net, workspace.Job{Out: out, Tags: tags}); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "built %s\n", out)
@@ -49,6 +52,8 @@ before, and no other file.`,
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "`BIN` to write (default: ./ and the network's name)")
 	must(cmd.MarkFlagFilename("output"))
+	cmd.Flags().StringVar(&tags, "tags", "", "build `TAGS` for the go command, separated by commas: nogpu leaves CUDA out")
+	must(cmd.RegisterFlagCompletionFunc("tags", cobra.FixedCompletions([]string{"nogpu"}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 

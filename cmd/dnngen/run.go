@@ -39,7 +39,7 @@ the spec.`,
 				return err
 			}
 			bin := w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true}); err != nil {
+			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true}); err != nil {
 				return err
 			}
 			var env []string

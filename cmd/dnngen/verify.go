@@ -41,7 +41,7 @@ elsewhere. The exit status is 1 where a check fails.`,
 				return err
 			}
 			bin := w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true}); err != nil {
+			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true}); err != nil {
 				return err
 			}
 			temp, err := os.MkdirTemp("", "dnngen-verify-")

@@ -40,6 +40,8 @@ type Job struct {
 	Files      []ir.File
 	Out        string    // binary to write
 	Host       bool      // for this machine, whatever GOOS and GOARCH say
+	Tags       string    // build tags, separated by commas
+	Quiet      bool      // tell what went wrong alone
 	Log        io.Writer // what the go command says
 }
 
@@ -84,20 +86,17 @@ func (w *Workspace) Build(ctx context.Context, job Job) error {
 	if err := disk.MkdirAll(filepath.Dir(out)); err != nil {
 		return err
 	}
+	tags, why := job.tags()
+	if why != "" {
+		job.say("cuda: left out: %s", why)
+	}
+	if err := w.images(ctx, job, tags); err != nil {
+		return err
+	}
 	temp := fmt.Sprintf("%s.tmp-%d", out, os.Getpid())
-	cmd := exec.CommandContext(ctx, goCommand, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", temp, main)
-	cmd.Dir = w.Dir
-	cmd.Env = environment(job.Host)
-	cmd.Stdout, cmd.Stderr = job.Log, job.Log
-	// The go command removes its own temporary files when it is asked to stop.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	} else if err != nil {
-		err = w.diagnose(ctx, cmd, err)
-	} else {
+	c := compiler{w, goCommand, environment(job.Host)}
+	err = c.build(ctx, job, main, temp, tags)
+	if err == nil {
 		err = disk.Rename(temp, out)
 	}
 	if err != nil {
@@ -108,15 +107,60 @@ func (w *Workspace) Build(ctx context.Context, job Job) error {
 	return nil
 }
 
-// diagnose says whether a failed build is the fault of the machine or of the
-// emitted code.
-func (w *Workspace) diagnose(ctx context.Context, build *exec.Cmd, err error) error {
-	list := exec.CommandContext(ctx, build.Path, "list", "-deps", "./"+path.Join("runtime", "trainer"))
-	list.Dir, list.Env = build.Dir, build.Env
-	if list.Run() != nil {
-		return ErrUnready
+// compiler is the go command in a workspace.
+type compiler struct {
+	*Workspace
+	path string
+	env  []string
+}
+
+// build compiles a package to a file. Where the one module that CUDA needs
+// cannot be had, the trainer is built without: it trains on the CPU.
+func (c compiler) build(ctx context.Context, job Job, main, out string, tags []string) error {
+	err := c.run(ctx, job.Log, append(buildFlags(tags), "-o", out, main)...)
+	if err != nil && ctx.Err() == nil && job.runsCUDA(tags) && !c.lists(ctx, path.Join("cuda", "driver"), tags) {
+		if without := append(slices.Clone(tags), withoutCUDA); c.lists(ctx, path.Join("runtime", "trainer"), without) {
+			job.say("cuda: left out: the go command cannot get a module that it needs, see above")
+			tags = without
+			err = c.run(ctx, job.Log, append(buildFlags(tags), "-o", out, main)...)
+		}
 	}
-	return fmt.Errorf("go build: %w", err)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && !c.lists(ctx, path.Join("runtime", "trainer"), tags):
+		// The fault is the machine's, not that of the emitted code.
+		return ErrUnready
+	case err != nil:
+		return fmt.Errorf("go build: %w", err)
+	}
+	return nil
+}
+
+func buildFlags(tags []string) []string {
+	flags := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
+	if len(tags) > 0 {
+		flags = append(flags, "-tags", strings.Join(tags, ","))
+	}
+	return flags
+}
+
+// lists reports whether everything that a package imports can be had.
+func (c compiler) lists(ctx context.Context, pkg string, tags []string) bool {
+	return c.run(ctx, nil, "list", "-deps", "-tags", strings.Join(tags, ","), "./"+pkg) == nil
+}
+
+func (c compiler) run(ctx context.Context, log io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, c.path, args...)
+	cmd.Dir, cmd.Env = c.Dir, c.env
+	cmd.Stderr = log
+	if args[0] == "build" {
+		cmd.Stdout = log
+	}
+	// The go command removes its own temporary files when it is asked to stop.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd.Run()
 }
 
 // emit writes the package into the workspace and returns the import path of

@@ -31,7 +31,7 @@ func (w *Workspace) Trim(now time.Time) {
 	}
 	_ = f.Close()
 	_ = os.Chtimes(mark, now, now)
-	for _, kind := range []string{trainersDir, binariesDir} {
+	for _, kind := range []string{trainersDir, binariesDir, imagesDir} {
 		found, _ := filepath.Glob(filepath.Join(root, "*", kind, "*"))
 		for _, name := range found {
 			if info, err := os.Stat(name); err == nil && now.Sub(info.ModTime()) > keepFor {
