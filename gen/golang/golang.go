@@ -118,6 +118,7 @@ func oneLine(s string) string {
 
 func (e *emitter) mainFile() *jen.File {
 	f := e.start(jen.NewFilePathName(path.Join(e.o.ImportPath, "cmd", e.name), "main"))
+	f.ImportName(e.o.ImportPath, e.name)
 	f.PackageComment(fmt.Sprintf("Command %s trains, evaluates and runs the network of %s.", e.name, oneLine(e.p.Source)))
 	f.Func().Id("main").Params().Block(
 		jen.Qual("os", "Exit").Call(jen.Qual(trainerPath, "Main").Call(

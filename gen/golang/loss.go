@@ -14,12 +14,13 @@ import (
 func (e *emitter) lossFunc(f *jen.File) {
 	l := e.p.Loss
 	lines := []string{
-		fmt.Sprintf("lossAndGradient returns the sum of the losses of %s, and writes scale times its gradient to %s:", shape(l.Raw), shape(l.Grad)),
+		fmt.Sprintf("lossAndGradient returns the sum of the losses of raw [rows, %d], and writes scale", l.Raw.Width),
+		fmt.Sprintf("times its gradient to grad [rows, %d]:", l.Grad.Width),
 		"",
 	}
 	if l.Classes() {
 		lines = append(lines,
-			fmt.Sprintf("\t%s = log(sum exp(z)) - z[y] of each row; no probability's logarithm is formed", e.p.Settings.Loss),
+			fmt.Sprintf("\t%s = log(sum exp(z)) - z[y] of each row", e.p.Settings.Loss),
 			"\tslope = exp(z)/sum exp(z) - (1 at y)")
 	} else {
 		lines = append(lines, fmt.Sprintf("\t%s = %s", e.p.Settings.Loss, l.Value), fmt.Sprintf("\tslope = %s", l.Slope))

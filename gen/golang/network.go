@@ -16,7 +16,7 @@ func (e *emitter) networkFile() *jen.File {
 	d := fileDoc{f}
 	doc(d, fmt.Sprintf("Network describes the network of %s to the runtime.", e.p.Source))
 	f.Func().Id("Network").Params().Op("*").Qual(enginePath, "Network").Block(
-		jen.Return(jen.Op("&").Qual(enginePath, "Network").Values(e.networkFields())),
+		jen.Return(jen.Op("&").Qual(enginePath, "Network").Add(e.networkFields())),
 	).Line()
 	e.devicesFunc(f)
 	e.scheduleFunc(f)
@@ -41,9 +41,12 @@ func textLines(text string) code {
 	return c
 }
 
+// multi is how a composite literal is written with an element a line.
+var multi = jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}
+
 // fields is a composite literal's body in a fixed order, a field a line.
 func fields(pairs ...any) code {
-	return jen.CustomFunc(jen.Options{Multi: true, Separator: ","}, func(g *jen.Group) {
+	return jen.CustomFunc(multi, func(g *jen.Group) {
 		for i := 0; i < len(pairs); i += 2 {
 			g.Id(pairs[i].(string)).Op(":").Add(pairs[i+1].(jen.Code))
 		}
@@ -90,8 +93,6 @@ func (e *emitter) layerList() code {
 	})
 }
 
-var multi = jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}
-
 func (e *emitter) paramList() code {
 	return jen.Index().Qual(enginePath, "Param").CustomFunc(multi, func(g *jen.Group) {
 		for _, q := range e.p.Params {
@@ -112,7 +113,7 @@ func (e *emitter) paramList() code {
 
 func (e *emitter) data() code {
 	d := e.p.Settings.Data
-	return jen.Qual(enginePath, "Data").Values(fields(
+	return jen.Qual(enginePath, "Data").Add(fields(
 		"Train", jen.Lit(d.Train), "Test", jen.Lit(d.Test), "Target", jen.Lit(d.Target),
 		"Features", texts(d.Features), "Categorical", texts(d.Categorical),
 		"Scale", jen.Qual(enginePath, "Scale").Values(
@@ -129,11 +130,11 @@ func (e *emitter) devicesFunc(f *jen.File) {
 		for _, name := range e.o.Devices {
 			g.Id("list").Op("=").Append(id("list"), id(name).Call().Op("..."))
 		}
-		g.Return(jen.Append(id("list"), jen.Qual(enginePath, "Device").Values(
-			jen.Id("Name").Op(":").Lit("cpu:go"),
-			jen.Id("Missing").Op(":").Func().Params().Error().Block(jen.Return(jen.Nil())),
-			jen.Id("New").Op(":").Id("newPortable"),
-		)))
+		g.Return(jen.Append(id("list"), jen.Qual(enginePath, "Device").Add(fields(
+			"Name", jen.Lit("cpu:go"),
+			"Missing", jen.Func().Params().Error().Block(jen.Return(jen.Nil())),
+			"New", id("newPortable"),
+		))))
 	}).Line()
 }
 

@@ -54,9 +54,10 @@ func (p *parameters) forward2(a1, z2 []float32, rows int) {
 	}
 }
 
-// lossAndGradient returns the sum of the losses of z2 [rows, 3], and writes scale times its gradient to dz2 [rows, 3]:
+// lossAndGradient returns the sum of the losses of raw [rows, 3], and writes scale
+// times its gradient to grad [rows, 3]:
 //
-//	cross_entropy = log(sum exp(z)) - z[y] of each row; no probability's logarithm is formed
+//	cross_entropy = log(sum exp(z)) - z[y] of each row
 //	slope = exp(z)/sum exp(z) - (1 at y)
 func lossAndGradient(raw, grad []float32, y engine.Target, rows int, scale float32) (sum float64) {
 	for r, class := range y.Class[:rows] {

@@ -47,17 +47,23 @@ func Network() *engine.Network {
 			Features:    []string{"island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"},
 			Categorical: []string{"island"},
 			Scale:       engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing:     engine.Missing{Kind: "drop", Value: 0.0}},
-		Devices: devices()}
+			Missing:     engine.Missing{Kind: "drop", Value: 0.0},
+		},
+		Devices: devices(),
+	}
 }
 
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
 	list = append(list, simdDevices()...)
-	return append(list, engine.Device{Name: "cpu:go", Missing: func() error {
-		return nil
-	}, New: newPortable})
+	return append(list, engine.Device{
+		Name: "cpu:go",
+		Missing: func() error {
+			return nil
+		},
+		New: newPortable,
+	})
 }
 
 // schedule returns the learning rate of a step:

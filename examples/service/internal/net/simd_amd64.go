@@ -145,6 +145,11 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	}
 	_ = x[:rows*7]
 	e.setScalars(h)
+	if rows == vectorRows {
+		// A full batch is small enough for one function.
+		e.total = e.k.step(&e.slots[0][0], &x[0], &y.Class[0], 1/float32(rows))
+		return e.total / float64(rows)
+	}
 	b := &e.batch
 	b.scale = 1 / float32(rows)
 	b.batch, b.rows, b.tiles = x, rows, e.k.train.cover(rows)

@@ -135,3 +135,11 @@ func gradWeight0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars 
 //	dz       [2][16][16], gradient by the outputs
 //	rows     number of rows
 func gradBias0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+
+// stepAVX2 makes a whole training step and returns the sum of the losses.
+//
+//	memory   parameters, states and buffers
+//	batch    the rows to train on
+//	target   their targets
+//	scale    factor of the loss's gradient
+func stepAVX2(memory *float32, batch *float32, target *int32, scale float32) float64

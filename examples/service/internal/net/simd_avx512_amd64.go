@@ -135,3 +135,11 @@ func gradWeight0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalar
 //	dz       [2][16][16], gradient by the outputs
 //	rows     number of rows
 func gradBias0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+
+// stepAVX512 makes a whole training step and returns the sum of the losses.
+//
+//	memory   parameters, states and buffers
+//	batch    the rows to train on
+//	target   their targets
+//	scale    factor of the loss's gradient
+func stepAVX512(memory *float32, batch *float32, target *int32, scale float32) float64

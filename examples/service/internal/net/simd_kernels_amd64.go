@@ -22,6 +22,7 @@ type vectorKernels struct {
 	gradBias2   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
 	gradWeight0 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
 	gradBias0   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
+	step        func(memory, batch *float32, target *int32, scale float32) float64
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -55,6 +56,7 @@ var vectorAVX2 = vectorKernels{
 	inferUnpack: inferUnpackAVX2,
 	lossRows:    lossRowsAVX2,
 	pack:        packAVX2,
+	step:        stepAVX2,
 	train: vectorSplit{
 		height: 6,
 		tall:   1,
@@ -80,6 +82,7 @@ var vectorAVX512 = vectorKernels{
 	inferUnpack: inferUnpackAVX512,
 	lossRows:    lossRowsAVX512,
 	pack:        packAVX512,
+	step:        stepAVX512,
 	train: vectorSplit{
 		height: 8,
 		tall:   2,

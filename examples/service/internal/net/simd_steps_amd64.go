@@ -93,7 +93,7 @@ func (e *vector) gradWeight0(b *vectorBatch, part, parts int) {
 	// 1 groups of 32 outputs by 1 blocks of 16 inputs
 	lo, hi := simd.Share(1, part, parts)
 	for lo < hi {
-		g, block := lo/1, lo%1
+		g, block := lo, 0
 		n := min(hi-lo, 1-block, 128)
 		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.x[0], &b.dz0[g*512], b.rows, block, n)
 		lo += n

@@ -4,7 +4,7 @@
 package main
 
 import (
-	net "github.com/dnngen/dnngen/examples/service/internal/net"
+	"github.com/dnngen/dnngen/examples/service/internal/net"
 	"github.com/dnngen/dnngen/runtime/trainer"
 	"os"
 )
