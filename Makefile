@@ -32,6 +32,7 @@ lint: ## gofmt, vet, staticcheck, a sentence of documentation for every package
 unit: ## every test
 	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test ./...); done
 	$(GO) test -tags noasm ./generated/...
+	$(GO) test -tags nogpu ./cuda/driver/...
 
 .PHONY: generate
 generate: ## write everything that is generated again
@@ -54,7 +55,7 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 
 .PHONY: race
 race: ## the tests of what runs in many goroutines, under the race detector
-	$(GO) test -race ./runtime/... ./generated/...
+	$(GO) test -race ./runtime/... ./generated/... ./cuda/driver/...
 
 .PHONY: cross
 cross: ## compile for other machines: dnngen, and an emitted trainer
