@@ -2,7 +2,7 @@
 // transformations, optimizers, schedules and initial distributions. One row is
 // one entry of the language; the schema, the documentation, the kernels of
 // every backend, the reference and the tests are derived from it. An entry's
-// name stands in its row and nowhere else in the compiler.
+// name stands in its row and nowhere else in the compiler or the runtime.
 package op
 
 import (
