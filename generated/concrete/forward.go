@@ -168,7 +168,8 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 	}
 }
 
-// lossAndGradient returns the sum of the losses of z4 [rows, 1], and writes scale times its gradient to dz4 [rows, 1]:
+// lossAndGradient returns the sum of the losses of raw [rows, 1], and writes scale
+// times its gradient to grad [rows, 1]:
 //
 //	huber = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5
 //	slope = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1

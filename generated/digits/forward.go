@@ -94,9 +94,10 @@ func (p *parameters) forward4(a3, z4 []float32, rows int) {
 	}
 }
 
-// lossAndGradient returns the sum of the losses of z4 [rows, 10], and writes scale times its gradient to dz4 [rows, 10]:
+// lossAndGradient returns the sum of the losses of raw [rows, 10], and writes scale
+// times its gradient to grad [rows, 10]:
 //
-//	cross_entropy = log(sum exp(z)) - z[y] of each row; no probability's logarithm is formed
+//	cross_entropy = log(sum exp(z)) - z[y] of each row
 //	slope = exp(z)/sum exp(z) - (1 at y)
 func lossAndGradient(raw, grad []float32, y engine.Target, rows int, scale float32) (sum float64) {
 	for r, class := range y.Class[:rows] {

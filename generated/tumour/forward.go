@@ -81,7 +81,8 @@ func (p *parameters) infer0(x, a1 []float32, rows int) {
 	}
 }
 
-// lossAndGradient returns the sum of the losses of z2 [rows, 1], and writes scale times its gradient to dz2 [rows, 1]:
+// lossAndGradient returns the sum of the losses of raw [rows, 1], and writes scale
+// times its gradient to grad [rows, 1]:
 //
 //	bce_with_logits = softplus(z) - z*y
 //	slope = sigmoid(z) - y

@@ -44,17 +44,23 @@ func Network() *engine.Network {
 			Features:    nil,
 			Categorical: nil,
 			Scale:       engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing:     engine.Missing{Kind: "error", Value: 0.0}},
-		Devices: devices()}
+			Missing:     engine.Missing{Kind: "error", Value: 0.0},
+		},
+		Devices: devices(),
+	}
 }
 
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
 	list = append(list, simdDevices()...)
-	return append(list, engine.Device{Name: "cpu:go", Missing: func() error {
-		return nil
-	}, New: newPortable})
+	return append(list, engine.Device{
+		Name: "cpu:go",
+		Missing: func() error {
+			return nil
+		},
+		New: newPortable,
+	})
 }
 
 // schedule returns the learning rate of a step:

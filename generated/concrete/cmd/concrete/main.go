@@ -4,7 +4,7 @@
 package main
 
 import (
-	concrete "github.com/dnngen/dnngen/generated/concrete"
+	"github.com/dnngen/dnngen/generated/concrete"
 	"github.com/dnngen/dnngen/runtime/trainer"
 	"os"
 )

@@ -4,7 +4,7 @@
 package main
 
 import (
-	digits "github.com/dnngen/dnngen/generated/digits"
+	"github.com/dnngen/dnngen/generated/digits"
 	"github.com/dnngen/dnngen/runtime/trainer"
 	"os"
 )

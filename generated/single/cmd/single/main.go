@@ -4,7 +4,7 @@
 package main
 
 import (
-	single "github.com/dnngen/dnngen/generated/single"
+	"github.com/dnngen/dnngen/generated/single"
 	"github.com/dnngen/dnngen/runtime/trainer"
 	"os"
 )

@@ -4,7 +4,7 @@
 package main
 
 import (
-	tumour "github.com/dnngen/dnngen/generated/tumour"
+	"github.com/dnngen/dnngen/generated/tumour"
 	"github.com/dnngen/dnngen/runtime/trainer"
 	"os"
 )
