@@ -38,8 +38,9 @@ func fakePTX(pl *plan.Plan) []byte {
 }
 
 // build compiles the emitted engines of some trainings into one program, in a
-// module of their own beside links to what they import.
-func build(t *testing.T, tags string, list []*training) (binary string) {
+// module of their own beside links to what they import. images makes the files
+// that lie beside a network's source.
+func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []byte) map[string][]byte) (binary string) {
 	t.Helper()
 	root, dir := golden.Root(t), t.TempDir()
 	check := func(err error) {
@@ -69,8 +70,12 @@ func build(t *testing.T, tags string, list []*training) (binary string) {
 		base := "cuda/nets/" + tr.name
 		for _, f := range files {
 			put(base+"/"+f.Path, f.Content)
+			if f.Path == cuda.Source {
+				for name, content := range images(tr.plan, f.Content) {
+					put(base+"/cuda/"+name, content)
+				}
+			}
 		}
-		put(base+"/cuda/kernels.sm_80.ptx", fakePTX(tr.plan))
 		put(base+"/register.go", []byte(fmt.Sprintf("package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, cudaDevices) }\n",
 			tr.name, module+"/cuda/internal/runner", tr.name)))
 		main += fmt.Sprintf("\t_ %q\n", module+"/"+base)
@@ -78,7 +83,7 @@ func build(t *testing.T, tags string, list []*training) (binary string) {
 	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
 	put("cuda/cmd/main.go", []byte(main))
 	binary = filepath.Join(dir, "program")
-	cmd := exec.Command("go", "build", "-tags", tags, "-o", binary, "./cuda/cmd")
+	cmd := exec.Command("go", "build", "-o", binary, "./cuda/cmd")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -99,15 +104,16 @@ func (tr *training) request() *runner.Request {
 	return q
 }
 
-// serve runs one request in a process of its own, with a variable of the
-// environment for each of env.
+// serve runs one request in a process of its own, under what CUDA_WRAPPER names
+// (compute-sanitizer and its flags), with more variables in its environment.
 func serve(t *testing.T, binary string, q *runner.Request, env ...string) runner.Response {
 	t.Helper()
 	var in, out bytes.Buffer
 	if err := gob.NewEncoder(&in).Encode(q); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary)
+	command := append(strings.Fields(os.Getenv("CUDA_WRAPPER")), binary)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &out, os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -138,7 +144,9 @@ func TestEngine(t *testing.T) {
 			list = append(list, newTraining(fmt.Sprintf("net%d", seed), pl, seed))
 		}
 	}
-	binary := build(t, "", list)
+	binary := build(t, list, func(pl *plan.Plan, _ []byte) map[string][]byte {
+		return map[string][]byte{"kernels.sm_80.ptx": fakePTX(pl)}
+	})
 	for _, tr := range list {
 		t.Run(tr.name, func(t *testing.T) {
 			report := filepath.Join(t.TempDir(), "report")

@@ -8,6 +8,7 @@ import (
 	"github.com/dnngen/dnngen/cuda/plan"
 	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/golden"
+	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/internal/nettest"
 )
 
@@ -17,6 +18,18 @@ func learningRate(pl *plan.Plan, c *golden.Case, step, perEpoch int) float64 {
 		"lr": pl.Program.Settings.LR, "step": float64(step), "epoch": float64(step / perEpoch),
 		"steps_per_epoch": float64(perEpoch), "epochs": float64(c.Net.Train.Epochs),
 	})
+}
+
+// initial returns a reference case's initial parameters, in a program's order.
+func initial(p *ir.Program, c *golden.Case) (params [][]float32) {
+	for _, q := range p.Params {
+		for _, init := range c.Init {
+			if init.Name == q.Name {
+				params = append(params, init.Data)
+			}
+		}
+	}
+	return params
 }
 
 // TestGolden trains every reference case on emulated kernels.
@@ -31,17 +44,9 @@ func TestGolden(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			pl := nets[i].Plan
 			p := pl.Program
-			var params [][]float32
-			for _, q := range p.Params {
-				for _, init := range c.Init {
-					if init.Name == q.Name {
-						params = append(params, init.Data)
-					}
-				}
-			}
 			d := prog.Start(t, c.Name)
 			d.Schedule = i % 4
-			tr := emulator.NewTrainer(d, params)
+			tr := emulator.NewTrainer(d, initial(p, c))
 			var losses []float64
 			batches := c.Batches()
 			for s, b := range batches {

@@ -124,6 +124,9 @@ func (o *output) facts(i facts) {
 		}
 		if d.Name == i.Chosen {
 			state += "; chosen: " + strings.SplitN(i.Why, ";", 2)[0]
+		} else if _, why, ok := strings.Cut(i.Why, "not "+d.Name+": "); ok && d.Present {
+			why, _, _ = strings.Cut(why, ", not ")
+			state += "; not chosen: " + why
 		}
 		o.printf("%-11s %s\n", d.Name, state)
 	}

@@ -1,0 +1,107 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/dnngen/dnngen/cuda/driver"
+	"github.com/dnngen/dnngen/cuda/internal/runner"
+	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/cuda/toolchain"
+	"github.com/dnngen/dnngen/internal/golden"
+	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/runtime/engine"
+)
+
+// TestGPU trains the reference cases and random networks on the machine's first
+// GPU, twice: the second time gives the same bits.
+func TestGPU(t *testing.T) {
+	if _, err := driver.Open(); err != nil {
+		t.Skipf("no GPU: %v", err)
+	}
+	tools := toolchain.Find(t.Context())
+	var list []*training
+	requests := map[string]*runner.Request{}
+	cases := golden.Load(t)
+	for _, c := range cases {
+		tr := &training{name: c.Name, plan: planOf(t, c.Net)}
+		list = append(list, tr)
+		requests[tr.name] = goldenRequest(tr, c)
+	}
+	for seed := range uint64(randomNets(t)) {
+		pl := planOf(t, nettest.Random(seed+4000, nettest.Limits{Width: 200, Linear: 4}))
+		tr := newTraining(fmt.Sprintf("net%d", seed), pl, seed)
+		list = append(list, tr)
+		requests[tr.name] = tr.request()
+	}
+	binary := build(t, list, func(_ *plan.Plan, source []byte) map[string][]byte {
+		r, err := tools.Compile(t.Context(), "kernels", source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := map[string][]byte{}
+		for _, f := range r.Files {
+			files[f.Name] = f.Content
+		}
+		return files
+	})
+	for i, tr := range list {
+		t.Run(tr.name, func(t *testing.T) {
+			r := serve(t, binary, requests[tr.name])
+			if r.Err != "" {
+				t.Fatal(r.Err)
+			}
+			got := &result{r.Losses, r.Slots, r.Raw}
+			var err error
+			if i < len(cases) {
+				err = checkGolden(cases[i], tr, got)
+			} else {
+				err = tr.check(got)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			again := serve(t, binary, requests[tr.name])
+			if !got.same(&result{again.Losses, again.Slots, again.Raw}) {
+				t.Error("a second run gives other bits")
+			}
+		})
+	}
+}
+
+func goldenRequest(tr *training, c *golden.Case) *runner.Request {
+	p := tr.plan.Program
+	q := &runner.Request{Net: tr.name, Params: initial(p, c), Outputs: p.Output, States: len(p.Rule.States), Infer: c.X, InferRows: c.Rows}
+	batches := c.Batches()
+	for i, b := range batches {
+		q.Steps = append(q.Steps, runner.Step{
+			X: c.X[b[0]*p.Input : b[1]*p.Input], Rows: b[1] - b[0],
+			Target: engine.Target{Class: c.Class, Value: c.Value}.Rows(b[0], b[1], p.Output),
+			Hyper: engine.Hyper{
+				LR:       float32(learningRate(tr.plan, c, i, len(batches)/c.Net.Train.Epochs)),
+				Momentum: float32(p.Settings.Momentum), Step: int64(i + 1),
+			},
+		})
+	}
+	return q
+}
+
+func checkGolden(c *golden.Case, tr *training, r *result) error {
+	if err := c.CheckLosses(r.losses); err != nil {
+		return err
+	}
+	for i, q := range tr.plan.Program.Params {
+		if err := c.CheckParam(q.Name, r.slots[0][i]); err != nil {
+			return err
+		}
+	}
+	for i, v := range r.raw {
+		if w := float64(c.Raw[i]); !(math.Abs(float64(v)-w) <= 1e-4*math.Max(1, math.Abs(w))) {
+			return fmt.Errorf("raw[%d] is %g, want %g", i, v, w)
+		}
+	}
+	return nil
+}
