@@ -210,7 +210,14 @@ func (e *emitter) newFunc(f *jen.File) {
 	doc(f, "reserve takes the memory of the buffers.")
 	f.Func().Params(id("b").Op("*").Id("vectorBatch")).Id("reserve").Params(id("memory").Op("*").Qual(arenaPath, "Arena")).BlockFunc(func(g *jen.Group) {
 		for _, t := range e.Tensors {
-			g.Id("b").Dot(t.Name).Op("=").Add(take(t.Size()))
+			if t.Over == nil {
+				g.Id("b").Dot(t.Name).Op("=").Add(take(t.Size()))
+			}
+		}
+		for _, t := range e.Tensors {
+			if t.Over != nil {
+				g.Id("b").Dot(t.Name).Op("=").Add(inBatch(t.Over.Name)).Comment("// no longer needed when this is made")
+			}
 		}
 	}).Line()
 }

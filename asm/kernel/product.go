@@ -99,7 +99,7 @@ func (k *Product) body(f *function) {
 	p.place()
 	if p.panels < k.Panels && !p.gather {
 		// One panel after the other; the pointers in the frame move on.
-		left := f.GP64()
+		left := f.AllocLocal(8)
 		f.MOVQ(operand.U32(uint32(k.Panels)), left)
 		again := f.label("panel")
 		f.Label(again)
@@ -126,9 +126,9 @@ type product struct {
 	bias   reg.GPVirtual
 	c      reg.GPVirtual
 	ptr    pointers
-	// ahead is where the next vectors, next where the next numbers are fetched
-	// from.
-	ahead, next reg.GPVirtual
+	// ahead is where the next vectors, next where the next numbers, inputs how far
+	// into the map's buffers what the map will read is fetched from.
+	ahead, next, inputs reg.GPVirtual
 }
 
 // plan chooses between a map on registers and one through scratch memory.
@@ -373,7 +373,17 @@ func (p *product) blocks(t *tile, numbers, vectors reg.GPVirtual, blocks, odd, j
 	f, k := p.function, p.k
 	perBlock := Lanes / unroll
 	fetchB := fetch && p.fetchVectors()
+	// What the map reads is fetched a row at a time: by blocks if there are as
+	// many as rows, or else by groups of four steps.
+	byBlock := blocks >= t.rows
+	byGroup := !byBlock && blocks*perBlock >= t.rows
+	if byBlock || byGroup {
+		p.startInputs()
+	}
 	group := func() {
+		if byGroup {
+			p.fetchInputs()
+		}
 		extra := func(u int) {
 			if fetchB {
 				for panel := range t.panels {
@@ -406,11 +416,6 @@ func (p *product) blocks(t *tile, numbers, vectors reg.GPVirtual, blocks, odd, j
 	left, groups := f.GP64(), f.GP64()
 	f.Name(left, "blocks of 16 steps left")
 	f.MOVQ(operand.U32(uint32(blocks)), left)
-	var few reg.GPVirtual
-	if odd > 0 {
-		few = f.GP64()
-		f.MOVQ(operand.U32(uint32(odd)), few)
-	}
 	if fetch {
 		p.next = f.GP64()
 		f.Name(p.next, "what is fetched from src")
@@ -435,10 +440,16 @@ func (p *product) blocks(t *tile, numbers, vectors reg.GPVirtual, blocks, odd, j
 		f.LEAQ(at(p.a, t.rows*lineBytes), p.next)
 		f.Label(skip)
 	}
+	if byBlock {
+		p.fetchInputs()
+	}
 	f.MOVQ(operand.U32(uint32(perBlock)), groups)
 	if odd > 0 {
+		whole := f.label("whole")
 		f.CMPQ(left, operand.U8(1))
-		f.CMOVQEQ(few, groups)
+		f.JNE(operand.LabelRef(whole))
+		f.MOVQ(operand.U32(uint32(odd)), groups)
+		f.Label(whole)
 	}
 	inner := f.label("step")
 	f.Label(inner)
@@ -448,6 +459,38 @@ func (p *product) blocks(t *tile, numbers, vectors reg.GPVirtual, blocks, odd, j
 	f.add(jump, numbers)
 	f.DECQ(left)
 	f.JNZ(operand.LabelRef(again))
+}
+
+// startInputs begins to fetch what the map will read of this tile.
+func (p *product) startInputs() {
+	if m := p.k.Map; m == nil || !m.reads() {
+		return
+	}
+	p.inputs = p.GP64()
+	p.Name(p.inputs, "row whose inputs of the map are fetched")
+	p.XORQ(p.inputs, p.inputs)
+}
+
+// fetchInputs fetches the lines of one row that the map will read.
+func (p *product) fetchInputs() {
+	m := p.k.Map
+	if m == nil || !m.reads() {
+		return
+	}
+	for _, in := range m.In {
+		if in.Buffer == Accumulator {
+			continue
+		}
+		units := p.panels / m.Width()
+		if p.gather {
+			units = p.k.Panels / m.Width()
+		}
+		for u := range units {
+			panel := in.Offset + in.Stride*u
+			p.PREFETCHT0(operand.Mem{Base: p.ptr.buffer[in.Buffer], Index: p.inputs, Scale: 1, Disp: panel * m.Rows * lineBytes})
+		}
+	}
+	p.add(lineBytes, p.inputs)
 }
 
 // finish runs the map over the sums in scratch.

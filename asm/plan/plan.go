@@ -69,6 +69,9 @@ type Tensor struct {
 	Layout Layout
 	Rows   int
 	Offset int
+	// Over is the tensor whose place this one takes when it is no longer needed;
+	// nil for one with a place of its own.
+	Over *Tensor
 }
 
 // Size returns the number of float32 that the tensor takes.
@@ -331,13 +334,16 @@ func (b *builder) paramLayouts(layout map[*ir.Param]Layout) {
 
 // placeTensors gives every buffer its place.
 func (b *builder) placeTensors() {
+	over := overlays(b.Program)
 	place := func(list *[]*Tensor, size *int, rows int, buffers ...*ir.Buffer) {
 		for _, v := range buffers {
 			t := &Tensor{Name: v.Name, Layout: b.layout.of[v], Rows: rows, Offset: *size}
 			if t.Layout.Width == 0 {
 				t.Layout.Width = v.Width
 			}
-			*size += t.Size()
+			if over[v] == nil {
+				*size += t.Size()
+			}
 			b.tensors[v] = t
 			*list = append(*list, t)
 		}
@@ -350,6 +356,30 @@ func (b *builder) placeTensors() {
 	b.inferSteps(inferX)
 	place(&b.Tensors, &b.TensorSize, b.Rows, append([]*ir.Buffer{p.X}, p.Buffers...)...)
 	b.Raw = b.tensors[p.Raw]
+	for to, from := range over {
+		b.tensors[to].Over = b.tensors[from]
+		b.tensors[to].Offset = b.tensors[from].Offset
+	}
+}
+
+// overlays lets the gradient that an activation's saved slopes are multiplied
+// to take the place of the slopes: its lines are then in the cache when they
+// are written.
+func overlays(p *ir.Program) map[*ir.Buffer]*ir.Buffer {
+	over := map[*ir.Buffer]*ir.Buffer{}
+	for _, s := range p.Backward {
+		m := ir.FusedMap(s)
+		if m == nil || len(m.Out) == 0 {
+			continue
+		}
+		for _, in := range m.In {
+			slope, grad := in.View.Buffer, m.Out[0].View.Buffer
+			if slope != nil && slope.Role == ir.Slope && slope.Width == grad.Width {
+				over[grad] = slope
+			}
+		}
+	}
+	return over
 }
 
 // inferSteps plans inference, while X stands for its own copy.

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +34,17 @@ func bench(q *Request) ([]Timing, error) {
 	}
 	s := q.Steps[0]
 	times, peaks := make([][]float64, len(engines)), make([][]float64, len(engines))
+	if name := os.Getenv("ASM_PROFILE"); name != "" {
+		f, err := os.Create(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return nil, err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	// One worker is timed by the processor time of its thread, which other
 	// programs on the machine do not lengthen.
 	runtime.LockOSThread()
