@@ -237,8 +237,12 @@ func (e *emitter) store(g *jen.Group, m *ir.Map, bind map[string]code, k code) {
 	// A variable that stands in memory and is read more than once is loaded once.
 	for _, name := range expr.Vars(roots...) {
 		if b, ok := bind[name]; ok {
-			g.Add(define(name, b))
-			bind[name] = id(name)
+			local := name
+			if name == ir.VarParam {
+				local = "param" // p is the receiver
+			}
+			g.Add(define(local, b))
+			bind[name] = id(local)
 		}
 	}
 	values := lower(g, kernelArith, bind, roots...)

@@ -140,7 +140,7 @@ func (e *emitter) devicesFunc(f *jen.File) {
 
 // scheduleFunc writes the learning rate's schedule.
 func (e *emitter) scheduleFunc(f *jen.File) {
-	doc(fileDoc{f}, "schedule returns the learning rate of a step:", "", "\t"+e.p.Schedule.String())
+	doc(fileDoc{f}, "schedule returns the learning rate of a step:", "", "\t"+e.p.Settings.Schedule)
 	f.Func().Id("schedule").Params(id("lr").Float64(), id("at").Qual(enginePath, "Moment")).Float64().BlockFunc(func(g *jen.Group) {
 		source := map[string]string{"step": "Step", "epoch": "Epoch", "steps_per_epoch": "StepsPerEpoch", "epochs": "Epochs"}
 		bind := map[string]code{ir.VarLR: id("lr")}

@@ -256,6 +256,7 @@ func (b *builder) settings() {
 	s := ir.Settings{
 		Loss: b.net.Loss.Name, Metrics: string(b.net.Loss.Metrics), Output: b.net.Transform.Name,
 		Probabilities: b.net.Transform.Name == b.net.Loss.Contains,
+		Schedule:      t.Schedule.Name + " = " + t.Schedule.Formula,
 		Optimizer:     t.Optimizer.Name, Epochs: t.Epochs, Seed: t.Seed, LR: t.OptimizerSet.Num(ir.VarLR),
 		Data: ir.Data{
 			Train: d.Train, Test: d.Test, Target: d.Target,

@@ -61,6 +61,8 @@ type Program struct {
 // emitted network tells of itself.
 type Settings struct {
 	Loss, Metrics, Output, Optimizer string
+	// Schedule is the learning rate's formula, for comments.
+	Schedule string
 	// Probabilities tells that the output transformation gives probabilities:
 	// it is the one that the loss contains.
 	Probabilities bool
