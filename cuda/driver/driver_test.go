@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/dnngen/dnngen/internal/fakecuda"
 )
 
 func TestCandidates(t *testing.T) {
@@ -99,11 +101,46 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: left behind: %v, %d programs", c.name, alive, f.Programs())
 		}
 	}
+	rtcIsOlder(t, f)
 	if _, err := openRTC([]string{"libnvrtc-that-is-not-there.so"}); !errors.Is(err, errNoRTC) {
 		t.Errorf("no NVRTC: %v", err)
 	}
 	if _, err := openRTC([]string{"libc.so.6"}); err == nil || !strings.Contains(err.Error(), "libc.so.6 has no nvrtc") {
 		t.Errorf("no NVRTC: %v", err)
+	}
+}
+
+// rtcIsOlder has the run-time compiler compile for a device that it does not
+// know yet.
+func rtcIsOlder(t *testing.T, f *fakecuda.Fake) {
+	t.Helper()
+	r, err := openRTC([]string{f.Path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Driver{rtc: func() (*rtc, error) { return r, nil }}
+	source := []byte("//PTX\ntext")
+	if ptx, err := d.compile(source, Device{Major: 12}); err != nil || string(ptx) != "text" {
+		t.Errorf("for a newer device: %q, %v", ptx, err)
+	}
+	if _, err := r.run(source, "--gpu-architecture=compute_120"); err == nil || err.Error() != "nvrtcCompileProgram: error 5: nvrtc: error: invalid value for --gpu-architecture (-arch)" {
+		t.Errorf("for an architecture that it does not know: %v", err)
+	}
+}
+
+// TestRunTimeCompiler compiles with NVRTC itself, where it is installed.
+func TestRunTimeCompiler(t *testing.T) {
+	r, err := openedRTC()
+	if err != nil {
+		t.Skipf("NOTICE: %v: it is not tested", err)
+	}
+	ptx, err := r.run([]byte(`extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }`), "--gpu-architecture=compute_80")
+	if err != nil || !strings.Contains(string(ptx), ".entry twice") || !strings.Contains(string(ptx), ".target sm_80") {
+		t.Errorf("%v:\n%s", err, ptx)
+	}
+	var refused *rtcError
+	if _, err := r.run([]byte("int x"), "--gpu-architecture=compute_80"); !errors.As(err, &refused) || !strings.Contains(refused.log, "error") {
+		t.Errorf("a broken source: %v", err)
 	}
 }
 

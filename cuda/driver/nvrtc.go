@@ -43,13 +43,38 @@ func openRTC(libraries []string) (*rtc, error) {
 	return nil, errNoRTC
 }
 
-// compile turns CUDA C++ into PTX for a device.
+// rtcInvalidOption is NVRTC's result for an architecture that it does not know
+// (nvrtc.h, NVRTC_ERROR_INVALID_OPTION).
+const rtcInvalidOption = 5
+
+// compile turns CUDA C++ into PTX for a device; where the compiler is older than
+// the device, for the oldest that the kernels run on.
 func (d *Driver) compile(source []byte, device Device) ([]byte, error) {
 	r, err := d.rtc()
 	if err != nil {
 		return nil, err
 	}
-	return r.run(source, fmt.Sprintf("--gpu-architecture=compute_%d%d", device.Major, device.Minor))
+	ptx, err := r.run(source, fmt.Sprintf("--gpu-architecture=compute_%d%d", device.Major, device.Minor))
+	var refused *rtcError
+	if errors.As(err, &refused) && refused.code == rtcInvalidOption && device.Major >= 8 {
+		return r.run(source, "--gpu-architecture=compute_80")
+	}
+	return ptx, err
+}
+
+// rtcError is a call that the run-time compiler refused.
+type rtcError struct {
+	call string
+	code int
+	log  string
+}
+
+func (e *rtcError) Error() string {
+	text := fmt.Sprintf("%s: error %d", e.call, e.code)
+	if e.log != "" {
+		text += ": " + e.log
+	}
+	return text
 }
 
 // run compiles a program with the given options. The error carries the
@@ -59,7 +84,7 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 	name := append([]byte("network.cu"), 0)
 	program := new(uintptr)
 	if code := invoke(r.create, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
-		return nil, fmt.Errorf("nvrtcCreateProgram: error %d", code)
+		return nil, &rtcError{call: "nvrtcCreateProgram", code: code}
 	}
 	defer invoke(r.destroy, uintptr(unsafe.Pointer(program)))
 	var list []*byte
@@ -71,7 +96,7 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 		if err != nil {
 			log = []byte(err.Error())
 		}
-		return nil, fmt.Errorf("nvrtcCompileProgram: error %d: %s", code, strings.TrimSpace(string(log)))
+		return nil, &rtcError{"nvrtcCompileProgram", code, strings.TrimSpace(string(log))}
 	}
 	return r.get(*program, r.ptxSize, r.ptx)
 }

@@ -1,5 +1,6 @@
 // A stand-in for NVIDIA's run-time compiler: the PTX of a source is what
-// follows its line "//PTX"; a source without one does not compile.
+// follows its line "//PTX"; a source without one does not compile. It knows
+// architectures up to sm_90.
 
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -34,6 +35,10 @@ int nvrtcDestroyProgram(struct program **p) {
 
 int nvrtcCompileProgram(struct program *p, int n, const char *const *options) {
 	if (p == NULL || n != 1 || strncmp(options[0], "--gpu-architecture=compute_", 27) != 0) return 5;
+	if (atoi(options[0] + 27) > 90) { // newer than this compiler
+		snprintf(p->log, sizeof p->log, "nvrtc: error: invalid value for --gpu-architecture (-arch)\n");
+		return 5;
+	}
 	char *mark = strstr(p->source, "//PTX\n");
 	if (mark == NULL) {
 		snprintf(p->log, sizeof p->log, "network.cu(1): error: no line //PTX\n");
