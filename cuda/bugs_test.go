@@ -57,6 +57,7 @@ func (tr *training) fault(t *testing.T, o emulator.Options) string {
 
 // TestPlantedBugs breaks the device code and wants it noticed.
 func TestPlantedBugs(t *testing.T) {
+	t.Parallel()
 	tr := small(t)
 	if got := tr.fault(t, emulator.Options{Sanitize: true}); got != "" {
 		t.Fatalf("without a bug: %s", got)
@@ -86,6 +87,7 @@ func TestPlantedBugs(t *testing.T) {
 // TestNotFinite gives a batch whose loss is NaN or infinite: parameters and
 // states stay, and the training goes on as if there had been no such batch.
 func TestNotFinite(t *testing.T) {
+	t.Parallel()
 	tr := small(t)
 	prog := emulator.Build(t, emulator.Options{}, emulator.Net{Name: tr.name, Plan: tr.plan})
 	want, err := tr.run(prog.Start(t, tr.name))

@@ -16,6 +16,7 @@ import (
 // GPUs, without a toolkit; without CUDA_ALL in the environment, a fourth of
 // them. The kernels must not need the stack.
 func TestClang(t *testing.T) {
+	t.Parallel()
 	clang := ""
 	for v := 22; v >= 16 && clang == ""; v-- {
 		if path, err := exec.LookPath(fmt.Sprintf("clang-%d", v)); err == nil {

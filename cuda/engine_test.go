@@ -129,6 +129,7 @@ func serve(t *testing.T, binary string, q *runner.Request, env ...string) runner
 // TestEngine trains emitted engines on a driver that is not there, with kernels
 // that are emulated, and compares them with the interpreter.
 func TestEngine(t *testing.T) {
+	t.Parallel()
 	emulator.Compiler(t)
 	directory := fakecuda.Directory(t)
 	list := []*training{small(t)}

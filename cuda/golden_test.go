@@ -34,6 +34,7 @@ func initial(p *ir.Program, c *golden.Case) (params [][]float32) {
 
 // TestGolden trains every reference case on emulated kernels.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	cases := golden.Load(t)
 	var nets []emulator.Net
 	for _, c := range cases {

@@ -30,6 +30,7 @@ func arguments() []float32 {
 // TestPrimitives compares every primitive that kernels may use with float64.
 // A primitive that is not lowered fails here.
 func TestPrimitives(t *testing.T) {
+	t.Parallel()
 	x := arguments()
 	bind := map[string]string{"x": "x", "y": "y"}
 	vx, vy := expr.V("x"), expr.V("y")

@@ -114,14 +114,6 @@ func (c *Code) losses(rows int) int {
 	return rows * c.Outputs
 }
 
-// targetWidth is the number of words of a row's target.
-func (c *Code) targetWidth() int {
-	if c.Classes {
-		return 1
-	}
-	return c.Outputs
-}
-
 // describe writes what kernels read about a pass over rows of a step of total
 // rows.
 func (c *Code) describe(to []float32, rows, total int, first bool) {
