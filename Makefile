@@ -74,3 +74,20 @@ course-curves: ## draw the learning curves of docs/course.md
 	    curves="$$curves $$name=$$runs/$$name/metrics.jsonl"; \
 	done; \
 	$(GO) run ./examples/course/curves -o docs/img/descent.svg -title "One problem, five ways down" $$curves
+
+# What bench/results holds is measured again by these; bench/README.md says on
+# what machine. Together they take about twenty minutes.
+BENCH = examples/digits.yaml $(wildcard bench/workloads/w*.yaml)
+
+.PHONY: bench
+bench: ## measure dnngen again, and make the tables and charts from it
+	$(GO) run ./bench/suite -json bench/results/suite.json $(BENCH)
+	$(GO) run ./bench/accuracy -json bench/results/accuracy.json
+	$(GO) run ./bench/cost -json bench/results/cost.json examples/digits.yaml bench/workloads/w4.yaml bench/workloads/w5.yaml
+	$(GO) run ./bench/growth -json bench/results/growth.json
+	$(GO) run ./bench/report
+
+.PHONY: peers
+peers: ## measure the peers that are here, beside dnngen; PEER_PYTHON names their Python
+	$(GO) run ./bench/peers -json bench/results/peers.json $(BENCH)
+	$(GO) run ./bench/report

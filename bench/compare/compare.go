@@ -188,7 +188,7 @@ func (c *contenders) entries(devices []string) ([]bench.Entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, bench.Entry{Name: device, Threads: threads, Contender: remote})
+			list = append(list, bench.Entry{Name: device, Threads: threads, Elsewhere: onGPU(device), Contender: remote})
 		}
 	}
 	return list, nil

@@ -17,7 +17,9 @@ type Peer struct {
 	Threads int
 	Command []string
 	Env     []string
-	Absent  error // why it cannot be started; nil where it can
+	// Elsewhere tells that it does not compute on the machine's cores.
+	Elsewhere bool
+	Absent    error // why it cannot be started; nil where it can
 }
 
 // Absence tells why a peer did not take part.
@@ -74,7 +76,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 			continue
 		}
 		out.Versions[p.Name] = version
-		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Contender: c})
+		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Contender: c})
 	}
 	most := 1
 	for _, e := range entries {
@@ -107,7 +109,10 @@ func ownEntries(t *trainer, device string, peers []Peer) (entries []bench.Entry,
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, bench.Entry{Name: "dnngen " + device, Threads: threads, Contender: c})
+		entries = append(entries, bench.Entry{Name: "dnngen " + device, Threads: threads, Elsewhere: onGPU(device), Contender: c})
+		if onGPU(device) {
+			break
+		}
 	}
 	return entries, nil
 }

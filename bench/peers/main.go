@@ -107,7 +107,7 @@ func peers(temp string) (list []compare.Peer) {
 		}
 	}
 	return append(list, compare.Peer{
-		Name: "PyTorch CUDA graph", Threads: 1, Command: []string{python, script("torch_peer.py"), "cudagraph"}, Env: []string{"PEER_THREADS=1"},
+		Name: "PyTorch CUDA graph", Threads: 1, Elsewhere: true, Command: []string{python, script("torch_peer.py"), "cudagraph"}, Env: []string{"PEER_THREADS=1"},
 	})
 }
 

@@ -25,6 +25,9 @@ type Contender interface {
 type Entry struct {
 	Name    string // "cpu:avx2"
 	Threads int
+	// Elsewhere tells that the work is not done by this machine's cores, whose peak
+	// is then no measure.
+	Elsewhere bool
 	// Whole forbids steps of fewer rows than a batch, where each number of rows
 	// is compiled anew.
 	Whole bool

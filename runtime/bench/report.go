@@ -80,7 +80,7 @@ func (m *measurement) report() *Report {
 			Name: r.Name, Threads: r.Threads, Rows: r.rows, Steps: r.steps, Step: step,
 			Samples: float64(m.Batch) / step.Median, GFLOPS: out.FLOPs / step.Median / 1e9, Loss: r.losses[len(r.losses)-1],
 		}
-		if out.Peak != nil {
+		if out.Peak != nil && !r.Elsewhere {
 			result.Share = result.GFLOPS / out.Peak.of(r.Threads)
 		}
 		out.Results = append(out.Results, result)

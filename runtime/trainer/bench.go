@@ -92,13 +92,17 @@ func (a *app) bench(f *benchFlags) error {
 	}
 	var entries []bench.Entry
 	for _, name := range names {
-		for _, n := range threads {
+		gpu := strings.HasPrefix(name, "cuda")
+		for i, n := range threads {
+			if gpu && i > 0 {
+				break // the host's threads are idle
+			}
 			trainee, err := a.trainee(p, name, n)
 			if err != nil {
 				return err
 			}
 			defer trainee.Close()
-			entries = append(entries, bench.Entry{Name: name, Threads: n, Contender: trainee})
+			entries = append(entries, bench.Entry{Name: name, Threads: n, Elsewhere: gpu, Contender: trainee})
 		}
 	}
 	show := a.display(f.json)
