@@ -33,18 +33,17 @@ func (job Job) tags() (tags []string, why string) {
 	}
 	// The binding needs glibc, as NVIDIA's driver does: without it, the program
 	// would not even start.
-	if job.goos() == runtime.GOOS && job.goarch() == runtime.GOARCH && loader() != "" {
-		if _, err := os.Stat(loader()); err != nil {
+	loader, known := loaders[job.goarch()]
+	if known && job.goos() == runtime.GOOS && job.goarch() == runtime.GOARCH {
+		if _, err := os.Stat(loader); err != nil {
 			return append(tags, withoutCUDA), "this system has no glibc, which NVIDIA's driver needs"
 		}
 	}
 	return tags, ""
 }
 
-// loader is what starts a program that is linked with glibc, on this machine.
-func loader() string {
-	return map[string]string{"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}[runtime.GOARCH]
-}
+// loaders start programs that are linked with glibc.
+var loaders = map[string]string{"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}
 
 func (job Job) goos() string   { return job.target("GOOS", runtime.GOOS) }
 func (job Job) goarch() string { return job.target("GOARCH", runtime.GOARCH) }

@@ -223,6 +223,27 @@ func TestDriverIsLinked(t *testing.T) {
 	}
 }
 
+// TestNoGlibc builds where a program that is linked with glibc would not start.
+func TestNoGlibc(t *testing.T) {
+	if _, known := loaders[runtime.GOARCH]; !known || runtime.GOOS != "linux" {
+		t.Skip("the binding is not for this system")
+	}
+	old := loaders
+	loaders = map[string]string{runtime.GOARCH: filepath.Join(t.TempDir(), "absent")}
+	defer func() { loaders = old }()
+	w := open(t)
+	job, said := buildTest(t, w, prober, nil)
+	if got := output(t, job.Out); got != "this program was built without CUDA" || interpreter(t, job.Out) || said != "cuda: left out: this system has no glibc, which NVIDIA's driver needs\n" {
+		t.Errorf("got %q, says %q", got, said)
+	}
+	// Another machine may have it.
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	t.Setenv("GOARCH", other)
+	if tags, why := (Job{}).tags(); len(tags) > 0 || why != "" {
+		t.Errorf("for %s: %v, %s", other, tags, why)
+	}
+}
+
 // TestModuleCannotBeHad builds where the module of the binding is not in the
 // cache and there is no network: the trainer is built without it.
 func TestModuleCannotBeHad(t *testing.T) {
