@@ -61,6 +61,14 @@ func Dnngen(ctx context.Context, temp string) (string, error) {
 	return name, cmd.Run()
 }
 
+// DnngenOpenBLAS builds the command with an interpreter on OpenBLAS.
+func DnngenOpenBLAS(ctx context.Context, temp string) (string, error) {
+	name := filepath.Join(temp, "dnngen")
+	cmd := exec.CommandContext(ctx, filepath.Join("bench", "autograd", "openblas.sh"), "build", "-o", name, "./cmd/dnngen")
+	cmd.Stderr = os.Stderr
+	return name, cmd.Run()
+}
+
 // Run is one run of a program.
 type Run struct {
 	Seconds float64

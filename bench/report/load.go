@@ -15,6 +15,11 @@ type results struct {
 		lab.Stamp
 		Reports []compare.Report `json:"reports"`
 	}
+	// OpenBLAS is the suite with the interpreter on OpenBLAS.
+	OpenBLAS struct {
+		lab.Stamp
+		Reports []compare.Report `json:"reports"`
+	}
 	Peers struct {
 		lab.Stamp
 		Reports []compare.PeerReport `json:"reports"`
@@ -76,7 +81,7 @@ type point struct {
 func load(dir string) (*results, error) {
 	r := &results{}
 	for name, v := range map[string]any{
-		"suite": &r.Suite, "peers": &r.Peers, "accuracy": &r.Accuracy, "cost": &r.Cost, "growth": &r.Growth,
+		"suite": &r.Suite, "openblas": &r.OpenBLAS, "peers": &r.Peers, "accuracy": &r.Accuracy, "cost": &r.Cost, "growth": &r.Growth,
 	} {
 		if err := lab.Read(filepath.Join(dir, name+".json"), v); err != nil {
 			return nil, err

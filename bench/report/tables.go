@@ -117,16 +117,27 @@ func (r *results) everything() string {
 	return t.String()
 }
 
+// openBLAS returns the interpreter on OpenBLAS, with one thread.
+func (r *results) openBLAS(network string) *bench.Result {
+	for _, s := range r.OpenBLAS.Reports {
+		if s.Network == network {
+			return find(s.Results, compare.Interpreted, 1)
+		}
+	}
+	return nil
+}
+
 // devices are the trainer's, slowest first.
 var devices = []string{"cpu:go", "cpu:avx2", "cpu:avx512"}
 
 func (r *results) stages(t *table) {
 	t.f("### What each stage gains\n\nTime of a step with one thread, and what each stage of compiling makes of it.")
 	t.from(r.Suite.Stamp)
-	t.head("network", "interpreted", "emitted Go, not fused", "emitted Go", "AVX2", "AVX-512", "AVX-512, of peak", "all together")
+	t.head("network", "interpreted, OpenBLAS", "interpreted, gonum", "emitted Go, not fused", "emitted Go", "AVX2", "AVX-512", "AVX-512, of peak", "from gonum to AVX-512", "from OpenBLAS to AVX-512")
 	for _, s := range r.Suite.Reports {
 		start := find(s.Results, compare.Interpreted, 1)
-		cells := []string{shapes[s.Network], step(start, s.Batch), step(find(s.Results, compare.Plain, 1), s.Batch)}
+		strong := r.openBLAS(s.Network)
+		cells := []string{shapes[s.Network], step(strong, s.Batch), step(start, s.Batch), step(find(s.Results, compare.Plain, 1), s.Batch)}
 		for _, d := range devices {
 			cells = append(cells, step(find(s.Results, d, 1), s.Batch))
 		}
@@ -135,9 +146,9 @@ func (r *results) stages(t *table) {
 			share = fmt.Sprintf("%.0f %%", 100*x.Share)
 		}
 		fastest := s.Results[bestOf(s.Results)]
-		t.row(append(cells, share, times(start, &fastest))...)
+		t.row(append(cells, share, times(start, &fastest), times(strong, &fastest))...)
 	}
-	t.f("")
+	t.f("\nOpenBLAS by: `%s`\n", r.OpenBLAS.Command)
 	t.head("network", "dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", "threads")
 	for _, s := range r.Suite.Reports {
 		cells := []string{shapes[s.Network]}

@@ -1,6 +1,9 @@
 // Command suite runs dnngen bench on a list of specs and keeps what it found.
 //
-//	go run ./bench/suite [-json FILE] [-seconds S] SPEC...
+//	go run ./bench/suite [-json FILE] [-seconds S] [-openblas] SPEC...
+//
+// -openblas gives the interpreter OpenBLAS with one thread; see
+// bench/autograd/openblas.sh.
 package main
 
 import (
@@ -25,18 +28,23 @@ type results struct {
 func main() {
 	out := flag.String("json", "", "write the results to `FILE`")
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec")
+	openblas := flag.Bool("openblas", false, "let the interpreter use OpenBLAS, with one thread")
 	flag.Parse()
 	lab.Main("suite", func(ctx context.Context, temp string) error {
 		if flag.NArg() == 0 {
 			return errors.New("name at least one spec")
 		}
-		dnngen, err := lab.Dnngen(ctx, temp)
+		build, env := lab.Dnngen, []string(nil)
+		if *openblas {
+			build, env = lab.DnngenOpenBLAS, []string{"OPENBLAS_NUM_THREADS=1"}
+		}
+		dnngen, err := build(ctx, temp)
 		if err != nil {
 			return err
 		}
 		r := results{Stamp: lab.Stamped("suite")}
 		for _, spec := range flag.Args() {
-			run, err := lab.Time(ctx, nil, dnngen, "bench", spec, "--json", "--seconds", strconv.FormatFloat(*seconds, 'g', -1, 64))
+			run, err := lab.Time(ctx, env, dnngen, "bench", spec, "--json", "--seconds", strconv.FormatFloat(*seconds, 'g', -1, 64))
 			if err != nil {
 				return err
 			}
