@@ -41,6 +41,7 @@ type bits struct {
 	rows   *rows
 	device string
 	steps  int
+	lr     float64
 	whole  string // sum of a training without any interruption
 }
 
@@ -54,12 +55,12 @@ func (b *bits) args(run string, steps int, more ...string) []string {
 // fresh are the arguments that a training starts with and keeps when it is
 // resumed.
 func (b *bits) fresh() []string {
-	lr := strconv.FormatFloat(b.v.p.Settings.LR*calm, 'g', -1, 64)
+	lr := strconv.FormatFloat(b.lr, 'g', -1, 64)
 	return []string{"--train", b.rows.source, "--test", "", "--log-every", "1", "--epochs", strconv.Itoa(b.epochs()), "--lr", lr}
 }
 
-// calm is the share of its learning rate that a training is given whose bits
-// are compared: it shall run on, whatever its rows are, and need not learn.
+// calm is the share of the reference's learning rate that a training is given
+// whose bits are compared: it shall run on for long, and need not learn.
 const calm = 0x1p-10
 
 // epochs is more than any of the trainings make.

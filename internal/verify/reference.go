@@ -71,7 +71,7 @@ func (v *verifier) newReference(rows *rows) *reference {
 	for _, q := range p.Params {
 		r.start = append(r.start, draw(q.Init, q.Size(), random))
 	}
-	for range 6 {
+	for range 20 {
 		r.interpret(random)
 		if r.calm() {
 			break

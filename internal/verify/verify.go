@@ -54,7 +54,7 @@ func Run(ctx context.Context, job Job, report func(Check)) error {
 	}
 	v.pairs(ctx, reference, devices)
 	for _, d := range devices {
-		b := &bits{v: v, rows: rows, device: d, steps: v.bitSteps(rows)}
+		b := &bits{v: v, rows: rows, device: d, steps: v.bitSteps(rows), lr: calm * reference.lr}
 		v.add(ctx, d+" again", func() (string, error) { return b.repeated(ctx) })
 		if strings.HasPrefix(d, "cpu") {
 			v.add(ctx, d+" by 1, 2 and 3 threads", func() (string, error) { return b.threads(ctx) })
