@@ -69,6 +69,11 @@ func (c *Context) serve(t *Thread, started chan<- error) {
 		return
 	}
 	started <- nil
+	defer func() {
+		if !t.closing { // a function ended the goroutine: nobody is left to tell
+			_ = t.detach()
+		}
+	}()
 	for !t.closing {
 		c.run(t, <-c.work)
 	}
@@ -122,10 +127,10 @@ func (t *Thread) attach() error {
 		return e
 	}
 	t.handle = handle
-	if e := t.driver.do(fnPrimaryCtxRetain, uintptr(unsafe.Pointer(&t.pointer)), handle); e != nil {
+	if e := t.driver.do(fnPrimaryCtxRetain, uintptr(unsafe.Pointer(&t.words[0])), handle); e != nil {
 		return e
 	}
-	if e := t.driver.do(fnCtxSetCurrent, uintptr(t.pointer)); e != nil {
+	if e := t.driver.do(fnCtxSetCurrent, uintptr(t.words[0])); e != nil {
 		_ = t.driver.do(fnPrimaryCtxRelease, handle)
 		return e
 	}
@@ -189,8 +194,7 @@ func (t *Thread) Device() Device { return t.device }
 // Synchronize waits until the device has done all that was asked of it.
 func (t *Thread) Synchronize() error { return t.quick(fnCtxSynchronize) }
 
-// kind orders what a context holds: later kinds may rest on earlier ones in
-// reverse, so they are freed in this order.
+// kind orders what a context holds: what uses another thing is freed before it.
 type kind int
 
 const (

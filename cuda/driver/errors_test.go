@@ -232,7 +232,9 @@ func TestDoPassesPanicsOn(t *testing.T) {
 			t.Errorf("after Goexit: %v", err)
 		}
 	}
-	f.Reset("")
+	if alive := f.Alive(); len(alive) > 0 {
+		t.Errorf("left behind: %v", alive)
+	}
 }
 
 func TestManyGoroutines(t *testing.T) {
