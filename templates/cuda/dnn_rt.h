@@ -28,19 +28,20 @@
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
 
-// dnn_sreg reads one of the special registers that say where a thread is.
-#define DNN_SREG(name, reg)                            \
-    DNN_DEVICE int name() {                            \
-        int v;                                         \
-        asm volatile("mov.u32 %0, %%" reg ";" : "=r"(v)); \
-        return v;                                      \
+// Where a thread is. The mask changes nothing: it tells the compiler how large
+// the number may be, so that divisions become shifts.
+#define DNN_SREG(name, reg, mask)                \
+    DNN_DEVICE int name() {                      \
+        unsigned v;                              \
+        asm("mov.u32 %0, %%" reg ";" : "=r"(v)); \
+        return (int)(v & (mask));                \
     }
-DNN_SREG(dnn_thread, "tid.x")
-DNN_SREG(dnn_block_x, "ctaid.x")
-DNN_SREG(dnn_block_y, "ctaid.y")
-DNN_SREG(dnn_block_z, "ctaid.z")
-DNN_SREG(dnn_grid_x, "nctaid.x")
-DNN_SREG(dnn_grid_y, "nctaid.y")
+DNN_SREG(dnn_thread, "tid.x", 255u)
+DNN_SREG(dnn_block_x, "ctaid.x", 0x7fffffffu)
+DNN_SREG(dnn_block_y, "ctaid.y", 0xffffu)
+DNN_SREG(dnn_block_z, "ctaid.z", 0xffffu)
+DNN_SREG(dnn_grid_x, "nctaid.x", 0x7fffffffu)
+DNN_SREG(dnn_grid_y, "nctaid.y", 0xffffu)
 
 #if defined(__clang__)
 DNN_DEVICE float dnn_fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
@@ -65,7 +66,7 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 }
 #endif
 
-// Threads of every block.
+// Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
 
 union DnnBits {
