@@ -24,11 +24,11 @@ func (p *parameters) gradInput4(dz4, z2, dz2 []float32, rows int, sums []float64
 		dz2 := (*[12]float32)(dz2[r*12:])
 		for j := range 12 {
 			d := acc[j]
-			p := p.weight3[0]
+			param := p.weight3[0]
 			z := z2[j]
 			t0 := float32(1.0)
 			if z <= 0 {
-				t0 = p
+				t0 = param
 			}
 			t1 := float32(0.0)
 			if z <= 0 {

@@ -55,11 +55,11 @@ func (p *parameters) forward2(a1, z2, a3 []float32, rows int) {
 			copy(z2Row[o:], acc[:])
 			a3 := (*[8]float32)(a3Row[o:])
 			for k := range 8 {
-				p := p.weight3[0]
+				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
-					t0 = p * z
+					t0 = param * z
 				}
 				a3[k] = t0
 			}
@@ -71,11 +71,11 @@ func (p *parameters) forward2(a1, z2, a3 []float32, rows int) {
 			copy(z2Row[o:], acc[:])
 			a3 := (*[4]float32)(a3Row[o:])
 			for k := range 4 {
-				p := p.weight3[0]
+				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
-					t0 = p * z
+					t0 = param * z
 				}
 				a3[k] = t0
 			}
@@ -141,11 +141,11 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 			dot8x24(&acc, in, p.weight2[o*24:])
 			a3 := (*[8]float32)(a3Row[o:])
 			for k := range 8 {
-				p := p.weight3[0]
+				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
-					t0 = p * z
+					t0 = param * z
 				}
 				a3[k] = t0
 			}
@@ -156,11 +156,11 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 			dot4x24(&acc, in, p.weight2[o*24:])
 			a3 := (*[4]float32)(a3Row[o:])
 			for k := range 4 {
-				p := p.weight3[0]
+				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
-					t0 = p * z
+					t0 = param * z
 				}
 				a3[k] = t0
 			}

@@ -101,7 +101,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	threads := 1
 	p := pool.New(threads)
-	memory, err := arena.New(4976 + 1*5824 + p.Threads()*512)
+	memory, err := arena.New(4976 + 1*4288 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -156,9 +156,9 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.z4 = memory.Floats(32)
 	b.dz4 = memory.Floats(32)
 	b.dz2 = memory.Floats(384)
-	b.dz0 = memory.Floats(1536)
 	b.s1 = memory.Floats(1536)
 	b.d4 = memory.Floats(384)
+	b.dz0 = b.s1 // no longer needed when this is made
 }
 
 // Step makes one step on rows examples x [rows, 8] and returns the mean loss before

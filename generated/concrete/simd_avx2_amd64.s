@@ -713,8 +713,8 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
 	// R8    running pointer into mat
 	// R9    blocks of 16 steps left
 	// R9    blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
+	// R10   what is fetched from src
+	// R10   what is fetched from src
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -759,23 +759,24 @@ tile6x2:
 	MOVQ   AX, DI
 	LEAQ   (CX), R8
 	MOVQ   $0x00000002, R9
-	MOVQ   $0x00000002, R10
 
 block3:
-	LEAQ 4096(DI), R11
+	LEAQ 4096(DI), R10
 	CMPQ R9, $0x01
 	JNE  fetch4
-	LEAQ 384(AX), R11
+	LEAQ 384(AX), R10
 
 fetch4:
-	MOVQ    $0x00000004, R12
-	CMPQ    R9, $0x01
-	CMOVQEQ R10, R12
+	MOVQ $0x00000004, R11
+	CMPQ R9, $0x01
+	JNE  whole5
+	MOVQ $0x00000002, R11
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R10)
 	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -796,7 +797,7 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R8), Y12
 	VMOVUPS      96(R8), Y13
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R10)
 	VBROADCASTSS 4(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -857,9 +858,9 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step5
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step6
 	ADDQ         $+4032, DI
 	DECQ         R9
 	JNZ          block3
@@ -932,9 +933,9 @@ step5:
 tile6xDone1:
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone6
+	JZ    tile5xDone7
 
-tile5x7:
+tile5x8:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -948,23 +949,24 @@ tile5x7:
 	MOVQ   AX, DI
 	LEAQ   (CX), R8
 	MOVQ   $0x00000002, R9
-	MOVQ   $0x00000002, R10
 
-block8:
-	LEAQ 4096(DI), R11
+block9:
+	LEAQ 4096(DI), R10
 	CMPQ R9, $0x01
-	JNE  fetch9
-	LEAQ 320(AX), R11
+	JNE  fetch10
+	LEAQ 320(AX), R10
 
-fetch9:
-	MOVQ    $0x00000004, R12
-	CMPQ    R9, $0x01
-	CMOVQEQ R10, R12
+fetch10:
+	MOVQ $0x00000004, R11
+	CMPQ R9, $0x01
+	JNE  whole11
+	MOVQ $0x00000002, R11
 
-step10:
+whole11:
+step12:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R10)
 	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -982,7 +984,7 @@ step10:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R8), Y10
 	VMOVUPS      96(R8), Y11
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R10)
 	VBROADCASTSS 4(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1034,12 +1036,12 @@ step10:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step10
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step12
 	ADDQ         $+4032, DI
 	DECQ         R9
-	JNZ          block8
+	JNZ          block9
 	VBROADCASTSS (DX), Y10
 	VMULPS       Y10, Y0, Y10
 	VMOVUPS      simdConstsavx2<>+448(SB), Y11
@@ -1094,9 +1096,9 @@ step10:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x7
+	JNZ          tile5x8
 
-tile5xDone6:
+tile5xDone7:
 	VZEROUPPER
 	RET
 
@@ -1624,7 +1626,7 @@ tile6xDone1:
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+
 TEXT ·forward2AVX2(SB), NOSPLIT, $0-56
 	// AX    src: [2][24][16], rows to multiply
 	// BX    p: the learned parameter
@@ -1633,7 +1635,7 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $0-56
 	// R8    running pointer into src
 	// R9    running pointer into mat
 	// R10   blocks of 16 steps left
-	// R12   what is fetched from src
+	// R11   what is fetched from src
 	// SI    a: [panels][24][16]
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), AX
@@ -1666,23 +1668,24 @@ tile6x2:
 	MOVQ   AX, R8
 	LEAQ   (CX), R9
 	MOVQ   $0x00000002, R10
-	MOVQ   $0x00000002, R11
 
 block3:
-	LEAQ 1536(R8), R12
+	LEAQ 1536(R8), R11
 	CMPQ R10, $0x01
 	JNE  fetch4
-	LEAQ 384(AX), R12
+	LEAQ 384(AX), R11
 
 fetch4:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000002, R12
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -1703,7 +1706,7 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R9), Y12
 	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -1764,9 +1767,9 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step5
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
 	ADDQ         $+1472, R8
 	DECQ         R10
 	JNZ          block3
@@ -2498,28 +2501,28 @@ vectorDone1:
 
 // func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
-	// BX    s: [panels][24][16]
-	// CX    src: [1][24][16], rows to multiply
-	// DX    mat: [2][16][16], packed matrix
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// SI    dz: [panels][24][16]
+TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
+	// AX    src: [1][24][16], rows to multiply
+	// BX    dz: [panels][24][16]
+	// CX    mat: [2][16][16], packed matrix
+	// DI    running pointer into src
+	// DX    s: [panels][24][16]
+	// R8    running pointer into mat
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000180, AX, AX
 	ADDQ   AX, src+0(FP)
 	ADDQ   AX, s+16(FP)
 	ADDQ   AX, dz+24(FP)
-	MOVQ   $0x00000002, AX
+	MOVQ   $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), CX
-	MOVQ  mat+8(FP), DX
-	MOVQ  s+16(FP), BX
-	MOVQ  dz+24(FP), SI
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
+	MOVQ  src+0(FP), AX
+	MOVQ  mat+8(FP), CX
+	MOVQ  s+16(FP), DX
+	MOVQ  dz+24(FP), BX
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
 	JZ    tile6xDone2
 
 tile6x3:
@@ -2535,155 +2538,155 @@ tile6x3:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	MOVQ   CX, R8
-	LEAQ   (DX), R9
-	MOVQ   $0x00000003, R10
+	MOVQ   AX, DI
+	LEAQ   (CX), R8
+	MOVQ   $0x00000003, R9
 
 step4:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
+	VBROADCASTSS 64(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
+	VBROADCASTSS 128(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
+	VBROADCASTSS 192(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
+	VBROADCASTSS 256(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
+	VBROADCASTSS 320(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	VBROADCASTSS 4(R8), Y14
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
+	VBROADCASTSS 68(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
+	VBROADCASTSS 132(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
+	VBROADCASTSS 196(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
+	VBROADCASTSS 260(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
+	VBROADCASTSS 324(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	VBROADCASTSS 8(R8), Y14
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
+	VBROADCASTSS 72(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
+	VBROADCASTSS 136(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
+	VBROADCASTSS 200(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
+	VBROADCASTSS 264(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
+	VBROADCASTSS 328(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	VBROADCASTSS 12(R8), Y14
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
+	VBROADCASTSS 76(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
+	VBROADCASTSS 140(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
+	VBROADCASTSS 204(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
+	VBROADCASTSS 268(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
+	VBROADCASTSS 332(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	DECQ         R10
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	DECQ         R9
 	JNZ          step4
-	ADDQ         $+1472, R8
-	VMULPS       (BX), Y0, Y12
-	VMULPS       1536(BX), Y0, Y0
-	VMOVUPS      Y12, (SI)
-	VMOVUPS      Y0, 1536(SI)
-	VMULPS       32(BX), Y1, Y0
-	VMULPS       1568(BX), Y1, Y1
-	VMOVUPS      Y0, 32(SI)
-	VMOVUPS      Y1, 1568(SI)
-	VMULPS       64(BX), Y2, Y0
-	VMULPS       1600(BX), Y2, Y1
-	VMOVUPS      Y0, 64(SI)
-	VMOVUPS      Y1, 1600(SI)
-	VMULPS       96(BX), Y3, Y0
-	VMULPS       1632(BX), Y3, Y1
-	VMOVUPS      Y0, 96(SI)
-	VMOVUPS      Y1, 1632(SI)
-	VMULPS       128(BX), Y4, Y0
-	VMULPS       1664(BX), Y4, Y1
-	VMOVUPS      Y0, 128(SI)
-	VMOVUPS      Y1, 1664(SI)
-	VMULPS       160(BX), Y5, Y0
-	VMULPS       1696(BX), Y5, Y1
-	VMOVUPS      Y0, 160(SI)
-	VMOVUPS      Y1, 1696(SI)
-	VMULPS       192(BX), Y6, Y0
-	VMULPS       1728(BX), Y6, Y1
-	VMOVUPS      Y0, 192(SI)
-	VMOVUPS      Y1, 1728(SI)
-	VMULPS       224(BX), Y7, Y0
-	VMULPS       1760(BX), Y7, Y1
-	VMOVUPS      Y0, 224(SI)
-	VMOVUPS      Y1, 1760(SI)
-	VMULPS       256(BX), Y8, Y0
-	VMULPS       1792(BX), Y8, Y1
-	VMOVUPS      Y0, 256(SI)
-	VMOVUPS      Y1, 1792(SI)
-	VMULPS       288(BX), Y9, Y0
-	VMULPS       1824(BX), Y9, Y1
-	VMOVUPS      Y0, 288(SI)
-	VMOVUPS      Y1, 1824(SI)
-	VMULPS       320(BX), Y10, Y0
-	VMULPS       1856(BX), Y10, Y1
-	VMOVUPS      Y0, 320(SI)
-	VMOVUPS      Y1, 1856(SI)
-	VMULPS       352(BX), Y11, Y0
-	VMULPS       1888(BX), Y11, Y1
-	VMOVUPS      Y0, 352(SI)
-	VMOVUPS      Y1, 1888(SI)
-	ADDQ         $+384, CX
+	ADDQ         $+1472, DI
+	VMULPS       (DX), Y0, Y12
+	VMULPS       1536(DX), Y0, Y0
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y0, 1536(BX)
+	VMULPS       32(DX), Y1, Y0
+	VMULPS       1568(DX), Y1, Y1
+	VMOVUPS      Y0, 32(BX)
+	VMOVUPS      Y1, 1568(BX)
+	VMULPS       64(DX), Y2, Y0
+	VMULPS       1600(DX), Y2, Y1
+	VMOVUPS      Y0, 64(BX)
+	VMOVUPS      Y1, 1600(BX)
+	VMULPS       96(DX), Y3, Y0
+	VMULPS       1632(DX), Y3, Y1
+	VMOVUPS      Y0, 96(BX)
+	VMOVUPS      Y1, 1632(BX)
+	VMULPS       128(DX), Y4, Y0
+	VMULPS       1664(DX), Y4, Y1
+	VMOVUPS      Y0, 128(BX)
+	VMOVUPS      Y1, 1664(BX)
+	VMULPS       160(DX), Y5, Y0
+	VMULPS       1696(DX), Y5, Y1
+	VMOVUPS      Y0, 160(BX)
+	VMOVUPS      Y1, 1696(BX)
+	VMULPS       192(DX), Y6, Y0
+	VMULPS       1728(DX), Y6, Y1
+	VMOVUPS      Y0, 192(BX)
+	VMOVUPS      Y1, 1728(BX)
+	VMULPS       224(DX), Y7, Y0
+	VMULPS       1760(DX), Y7, Y1
+	VMOVUPS      Y0, 224(BX)
+	VMOVUPS      Y1, 1760(BX)
+	VMULPS       256(DX), Y8, Y0
+	VMULPS       1792(DX), Y8, Y1
+	VMOVUPS      Y0, 256(BX)
+	VMOVUPS      Y1, 1792(BX)
+	VMULPS       288(DX), Y9, Y0
+	VMULPS       1824(DX), Y9, Y1
+	VMOVUPS      Y0, 288(BX)
+	VMOVUPS      Y1, 1824(BX)
+	VMULPS       320(DX), Y10, Y0
+	VMULPS       1856(DX), Y10, Y1
+	VMOVUPS      Y0, 320(BX)
+	VMOVUPS      Y1, 1856(BX)
+	VMULPS       352(DX), Y11, Y0
+	VMULPS       1888(DX), Y11, Y1
+	VMOVUPS      Y0, 352(BX)
+	VMOVUPS      Y1, 1888(BX)
+	ADDQ         $+384, AX
+	ADDQ         $+384, DX
 	ADDQ         $+384, BX
-	ADDQ         $+384, SI
-	DECQ         DI
+	DECQ         SI
 	JNZ          tile6x3
 
 tile6xDone2:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+3072, s+16(FP)
 	ADDQ $+3072, dz+24(FP)
-	DECQ AX
+	DECQ (SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET

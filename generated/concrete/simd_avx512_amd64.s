@@ -661,8 +661,8 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	// R8    running pointer into mat
 	// R9    blocks of 16 steps left
 	// R9    blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
+	// R10   what is fetched from src
+	// R10   what is fetched from src
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -708,22 +708,23 @@ tile13x2:
 	MOVQ   AX, DI
 	LEAQ   (CX), R8
 	MOVQ   $0x00000002, R9
-	MOVQ   $0x00000002, R10
 
 block3:
-	LEAQ 4096(DI), R11
+	LEAQ 4096(DI), R10
 	CMPQ R9, $0x01
 	JNE  fetch4
-	LEAQ 832(AX), R11
+	LEAQ 832(AX), R10
 
 fetch4:
-	MOVQ    $0x00000004, R12
-	CMPQ    R9, $0x01
-	CMOVQEQ R10, R12
+	MOVQ $0x00000004, R11
+	CMPQ R9, $0x01
+	JNE  whole5
+	MOVQ $0x00000002, R11
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R8), Z13
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R10)
 	VBROADCASTSS (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 64(DI), Z14
@@ -751,7 +752,7 @@ step5:
 	VBROADCASTSS 768(DI), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      64(R8), Z13
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R10)
 	VBROADCASTSS 4(DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 68(DI), Z14
@@ -779,7 +780,7 @@ step5:
 	VBROADCASTSS 772(DI), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      128(R8), Z13
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R10)
 	VBROADCASTSS 8(DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 72(DI), Z14
@@ -807,7 +808,7 @@ step5:
 	VBROADCASTSS 776(DI), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      192(R8), Z13
-	PREFETCHT0   192(R11)
+	PREFETCHT0   192(R10)
 	VBROADCASTSS 12(DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 76(DI), Z14
@@ -836,9 +837,9 @@ step5:
 	VFMADD231PS  Z13, Z14, Z12
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step5
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step6
 	ADDQ         $+4032, DI
 	DECQ         R9
 	JNZ          block3
@@ -903,9 +904,9 @@ step5:
 tile13xDone1:
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone6
+	JZ    tile12xDone7
 
-tile12x7:
+tile12x8:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -921,22 +922,23 @@ tile12x7:
 	MOVQ   AX, DI
 	LEAQ   (CX), R8
 	MOVQ   $0x00000002, R9
-	MOVQ   $0x00000002, R10
 
-block8:
-	LEAQ 4096(DI), R11
+block9:
+	LEAQ 4096(DI), R10
 	CMPQ R9, $0x01
-	JNE  fetch9
-	LEAQ 768(AX), R11
+	JNE  fetch10
+	LEAQ 768(AX), R10
 
-fetch9:
-	MOVQ    $0x00000004, R12
-	CMPQ    R9, $0x01
-	CMOVQEQ R10, R12
+fetch10:
+	MOVQ $0x00000004, R11
+	CMPQ R9, $0x01
+	JNE  whole11
+	MOVQ $0x00000002, R11
 
-step10:
+whole11:
+step12:
 	VMOVUPS      (R8), Z12
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R10)
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 64(DI), Z13
@@ -962,7 +964,7 @@ step10:
 	VBROADCASTSS 704(DI), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      64(R8), Z12
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R10)
 	VBROADCASTSS 4(DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 68(DI), Z13
@@ -988,7 +990,7 @@ step10:
 	VBROADCASTSS 708(DI), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      128(R8), Z12
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R10)
 	VBROADCASTSS 8(DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 72(DI), Z13
@@ -1040,12 +1042,12 @@ step10:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step10
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step12
 	ADDQ         $+4032, DI
 	DECQ         R9
-	JNZ          block8
+	JNZ          block9
 	VMULPS.BCST  (DX), Z0, Z12
 	VBROADCASTSS simdConstsavx512<>+48(SB), Z13
 	VCMPPS       $0x12, Z13, Z0, K1
@@ -1098,9 +1100,9 @@ step10:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x7
+	JNZ          tile12x8
 
-tile12xDone6:
+tile12xDone7:
 	VZEROUPPER
 	RET
 
@@ -1613,7 +1615,7 @@ tile12xDone1:
 	RET
 
 // func forward2AVX512(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·forward2AVX512(SB), NOSPLIT, $0-56
 	// AX    src: [2][24][16], rows to multiply
 	// BX    p: the learned parameter
@@ -1622,7 +1624,7 @@ TEXT ·forward2AVX512(SB), NOSPLIT, $0-56
 	// R8    running pointer into src
 	// R9    running pointer into mat
 	// R10   blocks of 16 steps left
-	// R12   what is fetched from src
+	// R11   what is fetched from src
 	// SI    a: [panels][24][16]
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), AX
@@ -1655,22 +1657,23 @@ tile12x2:
 	MOVQ   AX, R8
 	LEAQ   (CX), R9
 	MOVQ   $0x00000002, R10
-	MOVQ   $0x00000002, R11
 
 block3:
-	LEAQ 1536(R8), R12
+	LEAQ 1536(R8), R11
 	CMPQ R10, $0x01
 	JNE  fetch4
-	LEAQ 768(AX), R12
+	LEAQ 768(AX), R11
 
 fetch4:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000002, R12
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R9), Z12
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 64(R8), Z13
@@ -1696,7 +1699,7 @@ step5:
 	VBROADCASTSS 704(R8), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      64(R9), Z12
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 68(R8), Z13
@@ -1722,7 +1725,7 @@ step5:
 	VBROADCASTSS 708(R8), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      128(R9), Z12
-	PREFETCHT0   128(R12)
+	PREFETCHT0   128(R11)
 	VBROADCASTSS 8(R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 72(R8), Z13
@@ -1774,9 +1777,9 @@ step5:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step5
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
 	ADDQ         $+1472, R8
 	DECQ         R10
 	JNZ          block3

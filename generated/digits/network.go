@@ -60,6 +60,7 @@ func Network() *engine.Network {
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
+	list = append(list, cudaDevices()...)
 	list = append(list, simdDevices()...)
 	return append(list, engine.Device{
 		Name: "cpu:go",
@@ -72,7 +73,7 @@ func devices() []engine.Device {
 
 // schedule returns the learning rate of a step:
 //
-//	step + 1 - steps_per_epoch <= 0 ? lr*((step + 1)/steps_per_epoch) : lr*(0.5*(1 + cos(3.141592653589793*(epochs*steps_per_epoch - steps_per_epoch <= 0 ? 1 : step - steps_per_epoch <= 0 ? 0 : (step - steps_per_epoch)/(epochs*steps_per_epoch - steps_per_epoch)))))
+//	cosine = min + (lr - min)*(1 + cos(pi*progress))/2
 func schedule(lr float64, at engine.Moment) float64 {
 	epochs := float64(at.Epochs)
 	step := float64(at.Step)

@@ -4888,10 +4888,12 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	// R8    running pointer into src
 	// R9    running pointer into mat
 	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
+	// R10   row whose inputs of the map are fetched
+	// R10   row whose inputs of the map are fetched
+	// R11   blocks of 16 steps left
+	// R11   blocks of 16 steps left
+	// R12   what is fetched from src
+	// R12   what is fetched from src
 	// SI    what is fetched from mat
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
@@ -4948,28 +4950,32 @@ tile11x2:
 	VXORPS Z21, Z21, Z21
 	MOVQ   AX, R8
 	LEAQ   (CX), R9
-	MOVQ   $0x00000008, R10
+	XORQ   R10, R10
+	MOVQ   $0x00000008, R11
 
 block3:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch4
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 2048(R8), R11
-	CMPQ R10, $0x01
+	LEAQ 2048(R8), R12
+	CMPQ R11, $0x01
 	JNE  fetch5
-	LEAQ 704(AX), R11
+	LEAQ 704(AX), R12
 
 fetch5:
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R13
 
 step6:
+	PREFETCHT0     (DX)(R10*1)
+	PREFETCHT0     2048(DX)(R10*1)
+	ADDQ           $+64, R10
 	VMOVUPS        (R9), Z22
 	VMOVUPS        8192(R9), Z23
 	PREFETCHT0     (SI)
 	PREFETCHT0     8192(SI)
-	PREFETCHT0     (R11)
+	PREFETCHT0     (R12)
 	VBROADCASTSS   (R8), Z24
 	VFMADD231PS    Z22, Z24, Z0
 	VFMADD231PS    Z23, Z24, Z1
@@ -5007,7 +5013,7 @@ step6:
 	VMOVUPS        8256(R9), Z23
 	PREFETCHT0     64(SI)
 	PREFETCHT0     8256(SI)
-	PREFETCHT0     64(R11)
+	PREFETCHT0     64(R12)
 	VBROADCASTSS   4(R8), Z24
 	VFMADD231PS    Z22, Z24, Z0
 	VFMADD231PS    Z23, Z24, Z1
@@ -5045,7 +5051,7 @@ step6:
 	VMOVUPS        8320(R9), Z23
 	PREFETCHT0     128(SI)
 	PREFETCHT0     8320(SI)
-	PREFETCHT0     128(R11)
+	PREFETCHT0     128(R12)
 	VBROADCASTSS   8(R8), Z24
 	VFMADD231PS    Z22, Z24, Z0
 	VFMADD231PS    Z23, Z24, Z1
@@ -5119,11 +5125,11 @@ step6:
 	ADDQ           $+16, R8
 	ADDQ           $+256, R9
 	ADDQ           $+256, SI
-	ADDQ           $+256, R11
-	DECQ           R12
+	ADDQ           $+256, R12
+	DECQ           R13
 	JNZ            step6
 	ADDQ           $+1984, R8
-	DECQ           R10
+	DECQ           R11
 	JNZ            block3
 	VMOVUPS        (DX), Z22
 	VBROADCASTSS   simdConstsavx512<>+100(SB), Z23
@@ -5270,28 +5276,32 @@ tile10x8:
 	VXORPS Z19, Z19, Z19
 	MOVQ   AX, R8
 	LEAQ   (CX), R9
-	MOVQ   $0x00000008, R10
+	XORQ   R10, R10
+	MOVQ   $0x00000008, R11
 
 block9:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch10
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 2048(R8), R11
-	CMPQ R10, $0x01
+	LEAQ 2048(R8), R12
+	CMPQ R11, $0x01
 	JNE  fetch11
-	LEAQ 640(AX), R11
+	LEAQ 640(AX), R12
 
 fetch11:
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R13
 
 step12:
+	PREFETCHT0     (DX)(R10*1)
+	PREFETCHT0     2048(DX)(R10*1)
+	ADDQ           $+64, R10
 	VMOVUPS        (R9), Z20
 	VMOVUPS        8192(R9), Z21
 	PREFETCHT0     (SI)
 	PREFETCHT0     8192(SI)
-	PREFETCHT0     (R11)
+	PREFETCHT0     (R12)
 	VBROADCASTSS   (R8), Z22
 	VFMADD231PS    Z20, Z22, Z0
 	VFMADD231PS    Z21, Z22, Z1
@@ -5326,7 +5336,7 @@ step12:
 	VMOVUPS        8256(R9), Z21
 	PREFETCHT0     64(SI)
 	PREFETCHT0     8256(SI)
-	PREFETCHT0     64(R11)
+	PREFETCHT0     64(R12)
 	VBROADCASTSS   4(R8), Z22
 	VFMADD231PS    Z20, Z22, Z0
 	VFMADD231PS    Z21, Z22, Z1
@@ -5361,7 +5371,7 @@ step12:
 	VMOVUPS        8320(R9), Z21
 	PREFETCHT0     128(SI)
 	PREFETCHT0     8320(SI)
-	PREFETCHT0     128(R11)
+	PREFETCHT0     128(R12)
 	VBROADCASTSS   8(R8), Z22
 	VFMADD231PS    Z20, Z22, Z0
 	VFMADD231PS    Z21, Z22, Z1
@@ -5429,11 +5439,11 @@ step12:
 	ADDQ           $+16, R8
 	ADDQ           $+256, R9
 	ADDQ           $+256, SI
-	ADDQ           $+256, R11
-	DECQ           R12
+	ADDQ           $+256, R12
+	DECQ           R13
 	JNZ            step12
 	ADDQ           $+1984, R8
-	DECQ           R10
+	DECQ           R11
 	JNZ            block9
 	VMOVUPS        (DX), Z20
 	VBROADCASTSS   simdConstsavx512<>+100(SB), Z21

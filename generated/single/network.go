@@ -56,6 +56,7 @@ func Network() *engine.Network {
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
+	list = append(list, cudaDevices()...)
 	list = append(list, simdDevices()...)
 	return append(list, engine.Device{
 		Name: "cpu:go",
@@ -68,7 +69,7 @@ func devices() []engine.Device {
 
 // schedule returns the learning rate of a step:
 //
-//	lr*exp(-0.6931471805599453*floor(epoch/10))
+//	step = lr*gamma^floor(epoch/every)
 func schedule(lr float64, at engine.Moment) float64 {
 	epoch := float64(at.Epoch)
 	return lr * math.Exp(-0.6931471805599453*math.Floor(epoch/10.0))

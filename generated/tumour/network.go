@@ -53,6 +53,7 @@ func Network() *engine.Network {
 // devices lists what the network can run on, the best first.
 func devices() []engine.Device {
 	var list []engine.Device
+	list = append(list, cudaDevices()...)
 	list = append(list, simdDevices()...)
 	return append(list, engine.Device{
 		Name: "cpu:go",
@@ -65,7 +66,7 @@ func devices() []engine.Device {
 
 // schedule returns the learning rate of a step:
 //
-//	lr
+//	constant = lr
 func schedule(lr float64, at engine.Moment) float64 {
 	return lr
 }

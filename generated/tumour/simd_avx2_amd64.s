@@ -79,8 +79,8 @@ TEXT ·infer0AVX2(SB), $448-48
 	// R9    running pointer into mat
 	// R10   blocks of 16 steps left
 	// R10   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
+	// R11   what is fetched from src
+	// R11   what is fetched from src
 	// SI    a: [panels][64][16]
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
@@ -129,23 +129,24 @@ tile6x2:
 	MOVQ    CX, R8
 	LEAQ    (DX), R9
 	MOVQ    $0x00000002, R10
-	MOVQ    $0x00000003, R11
 
 block3:
-	LEAQ 4096(R8), R12
+	LEAQ 4096(R8), R11
 	CMPQ R10, $0x01
 	JNE  fetch4
-	LEAQ 384(CX), R12
+	LEAQ 384(CX), R11
 
 fetch4:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R12
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -166,7 +167,7 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R9), Y12
 	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -227,9 +228,9 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step5
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
 	ADDQ         $+4032, R8
 	DECQ         R10
 	JNZ          block3
@@ -296,7 +297,7 @@ step5:
 	VMOVUPS      simdConstsavx2<>+192(SB), Y6
 	VMOVUPS      simdConstsavx2<>+224(SB), Y7
 
-finish6:
+finish7:
 	VMOVUPS (R8), Y8
 	VMULPS  Y2, Y8, Y9
 
@@ -390,7 +391,7 @@ finish6:
 	ADDQ        $+64, R8
 	ADDQ        $+64, SI
 	DECQ        R9
-	JNZ         finish6
+	JNZ         finish7
 	ADDQ        $-384, SI
 	ADDQ        $+384, CX
 	ADDQ        $+384, SI
@@ -400,9 +401,9 @@ finish6:
 tile6xDone1:
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone7
+	JZ    tile5xDone8
 
-tile5x8:
+tile5x9:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -416,23 +417,24 @@ tile5x8:
 	MOVQ    CX, R8
 	LEAQ    (DX), R9
 	MOVQ    $0x00000002, R10
-	MOVQ    $0x00000003, R11
 
-block9:
-	LEAQ 4096(R8), R12
+block10:
+	LEAQ 4096(R8), R11
 	CMPQ R10, $0x01
-	JNE  fetch10
-	LEAQ 320(CX), R12
+	JNE  fetch11
+	LEAQ 320(CX), R11
 
-fetch10:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+fetch11:
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole12
+	MOVQ $0x00000003, R12
 
-step11:
+whole12:
+step13:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -450,7 +452,7 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R9), Y10
 	VMOVUPS      96(R9), Y11
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -502,12 +504,12 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step11
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step13
 	ADDQ         $+4032, R8
 	DECQ         R10
-	JNZ          block9
+	JNZ          block10
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS -4032(R8), Y12
@@ -563,7 +565,7 @@ step11:
 	VMOVUPS      simdConstsavx2<>+192(SB), Y6
 	VMOVUPS      simdConstsavx2<>+224(SB), Y7
 
-finish12:
+finish14:
 	VMOVUPS (R8), Y8
 	VMULPS  Y2, Y8, Y9
 
@@ -657,14 +659,14 @@ finish12:
 	ADDQ        $+64, R8
 	ADDQ        $+64, SI
 	DECQ        R9
-	JNZ         finish12
+	JNZ         finish14
 	ADDQ        $-320, SI
 	ADDQ        $+320, CX
 	ADDQ        $+320, SI
 	DECQ        DI
-	JNZ         tile5x8
+	JNZ         tile5x9
 
-tile5xDone7:
+tile5xDone8:
 	VZEROUPPER
 	RET
 
@@ -798,8 +800,8 @@ TEXT ·forward0AVX2(SB), $448-56
 	// R10   running pointer into mat
 	// R11   blocks of 16 steps left
 	// R11   blocks of 16 steps left
-	// R13   what is fetched from src
-	// R13   what is fetched from src
+	// R12   what is fetched from src
+	// R12   what is fetched from src
 	// SI    a: [panels][64][16]
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
@@ -850,23 +852,24 @@ tile6x2:
 	MOVQ    CX, R9
 	LEAQ    (DX), R10
 	MOVQ    $0x00000002, R11
-	MOVQ    $0x00000003, R12
 
 block3:
-	LEAQ 4096(R9), R13
+	LEAQ 4096(R9), R12
 	CMPQ R11, $0x01
 	JNE  fetch4
-	LEAQ 384(CX), R13
+	LEAQ 384(CX), R12
 
 fetch4:
-	MOVQ    $0x00000004, R14
-	CMPQ    R11, $0x01
-	CMOVQEQ R12, R14
+	MOVQ $0x00000004, R13
+	CMPQ R11, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R13
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -887,7 +890,7 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R10), Y12
 	VMOVUPS      96(R10), Y13
-	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -948,9 +951,9 @@ step5:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+16, R9
 	ADDQ         $+256, R10
-	ADDQ         $+256, R13
-	DECQ         R14
-	JNZ          step5
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step6
 	ADDQ         $+4032, R9
 	DECQ         R11
 	JNZ          block3
@@ -1016,7 +1019,7 @@ step5:
 	VMOVUPS      simdConstsavx2<>+1216(SB), Y5
 	VMOVUPS      simdConstsavx2<>+64(SB), Y6
 
-finish6:
+finish7:
 	VMOVUPS (R9), Y7
 	VMULPS  Y6, Y7, Y8
 
@@ -1167,7 +1170,7 @@ finish6:
 	ADDQ        $+64, SI
 	ADDQ        $+64, DI
 	DECQ        R10
-	JNZ         finish6
+	JNZ         finish7
 	ADDQ        $-384, SI
 	ADDQ        $-384, DI
 	ADDQ        $+384, CX
@@ -1179,9 +1182,9 @@ finish6:
 tile6xDone1:
 	MOVQ  tiles+48(FP), R8
 	TESTQ R8, R8
-	JZ    tile5xDone7
+	JZ    tile5xDone8
 
-tile5x8:
+tile5x9:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -1195,23 +1198,24 @@ tile5x8:
 	MOVQ    CX, R9
 	LEAQ    (DX), R10
 	MOVQ    $0x00000002, R11
-	MOVQ    $0x00000003, R12
 
-block9:
-	LEAQ 4096(R9), R13
+block10:
+	LEAQ 4096(R9), R12
 	CMPQ R11, $0x01
-	JNE  fetch10
-	LEAQ 320(CX), R13
+	JNE  fetch11
+	LEAQ 320(CX), R12
 
-fetch10:
-	MOVQ    $0x00000004, R14
-	CMPQ    R11, $0x01
-	CMOVQEQ R12, R14
+fetch11:
+	MOVQ $0x00000004, R13
+	CMPQ R11, $0x01
+	JNE  whole12
+	MOVQ $0x00000003, R13
 
-step11:
+whole12:
+step13:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1229,7 +1233,7 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R10), Y10
 	VMOVUPS      96(R10), Y11
-	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1281,12 +1285,12 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+16, R9
 	ADDQ         $+256, R10
-	ADDQ         $+256, R13
-	DECQ         R14
-	JNZ          step11
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step13
 	ADDQ         $+4032, R9
 	DECQ         R11
-	JNZ          block9
+	JNZ          block10
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS -4032(R9), Y12
@@ -1341,7 +1345,7 @@ step11:
 	VMOVUPS      simdConstsavx2<>+1216(SB), Y5
 	VMOVUPS      simdConstsavx2<>+64(SB), Y6
 
-finish12:
+finish14:
 	VMOVUPS (R9), Y7
 	VMULPS  Y6, Y7, Y8
 
@@ -1492,16 +1496,16 @@ finish12:
 	ADDQ        $+64, SI
 	ADDQ        $+64, DI
 	DECQ        R10
-	JNZ         finish12
+	JNZ         finish14
 	ADDQ        $-320, SI
 	ADDQ        $-320, DI
 	ADDQ        $+320, CX
 	ADDQ        $+320, SI
 	ADDQ        $+320, DI
 	DECQ        R8
-	JNZ         tile5x8
+	JNZ         tile5x9
 
-tile5xDone7:
+tile5xDone8:
 	VZEROUPPER
 	RET
 

@@ -76,8 +76,8 @@ TEXT ·infer0AVX512(SB), $896-48
 	// R9    running pointer into mat
 	// R10   blocks of 16 steps left
 	// R10   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
+	// R11   what is fetched from src
+	// R11   what is fetched from src
 	// SI    a: [panels][64][16]
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
@@ -127,22 +127,23 @@ tile13x2:
 	MOVQ    CX, R8
 	LEAQ    (DX), R9
 	MOVQ    $0x00000002, R10
-	MOVQ    $0x00000003, R11
 
 block3:
-	LEAQ 4096(R8), R12
+	LEAQ 4096(R8), R11
 	CMPQ R10, $0x01
 	JNE  fetch4
-	LEAQ 832(CX), R12
+	LEAQ 832(CX), R11
 
 fetch4:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R12
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R9), Z13
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 64(R8), Z14
@@ -170,7 +171,7 @@ step5:
 	VBROADCASTSS 768(R8), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      64(R9), Z13
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 68(R8), Z14
@@ -198,7 +199,7 @@ step5:
 	VBROADCASTSS 772(R8), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      128(R9), Z13
-	PREFETCHT0   128(R12)
+	PREFETCHT0   128(R11)
 	VBROADCASTSS 8(R8), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 72(R8), Z14
@@ -226,7 +227,7 @@ step5:
 	VBROADCASTSS 776(R8), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      192(R9), Z13
-	PREFETCHT0   192(R12)
+	PREFETCHT0   192(R11)
 	VBROADCASTSS 12(R8), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 76(R8), Z14
@@ -255,9 +256,9 @@ step5:
 	VFMADD231PS  Z13, Z14, Z12
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step5
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
 	ADDQ         $+4032, R8
 	DECQ         R10
 	JNZ          block3
@@ -355,7 +356,7 @@ step5:
 	VBROADCASTSS simdConstsavx512<>+88(SB), Z22
 	VBROADCASTSS simdConstsavx512<>+92(SB), Z23
 
-finish6:
+finish7:
 	VMOVUPS (R8), Z24
 	VMULPS  Z2, Z24, Z25
 
@@ -401,7 +402,7 @@ finish6:
 	ADDQ            $+64, R8
 	ADDQ            $+64, SI
 	DECQ            R9
-	JNZ             finish6
+	JNZ             finish7
 	ADDQ            $-832, SI
 	ADDQ            $+832, CX
 	ADDQ            $+832, SI
@@ -411,9 +412,9 @@ finish6:
 tile13xDone1:
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone7
+	JZ    tile12xDone8
 
-tile12x8:
+tile12x9:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -429,22 +430,23 @@ tile12x8:
 	MOVQ    CX, R8
 	LEAQ    (DX), R9
 	MOVQ    $0x00000002, R10
-	MOVQ    $0x00000003, R11
 
-block9:
-	LEAQ 4096(R8), R12
+block10:
+	LEAQ 4096(R8), R11
 	CMPQ R10, $0x01
-	JNE  fetch10
-	LEAQ 768(CX), R12
+	JNE  fetch11
+	LEAQ 768(CX), R11
 
-fetch10:
-	MOVQ    $0x00000004, R13
-	CMPQ    R10, $0x01
-	CMOVQEQ R11, R13
+fetch11:
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole12
+	MOVQ $0x00000003, R12
 
-step11:
+whole12:
+step13:
 	VMOVUPS      (R9), Z12
-	PREFETCHT0   (R12)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 64(R8), Z13
@@ -470,7 +472,7 @@ step11:
 	VBROADCASTSS 704(R8), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      64(R9), Z12
-	PREFETCHT0   64(R12)
+	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 68(R8), Z13
@@ -496,7 +498,7 @@ step11:
 	VBROADCASTSS 708(R8), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      128(R9), Z12
-	PREFETCHT0   128(R12)
+	PREFETCHT0   128(R11)
 	VBROADCASTSS 8(R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 72(R8), Z13
@@ -548,12 +550,12 @@ step11:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step11
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step13
 	ADDQ         $+4032, R8
 	DECQ         R10
-	JNZ          block9
+	JNZ          block10
 	VMOVUPS      (R9), Z12
 	VBROADCASTSS -4032(R8), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -643,7 +645,7 @@ step11:
 	VBROADCASTSS simdConstsavx512<>+88(SB), Z22
 	VBROADCASTSS simdConstsavx512<>+92(SB), Z23
 
-finish12:
+finish14:
 	VMOVUPS (R8), Z24
 	VMULPS  Z2, Z24, Z25
 
@@ -689,14 +691,14 @@ finish12:
 	ADDQ            $+64, R8
 	ADDQ            $+64, SI
 	DECQ            R9
-	JNZ             finish12
+	JNZ             finish14
 	ADDQ            $-768, SI
 	ADDQ            $+768, CX
 	ADDQ            $+768, SI
 	DECQ            DI
-	JNZ             tile12x8
+	JNZ             tile12x9
 
-tile12xDone7:
+tile12xDone8:
 	VZEROUPPER
 	RET
 
@@ -871,8 +873,8 @@ TEXT ·forward0AVX512(SB), $896-56
 	// R10   running pointer into mat
 	// R11   blocks of 16 steps left
 	// R11   blocks of 16 steps left
-	// R13   what is fetched from src
-	// R13   what is fetched from src
+	// R12   what is fetched from src
+	// R12   what is fetched from src
 	// SI    a: [panels][64][16]
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
@@ -924,22 +926,23 @@ tile13x2:
 	MOVQ    CX, R9
 	LEAQ    (DX), R10
 	MOVQ    $0x00000002, R11
-	MOVQ    $0x00000003, R12
 
 block3:
-	LEAQ 4096(R9), R13
+	LEAQ 4096(R9), R12
 	CMPQ R11, $0x01
 	JNE  fetch4
-	LEAQ 832(CX), R13
+	LEAQ 832(CX), R12
 
 fetch4:
-	MOVQ    $0x00000004, R14
-	CMPQ    R11, $0x01
-	CMOVQEQ R12, R14
+	MOVQ $0x00000004, R13
+	CMPQ R11, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R13
 
-step5:
+whole5:
+step6:
 	VMOVUPS      (R10), Z13
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 64(R9), Z14
@@ -967,7 +970,7 @@ step5:
 	VBROADCASTSS 768(R9), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      64(R10), Z13
-	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 68(R9), Z14
@@ -995,7 +998,7 @@ step5:
 	VBROADCASTSS 772(R9), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      128(R10), Z13
-	PREFETCHT0   128(R13)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 72(R9), Z14
@@ -1023,7 +1026,7 @@ step5:
 	VBROADCASTSS 776(R9), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      192(R10), Z13
-	PREFETCHT0   192(R13)
+	PREFETCHT0   192(R12)
 	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 76(R9), Z14
@@ -1052,9 +1055,9 @@ step5:
 	VFMADD231PS  Z13, Z14, Z12
 	ADDQ         $+16, R9
 	ADDQ         $+256, R10
-	ADDQ         $+256, R13
-	DECQ         R14
-	JNZ          step5
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step6
 	ADDQ         $+4032, R9
 	DECQ         R11
 	JNZ          block3
@@ -1151,7 +1154,7 @@ step5:
 	VBROADCASTSS simdConstsavx512<>+76(SB), Z21
 	VBROADCASTSS simdConstsavx512<>+80(SB), Z22
 
-finish6:
+finish7:
 	VMOVUPS (R9), Z23
 	VMULPS  Z5, Z23, Z24
 
@@ -1223,7 +1226,7 @@ finish6:
 	ADDQ             $+64, SI
 	ADDQ             $+64, DI
 	DECQ             R10
-	JNZ              finish6
+	JNZ              finish7
 	ADDQ             $-832, SI
 	ADDQ             $-832, DI
 	ADDQ             $+832, CX
@@ -1235,9 +1238,9 @@ finish6:
 tile13xDone1:
 	MOVQ  tiles+48(FP), R8
 	TESTQ R8, R8
-	JZ    tile12xDone7
+	JZ    tile12xDone8
 
-tile12x8:
+tile12x9:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1253,22 +1256,23 @@ tile12x8:
 	MOVQ    CX, R9
 	LEAQ    (DX), R10
 	MOVQ    $0x00000002, R11
-	MOVQ    $0x00000003, R12
 
-block9:
-	LEAQ 4096(R9), R13
+block10:
+	LEAQ 4096(R9), R12
 	CMPQ R11, $0x01
-	JNE  fetch10
-	LEAQ 768(CX), R13
+	JNE  fetch11
+	LEAQ 768(CX), R12
 
-fetch10:
-	MOVQ    $0x00000004, R14
-	CMPQ    R11, $0x01
-	CMOVQEQ R12, R14
+fetch11:
+	MOVQ $0x00000004, R13
+	CMPQ R11, $0x01
+	JNE  whole12
+	MOVQ $0x00000003, R13
 
-step11:
+whole12:
+step13:
 	VMOVUPS      (R10), Z12
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 64(R9), Z13
@@ -1294,7 +1298,7 @@ step11:
 	VBROADCASTSS 704(R9), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      64(R10), Z12
-	PREFETCHT0   64(R13)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 68(R9), Z13
@@ -1320,7 +1324,7 @@ step11:
 	VBROADCASTSS 708(R9), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      128(R10), Z12
-	PREFETCHT0   128(R13)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 72(R9), Z13
@@ -1372,12 +1376,12 @@ step11:
 	VFMADD231PS  Z12, Z13, Z11
 	ADDQ         $+16, R9
 	ADDQ         $+256, R10
-	ADDQ         $+256, R13
-	DECQ         R14
-	JNZ          step11
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step13
 	ADDQ         $+4032, R9
 	DECQ         R11
-	JNZ          block9
+	JNZ          block10
 	VMOVUPS      (R10), Z12
 	VBROADCASTSS -4032(R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -1466,7 +1470,7 @@ step11:
 	VBROADCASTSS simdConstsavx512<>+76(SB), Z21
 	VBROADCASTSS simdConstsavx512<>+80(SB), Z22
 
-finish12:
+finish14:
 	VMOVUPS (R9), Z23
 	VMULPS  Z5, Z23, Z24
 
@@ -1538,16 +1542,16 @@ finish12:
 	ADDQ             $+64, SI
 	ADDQ             $+64, DI
 	DECQ             R10
-	JNZ              finish12
+	JNZ              finish14
 	ADDQ             $-768, SI
 	ADDQ             $-768, DI
 	ADDQ             $+768, CX
 	ADDQ             $+768, SI
 	ADDQ             $+768, DI
 	DECQ             R8
-	JNZ              tile12x8
+	JNZ              tile12x9
 
-tile12xDone7:
+tile12xDone8:
 	VZEROUPPER
 	RET
 
