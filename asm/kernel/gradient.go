@@ -94,7 +94,6 @@ type gradient struct {
 	buffer reg.GPVirtual
 	to     target
 	x, dz  reg.GPVirtual
-	offset reg.GPVirtual // of the line that is fetched next, for a tile
 }
 
 // heights cuts n rows of a block into tiles.

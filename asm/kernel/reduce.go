@@ -6,22 +6,12 @@ import (
 	"github.com/dnngen/dnngen/asm/vec"
 )
 
-// reduce adds up the lanes of 16 rows: lane r of the result is the sum of row
-// r. Each row is added as vec.Emitter.Sum does it, lane i and i+8 first, then
-// i and i+4, i and i+2, and the last two.
+// Sums over lanes, for sixteen rows at once: lane r of the result is the sum of
+// row r. Each row is added as vec.Emitter.Sum does it, lane i and i+8 first,
+// then i and i+4, i and i+2, and the last two.
 //
 // On each level two vectors become one, which holds the sums of both side by
 // side. The rows are paired so that they come out in order.
-func (f *function) reduce(rows []vec.Wide) vec.Wide {
-	if f.ISA() == vec.AVX512 {
-		return vec.Wide{f.reduce16(rows)}
-	}
-	var half []vec.Vec // lanes i and i+8 added
-	for _, w := range rows {
-		half = append(half, f.Add(w[0], w[1]))
-	}
-	return vec.Wide{f.reduce8(half[:8]), f.reduce8(half[8:])}
-}
 
 // pairSums adds a's parts and b's parts, as two shuffles bring them together.
 func (f *function) pairSums(shuffle func(high bool, b, a, d operand.Op), a, b vec.Vec) vec.Vec {
@@ -31,7 +21,7 @@ func (f *function) pairSums(shuffle func(high bool, b, a, d operand.Op), a, b ve
 	return f.Add(low, high)
 }
 
-// reduce16 needs row 4q+j at position base[q] + step[j].
+// reduce16 adds up the lanes of 16 rows of AVX-512. It needs row 4q+j at position base[q] + step[j].
 func (f *function) reduce16(rows []vec.Wide) vec.Vec {
 	base, step := [4]int{0, 8, 4, 12}, [4]int{0, 2, 1, 3}
 	v := make([]vec.Vec, Lanes)
@@ -53,7 +43,8 @@ func (f *function) reduce16(rows []vec.Wide) vec.Vec {
 	return f.reduceQuarters(v)
 }
 
-// reduce8 needs row 4q+j at position 4q + step[j].
+// reduce8 adds up the lanes of 8 rows of AVX2, whose halves are added already.
+// It needs row 4q+j at position 4q + step[j].
 func (f *function) reduce8(rows []vec.Vec) vec.Vec {
 	step := [4]int{0, 2, 1, 3}
 	v := make([]vec.Vec, 8)
