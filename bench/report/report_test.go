@@ -1,17 +1,9 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// TestTablesAreWhatTheResultsGive: nobody edits figures by hand.
-func TestTablesAreWhatTheResultsGive(t *testing.T) {
-	if err := run(filepath.Join("..", ".."), true); err != nil {
-		t.Error(err)
-	}
-}
 
 func TestBetween(t *testing.T) {
 	got, err := between([]byte("a\n"+begin+"old\n"+end+"\nb"), "x.md", "new\n")
