@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/dnngen/dnngen/runtime/data"
@@ -50,7 +51,12 @@ type interrupted struct{ signal os.Signal }
 
 func (e *interrupted) Error() string { return "interrupted by signal: " + e.signal.String() }
 
+// heap is what dnngen may use before it collects garbage: most runs end before.
+const heap = 256 << 20
+
 func main() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heap)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithCancelCause(context.Background())
