@@ -4,8 +4,9 @@ GO          ?= go
 STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 20s
 
-# The modules of this repository: dnngen, and a project that uses it.
-MODULES = . examples/service
+# The modules of this repository: dnngen, a project that uses it, and the Go
+# libraries that it is compared with.
+MODULES = . examples/service bench/peers/gomlx bench/peers/gorgonia
 
 # A sum of every file that git would keep.
 SUM = git ls-files -co --exclude-standard | git hash-object --stdin-paths | git hash-object --stdin

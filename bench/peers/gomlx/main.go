@@ -8,7 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/backends"
 	"github.com/gomlx/gomlx/backends/simplego"
-	. "github.com/gomlx/gomlx/pkg/core/graph"
+	"github.com/gomlx/gomlx/pkg/core/graph"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 
 	"github.com/dnngen/dnngen/bench/problem"
@@ -23,7 +23,7 @@ func main() {
 type stepper struct {
 	p       *problem.Problem
 	backend backends.Backend
-	exec    *Exec
+	exec    *graph.Exec
 	params  []*tensors.Tensor
 	buffers []*tensors.Tensor // of the momentum
 	x, y    map[int]*tensors.Tensor
@@ -46,39 +46,39 @@ func open(p *problem.Problem) (bench.Contender, error) {
 		return nil, err
 	}
 	s := &stepper{p: p, backend: backend, x: map[int]*tensors.Tensor{}, y: map[int]*tensors.Tensor{}}
-	if s.exec, err = NewExec(backend, s.graph); err != nil {
+	if s.exec, err = graph.NewExec(backend, s.step); err != nil {
 		return nil, err
 	}
 	return &problem.Trainee{Problem: p, Stepper: s}, nil
 }
 
-var activations = map[string]func(*Node) *Node{
-	"relu":    func(z *Node) *Node { return Max(z, ZerosLike(z)) },
-	"tanh":    Tanh,
-	"sigmoid": Sigmoid,
-	"swiglu": func(z *Node) *Node {
-		value, gate := Slice(z, AxisRange(), AxisRange().Stride(2)), Slice(z, AxisRange(), AxisRange(1).Stride(2))
-		return Mul(value, Mul(gate, Sigmoid(gate)))
+var activations = map[string]func(*graph.Node) *graph.Node{
+	"relu":    func(z *graph.Node) *graph.Node { return graph.Max(z, graph.ZerosLike(z)) },
+	"tanh":    graph.Tanh,
+	"sigmoid": graph.Sigmoid,
+	"swiglu": func(z *graph.Node) *graph.Node {
+		value, gate := graph.Slice(z, graph.AxisRange(), graph.AxisRange().Stride(2)), graph.Slice(z, graph.AxisRange(), graph.AxisRange(1).Stride(2))
+		return graph.Mul(value, graph.Mul(gate, graph.Sigmoid(gate)))
 	},
 }
 
-var losses = map[string]func(z, y *Node) *Node{
-	"mse": func(z, y *Node) *Node { return ReduceAllMean(Square(Sub(z, y))) },
-	"l1":  func(z, y *Node) *Node { return ReduceAllMean(Abs(Sub(z, y))) },
-	"bce_with_logits": func(z, y *Node) *Node {
-		return ReduceAllMean(Sub(Add(Max(z, ZerosLike(z)), Log1P(Exp(Neg(Abs(z))))), Mul(z, y)))
+var losses = map[string]func(z, y *graph.Node) *graph.Node{
+	"mse": func(z, y *graph.Node) *graph.Node { return graph.ReduceAllMean(graph.Square(graph.Sub(z, y))) },
+	"l1":  func(z, y *graph.Node) *graph.Node { return graph.ReduceAllMean(graph.Abs(graph.Sub(z, y))) },
+	"bce_with_logits": func(z, y *graph.Node) *graph.Node {
+		return graph.ReduceAllMean(graph.Sub(graph.Add(graph.Max(z, graph.ZerosLike(z)), graph.Log1P(graph.Exp(graph.Neg(graph.Abs(z))))), graph.Mul(z, y)))
 	},
-	"cross_entropy": func(z, y *Node) *Node {
-		picked := Mul(LogSoftmax(z), OneHot(y, z.Shape().Dimensions[1], z.DType()))
-		return Neg(ReduceAllMean(ReduceSum(picked, 1)))
+	"cross_entropy": func(z, y *graph.Node) *graph.Node {
+		picked := graph.Mul(graph.LogSoftmax(z), graph.OneHot(y, z.Shape().Dimensions[1], z.DType()))
+		return graph.Neg(graph.ReduceAllMean(graph.ReduceSum(picked, 1)))
 	},
 }
 
-// graph builds a step: of parameters, buffers, rows, targets and the learning
+// step builds a step: of parameters, buffers, rows, targets and the learning
 // rate it makes new parameters, new buffers and the loss.
-func (s *stepper) graph(in []*Node) []*Node {
+func (s *stepper) step(in []*graph.Node) []*graph.Node {
 	n := len(s.p.Params)
-	params := map[string]*Node{}
+	params := map[string]*graph.Node{}
 	for i, t := range s.p.Tensors {
 		params[t.Name] = in[i]
 	}
@@ -88,18 +88,18 @@ func (s *stepper) graph(in []*Node) []*Node {
 			x = activations[l.Name](x)
 			continue
 		}
-		x = Einsum("bi,oi->bo", x, params[fmt.Sprintf("%d.weight", i)])
+		x = graph.Einsum("bi,oi->bo", x, params[fmt.Sprintf("%d.weight", i)])
 		if l.Bias {
-			x = Add(x, ExpandAxes(params[fmt.Sprintf("%d.bias", i)], 0))
+			x = graph.Add(x, graph.ExpandAxes(params[fmt.Sprintf("%d.bias", i)], 0))
 		}
 	}
 	loss := losses[s.p.Net.Loss.Name](x, y)
-	grads := Gradient(loss, in[:n]...)
-	var newParams, newBuffers []*Node
+	grads := graph.Gradient(loss, in[:n]...)
+	var newParams, newBuffers []*graph.Node
 	for i, g := range grads {
-		b := Add(g, MulScalar(buffers[i], s.p.Momentum))
+		b := graph.Add(g, graph.MulScalar(buffers[i], s.p.Momentum))
 		newBuffers = append(newBuffers, b)
-		newParams = append(newParams, Sub(in[i], Mul(b, lr)))
+		newParams = append(newParams, graph.Sub(in[i], graph.Mul(b, lr)))
 	}
 	return append(append(newParams, newBuffers...), loss)
 }
@@ -119,7 +119,7 @@ func (s *stepper) Step(lo, hi int, lr float32) (float64, error) {
 	x, y := s.batch(lo, hi)
 	var args []any
 	for _, t := range append(s.params, s.buffers...) {
-		donated, err := DonateTensorBuffer(t, s.backend, 0)
+		donated, err := graph.DonateTensorBuffer(t, s.backend, 0)
 		if err != nil {
 			return 0, err
 		}
