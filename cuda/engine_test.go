@@ -29,10 +29,8 @@ const module = "github.com/dnngen/dnngen"
 func fakePTX(pl *plan.Plan) []byte {
 	var b strings.Builder
 	b.WriteString(".version 7.0\n.target sm_80\n.address_size 64\n")
-	for _, list := range [][]*plan.Launch{pl.Pass, pl.Update, pl.Infer} {
-		for _, l := range list {
-			fmt.Fprintf(&b, ".visible .entry %s(\n\t.param .u64 %s_param_0\n)\n.maxntid %d, 1, 1\n{\n\tret;\n}\n", l.Name, l.Name, plan.Threads)
-		}
+	for _, l := range pl.Launches() {
+		fmt.Fprintf(&b, ".visible .entry %s(\n\t.param .u64 %s_param_0\n)\n.maxntid %d, 1, 1\n{\n\tret;\n}\n", l.Name, l.Name, plan.Threads)
 	}
 	return []byte(b.String())
 }

@@ -32,10 +32,8 @@ func Runtime() []byte {
 func Kernels(p *plan.Plan) []byte {
 	s := &source{Plan: p}
 	s.constants()
-	for _, list := range [][]*plan.Launch{p.Pass, p.Update, p.Infer} {
-		for _, l := range list {
-			s.kernel(l)
-		}
+	for _, l := range p.Launches() {
+		s.kernel(l)
 	}
 	return s.b.Bytes()
 }

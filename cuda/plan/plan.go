@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -27,6 +28,9 @@ type Plan struct {
 	// Update makes the new parameters from the gradients.
 	Pass, Update, Infer []*Launch
 }
+
+// Launches lists all launches. Each has a kernel of its own.
+func (p *Plan) Launches() []*Launch { return slices.Concat(p.Pass, p.Update, p.Infer) }
 
 // Launch is one launch of a kernel that this plan has for it alone.
 type Launch struct {
@@ -271,22 +275,20 @@ const maxGrid = 65535
 
 // check refuses what the kernels cannot do.
 func (p *Plan) check() error {
-	for _, list := range [][]*Launch{p.Pass, p.Update, p.Infer} {
-		for _, l := range list {
-			if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 {
-				return fmt.Errorf("cuda: %s needs a grid of %v blocks", l.Name, l.Grid)
-			}
-			m := mapOf(l)
-			if m == nil {
-				continue
-			}
-			if len(m.Sum) > 1 {
-				return fmt.Errorf("cuda: %s sums into %d parameters", l.Name, len(m.Sum))
-			}
-			for _, in := range m.In {
-				if in.View.Buffer == nil && (in.View.Stride != Stride(m) || in.View.Offset >= in.View.Stride || in.View.Stride > 2) {
-					return fmt.Errorf("cuda: %s reads columns %d, step %d, of its accumulator", l.Name, in.View.Offset, in.View.Stride)
-				}
+	for _, l := range p.Launches() {
+		if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 {
+			return fmt.Errorf("cuda: %s needs a grid of %v blocks", l.Name, l.Grid)
+		}
+		m := mapOf(l)
+		if m == nil {
+			continue
+		}
+		if len(m.Sum) > 1 {
+			return fmt.Errorf("cuda: %s sums into %d parameters", l.Name, len(m.Sum))
+		}
+		for _, in := range m.In {
+			if in.View.Buffer == nil && (in.View.Stride != Stride(m) || in.View.Offset >= in.View.Stride || in.View.Stride > 2) {
+				return fmt.Errorf("cuda: %s reads columns %d, step %d, of its accumulator", l.Name, in.View.Offset, in.View.Stride)
 			}
 		}
 	}

@@ -63,10 +63,8 @@ func Build(t testing.TB, o Options, nets ...Net) *Program {
 	for _, n := range nets {
 		fmt.Fprintf(&text, "namespace %s {\n%s}\n", n.Name, cuda.Kernels(n.Plan))
 		plans[n.Name] = n.Plan
-		for _, list := range [][]*plan.Launch{n.Plan.Pass, n.Plan.Update, n.Plan.Infer} {
-			for _, l := range list {
-				kernels = append(kernels, n.Name+"::"+l.Name)
-			}
+		for _, l := range n.Plan.Launches() {
+			kernels = append(kernels, n.Name+"::"+l.Name)
 		}
 	}
 	p := Compile(t, o, text.String(), kernels)
@@ -106,14 +104,12 @@ func Library(t testing.TB, n *plan.Plan) string {
 	var text strings.Builder
 	text.Write(cuda.Runtime())
 	fmt.Fprintf(&text, "namespace net {\n%s}\n#include \"fakecuda.h\"\n", cuda.Kernels(n))
-	for _, list := range [][]*plan.Launch{n.Pass, n.Update, n.Infer} {
-		for _, l := range list {
-			fmt.Fprintf(&text, `extern "C" int %[1]s(const struct fake_launch *l) {
+	for _, l := range n.Launches() {
+		fmt.Fprintf(&text, `extern "C" int %[1]s(const struct fake_launch *l) {
     const int grid[3] = {(int)l->grid[0], (int)l->grid[1], (int)l->grid[2]};
     return l->block[0] != 256 || *dnn_emu_launch(net::%[1]s, *(float **)l->params[0], grid, 0) != 0 ? 719 : 0;
 }
 `, l.Name)
-		}
 	}
 	return compile(t, text.String(), "kernels.cpp", "dnn_emu.cpp", "-shared", "-fPIC")
 }
