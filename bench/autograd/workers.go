@@ -2,8 +2,7 @@ package autograd
 
 import (
 	"runtime"
-
-	"github.com/dnngen/dnngen/runtime/pool"
+	"sync"
 )
 
 // piece is how many elements a loop runs over before the next one starts: the
@@ -33,10 +32,13 @@ type job struct {
 }
 
 // workers run programs. A workers is used by one goroutine at a time.
+//
+// Its goroutines wait on channels and not in a spinning pool: while they wait,
+// their processors belong to the goroutines of the matrix products.
 type workers struct {
 	threads int
-	pool    *pool.Pool // started when it is needed for the first time
-	share   func(worker int)
+	start   []chan struct{} // of all workers but the caller; made when first needed
+	busy    sync.WaitGroup
 	job     job
 	scalars []float32 // of the job
 	scratch []scratch // of each worker
@@ -53,19 +55,28 @@ func newWorkers(threads int) *workers {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	w := &workers{threads: threads, scratch: make([]scratch, threads)}
-	w.share = func(worker int) {
-		pieces := (w.job.n + piece - 1) / piece
-		lo, hi := worker*pieces/w.threads*piece, min((worker+1)*pieces/w.threads*piece, w.job.n)
-		w.scratch[worker].run(&w.job, w.scalars, lo, hi)
-	}
-	return w
+	return &workers{threads: threads, scratch: make([]scratch, threads)}
 }
 
 func (w *workers) close() {
-	if w.pool != nil {
-		w.pool.Close()
+	for _, c := range w.start {
+		close(c)
 	}
+}
+
+// work runs a worker's shares until its channel is closed.
+func (w *workers) work(worker int) {
+	for range w.start[worker-1] {
+		w.share(worker)
+		w.busy.Done()
+	}
+}
+
+// share runs a worker's part of the job.
+func (w *workers) share(worker int) {
+	pieces := (w.job.n + piece - 1) / piece
+	lo, hi := worker*pieces/w.threads*piece, min((worker+1)*pieces/w.threads*piece, w.job.n)
+	w.scratch[worker].run(&w.job, w.scalars, lo, hi)
 }
 
 // run computes all elements of a job.
@@ -79,10 +90,20 @@ func (w *workers) run(j job) {
 		w.scratch[0].run(&w.job, w.scalars, 0, j.n)
 		return
 	}
-	if w.pool == nil {
-		w.pool = pool.New(w.threads)
+	if w.start == nil {
+		for worker := 1; worker < w.threads; worker++ {
+			w.start = append(w.start, make(chan struct{}))
+		}
+		for worker := 1; worker < w.threads; worker++ {
+			go w.work(worker)
+		}
 	}
-	w.pool.Run(w.share)
+	w.busy.Add(len(w.start))
+	for _, c := range w.start {
+		c <- struct{}{}
+	}
+	w.share(0)
+	w.busy.Wait()
 }
 
 // run computes the elements lo to hi, piece by piece.
