@@ -48,9 +48,10 @@ spec, gen, templates, internal/output, internal/workspace, internal/verify, benc
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;
 NONE < runtime/arena, runtime/pool, runtime/scalar, runtime/simd;
 runtime/fsys < runtime/fsys/faultfs, runtime/safetensors;
-runtime/engine < runtime/device;
+runtime/engine < runtime/device, runtime/gather;
 runtime/engine, runtime/fsys, runtime/npy < runtime/data;
-runtime/engine, runtime/data < runtime/loop, runtime/metric;
+runtime/engine, runtime/data, runtime/gather < runtime/loop;
+runtime/engine, runtime/data < runtime/metric;
 runtime/data, runtime/safetensors < runtime/modelfile;
 runtime/device, runtime/loop, runtime/metric, runtime/modelfile < runtime/model;
 runtime/loop, runtime/metric, runtime/modelfile < runtime/rundir;
@@ -59,7 +60,7 @@ runtime/bench, runtime/chart, runtime/device, runtime/progress, runtime/rundir <
 runtime/engine < runtime/internal/testnet;
 runtime/internal/testnet, runtime/trainer < runtime/internal/testtrainer;
 NONE < cuda/driver;
-cuda/driver, runtime/engine < cuda/host;
+cuda/driver, runtime/engine, runtime/gather < cuda/host;
 runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, runtime/simd, cuda/host < generated/...;
 
 # Examples draw pictures; benchmarks compare everything with everything.

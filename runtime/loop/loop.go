@@ -13,6 +13,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/gather"
 )
 
 // Options are what may differ between two trainings of one network.
@@ -58,14 +59,19 @@ type Epoch struct {
 	Loss  float64 // mean over the epoch of the losses before each update
 }
 
-// Events are called between two steps, on the goroutine of Run; they may read
-// the engine. Each may be nil. An error ends the training.
+// Events are called between two steps, on the goroutine of Run; each may be nil.
+// An error ends the training. An engine that makes many steps at a call (an
+// engine.Runner) may be some steps ahead of Step; Epoch and Pause may read it.
 type Events struct {
 	Step  func(Step)
 	Epoch func(context.Context, Epoch) error
-	// Pause is called after each step, when the events of the step and of an
-	// epoch that it ended are handled: the moment to store a State.
+	// Pause is called when the events of all steps made, and of an epoch that
+	// they ended, are handled: the moment to store a State. That is after each
+	// step, but for an engine.Runner, with which it is after each call.
 	Pause func(State) error
+	// Every, where it is positive, is a number of updates at whose multiples
+	// Pause is called in any case.
+	Every int64
 }
 
 // Loop is one training of a network on a set of rows.
@@ -83,8 +89,14 @@ type Loop struct {
 
 	order      []int32 // the rows of orderEpoch, in the order of training; nil: as they lie
 	orderEpoch int
-	x          []float32     // [batch, inputs], gathered
-	y          engine.Target // of batch rows, gathered
+	rows       gather.Rows // of train
+	gathered   gather.Rows // of a batch
+
+	runner engine.Runner // the engine, where it is one
+	kept   bool          // by the runner's device
+	plan   []engine.Planned
+	rates  []float64 // of plan, before they are rounded
+	losses []float64
 }
 
 // New prepares a training. It fails where the rows do not fit the network,
@@ -114,19 +126,29 @@ func New(n *engine.Network, e engine.Engine, train *data.Set, o Options, ev Even
 	}
 	// Gradient descent sees all rows in each step: their order is of no account.
 	if o.Shuffle && n.Batch != 0 {
+		l.order = make([]int32, train.Rows)
+	}
+	most := 1
+	if l.runner, _ = e.(engine.Runner); l.runner != nil {
+		l.kept = l.runner.Hold(train.X, train.Target, train.Rows)
+		l.runner.Order(nil)
+		most = engine.MostSteps
+	} else if l.order != nil {
 		l.allocate()
 	}
+	l.plan, l.rates, l.losses = make([]engine.Planned, most), make([]float64, most), make([]float64, most)
 	return l, nil
 }
 
 // allocate makes the buffers that a shuffled batch is gathered into.
 func (l *Loop) allocate() {
-	l.order = make([]int32, l.train.Rows)
-	l.x = make([]float32, l.batch*l.net.Inputs)
+	in, out := l.net.Inputs, l.net.Outputs
+	l.rows = gather.Rows{Inputs: in, Outputs: out, X: l.train.X, Y: l.train.Target}
+	l.gathered = gather.Rows{Inputs: in, Outputs: out, X: make([]float32, l.batch*in)}
 	if l.train.Target.Class != nil {
-		l.y.Class = make([]int32, l.batch)
+		l.gathered.Y.Class = make([]int32, l.batch)
 	} else {
-		l.y.Value = make([]float32, l.batch*l.net.Outputs)
+		l.gathered.Y.Value = make([]float32, l.batch*out)
 	}
 }
 
@@ -153,6 +175,10 @@ func fits(n *engine.Network, s *data.Set) error {
 
 // Total returns the number of updates of the whole training.
 func (l *Loop) Total() int64 { return l.total }
+
+// Kept reports whether the device keeps all rows, so that none is copied to it
+// during the training.
+func (l *Loop) Kept() bool { return l.kept }
 
 // StepsPerEpoch returns the number of updates of an epoch.
 func (l *Loop) StepsPerEpoch() int64 { return l.perEpoch }
@@ -190,7 +216,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		default:
 		}
 		if !l.state.EpochDue {
-			if err := l.step(); err != nil {
+			if err := l.steps(); err != nil {
 				return err
 			}
 		}
@@ -208,75 +234,98 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// step trains one batch.
-func (l *Loop) step() error {
-	s := &l.state
-	epoch := int(s.Step / l.perEpoch)
-	lo := int(s.Step%l.perEpoch) * l.batch
-	hi := min(lo+l.batch, l.train.Rows)
-	x, y := l.gather(epoch, lo, hi)
-	at := engine.Moment{Step: s.Step, Epoch: epoch, StepsPerEpoch: l.perEpoch, Epochs: l.opt.Epochs}
-	lr := l.net.Schedule(l.opt.LR, at)
-	h := engine.Hyper{LR: float32(lr), Momentum: float32(l.opt.Momentum), Step: s.Step + 1}
-	loss := l.engine.Step(x, y, hi-lo, h)
-	if !finite(loss) {
-		return l.locate(x, y, epoch, lo, hi, loss)
+// steps trains one batch, or, with an engine.Runner, some of the same epoch.
+func (l *Loop) steps() error {
+	epoch := int(l.state.Step / l.perEpoch)
+	n := 1
+	if l.runner != nil {
+		n = l.ahead()
 	}
-	if l.events.Step != nil {
-		l.events.Step(Step{Step: s.Step, Epoch: epoch, Rows: hi - lo, Loss: loss, LR: lr})
+	for i := range n {
+		l.schedule(i, epoch)
 	}
-	s.Step++
-	s.LossSum += loss * float64(hi-lo)
-	s.LossRows += int64(hi - lo)
-	s.EpochDue = hi == l.train.Rows
+	l.arrange(epoch)
+	made := 1
+	if l.runner != nil {
+		made = l.runner.Run(l.plan[:n], l.losses[:n])
+	} else {
+		p := &l.plan[0]
+		x, y := l.gather(p.Lo, p.Hi)
+		l.losses[0] = l.engine.Step(x, y, p.Hi-p.Lo, p.Hyper)
+	}
+	for i := range made {
+		if err := l.count(i, epoch); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// gather returns the rows lo to hi of an epoch: a copy where they are
+// ahead returns the number of steps that can be made before there is something
+// to do between two of them.
+func (l *Loop) ahead() int {
+	at := l.state.Step
+	n := min(int64(len(l.plan)), l.perEpoch-at%l.perEpoch, l.total-at)
+	if every := l.events.Every; every > 0 {
+		n = min(n, every-at%every)
+	}
+	return int(n)
+}
+
+// schedule plans the i-th step from now on.
+func (l *Loop) schedule(i, epoch int) {
+	step := l.state.Step + int64(i)
+	lo := int(step%l.perEpoch) * l.batch
+	at := engine.Moment{Step: step, Epoch: epoch, StepsPerEpoch: l.perEpoch, Epochs: l.opt.Epochs}
+	lr := l.net.Schedule(l.opt.LR, at)
+	l.rates[i] = lr
+	l.plan[i] = engine.Planned{
+		Lo: lo, Hi: min(lo+l.batch, l.train.Rows),
+		Hyper: engine.Hyper{LR: float32(lr), Momentum: float32(l.opt.Momentum), Step: step + 1},
+	}
+}
+
+// count notes the i-th step of those that were made.
+func (l *Loop) count(i, epoch int) error {
+	s, p, loss := &l.state, l.plan[i], l.losses[i]
+	if !finite(loss) {
+		if l.runner != nil && l.order != nil {
+			l.allocate()
+		}
+		x, y := l.gather(p.Lo, p.Hi)
+		return l.locate(x, y, epoch, p.Lo, p.Hi, loss)
+	}
+	if l.events.Step != nil {
+		l.events.Step(Step{Step: s.Step, Epoch: epoch, Rows: p.Hi - p.Lo, Loss: loss, LR: l.rates[i]})
+	}
+	s.Step++
+	s.LossSum += loss * float64(p.Hi-p.Lo)
+	s.LossRows += int64(p.Hi - p.Lo)
+	s.EpochDue = p.Hi == l.train.Rows
+	return nil
+}
+
+// arrange makes the order of an epoch.
+func (l *Loop) arrange(epoch int) {
+	if l.order == nil || l.orderEpoch == epoch {
+		return
+	}
+	shuffle(l.order, l.opt.Seed, epoch)
+	l.orderEpoch = epoch
+	if l.runner != nil {
+		l.runner.Order(l.order)
+	}
+}
+
+// gather returns the rows lo to hi of the order: a copy where they are
 // shuffled, the rows themselves where they are not.
-func (l *Loop) gather(epoch, lo, hi int) ([]float32, engine.Target) {
+func (l *Loop) gather(lo, hi int) ([]float32, engine.Target) {
 	in, out := l.net.Inputs, l.net.Outputs
 	if l.order == nil {
 		return l.train.X[lo*in : hi*in], l.train.Target.Rows(lo, hi, out)
 	}
-	if l.orderEpoch != epoch {
-		shuffle(l.order, l.opt.Seed, epoch)
-		l.orderEpoch = epoch
-	}
-	rows := l.order[lo:hi]
-	pick(l.x, l.train.X, rows, in)
-	if l.y.Value != nil {
-		pick(l.y.Value, l.train.Target.Value, rows, out)
-	}
-	for i := range l.y.Class[:min(len(l.y.Class), len(rows))] {
-		l.y.Class[i] = l.train.Target.Class[rows[i]]
-	}
-	return l.x[:(hi-lo)*in], l.y.Rows(0, hi-lo, out)
-}
-
-// pick copies rows of src [.., width] to dst [len(rows), width].
-func pick(dst, src []float32, rows []int32, width int) {
-	const short = 8 // up to this, a loop beats a call of copy
-	switch {
-	case width == 1:
-		dst = dst[:len(rows)]
-		for i, r := range rows {
-			dst[i] = src[r]
-		}
-	case width <= short:
-		for i, r := range rows {
-			d := dst[i*width : (i+1)*width]
-			s := src[int(r)*width:][:len(d)]
-			//lint:ignore S1001 a call of copy takes twice as long here
-			for k, v := range s {
-				d[k] = v
-			}
-		}
-	default:
-		for i, r := range rows {
-			copy(dst[i*width:(i+1)*width], src[int(r)*width:])
-		}
-	}
+	l.rows.Batch(&l.gathered, l.order[lo:hi])
+	return l.gathered.X[:(hi-lo)*in], l.gathered.Y.Rows(0, hi-lo, out)
 }
 
 func (l *Loop) endEpoch(ctx context.Context) error {

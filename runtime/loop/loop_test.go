@@ -222,7 +222,7 @@ func TestNoAllocationInAStep(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := testing.AllocsPerRun(100, func() {
-			if err := l.step(); err != nil {
+			if err := l.steps(); err != nil {
 				t.Fatal(err)
 			}
 			l.state.EpochDue = false
@@ -318,8 +318,9 @@ func BenchmarkGather(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			l.arrange(0)
 			for b.Loop() {
-				l.gather(0, c.batch, 2*c.batch)
+				l.gather(c.batch, 2*c.batch)
 			}
 		})
 	}
