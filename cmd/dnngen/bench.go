@@ -73,15 +73,12 @@ rows, because a whole step would have taken too long.`,
 // runBench builds the spec's trainer, and the plain one beside it, and lets them
 // compete.
 func runBench(cmd *cobra.Command, net *spec.Network, dir string, f *benchFlags) (*compare.Report, error) {
-	w, err := openWorkspace()
+	job := compare.Job{Net: net, DataDir: dir, Seconds: f.seconds, Steps: f.steps}
+	w, bin, err := buildCached(cmd, net)
 	if err != nil {
 		return nil, err
 	}
-	job := compare.Job{Net: net, DataDir: dir, Seconds: f.seconds, Steps: f.steps}
-	job.Trainer = w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-	if err := build(cmd, w, net, workspace.Job{Out: job.Trainer, Host: true, Quiet: true}); err != nil {
-		return nil, err
-	}
+	job.Trainer = bin
 	plain := workspace.Job{ImportPath: workspace.ImportPath(net.Name, net.File, net.Text+"\n# not fused"), Host: true, Log: cmd.ErrOrStderr()}
 	if plain.Files, err = compare.EmitPlain(net, plain.ImportPath); err != nil {
 		return nil, fail(exitFailed, "%w", err)
@@ -119,7 +116,7 @@ func showBench(cmd *cobra.Command, r *compare.Report, f *benchFlags) error {
 			return err
 		})
 		if err != nil {
-			return fail(exitFailed, "%w", err)
+			return fileError(err)
 		}
 	}
 	if !f.json {

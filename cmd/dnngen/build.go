@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,6 +64,16 @@ func openWorkspace() (*workspace.Workspace, error) {
 	return w, nil
 }
 
+// buildCached compiles a network for this machine, to a trainer in the user's
+// cache.
+func buildCached(cmd *cobra.Command, net *spec.Network) (w *workspace.Workspace, bin string, err error) {
+	if w, err = openWorkspace(); err != nil {
+		return nil, "", err
+	}
+	bin = w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
+	return w, bin, build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true})
+}
+
 // build compiles a network; the job lacks what follows from the network.
 func build(cmd *cobra.Command, w *workspace.Workspace, net *spec.Network, job workspace.Job) error {
 	job.ImportPath = workspace.ImportPath(net.Name, net.File, net.Text)
@@ -81,9 +90,8 @@ func build(cmd *cobra.Command, w *workspace.Workspace, net *spec.Network, job wo
 		return nil
 	case errors.As(err, &signal):
 		return err
-	case errors.Is(err, workspace.ErrNoGo), errors.Is(err, workspace.ErrUnready),
-		errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, workspace.ErrNoGo), errors.Is(err, workspace.ErrUnready):
 		return fail(exitResources, "%w", err)
 	}
-	return fail(exitFailed, "%w", err)
+	return fileError(err)
 }

@@ -59,7 +59,7 @@ compiles with the sources that dnngen brings.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "%-9s %s\n", c.What, filepath.Join(dir, filepath.FromSlash(c.Path)))
 		}
 		if err != nil {
-			return fail(exitFailed, "%w", err)
+			return fileError(err)
 		}
 		return nil
 	}
@@ -70,7 +70,7 @@ compiles with the sources that dnngen brings.`,
 func emit(cmd *cobra.Command, net *spec.Network, dir string) ([]gen.File, error) {
 	module, err := output.FindModule(dir)
 	if err != nil {
-		return nil, fail(exitFailed, "%w", err)
+		return nil, fileError(err)
 	}
 	importPath := module.ImportPath
 	var extra []gen.File
@@ -103,7 +103,7 @@ var errStale = errors.New("what is there is not what the spec gives; run dnngen 
 func checkOutput(cmd *cobra.Command, dir output.Dir, files []gen.File, file string) error {
 	diff, err := dir.Diff(files)
 	if err != nil {
-		return fail(exitFailed, "%w", err)
+		return fileError(err)
 	}
 	if diff == "" {
 		return nil

@@ -35,7 +35,7 @@ and a README. It overwrites nothing.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := scaffold(cmd.OutOrStdout(), args[0]); err != nil {
-				return fail(exitFailed, "%w", err)
+				return fileError(err)
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "next: %s run %s\n", self(), quoted(filepath.Join(args[0], "net.yaml")))
 			return nil

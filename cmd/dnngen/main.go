@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -42,6 +43,20 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// fileError gives what went wrong with files its exit status: that of resources
+// where the system refused, and of a failure where dnngen itself did.
+func fileError(err error) error {
+	var (
+		path  *fs.PathError
+		link  *os.LinkError
+		errno syscall.Errno
+	)
+	if errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &errno) {
+		return fail(exitResources, "%w", err)
+	}
+	return fail(exitFailed, "%w", err)
+}
+
 func fail(status int, format string, args ...any) error {
 	return &exitError{status, fmt.Errorf(format, args...)}
 }
@@ -59,6 +74,9 @@ func main() {
 	debug.SetMemoryLimit(heap)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
 		cancel(&interrupted{<-signals})
@@ -78,7 +96,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
-		err = fail(exitFailed, "write to standard output: %w", out.err)
+		err = fail(exitResources, "write to standard output: %w", out.err)
 	}
 	status := statusOf(err)
 	report(stderr, o.format, err, status)

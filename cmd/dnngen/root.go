@@ -28,7 +28,7 @@ Without a command it is gen: it emits the trainer's source. Where a command
 takes a SPEC, - is standard input.
 
 Exit status: 0 done, 1 failed, 2 usage, 3 spec, 4 data, 7 resources or device,
-130 and 143 interrupted; run passes on the trainer's own.`,
+129, 130 and 143 interrupted; run passes on the trainer's own.`,
 		Example: `  dnngen init starter                     a commented project to begin with
   dnngen run examples/digits.yaml         compile and train
   dnngen build net.yaml -o net            one binary to copy anywhere

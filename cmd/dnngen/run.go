@@ -34,12 +34,8 @@ the spec.`,
 			if err != nil {
 				return err
 			}
-			w, err := openWorkspace()
+			_, bin, err := buildCached(cmd, net)
 			if err != nil {
-				return err
-			}
-			bin := w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true}); err != nil {
 				return err
 			}
 			var env []string

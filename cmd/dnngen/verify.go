@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dnngen/dnngen/internal/verify"
-	"github.com/dnngen/dnngen/internal/workspace"
 )
 
 func verifyCommand(o *options) *cobra.Command {
@@ -36,12 +35,8 @@ elsewhere. The exit status is 1 where a check fails.`,
 			if err != nil {
 				return err
 			}
-			w, err := openWorkspace()
+			_, bin, err := buildCached(cmd, net)
 			if err != nil {
-				return err
-			}
-			bin := w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-			if err := build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true}); err != nil {
 				return err
 			}
 			temp, err := os.MkdirTemp("", "dnngen-verify-")

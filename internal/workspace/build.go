@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"context"
 	"debug/buildinfo"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dnngen/dnngen/internal/ir"
@@ -89,16 +91,13 @@ func (w *Workspace) Build(ctx context.Context, job Job) error {
 	if err := disk.MkdirAll(filepath.Dir(out)); err != nil {
 		return err
 	}
-	tags, why := job.tags()
-	if why != "" {
-		job.say("cuda: left out: %s", why)
-	}
-	if err := w.images(ctx, job, tags); err != nil {
-		return err
-	}
+	// A place that cannot be written to is found before the compilers' work.
 	temp := fmt.Sprintf("%s.tmp-%d", out, os.Getpid())
+	if err := touch(temp); err != nil {
+		return fmt.Errorf("write %s: %w", job.Out, fsys.Reason(err))
+	}
 	c := compiler{w, goCommand, environment(job.Host)}
-	err = c.build(ctx, job, main, temp, tags)
+	err = c.build(ctx, job, main, temp)
 	if err == nil {
 		err = disk.Rename(temp, out)
 	}
@@ -110,6 +109,15 @@ func (w *Workspace) Build(ctx context.Context, job Job) error {
 	return nil
 }
 
+// touch makes an empty file.
+func touch(name string) error {
+	f, err := fsys.OS().Create(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // compiler is the go command in a workspace.
 type compiler struct {
 	*Workspace
@@ -119,18 +127,28 @@ type compiler struct {
 
 // build compiles a package to a file. Where the one module that CUDA needs
 // cannot be had, the trainer is built without: it trains on the CPU.
-func (c compiler) build(ctx context.Context, job Job, main, out string, tags []string) error {
-	err := c.run(ctx, job.Log, append(buildFlags(tags), "-o", out, main)...)
+func (c compiler) build(ctx context.Context, job Job, main, out string) error {
+	tags, why := job.tags()
+	if why != "" {
+		job.say("cuda: left out: %s", why)
+	}
+	if err := c.images(ctx, job, tags); err != nil {
+		return err
+	}
+	said := &heard{w: job.Log}
+	err := c.run(ctx, said, append(buildFlags(tags), "-o", out, main)...)
 	if err != nil && ctx.Err() == nil && job.runsCUDA(tags) && !c.lists(ctx, path.Join("cuda", "driver"), tags) {
 		if without := append(slices.Clone(tags), withoutCUDA); c.lists(ctx, path.Join("runtime", "trainer"), without) {
 			job.say("cuda: left out: the go command cannot get a module that it needs, see above")
 			tags = without
-			err = c.run(ctx, job.Log, append(buildFlags(tags), "-o", out, main)...)
+			err = c.run(ctx, said, append(buildFlags(tags), "-o", out, main)...)
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case err != nil && said.full():
+		return fmt.Errorf("go build: %w: it needs room for %s, and in the directories of `go env GOCACHE GOTMPDIR`", syscall.ENOSPC, job.Out)
 	case err != nil && !c.lists(ctx, path.Join("runtime", "trainer"), tags):
 		// The fault is the machine's, not that of the emitted code.
 		return ErrUnready
@@ -139,6 +157,23 @@ func (c compiler) build(ctx context.Context, job Job, main, out string, tags []s
 	}
 	return nil
 }
+
+// heard passes on what the go command says, and keeps it.
+type heard struct {
+	w    io.Writer // nil: it is kept alone
+	text bytes.Buffer
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.text.Write(b)
+	if h.w == nil {
+		return len(b), nil
+	}
+	return h.w.Write(b)
+}
+
+// full reports whether the disk was: the go command tells it in words alone.
+func (h *heard) full() bool { return strings.Contains(h.text.String(), syscall.ENOSPC.Error()) }
 
 func buildFlags(tags []string) []string {
 	flags := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}

@@ -40,12 +40,24 @@ func WriteAtomic(fsys FS, name string, write func(io.Writer) error) error {
 		// The first error is the one that tells what is wrong; a temporary file
 		// that cannot be removed is found by the next Sweep.
 		_ = fsys.Remove(temp)
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write %s: %w", name, Reason(err))
 	}
 	if err := fsys.SyncDir(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
+}
+
+// Reason returns why a call failed, without the call and the path: for messages
+// that name a file by the name that its reader knows.
+func Reason(err error) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		return e.Err
+	case *os.LinkError:
+		return e.Err
+	}
+	return err
 }
 
 // writeSynced writes a new file and makes its content survive a loss of power.

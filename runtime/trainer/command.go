@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -94,9 +95,30 @@ func (c *command) start(a *app, args []string) error {
 		return err
 	}
 	if fs.NArg() > 0 {
-		return usage("%s takes no argument %q", c.name, fs.Arg(0))
+		return usage("%s takes no argument %q%s", c.name, fs.Arg(0), apart(fs, args))
 	}
 	return run()
+}
+
+// apart suggests how a flag of truth takes its value, where args give it as an
+// argument of its own.
+func apart(fs *flag.FlagSet, args []string) string {
+	at := len(args) - fs.NArg()
+	if _, err := strconv.ParseBool(args[at]); err != nil || at == 0 {
+		return ""
+	}
+	f := fs.Lookup(strings.TrimLeft(args[at-1], "-"))
+	if f == nil || !takesTruth(f) {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean --%s=%s?", f.Name, args[at])
+}
+
+// takesTruth tells whether a flag is true when it stands alone, so that a value
+// apart would be taken for an argument.
+func takesTruth(f *flag.Flag) bool {
+	b, is := f.Value.(interface{ IsBoolFlag() bool })
+	return is && b.IsBoolFlag()
 }
 
 func wantsHelp(args []string) bool {

@@ -8,12 +8,16 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/fsys/faultfs"
 	"github.com/dnngen/dnngen/runtime/internal/testnet"
 	"github.com/dnngen/dnngen/runtime/npy"
 	"github.com/dnngen/dnngen/runtime/safetensors"
@@ -201,6 +205,72 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// A file that cannot be written is the machine's fault: exit status 7, with the
+// path and the system's reason; what was there before stays.
+func TestOutputsThatCannotBeWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r")
+	for _, args := range [][]string{
+		{"predict", "--model", "r", "--input", "builtin:spirals", "-o", "out.csv"},
+		{"predict", "--model", "r", "--input", "builtin:spirals", "-o", "out.npz"},
+		{"export", "--model", "r", "--safetensors", "out.safetensors"},
+	} {
+		name := args[len(args)-1]
+		write(t, name, "old")
+		for _, reason := range []syscall.Errno{syscall.ENOSPC, syscall.EACCES, syscall.EROFS, syscall.EDQUOT} {
+			failed := 0
+			for at := 1; ; at++ {
+				bad := faultfs.Wrap(fsys.OS(), faultfs.Fault{At: at, Err: reason, Sticky: true})
+				r := in{net: spirals(), fs: bad}.run(args...)
+				if len(bad.Calls()) < at {
+					break
+				}
+				if op := bad.Calls()[at-1].Op; op != "create" && op != "write" && op != "sync" && op != "rename" {
+					continue
+				}
+				failed++
+				r.want(t, 7, "error: write "+name+": "+reason.Error()+"\n")
+				if read(t, name) != "old" {
+					t.Fatalf("%s was changed", name)
+				}
+			}
+			if failed < 4 {
+				t.Errorf("%v: only %d calls failed by %v", args, failed, reason)
+			}
+			write(t, name, "old")
+		}
+	}
+	i.run("predict", "--model", "r", "--input", "builtin:spirals", "-o", "none/out.csv").want(t, 7, "write none/out.csv: ")
+	if _, err := os.Stat("/dev/full"); err == nil {
+		write(t, "rows.csv", "x1,x2\n1,2\n")
+		if err := os.Symlink("/dev/full", "full.csv"); err != nil {
+			t.Fatal(err)
+		}
+		i.run("predict", "--model", "r", "--input", "rows.csv", "-o", "full.csv").want(t, 7, "write full.csv: no space left on device")
+	}
+}
+
+// What predict and export wrote, as JSON.
+func TestWrittenAsJSON(t *testing.T) {
+	t.Chdir(t.TempDir())
+	i := in{net: spirals()}
+	i.must(t, "--run", "r")
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"predict --model r --input builtin:spirals -o p.csv --json",
+			`{"event":"predict","model":"r","input":"builtin:spirals","file":"p.csv","rows":1200,"outputs":3,"output_width":1}`},
+		{"export --model r --safetensors x --json",
+			`{"event":"export","model":"r","file":"x","format":"safetensors","parameters":99}`},
+	} {
+		if r := i.must(t, strings.Fields(c.args)...); r.stdout != c.want+"\n" {
+			t.Errorf("%s: %s", c.args, r.stdout)
+		}
+	}
+}
+
 func TestInfo(t *testing.T) {
 	net := spirals()
 	net.Devices = append([]engine.Device{{Name: "cpu:avx512", Missing: func() error { return fmt.Errorf("no AVX-512") }}}, net.Devices...)
@@ -316,6 +386,10 @@ func TestHelp(t *testing.T) {
 	i.run("help", "train", "eval").want(t, 2)
 	i.must(t, "version").want(t, 0, "spirals, made by dnngen")
 	i.must(t, "--version").want(t, 0, "spirals, made by dnngen")
+	var v versions
+	if r := i.must(t, "version", "--json"); json.Unmarshal([]byte(r.stdout), &v) != nil || v.Name != "spirals" || v.Go != runtime.Version() {
+		t.Errorf("version --json: %s", r.stdout)
+	}
 }
 
 func TestRefusedCommands(t *testing.T) {
@@ -345,7 +419,8 @@ func TestRefusedCommands(t *testing.T) {
 		{i, "predict --input one.csv", 2, "--model FILE is needed"},
 		{i, "predict --model r --input one.csv -o p.txt", 2, ".npz, .csv or -"},
 		{i, "predict --model r --input one.csv", 4, "one.csv"},
-		{i, "predict --model r --input builtin:spirals -o none/p.csv", 1, "none"},
+		{i, "predict --model r --input builtin:spirals -o none/p.csv", 7, "none"},
+		{i, "predict --model r --input one.csv --json", 2, "--json needs -o FILE"},
 		{i, "predict --out p.csv", 2, "predict has no flag --out"},
 		{i, "export --model r", 2, "--safetensors FILE is needed"},
 		{i, "export --model none --safetensors x", 6, "none"},

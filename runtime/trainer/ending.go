@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/metric"
 	"github.com/dnngen/dnngen/runtime/progress"
@@ -129,7 +131,7 @@ func (s *session) finish() error {
 		s.show.Warn("the test rows were not measured: %v", s.app.cause(err))
 	}
 	if err := s.writeInfo("finished"); err != nil {
-		return inRun(err)
+		return inRun(fmt.Errorf("%w; the training is done, its model and its checkpoint are whole", err))
 	}
 	if s.flags.json {
 		i := s.info("finished")
@@ -176,7 +178,7 @@ func (s *session) interrupt(signal *interrupted) error {
 		return s.fail(err)
 	}
 	if err := s.writeInfo("interrupted"); err != nil {
-		return inRun(err)
+		return inRun(fmt.Errorf("%w; the model and the checkpoint of step %d are whole", err, s.savedStep))
 	}
 	if s.flags.json {
 		i := s.info("interrupted")
@@ -193,11 +195,23 @@ func (s *session) interrupt(signal *interrupted) error {
 func (s *session) left() string {
 	switch {
 	case s.savedStep >= 0:
-		return fmt.Sprintf("the checkpoint of step %d is untouched", s.savedStep)
+		return fmt.Sprintf("the checkpoint of step %d is whole", s.savedStep)
 	case s.flags.resume:
-		return "the checkpoint from before is untouched"
+		return "the checkpoint from before is whole"
 	}
 	return "no checkpoint was written yet"
+}
+
+// room says how much a full disk lacks, where the system tells what is free.
+func (s *session) room(err error) string {
+	free, ok := fsys.Free(s.dir.Path())
+	if !ok || !errors.Is(err, syscall.ENOSPC) {
+		return ""
+	}
+	n := s.app.net
+	// While a checkpoint is written, the one before it still takes its room.
+	needed := int64(parameters(n)) * 4 * int64(1+len(n.States))
+	return fmt.Sprintf(" (a checkpoint takes %sB, %sB are free)", progress.Count(float64(needed)), progress.Count(float64(free)))
 }
 
 // fail notes why a training failed. Checkpoint and model stay as they are.
@@ -208,7 +222,7 @@ func (s *session) fail(err error) error {
 	case errors.As(err, &bad):
 		err = fmt.Errorf("%w; %s; a smaller --lr may help", err, s.left())
 	case status(err) == exitResources:
-		err = fmt.Errorf("%w; %s; with room again, go on with: %s train --run %s --resume", err, s.left(), s.app.program, s.dir.Path())
+		err = fmt.Errorf("%w%s; %s; with room again, go on with: %s train --run %s --resume", err, s.room(err), s.left(), s.app.program, s.dir.Path())
 	}
 	i := s.info("failed")
 	i.Error = err.Error()

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/runtime/data"
-	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/metric"
 )
 
@@ -59,22 +58,9 @@ func (a *app) eval(f *evalFlags) error {
 	if err != nil {
 		return err
 	}
-	prep, note := preparation(a.net, m)
-	if note != "" {
-		a.display(false).Warn("%s", note)
-	}
-	set, err := prep.Apply(table)
+	set, raw, err := f.infer(a, m, func(p *data.Prep) (*data.Set, error) { return p.Apply(table) })
 	if err != nil {
 		return err
-	}
-	e, err := f.load(a, m)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	raw, err := loop.Infer(a.ctx, a.net, e, set.X, set.Rows)
-	if err != nil {
-		return a.cause(err)
 	}
 	report := metric.Of(a.net, raw, set)
 	if f.json {

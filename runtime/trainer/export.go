@@ -16,13 +16,24 @@ under PyTorch's names and layouts, with the preparation of the rows as metadata.
 	examples: []string{"export --model runs/digits/001/checkpoint --safetensors digits.safetensors"},
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		var model, target string
+		var asJSON bool
 		fs.StringVar(&model, "model", "", "the trained parameters in `FILE`: safetensors, a checkpoint or a run directory")
 		fs.StringVar(&target, "safetensors", "", "write safetensors to `FILE`")
-		return func() error { return a.export(model, target) }
+		fs.BoolVar(&asJSON, "json", false, "say what was written, as one JSON object")
+		return func() error { return a.export(model, target, asJSON) }
 	},
 }
 
-func (a *app) export(model, target string) error {
+// exported is what export prints as JSON.
+type exported struct {
+	Event      string `json:"event"` // "export"
+	Model      string `json:"model"`
+	File       string `json:"file"`
+	Format     string `json:"format"`
+	Parameters int    `json:"parameters"`
+}
+
+func (a *app) export(model, target string, asJSON bool) error {
 	if target == "" {
 		return usage("--safetensors FILE is needed")
 	}
@@ -30,5 +41,9 @@ func (a *app) export(model, target string) error {
 	if err != nil {
 		return err
 	}
-	return a.writeFile(target, func(w io.Writer) error { return rundir.EncodeModel(w, a.net, m) })
+	err = a.writeFile(target, func(w io.Writer) error { return rundir.EncodeModel(w, a.net, m) })
+	if err != nil || !asJSON {
+		return err
+	}
+	return a.stdout.object(exported{"export", model, target, "safetensors", parameters(a.net)})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Exit status of a trainer. An interrupted training has 128 and the number of
-// the signal: 130 or 143.
+// the signal: 129 for SIGHUP, which a closed terminal sends, 130 or 143.
 const (
 	exitDone      = 0
 	exitFailed    = 1

@@ -58,7 +58,7 @@ Environment:
 Exit status:
   0 done, 1 failed, 2 wrong usage, 4 wrong data, 5 NaN or infinity in training,
   6 run directory, checkpoint or model unusable, 7 device or resources missing,
-  130 or 143 interrupted by Ctrl-C or SIGTERM, with the state saved
+  129, 130 or 143 interrupted by SIGHUP, Ctrl-C or SIGTERM, with the state saved
 `, device.Variable, dataVariable, commandVariable)
 	return nil
 }
@@ -74,8 +74,8 @@ func (a *app) commandHelp(c *command, fs *flag.FlagSet) {
 		}
 		name, text := flag.UnquoteUsage(f)
 		name = spaced(name)
-		if _, isBool := f.Value.(interface{ IsBoolFlag() bool }); isBool && name != "" {
-			name = "=" + name[1:] // a value apart would be taken for an argument
+		if takesTruth(f) && name != "" {
+			name = "=" + name[1:]
 		}
 		dashes := "--"
 		if len(f.Name) == 1 {
@@ -105,12 +105,26 @@ var versionCommand = &command{
 	name:  "version",
 	short: "print the versions",
 	long:  "Prints the network's name and the versions of dnngen and Go that made this program.",
-	define: func(a *app, _ *flag.FlagSet) func() error {
+	args:  "[--json]",
+	define: func(a *app, fs *flag.FlagSet) func() error {
+		asJSON := fs.Bool("json", false, "print one JSON object")
 		return func() error {
-			a.stdout.printf("%s, made by dnngen %s, %s %s/%s\n", a.net.Name, dnngenVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			v := versions{a.net.Name, dnngenVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			if *asJSON {
+				return a.stdout.object(v)
+			}
+			a.stdout.printf("%s, made by dnngen %s, %s %s\n", v.Name, v.Dnngen, v.Go, v.Platform)
 			return nil
 		}
 	},
+}
+
+// versions is what version prints as JSON.
+type versions struct {
+	Name     string `json:"name"`
+	Dnngen   string `json:"dnngen"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
 }
 
 const modulePath = "github.com/dnngen/dnngen"

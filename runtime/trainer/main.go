@@ -20,6 +20,9 @@ import (
 func Main(n *engine.Network) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	if c, _, err := choose(os.Args[1:]); err == nil && c.survivesPipe {
 		// A training does not end because nobody reads what it says; what counts
 		// is in the run directory. Other commands die of the broken pipe, as

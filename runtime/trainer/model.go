@@ -7,6 +7,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
@@ -70,6 +71,26 @@ func (f *deviceFlags) load(a *app, m *rundir.Model) (engine.Engine, error) {
 	}
 	m.Restore(e)
 	return e, nil
+}
+
+// infer prepares rows as a model's training did, and computes their raw outputs
+// [rows, Outputs].
+func (f *deviceFlags) infer(a *app, m *rundir.Model, rows func(*data.Prep) (*data.Set, error)) (*data.Set, []float32, error) {
+	prep, note := preparation(a.net, m)
+	if note != "" {
+		a.display(false).Warn("%s", note)
+	}
+	set, err := rows(prep)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := f.load(a, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer e.Close()
+	raw, err := loop.Infer(a.ctx, a.net, e, set.X, set.Rows)
+	return set, raw, a.cause(err)
 }
 
 // preparation returns how rows are prepared for a model. A file that another

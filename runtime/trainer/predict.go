@@ -15,7 +15,6 @@ import (
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
-	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/npy"
 )
 
@@ -38,6 +37,7 @@ model knows names.`,
 		fs.StringVar(&p.model, "model", "", "the trained parameters in `FILE`: safetensors, a checkpoint or a run directory")
 		fs.StringVar(&p.input, "input", "", "predict for the rows of `SRC`; - is CSV on standard input")
 		fs.StringVar(&p.output, "o", "-", "write to `FILE`, .npz or .csv; - is CSV on standard output")
+		fs.BoolVar(&p.json, "json", false, "say what was written, as one JSON object")
 		p.define(fs)
 		return func() error { return a.predict(p) }
 	},
@@ -46,6 +46,7 @@ model knows names.`,
 type predictFlags struct {
 	deviceFlags
 	model, input, output string
+	json                 bool
 }
 
 func (a *app) predict(f *predictFlags) error {
@@ -53,8 +54,11 @@ func (a *app) predict(f *predictFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.input == "" {
+	switch {
+	case f.input == "":
 		return usage("--input SRC is needed")
+	case f.json && f.output == "-":
+		return usage("--json needs -o FILE: the predictions themselves go to standard output")
 	}
 	m, err := a.model(f.model)
 	if err != nil {
@@ -64,29 +68,33 @@ func (a *app) predict(f *predictFlags) error {
 	if err != nil {
 		return err
 	}
-	prep, note := preparation(a.net, m)
-	if note != "" {
-		a.display(false).Warn("%s", note)
-	}
-	set, err := prep.Rows(table)
+	set, raw, err := f.infer(a, m, func(p *data.Prep) (*data.Set, error) { return p.Rows(table) })
 	if err != nil {
 		return err
 	}
-	e, err := f.load(a, m)
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	p := &predictions{net: a.net, set: set}
-	if p.raw, err = loop.Infer(a.ctx, a.net, e, set.X, set.Rows); err != nil {
-		return a.cause(err)
-	}
-	p.output = make([]float32, set.Rows*a.net.OutputWidth)
+	p := &predictions{net: a.net, set: set, raw: raw, output: make([]float32, set.Rows*a.net.OutputWidth)}
 	a.net.Transform(p.raw, p.output, set.Rows)
 	if f.output == "-" {
 		return write(p, a.stdout)
 	}
-	return a.writeFile(f.output, func(w io.Writer) error { return write(p, w) })
+	if err := a.writeFile(f.output, func(w io.Writer) error { return write(p, w) }); err != nil || !f.json {
+		return err
+	}
+	return a.stdout.object(predicted{
+		"predict", f.model, table.Source(), f.output, set.Rows, a.net.Outputs, a.net.OutputWidth, p.labels(),
+	})
+}
+
+// predicted is what predict prints as JSON.
+type predicted struct {
+	Event   string   `json:"event"` // "predict"
+	Model   string   `json:"model"`
+	Input   string   `json:"input"`
+	File    string   `json:"file"`
+	Rows    int      `json:"rows"`
+	Outputs int      `json:"outputs"`           // raw ones of a row
+	Width   int      `json:"output_width"`      // transformed ones
+	Classes []string `json:"classes,omitempty"` // their names
 }
 
 // predictions are the outputs for the rows of a set.
@@ -188,8 +196,16 @@ func label(labels []string, class int) string {
 }
 
 // writeFile replaces a file, whole or not at all. What is no plain file, such
-// as a pipe, is written to as it is.
+// as a pipe, is written to as it is. That it cannot be written is the machine's
+// fault: the exit status is that of resources.
 func (a *app) writeFile(name string, write func(io.Writer) error) error {
+	if err := a.replaceFile(name, write); err != nil {
+		return &failure{exitResources, err}
+	}
+	return nil
+}
+
+func (a *app) replaceFile(name string, write func(io.Writer) error) error {
 	buffered := func(w io.Writer) error {
 		b := bufio.NewWriterSize(w, 64<<10)
 		if err := write(b); err != nil {
@@ -198,15 +214,18 @@ func (a *app) writeFile(name string, write func(io.Writer) error) error {
 		return b.Flush()
 	}
 	if plain, err := a.isPlain(name); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write %s: %w", name, fsys.Reason(err))
 	} else if plain {
 		return fsys.WriteAtomic(a.fs, name, buffered)
 	}
 	f, err := a.fs.Create(name)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(buffered(f), f.Close())
 	}
-	return errors.Join(buffered(f), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, fsys.Reason(err))
+	}
+	return nil
 }
 
 // isPlain tells whether a name is that of a plain file or of none.

@@ -81,7 +81,7 @@ func TestSignals(t *testing.T) {
 		signal syscall.Signal
 		code   int
 		text   string
-	}{{syscall.SIGINT, 130, "interrupted by Ctrl-C"}, {syscall.SIGTERM, 143, "interrupted by signal: terminated"}} {
+	}{{syscall.SIGINT, 130, "interrupted by Ctrl-C"}, {syscall.SIGTERM, 143, "interrupted by signal: terminated"}, {syscall.SIGHUP, 129, "interrupted by signal: hangup"}} {
 		t.Run(c.signal.String(), func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			p := start(t, "--run", "r", "--epochs", endless, "--log-every", "1")
@@ -111,6 +111,25 @@ func TestSignals(t *testing.T) {
 			in{net: spirals()}.must(t, "--run", "whole", "--epochs", endless, "--log-every", "1", "--steps", until)
 			sameRun(t, "r", "whole")
 		})
+	}
+}
+
+// Under nohup a training goes on when its terminal is closed.
+func TestIgnoredHangup(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := exec.Command("sh", "-c", `trap "" HUP; exec "$0" --run r --log-every 1 --epochs `+endless, os.Args[0])
+	c.Env = append(os.Environ(), childVariable+"=train")
+	if err := c.Start(); err != nil {
+		t.Skip("no shell here:", err)
+	}
+	await(t, "r/metrics.jsonl")
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM} {
+		if err := c.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _ = c.Wait(); c.ProcessState.ExitCode() != 143 {
+		t.Errorf("exit %d", c.ProcessState.ExitCode())
 	}
 }
 
@@ -314,10 +333,7 @@ func TestClosedStandardOutput(t *testing.T) {
 		if closeStderr {
 			c.Stderr = w
 		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(w.Close(), r.Close()); err != nil {
+		if err := errors.Join(r.Close(), c.Start(), w.Close()); err != nil {
 			t.Fatal(err)
 		}
 		_ = c.Wait()

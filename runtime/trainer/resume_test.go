@@ -182,6 +182,16 @@ func TestFullDiskAtEachCall(t *testing.T) {
 			if !strings.Contains(r.stderr, "no space left on device") {
 				t.Errorf("call %d (%+v): %s", at, call, r.stderr)
 			}
+			// What was being written is named, by the name that its reader knows.
+			name, _, _ := strings.Cut(filepath.Base(call.Name), ".tmp-")
+			if r.code == 7 && call.Op == "write" && name != "lock" && (!strings.Contains(r.stderr, name) || strings.Contains(r.stderr, ".tmp-")) {
+				t.Errorf("call %d (%+v) does not name %s: %s", at, call, name, r.stderr)
+			}
+			// A checkpoint whose directory was not synced is in place, but not promised.
+			promised := call.Op != "syncdir" && call.Op != "close"
+			if _, err := os.Stat(filepath.Join(run, "checkpoint")); err == nil && promised && !strings.Contains(r.stderr, " whole") {
+				t.Errorf("call %d (%+v) does not tell of the checkpoint: %s", at, call, r.stderr)
+			}
 		}
 		again := append(args, "--run", run)
 		if _, err := os.Stat(filepath.Join(run, "checkpoint")); err == nil {

@@ -248,6 +248,11 @@ func TestRefusedTrainings(t *testing.T) {
 		{spirals(), "--lr", 2, []string{"--lr needs a value"}},
 		{spirals(), "--lr -1", 2, []string{"--lr must be"}},
 		{spirals(), "--lr NaN", 2, []string{"--lr must be"}},
+		{spirals(), "--lr 1e-300", 2, []string{"--lr 1e-300 is a number that a float32 cannot hold"}},
+		{spirals(), "--lr 1e-40", 2, []string{"float32"}},
+		{spirals(), "--lr 1e39", 2, []string{"float32"}},
+		{spirals(), "--lr Inf", 2, []string{"float32"}},
+		{spirals(), "--momentum 1e-300", 2, []string{"--momentum 1e-300 is a number that a float32 cannot hold"}},
 		{spirals(), "--momentum -1", 2, []string{"--momentum must be"}},
 		{spirals(), "--momentum 1", 2, []string{"--momentum must be", "below 1"}},
 		{spirals(), "--steps -1", 2, []string{"must not be negative"}},
@@ -255,6 +260,10 @@ func TestRefusedTrainings(t *testing.T) {
 		{spirals(), "--threads 1000000", 2, []string{"at most 1024"}},
 		{spirals(), "--seed -1", 2, []string{`invalid value "-1" for --seed: not a number that it takes`}},
 		{spirals(), "--shuffle=maybe", 2, []string{`invalid value "maybe" for --shuffle: it is true or false`}},
+		{spirals(), "--shuffle false", 2, []string{`train takes no argument "false"; did you mean --shuffle=false?`}},
+		{spirals(), "--epochs 1 -json true", 2, []string{"did you mean --json=true?"}},
+		{spirals(), "--seed 3 false", 2, []string{`takes no argument "false"` + "\n"}},
+		{spirals(), "false", 2, []string{`there is no command "false"` + "\n"}},
 		{spirals(), "--resume --init x", 2, []string{"exclude each other"}},
 		{spirals(), "tran", 2, []string{`no command "tran"; did you mean "train"?`}},
 		{spirals(), "train now", 2, []string{`takes no argument "now"`}},
@@ -335,7 +344,7 @@ func TestHiddenNaNIsNeverSaved(t *testing.T) {
 	model := read(t, "r", "model.safetensors")
 	bad = true
 	r := i.run("--run", "r", "--resume", "--epochs", "4")
-	r.want(t, 5, "parameter 0.weight is not finite at index 0", "layer 0 (linear", "the checkpoint from before is untouched")
+	r.want(t, 5, "parameter 0.weight is not finite at index 0", "layer 0 (linear", "the checkpoint from before is whole")
 	if read(t, "r", "checkpoint") != before || read(t, "r", "model.safetensors") != model {
 		t.Error("the good state was overwritten")
 	}
@@ -367,7 +376,7 @@ func TestNaNLeavesTheCheckpoint(t *testing.T) {
 	i.must(t, "--run", "r")
 	before := read(t, "r", "checkpoint")
 	r := i.run("--run", "r", "--resume", "--epochs", "5", "--lr", "1e38")
-	r.want(t, 5, "the learning rate changes from 0.1 to 1e+38", "is the first to give it, for training row", "the checkpoint from before is untouched")
+	r.want(t, 5, "the learning rate changes from 0.1 to 1e+38", "is the first to give it, for training row", "the checkpoint from before is whole")
 	if read(t, "r", "checkpoint") != before {
 		t.Error("the checkpoint changed")
 	}
