@@ -13,9 +13,17 @@ import (
 // order.
 var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h"}
 
+// tensorHeaders follow them where kernels use tensor cores: they need sm_80.
+var tensorHeaders = []string{"dnn_mma.h"}
+
 // Runtime returns the device code that all networks share: it stands before
 // what Kernels writes.
-func Runtime() []byte {
+func Runtime() []byte { return read(headers) }
+
+// TensorRuntime is Runtime for kernels that use tensor cores.
+func TensorRuntime() []byte { return append(Runtime(), read(tensorHeaders)...) }
+
+func read(headers []string) []byte {
 	var text []byte
 	for _, name := range headers {
 		b, err := templates.CUDA.ReadFile("cuda/" + name)

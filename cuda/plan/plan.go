@@ -37,6 +37,8 @@ type Launch struct {
 	Name string // of the kernel
 	Grid [3]int
 	Work any // what it does: *Product, *Map, *Loss, …
+	// Shared is the dynamic shared memory of a block, in bytes.
+	Shared int
 }
 
 // Product is a Linear or a GradInput with its tile.
@@ -138,12 +140,12 @@ func (p *Plan) train() {
 	}
 	p.Partial.Size = 2 * blocks
 	p.Pass = append(p.Pass,
-		&Launch{"loss", [3]int{blocks, 1, 1}, &Loss{l}},
-		&Launch{"loss_sum", [3]int{1, 1, 1}, &LossSum{blocks}})
+		&Launch{Name: "loss", Grid: [3]int{blocks, 1, 1}, Work: &Loss{l}},
+		&Launch{Name: "loss_sum", Grid: [3]int{1, 1, 1}, Work: &LossSum{blocks}})
 	p.steps(&p.Pass, "backward", p.Program.Backward, false)
 	for _, l := range p.Pass {
 		if s := sumOf(l); s != nil {
-			p.Pass = append(p.Pass, &Launch{fmt.Sprintf("fold%d", s.Param.Index), [3]int{s.Param.Size(), 1, 1}, &Fold{s}})
+			p.Pass = append(p.Pass, &Launch{Name: fmt.Sprintf("fold%d", s.Param.Index), Grid: [3]int{s.Param.Size(), 1, 1}, Work: &Fold{s}})
 		}
 	}
 	if len(p.Params) == 0 {
@@ -154,7 +156,7 @@ func (p *Plan) train() {
 		u.Blocks = append(u.Blocks, blocks)
 		blocks += ceil(q.Size(), updateBlock)
 	}
-	p.Update = []*Launch{{"update", [3]int{blocks, 1, 1}, u}}
+	p.Update = []*Launch{{Name: "update", Grid: [3]int{blocks, 1, 1}, Work: u}}
 }
 
 func sumOf(l *Launch) *Sum {
@@ -182,7 +184,7 @@ func (p *Plan) steps(list *[]*Launch, prefix string, steps []ir.Step, infer bool
 			*list = append(*list, p.product(name, s, s.W.Shape[1], rows, infer, s.Map))
 		case *ir.Map:
 			grid := [3]int{ceil(rows, 64), ceil(s.Width, 64), 1}
-			*list = append(*list, &Launch{name, grid, &Map{s, infer, p.sum(s, grid)}})
+			*list = append(*list, &Launch{Name: name, Grid: grid, Work: &Map{s, infer, p.sum(s, grid)}})
 		case *ir.GradWeight:
 			*list = append(*list, p.gradWeight(name, s))
 		}
@@ -197,7 +199,7 @@ func (p *Plan) product(name string, s ir.Step, cols, rows int, infer bool, m *ir
 	}
 	grid := [3]int{ceil(rows, 16*w.TM), ceil(cols, 16*w.TN), 1}
 	w.Sum = p.sum(m, grid)
-	return &Launch{name, grid, w}
+	return &Launch{Name: name, Grid: grid, Work: w}
 }
 
 // Stride is the number of columns of its accumulator that a unit of a map
@@ -267,7 +269,7 @@ func (p *Plan) gradWeight(name string, s *ir.GradWeight) *Launch {
 	if s.Bias != nil {
 		p.grad(p.Params[s.Bias.Index], parts)
 	}
-	return &Launch{name, [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM), parts}, w}
+	return &Launch{Name: name, Grid: [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM), parts}, Work: w}
 }
 
 // maxGrid is what a GPU takes in the second and third direction of a grid.

@@ -13,7 +13,7 @@
 static const int threads = 256, lanes = 32;
 static const size_t stackBytes = 256 << 10;
 
-enum State { ready, atBarrier, atShuffle, done };
+enum State { ready, atBarrier, atMeeting, done };
 
 struct Fibre {
 #if defined(__x86_64__)
@@ -23,9 +23,11 @@ struct Fibre {
 #endif
     char *stack;
     State state;
-    const char *file;
-    int line, mask;
-    float value, received;
+    const void *place; // where it waits
+    const char *what;  // for what, or in which file
+    int line;
+    DnnWork work; // what its warp will do, with
+    void *lane;   // what it brings
 };
 
 DnnPlace dnn_emu_place;
@@ -48,17 +50,18 @@ static void leap(Fibre *from, Fibre *to) { dnn_emu_leap(&from->sp, to->sp); }
 static void leap(Fibre *from, Fibre *to) { swapcontext(&from->context, &to->context); }
 #endif
 
-static void suspend(State state, const char *file, int line) {
+static void suspend(State state, const void *place, const char *what, int line) {
     Fibre *f = &fibres[dnn_emu_place.thread];
     f->state = state;
-    f->file = file;
+    f->place = place;
+    f->what = what;
     f->line = line;
     leap(f, &scheduler);
 }
 
 static void body() {
     kernel(arena);
-    suspend(done, "", 0);
+    suspend(done, NULL, "", 0);
     abort(); // a finished thread is never resumed
 }
 
@@ -83,43 +86,93 @@ static void start(Fibre *f) {
 #endif
 }
 
-// Shared memory: one allocation for each declaration that a block has met.
+// Shared memory: one allocation for each declaration that a block has met, and
+// for what the launch asked for.
 struct Shared {
     const char *key;
-    void *memory;
+    char *memory;
+    size_t bytes;
 };
 static Shared shared[64];
 static int sharedCount;
+static size_t dynamicBytes;
+static const char dynamicKey = 0;
 
 void *dnn_emu_shared(const char *key, size_t bytes) {
     for (int i = 0; i < sharedCount; i++)
         if (shared[i].key == key) return shared[i].memory;
     if (sharedCount == 64) abort();
-    void *memory = malloc(bytes);
-    memset(memory, 0xff, bytes); // NaN, as float and as double
+    char *memory = (char *)aligned_alloc(128, (bytes + 127) / 128 * 128);
+    memset(memory, 0xff, bytes); // NaN, in every type
     shared[sharedCount].key = key;
+    shared[sharedCount].bytes = bytes;
     shared[sharedCount++].memory = memory;
     return memory;
+}
+
+char *dnn_emu_dynamic() { return (char *)dnn_emu_shared(&dynamicKey, dynamicBytes); }
+
+bool dnn_emu_inside(const char *p, size_t bytes) {
+    for (int i = 0; i < sharedCount; i++)
+        if (p >= shared[i].memory && p + bytes <= shared[i].memory + shared[i].bytes) return true;
+    return false;
 }
 
 static void forgetShared() {
     while (sharedCount > 0) free(shared[--sharedCount].memory);
 }
 
-void dnn_emu_barrier(const char *file, int line) { suspend(atBarrier, file, line); }
+void dnn_emu_fail(const char *what) {
+    if (failure[0] == 0) snprintf(failure, sizeof failure, "thread %d of block %d: %s", dnn_emu_place.thread, dnn_emu_place.block[0], what);
+}
+
+void dnn_emu_barrier(const char *file, int line) { suspend(atBarrier, file, "a barrier", line); }
+
+void dnn_emu_together(DnnWork work, void *lane, const void *place, const char *what, int line) {
+    Fibre *f = &fibres[dnn_emu_place.thread];
+    f->work = work;
+    f->lane = lane;
+    suspend(atMeeting, place, what, line);
+}
+
+static void nothing(void *const *) {}
+void dnn_emu_sync_warp(const char *file, int line) { dnn_emu_together(nothing, NULL, file, "a barrier of its warp", line); }
+
+struct Shuffle {
+    float value, received;
+    int mask;
+};
+
+static void shuffle(void *const *lanes) {
+    for (int l = 0; l < 32; l++) {
+        Shuffle *s = (Shuffle *)lanes[l];
+        s->received = ((Shuffle *)lanes[l ^ s->mask])->value;
+    }
+}
 
 float dnn_emu_shuffle(float value, int mask, const char *file, int line) {
-    Fibre *f = &fibres[dnn_emu_place.thread];
-    f->value = value;
-    f->mask = mask;
-    suspend(atShuffle, file, line);
-    return f->received;
+    Shuffle s = {value, 0, mask};
+    dnn_emu_together(shuffle, &s, file, "a shuffle", line);
+    return s.received;
+}
+
+static bool alike(const Fibre *a, const Fibre *b) {
+    return a->state == b->state && a->place == b->place && a->line == b->line && (a->state != atMeeting || a->work == b->work);
 }
 
 static bool together(const Fibre *group, int count, State state) {
     for (int i = 0; i < count; i++)
-        if (group[i].state != state || group[i].file != group[0].file || group[i].line != group[0].line) return false;
+        if (group[i].state != state || !alike(&group[i], &group[0])) return false;
     return true;
+}
+
+// meet has a warp do what all its lanes wait for.
+static void meet(Fibre *warp) {
+    void *brought[lanes];
+    for (int l = 0; l < lanes; l++) brought[l] = warp[l].lane;
+    dnn_emu_place.thread = warp - fibres;
+    warp->work(brought);
+    for (int l = 0; l < lanes; l++) warp[l].state = ready;
 }
 
 // turn is the thread whose turn is the i-th of a round under a schedule.
@@ -132,8 +185,11 @@ static int turn(int schedule, int round, int i) {
     }
 }
 
-static const char *describe(State s) {
-    return s == done ? "has ended" : s == atShuffle ? "waits to shuffle" : "waits at a barrier";
+static void describe(char *to, size_t n, const Fibre *f) {
+    if (f->state == done)
+        snprintf(to, n, "has ended");
+    else
+        snprintf(to, n, "waits at %s (line %d)", f->what, f->line);
 }
 
 // runBlock runs all threads of a block from barrier to barrier.
@@ -149,11 +205,11 @@ static bool runBlock(int schedule) {
             moved = true;
         }
         for (int w = 0; w < threads; w += lanes) {
-            if (!together(&fibres[w], lanes, atShuffle)) continue;
-            for (int l = 0; l < lanes; l++) fibres[w + l].received = fibres[w + (l ^ fibres[w + l].mask)].value;
-            for (int l = 0; l < lanes; l++) fibres[w + l].state = ready;
+            if (!together(&fibres[w], lanes, atMeeting)) continue;
+            meet(&fibres[w]);
             moved = true;
         }
+        if (failure[0] != 0) return false;
         if (together(fibres, threads, done)) return true;
         if (together(fibres, threads, atBarrier)) {
             for (int i = 0; i < threads; i++) fibres[i].state = ready;
@@ -161,17 +217,19 @@ static bool runBlock(int schedule) {
         }
         if (moved) continue;
         for (int i = 1; i < threads; i++) {
-            const Fibre *a = &fibres[0], *b = &fibres[i];
-            if (a->state == b->state && a->line == b->line && a->file == b->file) continue;
-            snprintf(failure, sizeof failure, "divergence: thread 0 %s (line %d), thread %d %s (line %d)",
-                     describe(a->state), a->line, i, describe(b->state), b->line);
+            if (alike(&fibres[0], &fibres[i])) continue;
+            char first[80], other[80];
+            describe(first, sizeof first, &fibres[0]);
+            describe(other, sizeof other, &fibres[i]);
+            snprintf(failure, sizeof failure, "divergence: thread 0 %s, thread %d %s", first, i, other);
             return false;
         }
     }
 }
 
-const char *dnn_emu_launch(DnnKernel run, float *memory, const int grid[3], int schedule) {
+const char *dnn_emu_launch(DnnKernel run, float *memory, const int grid[3], size_t bytes, int schedule) {
     kernel = run;
+    dynamicBytes = bytes;
     arena = memory;
     failure[0] = 0;
     memcpy(dnn_emu_place.grid, grid, sizeof dnn_emu_place.grid);
@@ -182,8 +240,9 @@ const char *dnn_emu_launch(DnnKernel run, float *memory, const int grid[3], int 
                 dnn_emu_place.block[1] = y;
                 dnn_emu_place.block[2] = z;
                 const bool ok = runBlock(schedule);
+                dnn_emu_end_copies();
                 forgetShared();
-                if (!ok) return failure;
+                if (!ok || failure[0] != 0) return failure;
             }
     return failure;
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #define DNN_DEVICE static inline
-#define DNN_METHOD inline
+#define DNN_METHOD inline __attribute__((always_inline))
 #define DNN_TABLE static const
 #define DNN_UNROLL
 #define DNN_KERNEL(name, threads) static void name(float *m)
@@ -18,10 +18,11 @@
 #define DNN_SYNC() dnn_emu_barrier(__FILE__, __LINE__)
 #define DNN_SHUFFLE(value, mask) dnn_emu_shuffle(value, mask, __FILE__, __LINE__)
 
-// dnn_emu_launch runs a kernel on all blocks of a grid, with the threads taking
-// turns in one of the orders 0 to 3. It returns what went wrong, or "".
+// dnn_emu_launch runs a kernel on all blocks of a grid, each with a number of
+// bytes of dynamic shared memory, with the threads taking turns in one of the
+// orders 0 to 3. It returns what went wrong, or "".
 typedef void (*DnnKernel)(float *);
-const char *dnn_emu_launch(DnnKernel run, float *arena, const int grid[3], int schedule);
+const char *dnn_emu_launch(DnnKernel run, float *arena, const int grid[3], size_t shared, int schedule);
 
 // Where the running thread is.
 struct DnnPlace {
@@ -31,8 +32,24 @@ extern DnnPlace dnn_emu_place;
 
 // dnn_emu_shared returns the block's memory of a declaration.
 void *dnn_emu_shared(const char *key, size_t bytes);
+// dnn_emu_dynamic returns the shared memory that the launch asked for.
+char *dnn_emu_dynamic();
+// dnn_emu_inside tells whether bytes at p are shared memory of the block.
+bool dnn_emu_inside(const char *p, size_t bytes);
 // dnn_emu_barrier waits for all threads of the block.
 void dnn_emu_barrier(const char *file, int line);
+// dnn_emu_sync_warp waits for all lanes of the warp.
+void dnn_emu_sync_warp(const char *file, int line);
+// dnn_emu_together waits until all lanes of the warp have come to the same
+// place, and has one call of work do what they do together; lanes holds what
+// each brought.
+typedef void (*DnnWork)(void *const lanes[32]);
+void dnn_emu_together(DnnWork work, void *lane, const void *place, const char *what, int line);
+// dnn_emu_fail ends the launch: a thread has done what no device would.
+void dnn_emu_fail(const char *what);
+// dnn_emu_end_copies ends a block's asynchronous copies, of which none may be
+// left.
+void dnn_emu_end_copies();
 // dnn_emu_shuffle exchanges values with another lane of the warp.
 float dnn_emu_shuffle(float value, int mask, const char *file, int line);
 

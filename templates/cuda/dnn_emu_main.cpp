@@ -6,7 +6,7 @@
 //   w <offset:8> <bytes:8> <data>    copy in
 //   r <offset:8> <bytes:8>           copy out; answers the data
 //   p <offset:8> <bytes:8>           nothing may touch this (with ASan)
-//   l <kernel:4> <grid:3*4> <schedule:4>  launch; answers <length:4> <error text>
+//   l <kernel:4> <grid:3*4> <shared:4> <schedule:4>  launch; answers <length:4> <error text>
 #include "dnn_emu.h"
 
 #include <stdint.h>
@@ -62,9 +62,9 @@ int main() {
             break;
         }
         case 'l': {
-            int32_t q[5];
+            int32_t q[6];
             get(q, sizeof q);
-            const char *failure = dnn_emu_launch(dnn_kernels[q[0]], arena, q + 1, q[4]);
+            const char *failure = dnn_emu_launch(dnn_kernels[q[0]], arena, q + 1, q[4], q[5]);
             const int32_t n = strlen(failure);
             fwrite(&n, 4, 1, stdout);
             fwrite(failure, 1, n, stdout);

@@ -31,6 +31,7 @@ type Net struct {
 // Options change how kernels are compiled.
 type Options struct {
 	Sanitize bool // with the address sanitizer
+	Tensor   bool // with the words for tensor cores
 	// Edit changes the text of the device code that all networks share.
 	Edit func(runtime string) string
 }
@@ -76,6 +77,9 @@ func Build(t testing.TB, o Options, nets ...Net) *Program {
 func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 	t.Helper()
 	runtime := string(cuda.Runtime())
+	if o.Tensor {
+		runtime = string(cuda.TensorRuntime())
+	}
 	if o.Edit != nil {
 		edited := o.Edit(runtime)
 		if edited == runtime {
@@ -88,7 +92,7 @@ func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 		p.index[k] = i
 	}
 	table := "extern void (*const dnn_kernels[])(float *);\nvoid (*const dnn_kernels[])(float *) = {\n" + strings.Join(kernels, ",\n") + "};\n"
-	args := []string{"kernels.cpp", "dnn_emu.cpp", "dnn_emu_main.cpp"}
+	args := append([]string{"dnn_emu_main.cpp"}, sources...)
 	if o.Sanitize {
 		// The sanitizer does not know fibres' stacks.
 		args = append(args, "-fsanitize=address", "--param", "asan-stack=0")
@@ -107,19 +111,22 @@ func Library(t testing.TB, n *plan.Plan) string {
 	for _, l := range n.Launches() {
 		fmt.Fprintf(&text, `extern "C" int %[1]s(const struct fake_launch *l) {
     const int grid[3] = {(int)l->grid[0], (int)l->grid[1], (int)l->grid[2]};
-    return l->block[0] != 256 || *dnn_emu_launch(net::%[1]s, *(float **)l->params[0], grid, 0) != 0 ? 719 : 0;
+    return l->block[0] != 256 || *dnn_emu_launch(net::%[1]s, *(float **)l->params[0], grid, l->shared, 0) != 0 ? 719 : 0;
 }
 `, l.Name)
 	}
-	return compile(t, text.String(), "kernels.cpp", "dnn_emu.cpp", "-shared", "-fPIC")
+	return compile(t, text.String(), append([]string{"-shared", "-fPIC"}, sources...)...)
 }
+
+// sources are the kernels and what runs them.
+var sources = []string{"kernels.cpp", "dnn_emu.cpp", "dnn_emu_mma.cpp"}
 
 // compile compiles emulated code and returns what came of it.
 func compile(t testing.TB, text string, args ...string) string {
 	t.Helper()
 	compiler, dir := Compiler(t), t.TempDir()
 	write(t, filepath.Join(dir, "kernels.cpp"), []byte(text))
-	for _, name := range []string{"dnn_emu.h", "dnn_emu.cpp", "dnn_emu_main.cpp"} {
+	for _, name := range []string{"dnn_emu.h", "dnn_emu.cpp", "dnn_emu_mma.h", "dnn_emu_mma.cpp", "dnn_emu_main.cpp"} {
 		b, err := templates.CUDA.ReadFile("cuda/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -254,7 +261,7 @@ func (d *Device) Launch(list []*plan.Launch) {
 		if d.err != nil {
 			return
 		}
-		d.send("l", int32(d.index[d.prefix+l.Name]), int32(l.Grid[0]), int32(l.Grid[1]), int32(l.Grid[2]), int32(d.Schedule))
+		d.send("l", int32(d.index[d.prefix+l.Name]), int32(l.Grid[0]), int32(l.Grid[1]), int32(l.Grid[2]), int32(l.Shared), int32(d.Schedule))
 		var n int32
 		d.receive(&n)
 		if n > 0 {
