@@ -39,6 +39,8 @@ func grammar() section {
 				func(n *Network, v picked[*op.Init]) { n.Train.Init = v.row }, first(op.Inits)),
 			with("seed", "of initial weights, shuffling and splits", whole{0, math.MaxUint64},
 				func(n *Network, v uint64) { n.Train.Seed = v }, 1),
+			with("precision", "how a GPU computes matrix products; a CPU computes them in "+op.Precisions[0].Name, choose(precisions, op.Precisions),
+				func(n *Network, v picked[*op.Precision]) { n.Train.Precision = v.row }, first(op.Precisions)),
 		}),
 		group("data", "the data and its preparation, which is fitted on the training rows alone", section{
 			maybe("train", "source of the training rows", textForm{"a source such as rows.csv"},

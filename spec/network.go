@@ -45,6 +45,7 @@ type Train struct {
 	ScheduleSet  op.Values
 	Init         *op.Init
 	Seed         uint64
+	Precision    *op.Precision // of matrix products on a GPU
 }
 
 // Data is the `data` section.

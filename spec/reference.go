@@ -52,12 +52,28 @@ to its settings (` + "`elu: {alpha: 0.5}`" + `), or to its main setting alone
 		[]string{"formula"}, op.Schedules, func(s *op.Schedule) []string { return []string{formula(s.Formula)} })
 	writeEntries(&b, "Initial weights", "U is uniform, N normal; the gain is that of the activation that follows. Biases start at 0 unless it says otherwise.",
 		[]string{"formula"}, op.Inits, func(i *op.Init) []string { return []string{formula(i.Formula)} })
+	writeEntries(&b, "Precisions", precisionText,
+		[]string{"operands", "bytes", "fraction", "unit roundoff", "needs"}, op.Precisions, func(p *op.Precision) []string {
+			needs := "any device"
+			if p.Major > 0 {
+				needs = fmt.Sprintf("a GPU of compute capability %d.%d", p.Major, p.Minor)
+			}
+			return []string{p.Format, fmt.Sprint(p.Bytes), fmt.Sprintf("%d bits", p.Mantissa), fmt.Sprintf("2^-%d", p.Mantissa+1), needs}
+		})
 	same := func(*op.Entry) []string { return nil }
 	writeEntries(&b, "Scaling", "", nil, ScaleKinds, same)
 	writeEntries(&b, "Missing values", "", nil, MissingKinds, same)
 	writeCodes(&b)
 	return []byte(b.String())
 }
+
+// precisionText argues for the default and says what stays as it is.
+const precisionText = `How a GPU computes matrix products. In each of them parameters, optimizer states,
+sums, the loss and whatever is computed element by element are float32: operands alone
+are rounded. The default is fp32, as it is PyTorch's: the results are then those of the
+CPU, and what else goes wrong is not blamed on rounding. ` + "`precision: bf16`" + ` is one word,
+and the trainer's ` + "`--precision`" + ` needs not even that. A CPU computes in fp32 and says so;
+[precision.md](precision.md) tells what is rounded where.`
 
 func formula(s string) string { return "`" + s + "`" }
 

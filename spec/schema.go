@@ -13,7 +13,7 @@ import (
 // ranges; what depends on more than one value is left to Parse.
 func Schema() []byte {
 	defs := object{}
-	for _, c := range []catalogue{layerKinds, losses, outputs, optimizers, schedules, inits, scales, missings} {
+	for _, c := range []catalogue{layerKinds, losses, outputs, optimizers, schedules, inits, precisions, scales, missings} {
 		defs = append(defs, pair{defName(c), c.definition()})
 	}
 	root := object{

@@ -68,10 +68,11 @@ var (
 	optimizers  = newCatalogue("an optimizer", "train: optimizer", op.Optimizers)
 	schedules   = newCatalogue("a schedule", "train: schedule", op.Schedules)
 	inits       = newCatalogue("an initial distribution", "train: init", op.Inits)
+	precisions  = newCatalogue("a precision", "train: precision", op.Precisions)
 	scales      = newCatalogue("a scaling", "data: scale", ScaleKinds)
 	missings    = newCatalogue("a treatment of missing values", "data: missing", MissingKinds)
 
-	catalogues = []catalogue{linears, activations, losses, outputs, optimizers, schedules, inits, scales, missings}
+	catalogues = []catalogue{linears, activations, losses, outputs, optimizers, schedules, inits, precisions, scales, missings}
 )
 
 // unknownName reports a name that the catalogue lacks.

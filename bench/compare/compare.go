@@ -188,7 +188,11 @@ func (c *contenders) entries(devices []string) ([]bench.Entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, bench.Entry{Name: device, Threads: threads, Elsewhere: onGPU(device), Contender: remote})
+			entry := bench.Entry{Name: device, Threads: threads, Elsewhere: onGPU(device), Contender: remote}
+			if entry.Elsewhere {
+				entry.Roundoff = c.net.Train.Precision.Roundoff()
+			}
+			list = append(list, entry)
 		}
 	}
 	return list, nil

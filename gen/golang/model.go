@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -115,6 +117,13 @@ func (e *emitter) optionFuncs(f *jen.File) {
 	option("WithDevice", "name", jen.String(),
 		`WithDevice chooses what the model runs on: "auto" (the default: the best that is
 		here), "cpu", "cpu:avx512", "cpu:avx2", "cpu:go", "cuda" or "cuda:N".`)
+	var names []string
+	for _, p := range e.p.Precisions {
+		names = append(names, strconv.Quote(p.Name))
+	}
+	option("WithPrecision", "name", jen.String(), fmt.Sprintf(
+		`WithPrecision chooses what matrix products are computed in on a GPU: %s; the spec says
+		%q. A CPU computes in %s: see Model.Precision.`, strings.Join(names, ", "), s.Precision, names[0]))
 	option("WithThreads", "n", jen.Int(),
 		`WithThreads bounds the threads of a training step; 0, the default, takes as many as
 		the machine offers. The number does not change any result.`)
@@ -147,8 +156,8 @@ func (e *emitter) makeFuncs(f *jen.File) {
 	results := func() code { return jen.Params(jen.Op("*").Id("Model"), jen.Error()) }
 	options := func() code { return id("opts").Op("...").Id("Option") }
 	e.text(f, `New makes a model with fresh parameters, drawn from the seed. It fails where an
-		option makes no sense, with a *device.Unknown where a name means no device, and with a
-		*device.Absent where the device is not here.`)
+		option makes no sense, with a *device.Unknown where a name means no device or precision, and with
+		a *device.Absent where the device is not here or has no such precision.`)
 	f.Func().Id("New").Params(options()).Add(results()).Block(wrapped("New", id("opts").Op("..."))...).Line()
 	e.text(f, `Load makes a model from a safetensors file of a file system, such as an embed.FS or
 		os.DirFS("."): one that Save, the trainer or PyTorch wrote. It fails where New
@@ -166,7 +175,7 @@ func method(f *jen.File, name string) code {
 // core is the untyped model.
 func core() code { return id("m").Dot("model") }
 
-// keepFuncs writes Save, Device and Close.
+// keepFuncs writes Save, Device, Precision and Close.
 func (e *emitter) keepFuncs(f *jen.File) {
 	e.text(f, `Save replaces the file name by the parameters, as safetensors under PyTorch's names
 		and layouts, with what Load needs to prepare rows. Whatever happens, the file is the old
@@ -175,6 +184,8 @@ func (e *emitter) keepFuncs(f *jen.File) {
 	method(f, "Save").Params(id("name").String()).Error().Block(jen.Return(core().Dot("Save").Call(id("name")))).Line()
 	e.text(f, `Device returns the name of the device that the model runs on, such as "cpu:go".`)
 	method(f, "Device").Params().String().Block(jen.Return(core().Dot("Device").Call())).Line()
+	e.text(f, `Precision returns what the model computes matrix products in, such as "`+e.p.Precisions[0].Name+`".`)
+	method(f, "Precision").Params().String().Block(jen.Return(core().Dot("Precision").Call())).Line()
 	e.text(f, `Close returns threads and memory. It waits for calls under way; one that comes later
 		panics. Closing twice is no error.`)
 	method(f, "Close").Params().Block(core().Dot("Close").Call()).Line()

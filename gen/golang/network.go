@@ -66,7 +66,8 @@ func (e *emitter) networkFields() code {
 		"Output", jen.Lit(s.Output), "OutputWidth", n(e.p.Transform.Width),
 		"Transform", id("transform"), "LossOf", id("lossOf"),
 		"Epochs", n(s.Epochs), "Seed", jen.Lit(int(s.Seed)), "LR", jen.Lit(s.LR), "Momentum", jen.Lit(s.Momentum),
-		"Optimizer", jen.Lit(s.Optimizer), "Schedule", id("schedule"),
+		"Optimizer", jen.Lit(s.Optimizer), "Precision", jen.Lit(s.Precision), "Precisions", e.precisionList(),
+		"Schedule", id("schedule"),
 		"Data", e.data(), "Devices", id("devices").Call(),
 	)
 }
@@ -107,6 +108,14 @@ func (e *emitter) paramList() code {
 					jen.Id("Kind").Op(":").Lit(q.Init.Kind), jen.Id("Scale").Op(":").Lit(q.Init.Scale),
 				),
 			)
+		}
+	})
+}
+
+func (e *emitter) precisionList() code {
+	return jen.Index().Qual(enginePath, "Precision").CustomFunc(multi, func(g *jen.Group) {
+		for _, p := range e.p.Precisions {
+			g.Values(jen.Id("Name").Op(":").Lit(p.Name), jen.Id("Roundoff").Op(":").Lit(p.Roundoff))
 		}
 	})
 }

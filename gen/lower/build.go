@@ -268,5 +268,11 @@ func (b *builder) settings() {
 	if t.Optimizer.Momentum {
 		s.Momentum = t.OptimizerSet.Num(ir.VarMomentum)
 	}
+	s.Precision = t.Precision.Name
 	b.p.Settings = s
+	for _, p := range op.Precisions {
+		b.p.Precisions = append(b.p.Precisions, ir.Precision{
+			Name: p.Name, Bytes: p.Bytes, Roundoff: p.Roundoff(), Scaled: p.Scaled(), Major: p.Major, Minor: p.Minor,
+		})
+	}
 }

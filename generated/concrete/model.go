@@ -79,6 +79,12 @@ func WithDevice(name string) Option {
 	return model.WithDevice(name)
 }
 
+// WithPrecision chooses what matrix products are computed in on a GPU: "fp32", "tf32",
+// "bf16", "fp16"; the spec says "fp32". A CPU computes in "fp32": see Model.Precision.
+func WithPrecision(name string) Option {
+	return model.WithPrecision(name)
+}
+
 // WithThreads bounds the threads of a training step; 0, the default, takes as many as
 // the machine offers. The number does not change any result.
 func WithThreads(n int) Option {
@@ -91,8 +97,9 @@ func WithLearningRate(lr float64) Option {
 }
 
 // New makes a model with fresh parameters, drawn from the seed. It fails where an
-// option makes no sense, with a *device.Unknown where a name means no device, and with
-// a *device.Absent where the device is not here.
+// option makes no sense, with a *device.Unknown where a name means no device or
+// precision, and with a *device.Absent where the device is not here or has no such
+// precision.
 func New(opts ...Option) (*Model, error) {
 	m, err := model.New(Network(), opts...)
 	if err != nil {
@@ -224,6 +231,11 @@ func (m *Model) Save(name string) error {
 // Device returns the name of the device that the model runs on, such as "cpu:go".
 func (m *Model) Device() string {
 	return m.model.Device()
+}
+
+// Precision returns what the model computes matrix products in, such as "fp32".
+func (m *Model) Precision() string {
+	return m.model.Precision()
 }
 
 // Close returns threads and memory. It waits for calls under way; one that comes later

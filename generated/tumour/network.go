@@ -36,7 +36,14 @@ func Network() *engine.Network {
 		LR:          0.5,
 		Momentum:    0.9,
 		Optimizer:   "sgd",
-		Schedule:    schedule,
+		Precision:   "fp32",
+		Precisions: []engine.Precision{
+			{Name: "fp32", Roundoff: 5.960464477539063e-08},
+			{Name: "tf32", Roundoff: 0.00048828125},
+			{Name: "bf16", Roundoff: 0.00390625},
+			{Name: "fp16", Roundoff: 0.00048828125},
+		},
+		Schedule: schedule,
 		Data: engine.Data{
 			Train:       "builtin:breast_cancer/train",
 			Test:        "builtin:breast_cancer/test",

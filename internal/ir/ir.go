@@ -55,6 +55,19 @@ type Program struct {
 	Schedule  *expr.Node // learning rate over the variables of op's schedules
 	Transform Transform
 	Settings  Settings
+	// Precisions are those of the language; every device computes in the first.
+	Precisions []Precision
+}
+
+// Precision is a way of computing matrix products: their operands are rounded
+// to it, sums are float32.
+type Precision struct {
+	Name     string  // as the spec writes it
+	Bytes    int     // of an operand in memory
+	Roundoff float64 // unit roundoff of an operand
+	Scaled   bool    // the loss's gradient needs a scale to stay in range
+	// Major and Minor are the least compute capability; 0 for any device.
+	Major, Minor int
 }
 
 // Settings are the values of the spec that no kernel reads but that the
@@ -68,6 +81,7 @@ type Settings struct {
 	Probabilities bool
 	Epochs        int
 	Seed          uint64
+	Precision     string // of matrix products on a GPU: a name of Program.Precisions
 	LR, Momentum  float64
 	Data          Data
 }

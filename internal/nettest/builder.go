@@ -24,7 +24,7 @@ func New(name string, input int) *Builder {
 	b.net.Data.Scale.Kind, b.net.Data.Missing.Kind = "none", "error"
 	b.Loss(op.Losses[0], nil).Output(op.Outputs[0])
 	b.Batch(4).Epochs(2).Seed(1)
-	return b.Optimizer(op.Optimizers[0], nil).Schedule(op.Schedules[0], nil).Init(op.Inits[0])
+	return b.Optimizer(op.Optimizers[0], nil).Schedule(op.Schedules[0], nil).Init(op.Inits[0]).Precision(op.Precisions[0])
 }
 
 // Linear adds a linear layer of the given width.
@@ -109,6 +109,12 @@ func (b *Builder) Schedule(row *op.Schedule, set op.Values) *Builder {
 // Init sets the initial distribution.
 func (b *Builder) Init(row *op.Init) *Builder {
 	b.net.Train.Init = row
+	return b
+}
+
+// Precision sets what matrix products are computed in on a GPU.
+func (b *Builder) Precision(row *op.Precision) *Builder {
+	b.net.Train.Precision = row
 	return b
 }
 

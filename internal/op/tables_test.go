@@ -15,6 +15,7 @@ func tables() map[string][]*Entry {
 	return map[string][]*Entry{
 		"activation": entries(Activations), "loss": entries(Losses), "output": entries(Outputs),
 		"optimizer": entries(Optimizers), "schedule": entries(Schedules), "init": entries(Inits),
+		"precision": entries(Precisions),
 	}
 }
 

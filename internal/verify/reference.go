@@ -167,7 +167,7 @@ func (r *reference) writeStart() error {
 	return fsys.WriteAtomic(fsys.OS(), r.startFile(), func(w io.Writer) error { return safetensors.Encode(w, &f) })
 }
 
-// train makes the same training on a device.
+// train makes the same training on a device, in the precision that all have.
 func (r *reference) train(ctx context.Context, device string) (*training, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -175,7 +175,7 @@ func (r *reference) train(ctx context.Context, device string) (*training, error)
 	run := r.v.runDir()
 	_, err := r.v.run(ctx, "train", "--train", r.rows.source, "--test", "", "--init", r.startFile(), "--shuffle=false",
 		"--lr", strconv.FormatFloat(r.lr, 'g', -1, 64), "--steps", strconv.Itoa(r.steps), "--epochs", strconv.Itoa(r.epochs),
-		"--device", device, "--log-every", "1", "--run", run, "--quiet")
+		"--device", device, "--precision", r.v.p.Precisions[0].Name, "--log-every", "1", "--run", run, "--quiet")
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ type Entry struct {
 	// Whole forbids steps of fewer rows than a batch, where each number of rows
 	// is compiled anew.
 	Whole bool
+	// Roundoff is the unit roundoff of what it multiplies; 0: that of float32.
+	Roundoff float64
 	Contender
 }
 
@@ -61,6 +63,13 @@ func (e *Disagreement) Error() string {
 // tolerance is how far losses may be apart, as a share of the loss or of 1,
 // after a few steps from equal parameters. Rounding is a hundredth of it.
 const tolerance = 1e-4
+
+// tolerance of an entry whose operands are rounded: the losses of a few steps are
+// far within so many roundoffs.
+func (e *Entry) tolerance() float64 {
+	const units = 16
+	return max(tolerance, units*e.Roundoff)
+}
 
 const (
 	minRounds = 3
@@ -176,7 +185,7 @@ func (m *measurement) compare() error {
 		}
 		r.losses = losses
 		for i, loss := range losses {
-			if expected := want.losses[i]; !(math.Abs(loss-expected) <= tolerance*max(1, math.Abs(expected))) {
+			if expected := want.losses[i]; !(math.Abs(loss-expected) <= r.tolerance()*max(1, math.Abs(expected))) {
 				return &Disagreement{r.Name, want.Name, i, loss, expected}
 			}
 		}

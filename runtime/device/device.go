@@ -18,11 +18,15 @@ const Variable = "DNNGEN_DEVICE"
 // device or not; "cuda:N" with a number is one more.
 var Names = []string{"auto", "cpu", "cpu:avx512", "cpu:avx2", "cpu:go", "cuda"}
 
-// Unknown says that a name means no device.
-type Unknown struct{ Name string }
+// Unknown says that a name means nothing.
+type Unknown struct {
+	What string // it should be: "a device"
+	Name string
+	Are  string // what there is
+}
 
 func (e *Unknown) Error() string {
-	return fmt.Sprintf("%q is not a device: it is one of %s or cuda:N", e.Name, strings.Join(Names, ", "))
+	return fmt.Sprintf("%q is not %s: it is one of %s", e.Name, e.What, e.Are)
 }
 
 // Absent says that a device that was asked for by name cannot be used.
@@ -35,25 +39,45 @@ func (e *Absent) Error() string { return fmt.Sprintf("device %s: %v", e.Name, e.
 
 func (e *Absent) Unwrap() error { return e.Why }
 
-// Choose returns the device that name stands for, and why: "auto" the first
-// that is here, "cpu" and "cuda" the first of their kind, any other name
-// exactly itself. A GPU is taken by "auto" only where it gives the results of
-// the CPU and is faster; to find out takes some tenths of a second, on machines
-// that have one. The errors are *Unknown and *Absent.
-func Choose(n *engine.Network, name string) (*engine.Device, string, error) {
-	return choose(n, name, time.Now)
+// Wish is what is asked for.
+type Wish struct {
+	Device    string // "auto", "cpu", "cuda" or a device's own name
+	Precision string // empty: that of the network, as far as the device has it
 }
 
-func choose(n *engine.Network, name string, now func() time.Time) (*engine.Device, string, error) {
-	if !known(name) {
-		return nil, "", &Unknown{name}
+// Choice is the device that a wish led to.
+type Choice struct {
+	*engine.Device
+	Precision string // that it computes in
+	Why       string // this device
+	// Note tells where the precision is not the one that was wanted.
+	Note string
+}
+
+// Choose returns the device that a wish stands for: "auto" the first that is
+// here, "cpu" and "cuda" the first of their kind, any other name exactly
+// itself. A GPU is taken by "auto" only where it gives the results of the CPU
+// and is faster; to find out takes some tenths of a second, on machines that
+// have one.
+//
+// Where the chosen device does not compute in the wanted precision it computes
+// in engine.FP32, with a Note, unless both were asked for by name. The errors
+// are *Unknown and *Absent.
+func Choose(n *engine.Network, w Wish) (*Choice, error) { return choose(n, w, time.Now) }
+
+func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
+	if !known(w.Device) {
+		return nil, &Unknown{"a device", w.Device, strings.Join(Names, ", ") + " or cuda:N"}
+	}
+	if names := precisions(n); w.Precision != "" && !slices.Contains(names, w.Precision) {
+		return nil, &Unknown{"a precision", w.Precision, strings.Join(names, ", ")}
 	}
 	var passed []string
 	var missing error
 	tried := false
 	for i := range n.Devices {
 		d := &n.Devices[i]
-		if !matches(name, d.Name) {
+		if !matches(w.Device, d.Name) {
 			continue
 		}
 		if err := d.Missing(); err != nil {
@@ -61,35 +85,81 @@ func choose(n *engine.Network, name string, now func() time.Time) (*engine.Devic
 			passed = append(passed, fmt.Sprintf("%s: %v", d.Name, err))
 			continue
 		}
-		if name == d.Name {
-			return d, "asked for by name", nil
+		c, err := precise(n, d, w)
+		if err != nil {
+			return nil, err
 		}
-		why := "the best that is here"
-		if name == "auto" && isGPU(d) {
+		c.Why = "the best that is here"
+		switch {
+		case w.Device == d.Name:
+			c.Why = "asked for by name"
+			return c, nil
+		case w.Device == "auto" && isGPU(d):
 			cpu := firstCPU(n)
 			if tried || cpu == nil {
 				continue // one GPU stands for all
 			}
 			tried = true
-			speed, err := (&trial{n, now}).run(d, cpu)
+			speed, err := (&trial{n, c.Precision, now}).run(d, cpu)
 			if err != nil {
 				passed = append(passed, fmt.Sprintf("%s: %v", d.Name, err))
 				continue
 			}
-			why = "the fastest that is here: " + speed
+			c.Why = "the fastest that is here: " + speed
 		}
 		if len(passed) > 0 {
-			why += "; not " + strings.Join(passed, ", not ")
+			c.Why += "; not " + strings.Join(passed, ", not ")
 		}
-		return d, why, nil
+		return c, nil
 	}
 	switch len(passed) {
 	case 0:
-		return nil, "", &Absent{name, fmt.Errorf("not compiled in; this network has %s", strings.Join(compiled(n), ", "))}
+		return nil, &Absent{w.Device, fmt.Errorf("not compiled in; this network has %s", strings.Join(compiled(n), ", "))}
 	case 1:
-		return nil, "", &Absent{name, missing}
+		return nil, &Absent{w.Device, missing}
 	}
-	return nil, "", &Absent{name, fmt.Errorf("none is here: %s", strings.Join(passed, "; "))}
+	return nil, &Absent{w.Device, fmt.Errorf("none is here: %s", strings.Join(passed, "; "))}
+}
+
+// precise settles what a device computes in.
+func precise(n *engine.Network, d *engine.Device, w Wish) (*Choice, error) {
+	wanted := w.Precision
+	if wanted == "" {
+		wanted = n.Precision
+	}
+	if wanted == "" {
+		wanted = engine.FP32
+	}
+	err := lacks(d, wanted)
+	if err == nil {
+		return &Choice{Device: d, Precision: wanted}, nil
+	}
+	if w.Precision != "" && w.Device != "auto" {
+		return nil, &Absent{d.Name, fmt.Errorf("precision %s: %w", wanted, err)}
+	}
+	return &Choice{Device: d, Precision: engine.FP32, Note: fmt.Sprintf("computing in %s, not in %s: %v", engine.FP32, wanted, err)}, nil
+}
+
+// lacks says why a device does not compute in a precision.
+func lacks(d *engine.Device, precision string) error {
+	switch {
+	case precision == engine.FP32:
+		return nil
+	case d.Lacks == nil:
+		return fmt.Errorf("%s has %s alone; other precisions are for GPUs", d.Name, engine.FP32)
+	}
+	return d.Lacks(precision)
+}
+
+// precisions lists the names of a network's precisions.
+func precisions(n *engine.Network) []string {
+	names := []string{engine.FP32}
+	for _, p := range n.Precisions {
+		if p.Name != engine.FP32 {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // firstCPU returns the best device that is here and is no GPU.

@@ -37,14 +37,14 @@ func TestChoose(t *testing.T) {
 		{network("cuda:0", "cuda:1", "cpu:go"), "cuda:1", "cuda:1", []string{"by name"}},
 		{network("cpu:go"), "auto", "cpu:go", []string{"best"}},
 	} {
-		d, why, err := Choose(c.net, c.name)
+		d, err := Choose(c.net, Wish{Device: c.name})
 		if err != nil || d.Name != c.want {
 			t.Errorf("%s: got %v, %v, want %s", c.name, d, err, c.want)
 			continue
 		}
 		for _, w := range c.why {
-			if !strings.Contains(why, w) {
-				t.Errorf("%s: why is %q, lacks %q", c.name, why, w)
+			if !strings.Contains(d.Why, w) {
+				t.Errorf("%s: why is %q, lacks %q", c.name, d.Why, w)
 			}
 		}
 	}
@@ -58,7 +58,7 @@ func TestChooseAbsent(t *testing.T) {
 		"cuda:7":     "not compiled in; this network has cuda:0, cuda:1, cpu:avx512, cpu:go",
 		"cpu:avx2":   "not compiled in",
 	} {
-		_, _, err := Choose(n, name)
+		_, err := Choose(n, Wish{Device: name})
 		var absent *Absent
 		if !errors.As(err, &absent) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
@@ -68,10 +68,59 @@ func TestChooseAbsent(t *testing.T) {
 
 func TestChooseUnknown(t *testing.T) {
 	for _, name := range []string{"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "CPU", "cpu:", "avx2"} {
-		_, _, err := Choose(network("cpu:go"), name)
+		_, err := Choose(network("cpu:go"), Wish{Device: name})
 		var unknown *Unknown
 		if !errors.As(err, &unknown) {
 			t.Errorf("%q: got %v, want an *Unknown", name, err)
 		}
+	}
+}
+
+// TestPrecision: what is asked for twice by name must be there; all else falls
+// back to fp32, and says so.
+func TestPrecision(t *testing.T) {
+	n := network("cuda:0", "cpu:go")
+	n.Precisions = []engine.Precision{{Name: "fp32"}, {Name: "half"}, {Name: "quarter"}}
+	n.Devices[0].Lacks = func(precision string) error {
+		if precision == "quarter" {
+			return errors.New("this GPU is too old")
+		}
+		return nil
+	}
+	for _, c := range []struct {
+		spec, device, flag, want, note, err string
+	}{
+		{"", "cuda:0", "", "fp32", "", ""},
+		{"half", "cuda:0", "", "half", "", ""},
+		{"half", "cuda", "fp32", "fp32", "", ""},
+		{"", "cuda", "half", "half", "", ""},
+		{"half", "cpu", "", "fp32", "computing in fp32, not in half: cpu:go has fp32 alone", ""},
+		{"half", "cpu:go", "fp32", "fp32", "", ""},
+		{"", "cpu", "half", "", "", "device cpu:go: precision half: cpu:go has fp32 alone; other precisions are for GPUs"},
+		{"quarter", "cuda", "", "fp32", "not in quarter: this GPU is too old", ""},
+		{"", "cuda:0", "quarter", "", "", "device cuda:0: precision quarter: this GPU is too old"},
+		{"", "cuda", "eighth", "", "", `"eighth" is not a precision: it is one of fp32, half, quarter`},
+	} {
+		n.Precision = c.spec
+		d, err := Choose(n, Wish{Device: c.device, Precision: c.flag})
+		if c.err != "" {
+			if err == nil || err.Error() != c.err {
+				t.Errorf("%+v: got %v", c, err)
+			}
+			continue
+		}
+		if err != nil || d.Precision != c.want || !strings.Contains(d.Note, c.note) || (c.note == "") != (d.Note == "") {
+			t.Errorf("%+v: got %+v, %v", c, d, err)
+		}
+	}
+	d, err := Choose(network("!cuda:0", "cpu:go"), Wish{Device: "auto", Precision: "fp32"})
+	if err != nil || d.Precision != "fp32" || d.Note != "" {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	n = network("!cuda:0", "cpu:go")
+	n.Precisions = []engine.Precision{{Name: "fp32"}, {Name: "half"}}
+	d, err = Choose(n, Wish{Device: "auto", Precision: "half"})
+	if err != nil || d.Name != "cpu:go" || !strings.Contains(d.Note, "not in half") {
+		t.Errorf("auto: got %+v, %v", d, err)
 	}
 }

@@ -84,13 +84,13 @@ func TestTrial(t *testing.T) {
 					}},
 				},
 			}
-			d, why, err := choose(n, "auto", clock.now)
+			d, err := choose(n, Wish{Device: "auto"}, clock.now)
 			if err != nil || d.Name != c.device {
 				t.Fatalf("got %v, %v, want %s", d, err, c.device)
 			}
 			for _, want := range c.why {
-				if !strings.Contains(why, want) {
-					t.Errorf("why is %q, want %q in it", why, want)
+				if !strings.Contains(d.Why, want) {
+					t.Errorf("why is %q, want %q in it", d.Why, want)
 				}
 			}
 		})

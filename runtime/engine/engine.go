@@ -74,9 +74,20 @@ type Tracer interface {
 	Gradients(x []float32, y Target, rows int, f func(param int, grad []float32)) float64
 }
 
+// FP32 names the precision that every device computes in.
+const FP32 = "fp32"
+
+// Precision is a way of computing matrix products: their operands are rounded
+// to it. Sums, parameters, optimizer states and losses are float32 in each.
+type Precision struct {
+	Name     string
+	Roundoff float64 // unit roundoff of an operand
+}
+
 // Options are the choices made when an Engine is made.
 type Options struct {
-	Threads int // 0: as many as the machine offers; 1 starts no goroutine
+	Threads   int    // 0: as many as the machine offers; 1 starts no goroutine
+	Precision string // of matrix products, one that the device computes in; empty: FP32
 }
 
 // Device is one way of running a network.
@@ -84,7 +95,10 @@ type Device struct {
 	Name string // "cpu:avx512", "cpu:avx2", "cpu:go", "cuda:0"
 	// Missing says why the device cannot be used here; nil where it can.
 	Missing func() error
-	New     func(Options) (Engine, error)
+	// Lacks says why the device cannot compute in a precision; nil where it can.
+	// A device without the function computes in FP32 alone.
+	Lacks func(precision string) error
+	New   func(Options) (Engine, error)
 }
 
 // Param describes one learned tensor, under its torch.nn.Sequential name.
@@ -176,6 +190,9 @@ type Network struct {
 	LR        float64
 	Momentum  float64
 	Optimizer string // name in the spec
+	Precision string // of matrix products where the device has it; empty: FP32
+	// Precisions are those of the language, FP32 first.
+	Precisions []Precision
 	// Schedule returns the learning rate of a step.
 	Schedule func(lr float64, at Moment) float64
 

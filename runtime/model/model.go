@@ -30,10 +30,11 @@ import (
 
 // Model is a network with its parameters on one device.
 type Model struct {
-	net    *engine.Network
-	device string
-	seed   uint64
-	rows   sync.Pool // of *row, for predictions
+	net       *engine.Network
+	device    string
+	precision string
+	seed      uint64
+	rows      sync.Pool // of *row, for predictions
 
 	// mu is held for writing by what changes the fields below, the engine's
 	// parameters among them, and for reading by predictions.
@@ -52,11 +53,12 @@ type Model struct {
 type Option func(*options)
 
 type options struct {
-	device   string
-	threads  int
-	seed     *uint64
-	lr       float64
-	momentum float64
+	device    string
+	precision string
+	threads   int
+	seed      *uint64
+	lr        float64
+	momentum  float64
 }
 
 // WithSeed sets the seed of the initial parameters and of the shuffles; without
@@ -66,6 +68,11 @@ func WithSeed(seed uint64) Option { return func(o *options) { o.seed = &seed } }
 // WithDevice chooses what the model runs on: "auto" (the default: the best that
 // is here), "cpu", "cpu:avx512", "cpu:avx2", "cpu:go", "cuda" or "cuda:N".
 func WithDevice(name string) Option { return func(o *options) { o.device = name } }
+
+// WithPrecision chooses what matrix products are computed in on a GPU: "fp32",
+// "tf32", "bf16" or "fp16"; without it it is the spec's. Where the device that
+// "auto" takes has no such precision, it is fp32: see Model.Precision.
+func WithPrecision(name string) Option { return func(o *options) { o.precision = name } }
 
 // WithThreads bounds the threads of a training step; 0, the default, takes as
 // many as the machine offers. The number does not change any result.
@@ -79,8 +86,8 @@ func WithLearningRate(lr float64) Option { return func(o *options) { o.lr = lr }
 func WithMomentum(m float64) Option { return func(o *options) { o.momentum = m } }
 
 // New makes a model with fresh parameters. It fails where an option makes no
-// sense, with a *device.Unknown or *device.Absent where the device is not
-// there, or with the device's own error where it cannot be used.
+// sense, with a *device.Unknown or *device.Absent where the device or its precision is
+// not there, or with the device's own error where it cannot be used.
 func New(n *engine.Network, opts ...Option) (*Model, error) {
 	m, err := start(n, nil, opts)
 	if err != nil {
@@ -153,15 +160,15 @@ func start(n *engine.Network, seed *uint64, opts []Option) (*Model, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
 	}
-	d, _, err := device.Choose(n, o.device)
+	d, err := device.Choose(n, device.Wish{Device: o.device, Precision: o.precision})
 	if err != nil {
 		return nil, err
 	}
-	e, err := d.New(engine.Options{Threads: o.threads})
+	e, err := d.New(engine.Options{Threads: o.threads, Precision: d.Precision})
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", d.Name, err)
 	}
-	m := &Model{net: n, device: d.Name, seed: *o.seed, engine: e, lr: o.lr, momentum: o.momentum}
+	m := &Model{net: n, device: d.Name, precision: d.Precision, seed: *o.seed, engine: e, lr: o.lr, momentum: o.momentum}
 	m.rows.New = func() any { return newRow(n) }
 	prep, _ := data.Declared(n)
 	m.setPrep(prep)
@@ -198,6 +205,10 @@ func (m *Model) setPrep(p *data.Prep) {
 
 // Device returns the name of the device that the model runs on: "cpu:avx2".
 func (m *Model) Device() string { return m.device }
+
+// Precision returns what the model computes matrix products in: "fp32" on every
+// CPU.
+func (m *Model) Precision() string { return m.precision }
 
 // Label returns the name of a class, or "" where the model knows none.
 func (m *Model) Label(class int) string {

@@ -41,19 +41,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Meta is what a checkpoint holds beside parameters and optimizer state.
 type Meta struct {
-	Network  string       `json:"network"`
-	SpecSum  string       `json:"spec_sha256"`
-	Device   string       `json:"device"` // that made the last steps
-	Epoch    int          `json:"epoch"`  // under way, counted from 0
-	Position int64        `json:"position"`
-	State    loop.State   `json:"state"`
-	Options  loop.Options `json:"options"` // as the flags left them
-	LogEvery int64        `json:"log_every"`
-	Train    Source       `json:"train"`
-	Test     Source       `json:"test"`
-	Best     *EpochLoss   `json:"best,omitempty"`
-	Last     *EpochLoss   `json:"last,omitempty"` // of the epoch that ended last
-	Prep     *data.Prep   `json:"prep,omitempty"`
+	Network string `json:"network"`
+	SpecSum string `json:"spec_sha256"`
+	Device  string `json:"device"` // that made the last steps
+	// Precision of its matrix products; empty in files from before there was more
+	// than one.
+	Precision string       `json:"precision,omitempty"`
+	Epoch     int          `json:"epoch"` // under way, counted from 0
+	Position  int64        `json:"position"`
+	State     loop.State   `json:"state"`
+	Options   loop.Options `json:"options"` // as the flags left them
+	LogEvery  int64        `json:"log_every"`
+	Train     Source       `json:"train"`
+	Test      Source       `json:"test"`
+	Best      *EpochLoss   `json:"best,omitempty"`
+	Last      *EpochLoss   `json:"last,omitempty"` // of the epoch that ended last
+	Prep      *data.Prep   `json:"prep,omitempty"`
 	// Metrics is the length in bytes of the metrics file that belongs to this
 	// state.
 	Metrics int64 `json:"metrics_bytes"`

@@ -35,6 +35,7 @@ The exit status is 1 where two devices do not compute the same losses.`,
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		b := &benchFlags{}
 		fs.StringVar(&b.devices, "devices", "", "time the devices of the `LIST`, such as cpu:avx2,cpu:go; empty: all that are here")
+		definePrecision(a.net, fs, &b.precisions, "time GPUs in each precision of the `LIST`, such as fp32,bf16; there are\n"+precisionNames(a.net))
 		fs.StringVar(&b.threads, "threads", "", "time with each number of threads of the `LIST`; 0: as many as the machine\noffers; empty: 1,0")
 		fs.Float64Var(&b.seconds, "seconds", 10, "spend about `S` seconds on the rounds")
 		fs.IntVar(&b.steps, "steps", 0, "make `N` steps in each round; 0: as many as fit")
@@ -49,6 +50,7 @@ The exit status is 1 where two devices do not compute the same losses.`,
 
 type benchFlags struct {
 	devices, threads, data string
+	precisions             string
 	seconds                float64
 	steps                  int
 	seed                   uint64
@@ -82,7 +84,7 @@ func (a *app) bench(f *benchFlags) error {
 	if f.drive {
 		return a.drive(f, p, source)
 	}
-	names, err := a.benchDevices(f.devices)
+	devices, err := a.benchDevices(f.devices, f.precisions)
 	if err != nil {
 		return err
 	}
@@ -91,18 +93,21 @@ func (a *app) bench(f *benchFlags) error {
 		return err
 	}
 	var entries []bench.Entry
-	for _, name := range names {
-		gpu := strings.HasPrefix(name, "cuda")
+	for _, d := range devices {
+		name, gpu := d.Name, strings.HasPrefix(d.Name, "cuda")
+		if gpu && d.Precision != engine.FP32 {
+			name += " " + d.Precision
+		}
 		for i, n := range threads {
 			if gpu && i > 0 {
 				break // the host's threads are idle
 			}
-			trainee, err := a.trainee(p, name, n)
+			trainee, err := a.trainee(p, d, n)
 			if err != nil {
 				return err
 			}
 			defer trainee.Close()
-			entries = append(entries, bench.Entry{Name: name, Threads: n, Elsewhere: gpu, Contender: trainee})
+			entries = append(entries, bench.Entry{Name: name, Threads: n, Elsewhere: gpu, Roundoff: a.roundoff(d.Precision), Contender: trainee})
 		}
 	}
 	show := a.display(f.json)
@@ -155,26 +160,47 @@ type drawn struct {
 
 func (d *drawn) Write(_, i int, src []float32) { d.params[i] = src }
 
-// benchDevices returns the devices of a list, or all that are here: the portable
-// one first, which the others are compared with.
-func (a *app) benchDevices(list string) ([]string, error) {
+// benchDevices returns the devices of a list, or all that are here, a GPU once
+// for each precision: the portable one first, which the others are compared with.
+func (a *app) benchDevices(list, precisions string) (devices []*device.Choice, err error) {
 	var names []string
 	if list != "" {
 		for name := range strings.SplitSeq(list, ",") {
-			d, _, err := device.Choose(a.net, strings.TrimSpace(name))
+			names = append(names, strings.TrimSpace(name))
+		}
+	} else {
+		for _, d := range slices.Backward(a.net.Devices) {
+			if d.Missing() == nil {
+				names = append(names, d.Name)
+			}
+		}
+	}
+	for _, name := range names {
+		for precision := range strings.SplitSeq(precisions, ",") {
+			w := device.Wish{Device: name, Precision: strings.TrimSpace(precision)}
+			if w.Precision != "" && strings.HasPrefix(name, "cpu") {
+				w.Precision = engine.FP32
+			}
+			d, err := device.Choose(a.net, w)
 			if err != nil {
 				return nil, err
 			}
-			names = append(names, d.Name)
-		}
-		return slices.Compact(names), nil
-	}
-	for _, d := range slices.Backward(a.net.Devices) {
-		if d.Missing() == nil {
-			names = append(names, d.Name)
+			if !slices.ContainsFunc(devices, func(o *device.Choice) bool { return o.Name == d.Name && o.Precision == d.Precision }) {
+				devices = append(devices, d)
+			}
 		}
 	}
-	return names, nil
+	return devices, nil
+}
+
+// roundoff is the unit roundoff of a precision's operands.
+func (a *app) roundoff(precision string) float64 {
+	for _, p := range a.net.Precisions {
+		if p.Name == precision {
+			return p.Roundoff
+		}
+	}
+	return 0
 }
 
 func threadCounts(list string) ([]int, error) {
@@ -198,11 +224,7 @@ func threadCounts(list string) ([]int, error) {
 	return counts, nil
 }
 
-func (a *app) trainee(p *bench.Problem, name string, threads int) (*bench.Trainee, error) {
-	d, _, err := device.Choose(a.net, name)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) trainee(p *bench.Problem, d *device.Choice, threads int) (*bench.Trainee, error) {
 	e, err := (&deviceFlags{threads: threads}).start(d)
 	if err != nil {
 		return nil, err
@@ -230,8 +252,12 @@ func (a *app) drive(f *benchFlags, p *bench.Problem, source string) error {
 			}
 			return d
 		},
-		Open: func(device string, threads int) (bench.Contender, error) {
-			t, err := a.trainee(p, device, threads)
+		Open: func(name string, threads int) (bench.Contender, error) {
+			d, err := device.Choose(a.net, device.Wish{Device: name})
+			if err != nil {
+				return nil, err
+			}
+			t, err := a.trainee(p, d, threads)
 			if err == nil {
 				opened = append(opened, t)
 			}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/metric"
@@ -25,6 +26,7 @@ type info struct {
 	Dnngen     string         `json:"dnngen"`
 	Device     string         `json:"device"`
 	Why        string         `json:"device_why"`
+	Precision  string         `json:"precision"`
 	Threads    int            `json:"threads"`
 	Parameters int            `json:"parameters"`
 	Train      rundir.Source  `json:"train"`
@@ -46,7 +48,7 @@ func (s *session) info(status string) info {
 	n := s.app.net
 	i := info{
 		Network: n.Name, Status: status, Run: s.dir.Path(), SpecSum: rundir.SpecSum(n.Spec), Dnngen: dnngenVersion(),
-		Device: s.device.Name, Why: s.why, Threads: s.threads(), Parameters: parameters(n),
+		Device: s.device.Name, Why: s.device.Why, Precision: s.device.Precision, Threads: s.threads(), Parameters: parameters(n),
 		Train:   rundir.Source{Name: s.rows.trainName, Rows: s.rows.train.Rows, Sum: s.meta.Train.Sum},
 		Options: s.flags.options, Started: s.started,
 		Steps: s.loop.State().Step, Total: s.loop.Total(), TrainLoss: s.meta.Last, Best: s.meta.Best,
@@ -83,7 +85,11 @@ func (s *session) announce() error {
 	if state.Step > 0 {
 		from = fmt.Sprintf(", going on after step %d", state.Step)
 	}
-	s.show.Say("%s: %d parameters, %s (%s), %d threads, %s%s", n.Name, parameters(n), s.device.Name, s.why, s.threads(), data, from)
+	on := s.device.Name
+	if s.device.Precision != engine.FP32 {
+		on += " in " + s.device.Precision
+	}
+	s.show.Say("%s: %d parameters, %s (%s), %d threads, %s%s", n.Name, parameters(n), on, s.device.Why, s.threads(), data, from)
 	if !s.flags.json {
 		return nil
 	}

@@ -26,7 +26,7 @@ ones, which are what predict gives.`,
 		fs.StringVar(&e.model, "model", "", "the trained parameters in `FILE`: safetensors, a checkpoint or a run directory")
 		fs.StringVar(&e.data, "data", "", "measure on the rows of `SRC`; without it on the spec's test rows")
 		fs.BoolVar(&e.json, "json", false, "print one JSON object")
-		e.define(fs)
+		e.define(a.net, fs)
 		return func() error { return a.eval(e) }
 	},
 }

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
@@ -20,7 +19,7 @@ run on, which of them are here, which one is chosen, and why.`,
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		var f deviceFlags
 		asJSON := fs.Bool("json", false, "print one JSON object")
-		f.define(fs)
+		f.define(a.net, fs)
 		return func() error { return a.info(&f, *asJSON) }
 	},
 }
@@ -40,6 +39,8 @@ type facts struct {
 	Devices    []deviceFacts `json:"devices"`
 	Chosen     string        `json:"chosen"`
 	Why        string        `json:"why"`
+	Precision  string        `json:"precision"`      // of the chosen device
+	Note       string        `json:"note,omitempty"` // why it is not the one that was wanted
 	Threads    int           `json:"threads"`
 	Dnngen     string        `json:"dnngen"`
 	Go         string        `json:"go"`
@@ -70,7 +71,7 @@ func parameters(n *engine.Network) int {
 
 func (a *app) info(f *deviceFlags, asJSON bool) error {
 	n := a.net
-	chosen, why, err := device.Choose(n, f.wanted(a))
+	chosen, err := f.choose(a)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 	i := facts{
 		Name: n.Name, SpecSum: rundir.SpecSum(n.Spec), Inputs: n.Inputs, Outputs: n.Outputs, Batch: n.Batch,
 		Parameters: parameters(n), Loss: n.Loss, Output: n.Output, Optimizer: n.Optimizer,
-		Chosen: chosen.Name, Why: why, Threads: threads,
+		Chosen: chosen.Name, Why: chosen.Why, Precision: chosen.Precision, Note: chosen.Note, Threads: threads,
 		Dnngen: dnngenVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	for _, l := range n.Layers {
@@ -130,5 +131,9 @@ func (o *output) facts(i facts) {
 		}
 		o.printf("%-11s %s\n", d.Name, state)
 	}
-	o.printf("%-11s %d\n\ndnngen %s, %s %s\n", "threads", i.Threads, i.Dnngen, i.Go, i.Platform)
+	o.printf("%-11s %s", "precision", i.Precision)
+	if i.Note != "" {
+		o.printf("; %s", i.Note)
+	}
+	o.printf("\n%-11s %d\n\ndnngen %s, %s %s\n", "threads", i.Threads, i.Dnngen, i.Go, i.Platform)
 }

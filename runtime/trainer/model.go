@@ -3,6 +3,7 @@ package trainer
 import (
 	"flag"
 	"fmt"
+	"strings"
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/device"
@@ -13,13 +14,40 @@ import (
 
 // deviceFlags are the choice of what to run on.
 type deviceFlags struct {
-	device  string
-	threads int
+	device    string
+	precision string
+	threads   int
 }
 
-func (f *deviceFlags) define(fs *flag.FlagSet) {
+func (f *deviceFlags) define(n *engine.Network, fs *flag.FlagSet) {
 	fs.StringVar(&f.device, "device", "", "run on `D`: auto, cpu, cpu:avx512, cpu:avx2, cpu:go, cuda or cuda:N\n(default auto, or "+device.Variable+")")
+	definePrecision(n, fs, &f.precision, "multiply matrices in `P` on a GPU: "+precisionNames(n))
 	fs.IntVar(&f.threads, "threads", 0, "use `N` threads; 0: as many as the machine offers")
+}
+
+func definePrecision(n *engine.Network, fs *flag.FlagSet, to *string, text string) {
+	had := n.Precision
+	if had == "" {
+		had = engine.FP32
+	}
+	fs.StringVar(to, "precision", "", text+"\n(default "+had+", the spec's; a CPU computes in "+engine.FP32+")")
+}
+
+// precisionNames lists what --precision takes.
+func precisionNames(n *engine.Network) string {
+	var names []string
+	for _, p := range n.Precisions {
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return engine.FP32
+	}
+	return strings.Join(names, ", ")
+}
+
+// choose chooses the device that the flags ask for.
+func (f *deviceFlags) choose(a *app) (*device.Choice, error) {
+	return device.Choose(a.net, device.Wish{Device: f.wanted(a), Precision: f.precision})
 }
 
 // wanted returns the device asked for by flag, or else by environment.
@@ -39,11 +67,11 @@ func (f *deviceFlags) wanted(a *app) string {
 const maxThreads = 1024
 
 // start makes an engine on a device.
-func (f *deviceFlags) start(d *engine.Device) (engine.Engine, error) {
+func (f *deviceFlags) start(d *device.Choice) (engine.Engine, error) {
 	if f.threads < 0 || f.threads > maxThreads {
 		return nil, usage("--threads must be positive and at most %d, or 0 for as many as the machine offers", maxThreads)
 	}
-	e, err := d.New(engine.Options{Threads: f.threads})
+	e, err := d.New(engine.Options{Threads: f.threads, Precision: d.Precision})
 	if err != nil {
 		return nil, &failure{exitResources, fmt.Errorf("device %s: %w", d.Name, err)}
 	}
@@ -61,9 +89,12 @@ func (a *app) model(name string) (*rundir.Model, error) {
 
 // load starts an engine with the parameters of a model file.
 func (f *deviceFlags) load(a *app, m *rundir.Model) (engine.Engine, error) {
-	d, _, err := device.Choose(a.net, f.wanted(a))
+	d, err := f.choose(a)
 	if err != nil {
 		return nil, err
+	}
+	if d.Note != "" {
+		fmt.Fprintf(a.stderr, "warning: %s\n", d.Note)
 	}
 	e, err := f.start(d)
 	if err != nil {

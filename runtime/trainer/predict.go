@@ -38,7 +38,7 @@ model knows names.`,
 		fs.StringVar(&p.input, "input", "", "predict for the rows of `SRC`; - is CSV on standard input")
 		fs.StringVar(&p.output, "o", "-", "write to `FILE`, .npz or .csv; - is CSV on standard output")
 		fs.BoolVar(&p.json, "json", false, "say what was written, as one JSON object")
-		p.define(fs)
+		p.define(a.net, fs)
 		return func() error { return a.predict(p) }
 	},
 }

@@ -52,18 +52,39 @@ func (t *trainFlags) takeUp(m rundir.Meta, given map[string]bool) error {
 
 // resumeDevice chooses the device of a resumed run: where nothing else is asked
 // for, the one that the run has used, because another one rounds differently.
-func (s *session) resumeDevice(had string) (*engine.Device, string, error) {
-	n, want := s.app.net, s.flags.wanted(s.app)
-	if want == "auto" {
-		if d, _, err := device.Choose(n, had); err == nil {
-			return d, "that of the run", nil
+// The same holds for the precision.
+func (s *session) resumeDevice(m rundir.Meta, given map[string]bool) (*device.Choice, error) {
+	n, had := s.app.net, m.Precision
+	if had == "" {
+		had = engine.FP32 // written before there were others
+	}
+	w := device.Wish{Device: s.flags.wanted(s.app), Precision: s.flags.precision}
+	if !given["precision"] {
+		w.Precision = had
+	}
+	if w.Device == "auto" {
+		if d, err := device.Choose(n, device.Wish{Device: m.Device, Precision: w.Precision}); err == nil {
+			d.Why = "that of the run"
+			s.rounding(d, m.Device, had)
+			return d, nil
 		}
 	}
-	d, why, err := device.Choose(n, want)
-	if err == nil && d.Name != had {
-		s.show.Warn("the run was made on %s; on %s it rounds differently from here on", had, d.Name)
+	d, err := device.Choose(n, w)
+	if err != nil {
+		return nil, err
 	}
-	return d, why, err
+	s.rounding(d, m.Device, had)
+	return d, nil
+}
+
+// rounding says where a resumed run will round as it did not before.
+func (s *session) rounding(d *device.Choice, device, precision string) {
+	switch {
+	case d.Name != device:
+		s.show.Warn("the run was made on %s; on %s it rounds differently from here on", device, d.Name)
+	case d.Precision != precision:
+		s.show.Warn("the precision changes from %s to %s here", precision, d.Precision)
+	}
 }
 
 // sameRows refuses other rows than those that the checkpoint was trained on.

@@ -207,3 +207,58 @@ func TestFullDiskAtEachCall(t *testing.T) {
 		t.Errorf("only %d calls failed", failed)
 	}
 }
+
+// inHalf is spirals with a GPU that has a second precision, and computes as the
+// CPU does.
+func inHalf(spec string) *engine.Network {
+	n := spirals()
+	gpu := n.Devices[0]
+	gpu.Name = "cuda:0"
+	gpu.Lacks = func(string) error { return nil }
+	n.Devices = append([]engine.Device{gpu}, n.Devices...)
+	n.Precisions = []engine.Precision{{Name: "fp32"}, {Name: "half", Roundoff: 0x1p-8}}
+	n.Precision = spec
+	return n
+}
+
+// TestPrecision: the flag, the spec's key, and what falls back.
+func TestPrecision(t *testing.T) {
+	t.Chdir(t.TempDir())
+	half := in{net: inHalf("half")}
+	half.run("--device", "cuda", "--run", "a").want(t, 0, "cuda:0 in half (")
+	half.run("--device", "cuda", "--run", "b", "--precision", "fp32").want(t, 0, "cuda:0 (")
+	half.run("--device", "cpu", "--run", "c").want(t, 0, "warning: computing in fp32, not in half: cpu:go has fp32 alone")
+	half.run("--device", "cpu", "--run", "d", "--precision", "half").want(t, 7, "device cpu:go: precision half: cpu:go has fp32 alone")
+	half.run("--run", "d", "--precision", "quarter").want(t, 2, `"quarter" is not a precision: it is one of fp32, half`)
+	in{net: spirals()}.run("--run", "e", "--precision", "fp32").want(t, 0)
+	half.run("eval", "--model", "a", "--data", "builtin:spirals/test", "--device", "cpu").want(t, 0, "computing in fp32, not in half")
+	half.run("info", "--device", "cuda").want(t, 0, "precision   half")
+	half.run("info", "--device", "cpu").want(t, 0, "precision   fp32; computing in fp32, not in half")
+	half.run("help", "train").want(t, 0, "fp32, half", "(default half, the spec's; a CPU computes in fp32)")
+	half.run("bench", "--devices", "cpu:go,cuda:0", "--precision", "fp32,half", "--seconds", "0.1", "--peak=false", "--threads", "1").
+		want(t, 0, "cpu:go ", "cuda:0 ", "cuda:0 half")
+	if _, err := os.Stat("d"); err == nil {
+		t.Error("an error left a run behind")
+	}
+}
+
+// TestResumePrecision: a run goes on in its own precision, or says that it
+// changes.
+func TestResumePrecision(t *testing.T) {
+	t.Chdir(t.TempDir())
+	half, full := in{net: inHalf("half")}, in{net: inHalf("")}
+	full.must(t, "--device", "cuda", "--precision", "half", "--run", "r", "--epochs", "1")
+	if c := loadCheckpoint(t, "r"); c.Meta.Precision != "half" {
+		t.Fatalf("the checkpoint says %q", c.Meta.Precision)
+	}
+	r := full.run("--resume", "--run", "r", "--epochs", "2")
+	r.want(t, 0, "cuda:0 in half (that of the run)")
+	if strings.Contains(r.stderr, "warning") {
+		t.Errorf("nothing changes: %s", r.stderr)
+	}
+	full.run("--resume", "--run", "r", "--epochs", "3", "--precision", "fp32").want(t, 0, "the precision changes from half to fp32 here")
+	half.run("--resume", "--run", "r", "--epochs", "4").want(t, 0, "cuda:0 (that of the run)")
+	full.must(t, "--device", "cuda", "--precision", "half", "--run", "s", "--epochs", "1")
+	full.run("--resume", "--run", "s", "--epochs", "2", "--device", "cpu").want(t, 7, "precision half")
+	full.run("--resume", "--run", "s", "--epochs", "2", "--device", "cpu", "--precision", "fp32").want(t, 0, "the run was made on cuda:0")
+}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/metric"
@@ -24,8 +25,7 @@ type session struct {
 	flags   *trainFlags
 	show    *progress.Display
 	rows    *rows
-	device  *engine.Device
-	why     string // the device
+	device  *device.Choice
 	engine  engine.Engine
 	loop    *loop.Loop
 	dir     *rundir.Dir
@@ -64,8 +64,11 @@ const (
 )
 
 // start makes the engine.
-func (s *session) start(d *engine.Device, why string) (err error) {
-	s.device, s.why = d, why
+func (s *session) start(d *device.Choice) (err error) {
+	s.device = d
+	if d.Note != "" {
+		s.show.Warn("%s", d.Note)
+	}
 	s.savedStep = -1
 	if s.engine, err = s.flags.start(d); err != nil {
 		return err
@@ -294,7 +297,7 @@ func (s *session) checkpoint(at loop.State) error {
 	}
 	m := s.meta
 	n := s.app.net
-	m.Network, m.SpecSum, m.Device, m.Prep = n.Name, rundir.SpecSum(n.Spec), s.device.Name, s.rows.prep
+	m.Network, m.SpecSum, m.Device, m.Precision, m.Prep = n.Name, rundir.SpecSum(n.Spec), s.device.Name, s.device.Precision, s.rows.prep
 	m.State, m.Options, m.LogEvery, m.Metrics = at, s.flags.options, s.flags.logEvery, size
 	m.Epoch, m.Position = int(at.Step/s.loop.StepsPerEpoch()), at.Step%s.loop.StepsPerEpoch()
 	if err := s.dir.Checkpoint(s.saver, m); err != nil {

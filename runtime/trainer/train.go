@@ -8,7 +8,6 @@ import (
 	"math"
 	"path/filepath"
 
-	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/rundir"
@@ -62,7 +61,7 @@ func (t *trainFlags) define(n *engine.Network, fs *flag.FlagSet) {
 	fs.StringVar(&t.init, "init", "", "start from the parameters of `FILE` (safetensors)")
 	fs.StringVar(&t.run, "run", "", "keep the run in `DIR`; without it in a new "+filepath.Join("runs", n.Name, "NNN"))
 	fs.BoolVar(&t.resume, "resume", false, "go on from the checkpoint of the run; without --run the newest")
-	t.deviceFlags.define(fs)
+	t.deviceFlags.define(n, fs)
 	fs.Int64Var(&t.logEvery, "log-every", 0, "log the loss of every `N`-th step; 0: of about 1000 steps")
 	fs.Int64Var(&t.checkpointEvery, "checkpoint-every", 0, "write a checkpoint every `N` steps; 0: after an epoch, if two seconds passed")
 	fs.BoolVar(&t.quiet, "quiet", false, "show no progress")
@@ -125,14 +124,14 @@ func (a *app) train(t *trainFlags, given map[string]bool) (err error) {
 // flags or the data leaves none behind.
 func (s *session) begin() error {
 	a, t := s.app, s.flags
-	d, why, err := device.Choose(a.net, t.wanted(a))
+	d, err := t.choose(a)
 	if err != nil {
 		return err
 	}
 	if s.rows, err = a.load(t.train, t.test, t.options.Seed); err != nil {
 		return err
 	}
-	if err := s.start(d, why); err != nil {
+	if err := s.start(d); err != nil {
 		return err
 	}
 	if t.init != "" {
@@ -192,7 +191,7 @@ func (s *session) resume(given map[string]bool) error {
 	if err := t.takeUp(c.Meta, given); err != nil {
 		return inRun(err)
 	}
-	d, why, err := s.resumeDevice(c.Meta.Device)
+	d, err := s.resumeDevice(c.Meta, given)
 	if err != nil {
 		return err
 	}
@@ -202,7 +201,7 @@ func (s *session) resume(given map[string]bool) error {
 	if err := s.sameRows(c.Meta); err != nil {
 		return inRun(err)
 	}
-	if err := s.start(d, why); err != nil {
+	if err := s.start(d); err != nil {
 		return err
 	}
 	c.Restore(a.net, s.engine)
