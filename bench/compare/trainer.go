@@ -70,6 +70,22 @@ func (t *trainer) explain(err error) error {
 	if t.cmd.ProcessState == nil || t.cmd.ProcessState.ExitCode() == 0 {
 		return err
 	}
-	text := strings.TrimSpace(t.stderr.String())
-	return &TrainerError{t.cmd.ProcessState.ExitCode(), strings.TrimPrefix(text, "error: ")}
+	return &TrainerError{t.cmd.ProcessState.ExitCode(), strings.TrimPrefix(lastWords(t.stderr.String()), "error: ")}
+}
+
+// lastWords is what a program's errors come down to, where it ended by a fault
+// of its own: the first line of a crash of Go's, the last one of Python's.
+func lastWords(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, l := range lines {
+		if strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "panic: ") {
+			return l
+		}
+	}
+	for _, l := range lines {
+		if strings.HasPrefix(l, "Traceback ") {
+			return lines[len(lines)-1]
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -29,11 +29,18 @@ type stepper struct {
 	x, y    map[int]*tensors.Tensor
 }
 
+// mostBytes bounds the gradient of a product: GoMLX multiplies all pairs of its
+// operands' elements before it adds them up.
+const mostBytes = 1 << 30
+
 func open(p *problem.Problem) (bench.Contender, error) {
 	if p.Net.Optimizer.Name != "sgd" || p.Net.Optimizer.Number("weight_decay") != 0 || p.Net.Optimizer.Flag("nesterov") {
 		return nil, fmt.Errorf("this program has plain sgd with momentum alone")
 	}
 	for _, l := range p.Net.Layers {
+		if bytes := 4 * max(p.Net.Batch, 1) * l.In * l.Out; bytes > mostBytes {
+			return nil, fmt.Errorf("the gradient of %d by %d weights takes rows·in·out numbers here, %d MB", l.Out, l.In, bytes/1e6)
+		}
 		if l.Name != "linear" && activations[l.Name] == nil {
 			return nil, fmt.Errorf("this program has no activation %s", l.Name)
 		}
