@@ -52,7 +52,7 @@ func Emit(p *ir.Program, pkg string) ([]ir.File, error) {
 
 // kernels writes all kernels of a plan for one instruction set.
 func kernels(p *plan.Plan, isa vec.ISA, recipe, pkg string) ([]ir.File, error) {
-	e := vec.New(isa, "simdConsts"+isa.String())
+	e := vec.New(isa, "simdConsts"+strings.ToUpper(isa.String()))
 	e.ConstraintExpr("amd64,!noasm")
 	for _, k := range p.Kernels {
 		kernel.Emit(e, k)

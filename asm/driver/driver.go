@@ -92,12 +92,12 @@ func (e *emitter) kernelsFile() *jen.File {
 	doc(f, "vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.")
 	f.Type().Id("vectorSplit").Struct(jen.List(id("height"), id("tall")).Int())
 	doc(f, "cover returns the number of tiles that hold the first n rows.")
-	f.Func().Params(id("e").Id("vectorSplit")).Id("cover").Params(id("n").Int()).Int().Block(
-		jen.If(define("tall", id("e").Dot("tall").Op("*").Id("e").Dot("height")), id("n").Op(">").Id("tall")).Block(
-			jen.Return(id("e").Dot("tall").Op("+").Parens(id("n").Op("-").Id("tall").Op("+").Id("e").Dot("height").Op("-").Lit(2)).
-				Op("/").Parens(id("e").Dot("height").Op("-").Lit(1))),
+	f.Func().Params(id("s").Id("vectorSplit")).Id("cover").Params(id("n").Int()).Int().Block(
+		jen.If(define("tall", id("s").Dot("tall").Op("*").Id("s").Dot("height")), id("n").Op(">").Id("tall")).Block(
+			jen.Return(id("s").Dot("tall").Op("+").Parens(id("n").Op("-").Id("tall").Op("+").Id("s").Dot("height").Op("-").Lit(2)).
+				Op("/").Parens(id("s").Dot("height").Op("-").Lit(1))),
 		),
-		jen.Return(jen.Parens(id("n").Op("+").Id("e").Dot("height").Op("-").Lit(1)).Op("/").Id("e").Dot("height")),
+		jen.Return(jen.Parens(id("n").Op("+").Id("s").Dot("height").Op("-").Lit(1)).Op("/").Id("s").Dot("height")),
 	).Line()
 	for _, isa := range vec.ISAs {
 		f.Var().Id(table(isa)).Op("=").Id("vectorKernels").Values(jen.DictFunc(func(d jen.Dict) {

@@ -23,7 +23,7 @@ func (k *Apply) Key() string { return "apply " + k.Map.key() }
 
 // Params implements Kernel.
 func (k *Apply) Params() Params {
-	list := k.Map.params()
+	list := k.Map.params(1)
 	for i := range k.Map.Sum {
 		list = append(list, Pointer(sumName(i), "[16], sums to add to"))
 	}
@@ -37,8 +37,8 @@ func (k *Apply) about() string { return k.Doc }
 
 // body implements Kernel.
 func (k *Apply) body(f *function) {
-	ptr := f.pointers(k.Map)
-	left := f.arg("rows")
+	ptr := f.pointers(k.Map, "at the row")
+	rows := f.count("rows")
 	var sums []vec.Vec
 	for i := range k.Map.Sum {
 		p := f.arg(sumName(i))
@@ -46,7 +46,7 @@ func (k *Apply) body(f *function) {
 			sums = append(sums, f.LoadVec(at(p, f.part(v))))
 		}
 	}
-	f.loopReg("row", left, func() {
+	f.repeat("row", rows, func() {
 		for v := range f.parts() {
 			f.mapPanel(k.Map, ptr, nil, 0, v, 0, sums)
 		}

@@ -1,6 +1,8 @@
 package kernel
 
-import "github.com/mmcloughlin/avo/operand"
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
 
 // weightNames are the parameters that point to what an update changes, or to
 // a kept gradient.
@@ -8,7 +10,7 @@ func weightNames(r *Rule) []string {
 	if r == nil {
 		return []string{"w"}
 	}
-	return append([]string{"w"}, r.States...)
+	return append([]string{"w"}, r.stateNames()...)
 }
 
 // step tells by how many bytes pointers move from one block to the next.
@@ -18,10 +20,19 @@ type step struct {
 }
 
 // goToBlock moves pointers in the frame to the first block of 16 inputs, which
-// the parameter block numbers. Where the inputs are no multiple of 16, block
-// becomes the number of whole blocks to do, and blocks that of the last one, 0
-// or 1.
-func (f *function) goToBlock(inputs int, steps ...step) {
+// the parameter block numbers. It returns how many whole blocks there are to
+// do, and whether the last one of fewer inputs, 0 or 1 times.
+func (f *function) goToBlock(inputs int, steps ...step) (whole, rest count) {
+	if first, ok := f.known("block"); ok {
+		for _, s := range steps {
+			for _, name := range s.names {
+				f.move(name, first*s.bytes)
+			}
+		}
+		n, _ := f.known("blocks")
+		w := min(n, inputs/Lanes-first)
+		return count{n: w}, count{n: n - w}
+	}
 	block, offset := f.GP64(), f.GP64()
 	f.Comment("Go to the first block.")
 	f.MOVQ(f.slot("block"), block)
@@ -32,38 +43,15 @@ func (f *function) goToBlock(inputs int, steps ...step) {
 		}
 	}
 	if inputs%Lanes == 0 {
-		return
+		return count{word: "blocks"}, count{}
 	}
-	whole := f.GP64()
-	f.MOVQ(operand.U32(uint32(inputs/Lanes)), whole)
-	f.SUBQ(block, whole)
-	f.CMPQ(whole, f.slot("blocks"))
-	f.CMOVQGT(f.slot("blocks"), whole)
-	f.MOVQ(whole, f.slot("block"))
-	f.SUBQ(whole, f.slot("blocks"))
-}
-
-// wholeBlocks writes the loop over whole blocks, after goToBlock.
-func (f *function) wholeBlocks(inputs int, body func()) {
-	if inputs < Lanes {
-		return
-	}
-	count := "blocks"
-	if inputs%Lanes > 0 {
-		count = "block"
-	}
-	left := f.GP64()
-	f.MOVQ(f.slot(count), left)
-	f.loopReg("block", left, body)
-}
-
-// restBlock writes the last block, if it is not whole.
-func (f *function) restBlock(inputs int, body func(rest int)) {
-	rest := inputs % Lanes
-	if rest == 0 {
-		return
-	}
-	left := f.GP64()
-	f.MOVQ(f.slot("blocks"), left)
-	f.loopReg("rest", left, func() { body(rest) })
+	least := f.GP64()
+	f.Comment("Whole blocks, and the last one of fewer inputs.")
+	f.MOVQ(operand.U32(uint32(inputs/Lanes)), least)
+	f.SUBQ(block, least)
+	f.CMPQ(least, f.slot("blocks"))
+	f.CMOVQGT(f.slot("blocks"), least)
+	f.MOVQ(least, f.slot("block"))
+	f.SUBQ(least, f.slot("blocks"))
+	return count{word: "block"}, count{word: "blocks"}
 }

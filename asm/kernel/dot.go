@@ -47,13 +47,12 @@ func (k *Dot) about() string {
 
 // body implements Kernel.
 func (k *Dot) body(f *function) {
-	src, w, z, left := f.arg("src"), f.arg("w"), f.arg("z"), f.arg("rows")
+	src, w, z := f.moving("src", "at the row"), f.arg("w"), f.moving("z", "at the row")
 	var bias gp
 	if k.Bias {
 		bias = f.arg("bias")
 	}
-	some := 4 * 2 / f.parts() // rows at a time: eight chains of sums
-	rows := func(n int) {
+	rows := func(n int) []vec.Wide {
 		sums := f.newTile(n, 1)
 		sums.zero()
 		a, b := f.GP64(), f.GP64()
@@ -69,30 +68,30 @@ func (k *Dot) body(f *function) {
 			f.add(k.Rows*lineBytes, a)
 			f.add(lineBytes, b)
 		})
-		for r := range n {
-			sum := f.Sum(sums.acc[r][0])
-			if k.Bias {
-				f.VADDSS(at(bias, 0), sum.X(), sum.X())
-			}
-			f.StoreLane(sum, at(z, 4*r))
-		}
 		f.add(n*lineBytes, src)
-		f.add(4*n, z)
+		var out []vec.Wide
+		for _, acc := range sums.acc {
+			out = append(out, acc[0])
+		}
+		return out
 	}
-	many := f.GP64()
-	f.MOVQ(left, many)
-	f.SHRQ(operand.U8(log2(some)), many)
-	f.ANDQ(operand.U8(some-1), left)
-	f.loopReg("rows", many, func() { rows(some) })
-	f.loopReg("row", left, func() { rows(1) })
-}
-
-func log2(n int) int {
-	k := 0
-	for 1<<k < n {
-		k++
-	}
-	return k
+	many, few := f.divide(f.count("rows"), f.Lanes())
+	f.repeat("rows", many, func() {
+		sum := f.sumRows(rows)
+		if k.Bias {
+			sum = f.Add(sum, vec.Each(at(bias, 0)))
+		}
+		f.StoreVec(sum, at(z, 0))
+		f.add(4*f.Lanes(), z)
+	})
+	f.repeat("row", few, func() {
+		sum := f.Sum(rows(1)[0])
+		if k.Bias {
+			f.VADDSS(at(bias, 0), sum.X(), sum.X())
+		}
+		f.StoreLane(sum, at(z, 0))
+		f.add(4, z)
+	})
 }
 
 // DotGradient computes the gradient of the weights and the bias of a layer of
@@ -143,23 +142,24 @@ func (k *DotGradient) about() string {
 
 // body implements Kernel.
 func (k *DotGradient) body(f *function) {
-	f.goToBlock(k.Inputs, step{lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
-	to := f.destination(k.Rule)
-	x := f.arg("x")
-	f.wholeBlocks(k.Inputs, func() {
+	whole, rest := f.goToBlock(k.Inputs, step{lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
+	to := f.destination(k.Rule, "at the block")
+	x := f.moving("x", "at the block")
+	f.repeat("block", whole, func() {
 		k.panel(f, to, x, Lanes)
 		f.advance(to, lineBytes)
 		f.add(k.Rows*lineBytes, x)
 	})
-	f.restBlock(k.Inputs, func(rest int) { k.panel(f, to, x, rest) })
+	f.repeat("rest", rest, func() { k.panel(f, to, x, k.Inputs%Lanes) })
 }
 
-// destination loads the pointers of an update, or that of a kept gradient.
-func (f *function) destination(r *Rule) target {
+// destination loads the pointers of an update, or that of a kept gradient;
+// where says where they stand.
+func (f *function) destination(r *Rule, where string) target {
 	if r == nil {
-		return target{w: f.arg("w")}
+		return target{w: f.moving("w", where)}
 	}
-	return f.targets(r)
+	return f.targets(r, where)
 }
 
 // deposit updates a vector's parameters or keeps the gradient; lanes beyond
@@ -185,13 +185,10 @@ func (k *DotGradient) panel(f *function, to target, x gp, lanes int) {
 	const chains = unroll
 	sums := f.newTile(chains, 1)
 	sums.zero()
-	a, dz, fours, ones := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+	a, dz := f.GP64(), f.moving("dz", "at the row")
 	f.MOVQ(x, a)
-	f.MOVQ(f.slot("dz"), dz)
-	f.MOVQ(f.slot("rows"), ones)
-	f.MOVQ(ones, fours)
-	f.SHRQ(operand.U8(2), fours)
-	f.ANDQ(operand.U8(chains-1), ones)
+	f.Name(a, "x: at the row")
+	fours, ones := f.divide(f.count("rows"), chains)
 	step := func(n int) {
 		for r := range n {
 			d := f.Broadcast(at(dz, 4*r))
@@ -202,8 +199,8 @@ func (k *DotGradient) panel(f *function, to target, x gp, lanes int) {
 		f.add(n*lineBytes, a)
 		f.add(4*n, dz)
 	}
-	f.loopReg("four", fours, func() { step(chains) })
-	f.loopReg("one", ones, func() { step(1) })
+	f.repeat("four", fours, func() { step(chains) })
+	f.repeat("one", ones, func() { step(1) })
 	for v := range f.parts() {
 		sum := f.Add(f.Add(sums.acc[0][0][v], sums.acc[1][0][v]), f.Add(sums.acc[2][0][v], sums.acc[3][0][v]))
 		f.deposit(k.Rule, to, sum, f.part(v), lanes-v*f.Lanes())
@@ -244,8 +241,8 @@ func (k *DotBias) about() string { return "adds up the gradients by one output o
 
 // body implements Kernel.
 func (k *DotBias) body(f *function) {
-	to := f.destination(k.Rule)
-	dz, left := f.arg("dz"), f.arg("rows")
+	to := f.destination(k.Rule, "[1][16]")
+	dz, left := f.moving("dz", "at the vector"), f.arg("rows")
 	f.add(Lanes-1, left)
 	f.SHRQ(operand.U8(4), left)
 	sums := f.newTile(1, 1)
@@ -295,7 +292,8 @@ func (k *DenseLoss) about() string {
 
 // body implements Kernel.
 func (k *DenseLoss) body(f *function) {
-	z, dz, y, rest := f.arg("z"), f.arg("dz"), f.arg("y"), f.arg("rows")
+	z, dz, y := f.moving("z", "at the vector"), f.moving("dz", "at the vector"), f.moving("y", "at the vector")
+	rest := f.arg("rows")
 	total := f.newDoubles()
 	compute := func(v int, target vec.Val, finish func(value, grad vec.Vec)) {
 		vars := map[string]vec.Val{"z": vec.At(at(z, f.part(v))), "y": target}

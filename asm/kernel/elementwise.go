@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
@@ -145,10 +146,65 @@ func (m *Map) light() bool {
 	return n <= 4 && len(m.Sum) == 0
 }
 
+// params are the pointers that a map of so many panels of units needs.
+func (m *Map) params(panels int) []Param {
+	var list []Param
+	switch m.Param {
+	case OneParam:
+		list = append(list, Pointer("p", "[1], the learned parameter"))
+	case PerUnit:
+		list = append(list, Pointer("p", fmt.Sprintf("[%d][16], the learned parameter", panels)))
+	}
+	for i, b := range m.Buffers {
+		list = append(list, Pointer(b, fmt.Sprintf("[%d][%d][16], which the map %s", panels*m.stride(i), m.Rows, m.use(i))))
+	}
+	return list
+}
+
+// use says what a map does to a buffer.
+func (m *Map) use(buffer int) string {
+	in := slices.ContainsFunc(m.In, func(in In) bool { return in.Buffer == buffer })
+	out := slices.ContainsFunc(m.Out, func(out Out) bool { return out.Buffer == buffer })
+	switch {
+	case in && out:
+		return "reads and writes"
+	case out:
+		return "writes"
+	}
+	return "reads"
+}
+
+// stride returns the distance in panels between the units of a buffer.
+func (m *Map) stride(buffer int) int {
+	for _, in := range m.In {
+		if in.Buffer == buffer {
+			return in.Stride
+		}
+	}
+	for _, out := range m.Out {
+		if out.Buffer == buffer {
+			return out.Stride
+		}
+	}
+	return 1
+}
+
 // pointers are a map's registers: one for each buffer, and the parameter's.
 type pointers struct {
 	buffer []reg.Register
 	param  reg.Register
+}
+
+// pointers loads a map's pointers; where says where its buffers' stand.
+func (f *function) pointers(m *Map, where string) pointers {
+	var p pointers
+	if m.Param != NoParam {
+		p.param = f.arg("p")
+	}
+	for _, b := range m.Buffers {
+		p.buffer = append(p.buffer, f.moving(b, where))
+	}
+	return p
 }
 
 // mapPanel writes a map for one vector: part v of the lanes of unit panel u,

@@ -65,20 +65,23 @@ func (k *Gradient) body(f *function) {
 		g.panels = 1
 	}
 	if k.Rule != nil && !k.Rule.light() {
-		g.buffer = f.scratch(tallest(g.heights(Lanes)) * g.panels * lineBytes)
+		g.buffer = f.scratch(g.heights(Lanes)[0] * g.panels * lineBytes)
 		f.Name(g.buffer, "scratch, gradients of the tile")
 	}
-	f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
+	g.whole, g.rest = f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
 	if g.panels < k.Panels {
+		f.Comment("One panel after the other; the pointers on the stack move on.")
+		f.keep(append(weightNames(k.Rule), "dz")...)
 		left := f.GP64()
+		f.Name(left, "panels to do")
 		f.MOVQ(operand.U32(uint32(k.Panels)), left)
 		again := f.label("panel")
 		f.Label(again)
 		g.blocks()
 		for _, name := range weightNames(k.Rule) {
-			f.add(k.PanelRows*lineBytes, f.slot(name))
+			f.move(name, k.PanelRows*lineBytes)
 		}
-		f.add(k.Rows*lineBytes, f.slot("dz"))
+		f.move("dz", k.Rows*lineBytes)
 		f.DECQ(left)
 		f.JNZ(operand.LabelRef(again))
 	} else {
@@ -89,11 +92,16 @@ func (k *Gradient) body(f *function) {
 // gradient is the state while a Gradient is written.
 type gradient struct {
 	*function
-	k      *Gradient
-	panels int // panels of the register tile
-	buffer reg.GPVirtual
-	to     target
-	x, dz  reg.GPVirtual
+	k           *Gradient
+	panels      int // panels of the register tile
+	buffer      gp
+	whole, rest count // blocks of 16 inputs, and of fewer
+	to          target
+	x, dz       gp
+	// numbers and vectors are x and dz on their way through the rows.
+	numbers, vectors gp
+	// offset is the place of the next tile's line to fetch.
+	offset gp
 }
 
 // heights cuts n rows of a block into tiles.
@@ -116,20 +124,29 @@ func (g *gradient) heights(n int) []int {
 	return list
 }
 
-func tallest(heights []int) int { return heights[0] }
-
 // blocks writes the loop over the blocks of inputs.
 func (g *gradient) blocks() {
 	f, k := g.function, g.k
-	g.to = f.destination(k.Rule)
-	g.x, g.dz = f.arg("x"), f.arg("dz")
-	f.wholeBlocks(k.Inputs, func() {
+	g.to = f.destination(k.Rule, "at the block")
+	g.x, g.dz = f.moving("x", "at the block"), f.arg("dz")
+	g.numbers, g.vectors = f.GP64(), f.GP64()
+	f.Name(g.numbers, "x: at the row")
+	f.Name(g.vectors, "dz: at the row")
+	if g.fetchWeights() {
+		g.offset = f.GP64()
+		f.Name(g.offset, "offset of the next tile's line to fetch")
+	}
+	f.repeat("block", g.whole, func() {
 		g.block(Lanes)
 		f.advance(g.to, Lanes*lineBytes)
 		f.add(k.Rows*lineBytes, g.x)
 	})
-	f.restBlock(k.Inputs, g.block)
+	f.repeat("rest", g.rest, func() { g.block(k.Inputs % Lanes) })
 }
+
+// fetchWeights tells whether the next tile's weights and states are fetched
+// during the sum. Within a Whole all is in the first cache.
+func (g *gradient) fetchWeights() bool { return g.k.Rule != nil && g.inline == nil }
 
 // block computes the gradients of n inputs, tile by tile.
 func (g *gradient) block(n int) {
@@ -145,8 +162,9 @@ func (g *gradient) block(n int) {
 // The last tile of a block fetches the next block of inputs.
 func (g *gradient) tile(first, height int, last bool) {
 	f, k := g.function, g.k
-	f.Commentf("Inputs %d to %d of the block.", first, first+height-1)
+	f.Commentf("The gradient of inputs %d to %d of the block, for %d outputs.", first, first+height-1, g.panels*Lanes)
 	t := f.newTile(height, g.panels)
+	t.name("x", "dz")
 	t.number = func(r, u int) int { return 4*(first+r) + u*lineBytes }
 	t.vector = func(panel, u int) int { return (panel*k.Rows + u) * lineBytes }
 	line := weightLine(g.to.w, first, k.PanelRows)
@@ -183,52 +201,44 @@ func (g *gradient) tile(first, height int, last bool) {
 // rows writes the loop over rows: four at a time, then one at a time.
 func (g *gradient) rows(t *tile, first int, last bool) {
 	f, k := g.function, g.k
-	numbers, vectors, fours, ones := f.GP64(), f.GP64(), f.GP64(), f.GP64()
-	f.Name(numbers, "running pointer into x")
-	f.Name(vectors, "running pointer into dz")
-	f.MOVQ(g.x, numbers)
-	f.MOVQ(g.dz, vectors)
-	f.MOVQ(f.slot("rows"), fours)
-	f.MOVQ(fours, ones)
-	f.SHRQ(operand.U8(2), fours)
-	f.ANDQ(operand.U8(unroll-1), ones)
-	offset := f.GP64()
-	if k.Rule != nil {
-		f.Name(offset, "line of the next tile to fetch")
-		f.XORQ(offset, offset)
+	f.MOVQ(g.x, g.numbers)
+	f.MOVQ(g.dz, g.vectors)
+	fours, ones := f.divide(f.countOf("rows"), unroll)
+	if g.fetchWeights() {
+		f.XORQ(g.offset, g.offset)
 	}
-	f.loopReg("four", fours, func() {
-		t.steps(unroll, numbers, vectors, func(u int) {
-			if last {
-				f.PREFETCHT0(at(numbers, (k.Rows+u)*lineBytes))
+	f.repeat("four", fours, func() {
+		t.steps(unroll, g.numbers, g.vectors, func(u int) {
+			if last && f.inline == nil {
+				f.PREFETCHT0(at(g.numbers, (k.Rows+u)*lineBytes))
 			}
-			if k.Rule != nil && u > 0 {
-				g.fetch(u-1, first+t.rows, offset)
+			if g.fetchWeights() && u > 0 {
+				g.fetch(u-1, first+t.rows)
 			}
 		})
-		f.add(unroll*lineBytes, numbers)
-		f.add(unroll*lineBytes, vectors)
-		if k.Rule != nil {
+		f.add(unroll*lineBytes, g.numbers)
+		f.add(unroll*lineBytes, g.vectors)
+		if g.fetchWeights() {
 			// Once around the next tile, and again.
-			f.add(lineBytes, offset)
-			f.ANDQ(operand.U32(8*lineBytes-1), offset)
+			f.add(lineBytes, g.offset)
+			f.ANDQ(operand.U32(8*lineBytes-1), g.offset)
 		}
 	})
-	f.loopReg("one", ones, func() {
-		t.steps(1, numbers, vectors, nil)
-		f.add(lineBytes, numbers)
-		f.add(lineBytes, vectors)
+	f.repeat("one", ones, func() {
+		t.steps(1, g.numbers, g.vectors, nil)
+		f.add(lineBytes, g.numbers)
+		f.add(lineBytes, g.vectors)
 	})
 }
 
 // fetch brings a line of the next tile's weights (n = 0) and states (1, 2).
-func (g *gradient) fetch(n, line int, offset reg.Register) {
+func (g *gradient) fetch(n, line int) {
 	bases := append([]reg.Register{g.to.w}, g.to.states...)
 	if n >= len(bases) {
 		return
 	}
 	for p := range g.panels {
-		g.PREFETCHT0(operand.Mem{Base: bases[n], Index: offset, Scale: 1, Disp: (p*g.k.PanelRows + line) * lineBytes})
+		g.PREFETCHT0(operand.Mem{Base: bases[n], Index: g.offset, Scale: 1, Disp: (p*g.k.PanelRows + line) * lineBytes})
 	}
 }
 
@@ -292,8 +302,8 @@ func (k *BiasGradient) about() string { return k.Doc }
 
 // body implements Kernel.
 func (k *BiasGradient) body(f *function) {
-	to := f.destination(k.Rule)
-	dz, left := f.arg("dz"), f.arg("rows")
+	to := f.destination(k.Rule, "the panel")
+	dz, rows := f.moving("dz", "at the row"), f.count("rows")
 	sums := f.newTile(1, k.Panels)
 	line := func(_, panel int) operand.Mem { return at(to.w, panel*lineBytes) }
 	sums.zero()
@@ -304,7 +314,7 @@ func (k *BiasGradient) body(f *function) {
 		sums.load(line)
 		f.Label(ready)
 	}
-	f.loopReg("row", left, func() {
+	f.repeat("row", rows, func() {
 		sums.each(func(_, panel, v int, acc vec.Vec) {
 			f.AddInto(acc, vec.At(at(dz, panel*k.Rows*lineBytes+f.part(v))))
 		})

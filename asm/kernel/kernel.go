@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -111,49 +110,6 @@ type function struct {
 	params Params
 	labels *int
 	inline *inline // nil: the kernel is a function of its own
-}
-
-// arg loads a parameter into a register.
-func (f *function) arg(name string) reg.GPVirtual {
-	r := f.GP64()
-	f.MOVQ(f.slot(name), r)
-	f.Name(r, "%s", f.doc(name))
-	return r
-}
-
-func (f *function) doc(name string) string {
-	for _, q := range f.params.List {
-		if q.Name == name {
-			return name + ": " + q.Doc
-		}
-	}
-	return name
-}
-
-// slot is where a parameter lies on the stack. Kernels also keep there what
-// they need rarely.
-func (f *function) slot(name string) operand.Mem {
-	if f.inline != nil {
-		return f.inline.slot(f, name)
-	}
-	return f.resolve(f.Param(name))
-}
-
-// result is where the kernel's result belongs.
-func (f *function) result() operand.Mem {
-	if f.inline != nil {
-		return f.inline.result
-	}
-	return f.resolve(f.ReturnIndex(0))
-}
-
-func (f *function) resolve(c gotypes.Component) operand.Mem {
-	b, err := c.Resolve()
-	if err != nil {
-		f.Errorf("kernel: %w", err)
-		return operand.Mem{}
-	}
-	return b.Addr
 }
 
 // lower writes the code of expressions.

@@ -55,7 +55,8 @@ func (k *Loss) about() string {
 
 // body implements Kernel.
 func (k *Loss) body(f *function) {
-	z, dz, y, left := f.arg("z"), f.arg("dz"), f.arg("y"), f.arg("rows")
+	z, dz, y := f.moving("z", "at the row"), f.moving("dz", "at the row"), f.moving("y", "at the row")
+	rows := f.count("rows")
 	total := f.newDoubles()
 	zp, dzp := f.GP64(), f.GP64()
 	panel := func(lanes int) {
@@ -63,7 +64,7 @@ func (k *Loss) body(f *function) {
 			k.vector(f, zp, dzp, y, v, lanes-v*f.Lanes(), total)
 		}
 	}
-	f.loopReg("row", left, func() {
+	f.repeat("row", rows, func() {
 		f.MOVQ(z, zp)
 		f.MOVQ(dz, dzp)
 		f.loop("panel", k.Width/Lanes, func() {
@@ -193,17 +194,17 @@ func (k *CrossEntropy) about() string {
 
 // body implements Kernel.
 func (k *CrossEntropy) body(f *function) {
-	c := &crossEntropy{function: f, k: k, z: f.arg("z"), dz: f.arg("dz"), class: f.arg("class")}
+	c := &crossEntropy{function: f, k: k, z: f.moving("z", "at the row"), dz: f.moving("dz", "at the row"), class: f.moving("class", "at the row")}
 	c.waiting = f.scratch(2 * lineBytes)
 	c.at = f.GP64()
 	f.Name(c.at, "rows that wait for their logarithm, times 4")
 	if rest := k.Width % Lanes; rest > 0 {
 		c.masks(rest)
 	}
-	left := f.arg("rows")
+	rows := f.count("rows")
 	total := f.newDoubles()
 	c.clear()
-	f.loopReg("row", left, func() {
+	f.repeat("row", rows, func() {
 		c.row()
 		f.add(4, c.at)
 		skip := f.label("more")

@@ -39,7 +39,7 @@ func (k *RankOne) Params() Params {
 		list = append(list, Pointer("back", "[inputs], gradient by its inputs"))
 	}
 	if k.Map != nil {
-		list = append(list, k.Map.params()...)
+		list = append(list, k.Map.params((k.Inputs+Lanes-1)/Lanes)...)
 	}
 	return Params{List: append(list, Count("block", "first block of 16 inputs"), Count("blocks", "number of blocks, at least 1"))}
 }
@@ -56,16 +56,16 @@ func (k *RankOne) body(f *function) {
 		r.sums = f.scratch(Lanes * f.ISA().Bytes())
 		f.Name(r.sums, "scratch [16], sums of the block's inputs")
 	}
-	r.place()
-	r.to = f.targets(k.Rule)
-	r.x, r.dz = f.arg("input"), f.arg("grad")
+	whole, rest := r.place()
+	r.to = f.targets(k.Rule, "at the block")
+	r.x, r.dz = f.moving("input", "at the block"), f.arg("grad")
 	if k.Store {
-		r.d = f.arg("back")
+		r.d = f.moving("back", "at the block")
 	}
 	if k.Map != nil {
-		r.ptr = f.pointers(k.Map)
+		r.ptr = f.pointers(k.Map, "at the block")
 	}
-	f.wholeBlocks(k.Inputs, func() {
+	f.repeat("block", whole, func() {
 		r.block(Lanes)
 		f.advance(r.to, Lanes*lineBytes)
 		f.add(lineBytes, r.x)
@@ -81,7 +81,7 @@ func (k *RankOne) body(f *function) {
 			}
 		}
 	})
-	f.restBlock(k.Inputs, r.block)
+	f.repeat("rest", rest, func() { r.block(k.Inputs % Lanes) })
 }
 
 // rankOne is the state while a RankOne is written.
@@ -94,8 +94,8 @@ type rankOne struct {
 	sums     gp
 }
 
-// place moves the pointers in the frame to the first block.
-func (r *rankOne) place() {
+// place moves the pointers to the first block and counts the blocks.
+func (r *rankOne) place() (whole, rest count) {
 	k := r.k
 	lines := []string{"input"}
 	if k.Store {
@@ -110,7 +110,7 @@ func (r *rankOne) place() {
 			steps = append(steps, step{k.Map.stride(i) * k.Map.Rows * lineBytes, []string{b}})
 		}
 	}
-	r.goToBlock(k.Inputs, steps...)
+	return r.goToBlock(k.Inputs, steps...)
 }
 
 // block does n inputs, some at a time.

@@ -21,6 +21,21 @@ func (f *function) pairSums(shuffle func(high bool, b, a, d operand.Op), a, b ve
 	return f.Add(low, high)
 }
 
+// sumRows adds up the lanes of a vector of rows; rows makes the next n of them.
+func (f *function) sumRows(rows func(n int) []vec.Wide) vec.Vec {
+	if f.ISA() == vec.AVX512 {
+		return f.reduce16(rows(Lanes))
+	}
+	// Two registers each are too many for eight rows at once.
+	var halves []vec.Vec
+	for range 2 {
+		for _, r := range rows(4) {
+			halves = append(halves, f.Add(r[0], r[1]))
+		}
+	}
+	return f.reduce8(halves)
+}
+
 // reduce16 adds up the lanes of 16 rows of AVX-512. It needs row 4q+j at position base[q] + step[j].
 func (f *function) reduce16(rows []vec.Wide) vec.Vec {
 	base, step := [4]int{0, 8, 4, 12}, [4]int{0, 2, 1, 3}

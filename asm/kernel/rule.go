@@ -54,10 +54,26 @@ func (r *Rule) light() bool {
 	return n <= 8
 }
 
+// stateNames are the names of the parameters that point to the states: those
+// of the states as Go writes them, "expAvg" for "exp_avg".
+func (r *Rule) stateNames() []string {
+	var names []string
+	for _, s := range r.States {
+		first, more, _ := strings.Cut(s, "_")
+		for part := range strings.SplitSeq(more, "_") {
+			if part != "" {
+				first += strings.ToUpper(part[:1]) + part[1:]
+			}
+		}
+		names = append(names, first)
+	}
+	return names
+}
+
 // params are the pointers that an update needs, the parameter's first.
 func (r *Rule) params(shape string) []Param {
 	list := []Param{Pointer("w", shape+", the parameter")}
-	for _, s := range r.States {
+	for _, s := range r.stateNames() {
 		list = append(list, Pointer(s, shape+", the optimizer's state"))
 	}
 	return append(list, Pointer("scalars", fmt.Sprintf("[%d], %s", max(1, len(r.Scalars)), strings.Join(r.Scalars, ", "))))
@@ -70,11 +86,11 @@ type target struct {
 	scalars reg.Register
 }
 
-// targets loads the pointers of an update.
-func (f *function) targets(r *Rule) target {
-	t := target{w: f.arg("w"), scalars: f.arg("scalars")}
-	for _, s := range r.States {
-		t.states = append(t.states, f.arg(s))
+// targets loads the pointers of an update; where says where they stand.
+func (f *function) targets(r *Rule, where string) target {
+	t := target{w: f.moving("w", where), scalars: f.arg("scalars")}
+	for _, s := range r.stateNames() {
+		t.states = append(t.states, f.moving(s, where))
 	}
 	return t
 }
@@ -132,10 +148,10 @@ func (k *Update) about() string { return "adds the shards' gradients and updates
 
 // body implements Kernel.
 func (k *Update) body(f *function) {
-	t := f.targets(k.Rule)
-	g, left := f.arg("grads"), f.arg("vectors")
+	t := f.targets(k.Rule, "at the vector")
+	g, vectors := f.moving("grads", "at the vector"), f.count("vectors")
 	from, shards := f.GP64(), f.GP64()
-	f.loopReg("vector", left, func() {
+	f.repeat("vector", vectors, func() {
 		sum := make(vec.Wide, f.parts())
 		for v := range sum {
 			sum[v] = f.LoadVec(at(g, f.part(v)))

@@ -21,6 +21,8 @@ type tile struct {
 	// running pointers.
 	number func(row, u int) int
 	vector func(panel, u int) int
+	// numbers and vectors name what the operands come from, for the legend.
+	numbers, vectors string
 }
 
 func (f *function) newTile(rows, panels int) *tile {
@@ -35,6 +37,14 @@ func (f *function) newTile(rows, panels int) *tile {
 		}
 	}
 	return t
+}
+
+// name names the tile's registers, and what its steps read.
+func (t *tile) name(numbers, vectors string) {
+	t.numbers, t.vectors = numbers, vectors
+	t.each(func(_, _, _ int, acc vec.Vec) {
+		t.f.Name(acc.Reg(), "sums of the tile [%d][%d][16], row by row", t.rows, t.panels)
+	})
 }
 
 // each calls visit for every register of the tile.
@@ -86,7 +96,9 @@ func (t *tile) steps(n int, numbers, vectors reg.Register, extra func(u int)) {
 		row := make([]vec.Wide, t.panels)
 		for p := range row {
 			for v := range f.parts() {
-				row[p] = append(row[p], f.LoadVec(at(vectors, t.vector(p, u)+f.part(v))))
+				x := f.LoadVec(at(vectors, t.vector(p, u)+f.part(v)))
+				f.Name(x.Reg(), "vectors of %s", t.vectors)
+				row[p] = append(row[p], x)
 			}
 		}
 		if extra != nil {
@@ -94,6 +106,7 @@ func (t *tile) steps(n int, numbers, vectors reg.Register, extra func(u int)) {
 		}
 		for r := range t.rows {
 			x := f.Broadcast(at(numbers, t.number(r, u)))
+			f.Name(x.Reg(), "a number of %s, in all lanes", t.numbers)
 			for p := range row {
 				for v := range row[p] {
 					f.FmaInto(t.acc[r][p][v], x, row[p][v])

@@ -97,17 +97,24 @@ const (
 	scratchBytes = 4096
 )
 
-// inline is what kernels within a Whole have in place of a frame of their own.
+// inline is what kernels within a Whole have in place of parameters and a
+// frame of their own.
 type inline struct {
 	outer  *function
 	memory gp
-	frame  operand.Mem // arguments, then scratch
+	frame  operand.Mem // parameters that the kernel changes, then scratch
 	result operand.Mem
-	names  []string // parameters of the kernel being written
+	args   map[string]*inlineArg // of the kernel being written
 }
 
-// call writes a kernel's body, after putting its arguments where it looks for
-// them.
+// inlineArg is an argument of the kernel being written.
+type inlineArg struct {
+	Arg
+	slot operand.Mem
+	kept bool // it is in slot
+}
+
+// call writes a kernel's body.
 func (in *inline) call(c Call) {
 	f := in.outer
 	p := c.Kernel.Params()
@@ -115,48 +122,86 @@ func (in *inline) call(c Call) {
 		f.Errorf("kernel: %s takes %d arguments, not %d", c.Kernel.FuncName(), len(p.List), len(c.Args))
 		return
 	}
-	f.Comment(strings.ToUpper(c.Kernel.FuncName()[:1]) + c.Kernel.FuncName()[1:] + ": " + c.Kernel.about())
-	in.names = nil
+	f.Part(strings.ToUpper(c.Kernel.FuncName()[:1]) + c.Kernel.FuncName()[1:] + ": " + c.Kernel.about())
+	in.args = map[string]*inlineArg{}
 	for i, q := range p.List {
-		in.names = append(in.names, q.Name)
-		in.put(c, c.Args[i], in.frame.Offset(8*i))
+		a := c.Args[i]
+		if a.Kind == Tiles {
+			a = Arg{Kind: Number, N: c.Kernel.(*Product).Splits[f.ISA()].Tiles()}
+		}
+		in.args[q.Name] = &inlineArg{Arg: a, slot: in.frame.Offset(8 * i)}
 	}
 	c.Kernel.body(&function{Emitter: f.Emitter, params: p, labels: f.labels, inline: in})
 }
 
-// put writes an argument to its slot.
-func (in *inline) put(c Call, a Arg, slot operand.Mem) {
-	f := in.outer
-	r := f.GP64()
-	switch a.Kind {
-	case Number:
-		f.MOVQ(operand.U32(uint32(a.N)), slot)
-		return
-	case Tiles:
-		f.MOVQ(operand.U32(uint32(c.Kernel.(*Product).Splits[f.ISA()].Tiles())), slot)
-		return
-	case Scale:
-		f.MOVL(f.slot("scale"), r.As32())
-	case Memory:
-		f.LEAQ(at(in.memory, 4*a.N), r)
-	case Batch:
-		f.MOVQ(f.slot("batch"), r)
-		f.add(4*a.N, r)
-	case Target:
-		f.MOVQ(f.slot("target"), r)
-		f.add(4*a.N, r)
+// arg returns an argument by name.
+func (in *inline) arg(f *function, name string) *inlineArg {
+	a, ok := in.args[name]
+	if !ok {
+		f.Errorf("kernel: no parameter %q", name)
+		return &inlineArg{}
 	}
-	f.MOVQ(r, slot)
+	return a
 }
 
-func (in *inline) slot(f *function, name string) operand.Mem {
-	for i, n := range in.names {
-		if n == name {
-			return in.frame.Offset(8 * i)
-		}
+// load writes an argument to a register.
+func (in *inline) load(f *function, name string, r gp) {
+	a := in.arg(f, name)
+	switch {
+	case a.kept:
+		f.MOVQ(a.slot, r)
+	case a.Kind == Number:
+		f.MOVQ(operand.U32(uint32(a.N)), r)
+	case a.Kind == Memory:
+		f.LEAQ(at(in.memory, 4*a.N), r)
+	case a.Kind == Batch:
+		f.MOVQ(in.outer.slot("batch"), r)
+		f.add(4*a.N, r)
+	case a.Kind == Target:
+		f.MOVQ(in.outer.slot("target"), r)
+		f.add(4*a.N, r)
+	default:
+		f.Errorf("kernel: parameter %q is no word", name)
 	}
-	f.Errorf("kernel: no parameter %q", name)
-	return operand.Mem{}
+}
+
+// keep puts arguments into their slots.
+func (in *inline) keep(f *function, names []string) {
+	for _, name := range names {
+		a := in.arg(f, name)
+		r := f.GP64()
+		in.load(f, name, r)
+		f.MOVQ(r, a.slot)
+		a.kept = true
+	}
+}
+
+// slot is where an argument lies on the stack.
+func (in *inline) slot(f *function, name string) operand.Mem {
+	a := in.arg(f, name)
+	if a.Kind == Scale {
+		return in.outer.slot("scale")
+	}
+	if !a.kept {
+		f.Errorf("kernel: parameter %q is not on the stack", name)
+	}
+	return a.slot
+}
+
+// move adds bytes to a pointer that is known; false if it is on the stack.
+func (in *inline) move(name string, bytes int) bool {
+	a, ok := in.args[name]
+	if !ok || a.kept {
+		return false
+	}
+	a.N += bytes / 4
+	return true
+}
+
+// number returns an argument that is a number and not on the stack.
+func (in *inline) number(f *function, name string) (int, bool) {
+	a := in.arg(f, name)
+	return a.N, a.Kind == Number && !a.kept
 }
 
 func (in *inline) scratch(f *function, n int) operand.Mem {

@@ -3,7 +3,7 @@ package vec
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/ir"
@@ -51,14 +51,12 @@ func (e *Emitter) passes(f *ir.File) ([]Stats, error) {
 		pass.FunctionPass(func(fn *ir.Function) error {
 			s, err := e.allocate(fn)
 			stats = append(stats, s)
-			e.nameRegisters(fn, reg.KindVector)
 			return errors.Join(err, e.Err())
 		}),
 		pass.InstructionPass(pass.ZeroExtend32BitOutputs),
 		pass.FunctionPass(func(fn *ir.Function) error {
 			err := errors.Join(e.allocateScalars(fn, reg.KindGP), e.allocateScalars(fn, reg.KindOpmask))
-			e.nameRegisters(fn, reg.KindOpmask)
-			e.nameRegisters(fn, reg.KindGP)
+			e.writeLegends(fn)
 			return err
 		}),
 		pass.FunctionPass(func(fn *ir.Function) error { applyAllocation(fn); return nil }),
@@ -72,39 +70,12 @@ func (e *Emitter) passes(f *ir.File) ([]Stats, error) {
 	return stats, err
 }
 
-// nameRegisters writes the names of the registers of one kind at the head of
-// the function. Registers that hold the same in turn share a line.
-func (e *Emitter) nameRegisters(fn *ir.Function, kind reg.Kind) {
-	var lines []string
-	for _, n := range e.names[fn.Name] {
-		if n.r.Kind() != kind {
-			continue
-		}
-		place := "stack"
-		if p := fn.Allocation.LookupRegister(n.r); p != nil {
-			place = p.Asm()
-		}
-		lines = append(lines, fmt.Sprintf("%-5s %s", place, n.text))
-	}
-	if len(lines) == 0 {
-		return
-	}
-	sort.SliceStable(lines, func(a, b int) bool { return naturalLess(lines[a], lines[b]) })
-	fn.Nodes = append([]ir.Node{ir.NewComment(lines...)}, fn.Nodes...)
-}
-
-// naturalLess orders register names by letter, then by number.
-func naturalLess(a, b string) bool {
-	ra, rb := strings.Fields(a)[0], strings.Fields(b)[0]
-	if ra[0] != rb[0] || len(ra) == len(rb) {
-		return ra < rb
-	}
-	return len(ra) < len(rb)
-}
-
 // checkISA refuses instructions that the instruction set does not have. avo
-// would take the AVX-512 form of an instruction where no AVX2 form fits.
+// would take the AVX-512 form of an instruction where no AVX2 form fits. It
+// drops what avo says of prefetches, that they need "MMX+": every amd64
+// processor has them.
 func (e *Emitter) checkISA(fn *ir.Function) error {
+	fn.ISA = slices.DeleteFunc(fn.ISA, func(isa string) bool { return isa == "MMX+" })
 	for _, isa := range fn.ISA {
 		if e.isa == AVX2 && strings.HasPrefix(isa, "AVX512") {
 			return fmt.Errorf("vec: %s is for AVX2 and needs %s", fn.Name, isa)

@@ -35,21 +35,15 @@ type Emitter struct {
 	errs []error
 	// fusings holds the ways of writing each fused operation.
 	fusings map[*ir.Instruction]fusings
-	names   map[string][]name // by function
-	current string            // function being built
-	values  int               // vectors it has made
-}
-
-// name tells what a register holds.
-type name struct {
-	r    reg.Register
-	text string
+	legends map[string][]*legend // by function
+	current string               // function being built
+	values  int                  // vectors it has made
 }
 
 // New returns an Emitter for one file. The file's constants are kept in a
 // static data section named pool.
 func New(isa ISA, poolName string) *Emitter {
-	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, names: map[string][]name{}}
+	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, legends: map[string][]*legend{}}
 }
 
 // ISA returns the instruction set that the Emitter writes for.
@@ -69,11 +63,6 @@ func (e *Emitter) Function(name string) {
 // maxValues is the number of vectors that a function may make: what avo's
 // numbers hold, less some for spilling.
 const maxValues = 60000
-
-// Name notes what a register holds, for the list at the function's head.
-func (e *Emitter) Name(r reg.Register, format string, args ...any) {
-	e.names[e.current] = append(e.names[e.current], name{r, fmt.Sprintf(format, args...)})
-}
 
 // Errorf records an error of the caller's; Compile reports it.
 func (e *Emitter) Errorf(format string, args ...any) {

@@ -23,12 +23,8 @@ func log1pUnit(e *vec.Emitter, y vec.Vec) vec.Vec {
 	return e.Fma(square, poly(e, y, square, log1pCoeffs), y)
 }
 
-// Softplus returns log(1 + e^x), as max(x, 0) + log(1 + e^-|x|).
-func Softplus(e *vec.Emitter, x vec.Vec) vec.Vec {
-	return softplus(e, x, expNegAbs(e, x))
-}
-
-// softplus needs small, e^-|x|.
+// softplus returns log(1 + e^x), as max(x, 0) + log(1 + e^-|x|). It needs
+// small, e^-|x|.
 func softplus(e *vec.Emitter, x, small vec.Vec) vec.Vec {
 	return e.Add(e.Max(x, vec.C(0)), log1pUnit(e, small))
 }

@@ -4,14 +4,9 @@ import (
 	"github.com/dnngen/dnngen/asm/vec"
 )
 
-// Sigmoid returns 1 / (1 + e^-x), denormal numbers included.
-func Sigmoid(e *vec.Emitter, x vec.Vec) vec.Vec {
-	return sigmoid(e, x, expNegAbs(e, x))
-}
-
-// sigmoid needs small, e^-|x|. With w = small/(1 + small) the result is 1 - w
-// for x >= 0, and w below, taken as small*(1 - w): the rounding of 1 + small
-// then counts less.
+// sigmoid returns 1 / (1 + e^-x), denormal numbers included. It needs small,
+// e^-|x|. With w = small/(1 + small) the result is 1 - w for x >= 0, and w
+// below, taken as small*(1 - w): the rounding of 1 + small then counts less.
 func sigmoid(e *vec.Emitter, x, small vec.Vec) vec.Vec {
 	w := e.Div(small, e.Add(small, vec.C(1)))
 	top := e.Where(x, vec.Lt, vec.C(0), small, vec.C(1))

@@ -49,19 +49,18 @@ done1:
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·infer0AVX2(SB), $832-48
-	// AX    scratch [2][6][16], sums of the tile
-	// BX    bias: [2][16]
-	// CX    src: [1][64][16], rows to multiply
-	// DX    mat: [2][16][16], packed matrix
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// SI    a: [panels][64][16]
+	// AX       scratch [2][6][16], sums of the tile
+	// BX       bias: [2][16]
+	// CX       src: at the tile's first row
+	// DX       mat: [2][16][16], packed matrix
+	// R8       src: at the step, in the tile's first row
+	// R8       scratch: at the row
+	// R9       mat: at the step
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -75,7 +74,7 @@ TEXT ·infer0AVX2(SB), $832-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -83,17 +82,21 @@ TEXT ·infer0AVX2(SB), $832-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -107,7 +110,7 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
+	MOVQ    DX, R9
 	MOVQ    $0x00000002, R10
 
 step3:
@@ -323,15 +326,17 @@ step4:
 	VMOVUPS      Y10, 704(AX)
 	VMOVUPS      Y11, 736(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000006, R9
-	VMOVUPS      simdConstsavx2<>+96(SB), Y0
-	VMOVUPS      simdConstsavx2<>+352(SB), Y1
-	VMOVUPS      simdConstsavx2<>+416(SB), Y2
-	VMOVUPS      simdConstsavx2<>+0(SB), Y3
-	VMOVUPS      simdConstsavx2<>+32(SB), Y4
-	VMOVUPS      simdConstsavx2<>+64(SB), Y5
-	VMOVUPS      simdConstsavx2<>+128(SB), Y6
-	VMOVUPS      simdConstsavx2<>+160(SB), Y7
+
+	// The map on the tile: a = z*(g*sigmoid(g)).
+	MOVQ    $0x00000006, R9
+	VMOVUPS simdConstsAVX2<>+96(SB), Y0
+	VMOVUPS simdConstsAVX2<>+352(SB), Y1
+	VMOVUPS simdConstsAVX2<>+416(SB), Y2
+	VMOVUPS simdConstsAVX2<>+0(SB), Y3
+	VMOVUPS simdConstsAVX2<>+32(SB), Y4
+	VMOVUPS simdConstsAVX2<>+64(SB), Y5
+	VMOVUPS simdConstsAVX2<>+128(SB), Y6
+	VMOVUPS simdConstsAVX2<>+160(SB), Y7
 
 finish5:
 	VMOVUPS (R8), Y8
@@ -346,21 +351,21 @@ finish5:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y2, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y9
@@ -378,21 +383,21 @@ finish5:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y2, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y9
@@ -406,14 +411,15 @@ finish5:
 	ADDQ         $+384, CX
 	ADDQ         $+384, SI
 	DECQ         DI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone6
+	JZ    shortDone6
 
-tile5x7:
+short7:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -425,7 +431,7 @@ tile5x7:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
+	MOVQ    DX, R9
 	MOVQ    $0x00000002, R10
 
 step8:
@@ -611,15 +617,17 @@ step9:
 	VMOVUPS      Y8, 576(AX)
 	VMOVUPS      Y9, 608(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000005, R9
-	VMOVUPS      simdConstsavx2<>+96(SB), Y0
-	VMOVUPS      simdConstsavx2<>+352(SB), Y1
-	VMOVUPS      simdConstsavx2<>+416(SB), Y2
-	VMOVUPS      simdConstsavx2<>+0(SB), Y3
-	VMOVUPS      simdConstsavx2<>+32(SB), Y4
-	VMOVUPS      simdConstsavx2<>+64(SB), Y5
-	VMOVUPS      simdConstsavx2<>+128(SB), Y6
-	VMOVUPS      simdConstsavx2<>+160(SB), Y7
+
+	// The map on the tile: a = z*(g*sigmoid(g)).
+	MOVQ    $0x00000005, R9
+	VMOVUPS simdConstsAVX2<>+96(SB), Y0
+	VMOVUPS simdConstsAVX2<>+352(SB), Y1
+	VMOVUPS simdConstsAVX2<>+416(SB), Y2
+	VMOVUPS simdConstsAVX2<>+0(SB), Y3
+	VMOVUPS simdConstsAVX2<>+32(SB), Y4
+	VMOVUPS simdConstsAVX2<>+64(SB), Y5
+	VMOVUPS simdConstsAVX2<>+128(SB), Y6
+	VMOVUPS simdConstsAVX2<>+160(SB), Y7
 
 finish10:
 	VMOVUPS (R8), Y8
@@ -634,21 +642,21 @@ finish10:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y2, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y9
@@ -666,21 +674,21 @@ finish10:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y1, Y10, Y12
 	VFMADD213PS  Y1, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y2, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y2, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y9
@@ -694,27 +702,28 @@ finish10:
 	ADDQ         $+320, CX
 	ADDQ         $+320, SI
 	DECQ         DI
-	JNZ          tile5x7
+	JNZ          short7
 
-tile5xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
 // func infer2AVX2(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [2][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    p: the learned parameter
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [1][32][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       p: [1], the learned parameter
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -725,7 +734,7 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -733,17 +742,21 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    p+16(FP), DX
-	MOVQ    a+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ p+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -757,8 +770,10 @@ tile6x2:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
-	MOVQ   $0x00000002, R9
+	MOVQ   CX, R8
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 4096(DI), R10
@@ -866,7 +881,7 @@ step6:
 	JNZ          block3
 	VBROADCASTSS (DX), Y12
 	VMULPS       Y12, Y0, Y12
-	VMOVUPS      simdConstsavx2<>+448(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y13
 	VCMPPS       $0x12, Y13, Y0, Y14
 	VBLENDVPS    Y14, Y12, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -928,14 +943,15 @@ step6:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone7
+	JZ    shortDone7
 
-tile5x8:
+short8:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -947,8 +963,10 @@ tile5x8:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
-	MOVQ   $0x00000002, R9
+	MOVQ   CX, R8
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block9:
 	LEAQ 4096(DI), R10
@@ -1044,7 +1062,7 @@ step12:
 	JNZ          block9
 	VBROADCASTSS (DX), Y10
 	VMULPS       Y10, Y0, Y10
-	VMOVUPS      simdConstsavx2<>+448(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y11
 	VCMPPS       $0x12, Y11, Y0, Y12
 	VBLENDVPS    Y12, Y10, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -1096,28 +1114,28 @@ step12:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x8
+	JNZ          short8
 
-tile5xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func infer4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·infer4AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
@@ -1144,49 +1162,68 @@ rows2:
 	VFMADD231PS  224(R8), Y8, Y7
 	ADDQ         $+4096, R8
 	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, (DX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 4(DX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 8(DX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 12(DX)
 	ADDQ         $+256, AX
-	ADDQ         $+16, DX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+4096, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
 	DECQ         DI
 	JNZ          rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -1200,6 +1237,7 @@ row4:
 	VFMADD231PS  32(DI), Y2, Y1
 	ADDQ         $+4096, DI
 	ADDQ         $+64, R8
+	ADDQ         $+64, AX
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -1207,11 +1245,10 @@ row4:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
+	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (DX)
-	ADDQ         $+64, AX
 	ADDQ         $+4, DX
-	DECQ         BX
+	DECQ         SI
 	JNZ          row4
 
 rowDone3:
@@ -1263,35 +1300,41 @@ done1:
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·forward0AVX2(SB), $832-56
-	// AX    scratch [2][6][16], sums of the tile
-	// BX    bias: [2][16]
-	// CX    src: [1][24][16], rows to multiply
-	// DI    s: [panels][24][16]
-	// DX    mat: [2][16][16], packed matrix
-	// R9    running pointer into src
-	// R9    running pointer into src
-	// R10   running pointer into mat
-	// R10   running pointer into mat
-	// SI    a: [panels][24][16]
+	// AX      scratch [2][6][16], sums of the tile
+	// BX      bias: [2][16]
+	// CX      src: at the tile's first row
+	// DI      s: at the tile's first row
+	// DX      mat: [2][16][16], packed matrix
+	// R9      src: at the step, in the tile's first row
+	// R9      scratch: at the row
+	// R10     mat: at the step
+	// SI      a: at the tile's first row
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), CX
 	IMUL3Q $0x00000180, CX, CX
-	ADDQ   CX, src+0(FP)
-	ADDQ   CX, a+24(FP)
-	ADDQ   CX, s+32(FP)
-	MOVQ   src+0(FP), CX
-	MOVQ   mat+8(FP), DX
-	MOVQ   bias+16(FP), BX
-	MOVQ   a+24(FP), SI
-	MOVQ   s+32(FP), DI
-	MOVQ   tiles+48(FP), R8
-	TESTQ  R8, R8
-	JZ     tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	ADDQ CX, s+32(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ s+32(FP), DI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tiles+48(FP), R8
+	TESTQ R8, R8
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -1305,7 +1348,7 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
+	MOVQ    DX, R10
 	MOVQ    $0x00000002, R11
 
 step3:
@@ -1521,15 +1564,17 @@ step4:
 	VMOVUPS      Y10, 704(AX)
 	VMOVUPS      Y11, 736(AX)
 	MOVQ         AX, R9
-	MOVQ         $0x00000006, R10
-	VMOVUPS      simdConstsavx2<>+416(SB), Y0
-	VMOVUPS      simdConstsavx2<>+96(SB), Y1
-	VMOVUPS      simdConstsavx2<>+352(SB), Y2
-	VMOVUPS      simdConstsavx2<>+0(SB), Y3
-	VMOVUPS      simdConstsavx2<>+32(SB), Y4
-	VMOVUPS      simdConstsavx2<>+64(SB), Y5
-	VMOVUPS      simdConstsavx2<>+128(SB), Y6
-	VMOVUPS      simdConstsavx2<>+160(SB), Y7
+
+	// The map on the tile: a = z*(g*sigmoid(g)), s[0::2] = g*sigmoid(g), s[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))).
+	MOVQ    $0x00000006, R10
+	VMOVUPS simdConstsAVX2<>+416(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+352(SB), Y2
+	VMOVUPS simdConstsAVX2<>+0(SB), Y3
+	VMOVUPS simdConstsAVX2<>+32(SB), Y4
+	VMOVUPS simdConstsAVX2<>+64(SB), Y5
+	VMOVUPS simdConstsAVX2<>+128(SB), Y6
+	VMOVUPS simdConstsAVX2<>+160(SB), Y7
 
 finish5:
 	VMOVUPS (R9), Y8
@@ -1544,21 +1589,21 @@ finish5:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y0, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y11
@@ -1582,21 +1627,21 @@ finish5:
 	VFMADD231PS  Y6, Y11, Y10
 	VFMADD231PS  Y7, Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+192(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+224(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+256(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+288(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y2, Y10, Y12
 	VFMADD213PS  Y2, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+384(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+384(SB), Y10, Y10
 	VADDPS       Y0, Y10, Y11
 	VDIVPS       Y11, Y10, Y11
-	VCMPPS       $0x15, simdConstsavx2<>+448(SB), Y9, Y12
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y9, Y12
 	VBLENDVPS    Y12, Y0, Y10, Y10
 	VFNMADD213PS Y10, Y11, Y10
 	VMULPS       Y10, Y9, Y11
@@ -1619,40 +1664,48 @@ finish5:
 	ADDQ         $+384, SI
 	ADDQ         $+384, DI
 	DECQ         R8
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3
 TEXT ·forward2AVX2(SB), NOSPLIT, $0-56
-	// AX    src: [2][24][16], rows to multiply
-	// BX    p: the learned parameter
-	// CX    mat: [1][32][16], packed matrix
-	// DX    acc: [1][24][16], the product
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// SI    a: [panels][24][16]
+	// AX      src: at the tile's first row
+	// BX      p: [1], the learned parameter
+	// CX      mat: [1][32][16], packed matrix
+	// DX      acc: at the tile's first row
+	// R8      src: at the step, in the tile's first row
+	// R9      mat: at the step
+	// R10     blocks of 16 steps to do
+	// R11     src: 16 steps ahead, to fetch
+	// R12     groups of 4 steps to do in the block
+	// SI      a: at the tile's first row
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), AX
 	IMUL3Q $0x00000180, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, acc+16(FP)
-	ADDQ   AX, a+32(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-	MOVQ   p+24(FP), BX
-	MOVQ   a+32(FP), SI
-	MOVQ   tiles+48(FP), DI
-	TESTQ  DI, DI
-	JZ     tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+16(FP)
+	ADDQ AX, a+32(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ acc+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ a+32(FP), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tiles+48(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1666,8 +1719,10 @@ tile6x2:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
-	MOVQ   $0x00000002, R10
+	MOVQ   CX, R9
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block3:
 	LEAQ 1536(R8), R11
@@ -1787,7 +1842,7 @@ step6:
 	VMOVUPS      Y11, 352(DX)
 	VBROADCASTSS (BX), Y12
 	VMULPS       Y12, Y0, Y12
-	VMOVUPS      simdConstsavx2<>+448(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y13
 	VCMPPS       $0x12, Y13, Y0, Y14
 	VBLENDVPS    Y14, Y12, Y0, Y0
 	VMOVUPS      Y0, (SI)
@@ -1850,28 +1905,28 @@ step6:
 	ADDQ         $+384, DX
 	ADDQ         $+384, SI
 	DECQ         DI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·forward4AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [1][24][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
@@ -1898,49 +1953,68 @@ rows2:
 	VFMADD231PS  224(R8), Y8, Y7
 	ADDQ         $+1536, R8
 	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, (DX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 4(DX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 8(DX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 12(DX)
 	ADDQ         $+256, AX
-	ADDQ         $+16, DX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+1536, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
 	DECQ         DI
 	JNZ          rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -1954,6 +2028,7 @@ row4:
 	VFMADD231PS  32(DI), Y2, Y1
 	ADDQ         $+1536, DI
 	ADDQ         $+64, R8
+	ADDQ         $+64, AX
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -1961,11 +2036,10 @@ row4:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
+	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (DX)
-	ADDQ         $+64, AX
 	ADDQ         $+4, DX
-	DECQ         BX
+	DECQ         SI
 	JNZ          row4
 
 rowDone3:
@@ -1975,10 +2049,10 @@ rowDone3:
 // func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, CMOV
 TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    y+16(FP), DX
@@ -1992,11 +2066,11 @@ TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
 	ANDQ    $0x0f, BX
 	TESTQ   SI, SI
 	JZ      vectorDone1
-	VMOVUPS simdConstsavx2<>+448(SB), Y4
-	VMOVUPS simdConstsavx2<>+480(SB), Y5
-	VMOVUPS simdConstsavx2<>+416(SB), Y6
-	VMOVUPS simdConstsavx2<>+512(SB), Y7
-	VMOVUPS simdConstsavx2<>+544(SB), Y8
+	VMOVUPS simdConstsAVX2<>+448(SB), Y4
+	VMOVUPS simdConstsAVX2<>+480(SB), Y5
+	VMOVUPS simdConstsAVX2<>+416(SB), Y6
+	VMOVUPS simdConstsAVX2<>+512(SB), Y7
+	VMOVUPS simdConstsAVX2<>+544(SB), Y8
 
 vector2:
 	VMOVUPS      (AX), Y9
@@ -2065,26 +2139,26 @@ vectorDone1:
 	MOVQ         $0x00000008, DI
 	CMPQ         SI, DI
 	CMOVQGT      DI, SI
-	LEAQ         simdConstsavx2<>+608(SB), DI
+	LEAQ         simdConstsAVX2<>+608(SB), DI
 	NEGQ         SI
 	VMOVUPS      (DI)(SI*4), Y4
 	VMASKMOVPS   (DX), Y4, Y5
 	VMOVUPS      (AX), Y6
 	VSUBPS       Y5, Y6, Y5
 	VMULPS       Y5, Y5, Y6
-	VMOVUPS      simdConstsavx2<>+480(SB), Y7
+	VMOVUPS      simdConstsAVX2<>+480(SB), Y7
 	VMULPS       Y7, Y6, Y6
-	VANDPS       simdConstsavx2<>+512(SB), Y5, Y8
-	VMOVUPS      simdConstsavx2<>+416(SB), Y9
+	VANDPS       simdConstsAVX2<>+512(SB), Y5, Y8
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y9
 	VSUBPS       Y9, Y8, Y10
 	VSUBPS       Y7, Y8, Y8
-	VMOVUPS      simdConstsavx2<>+448(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y11
 	VCMPPS       $0x12, Y11, Y10, Y12
 	VBLENDVPS    Y12, Y6, Y8, Y6
 	VADDPS       Y5, Y5, Y8
 	VMULPS       Y7, Y8, Y8
 	VCMPPS       $0x1d, Y11, Y5, Y12
-	VANDNPS      simdConstsavx2<>+544(SB), Y12, Y12
+	VANDNPS      simdConstsAVX2<>+544(SB), Y12, Y12
 	VCMPPS       $0x16, Y11, Y5, Y5
 	VBLENDVPS    Y5, Y9, Y12, Y5
 	VCMPPS       $0x12, Y11, Y10, Y10
@@ -2106,7 +2180,7 @@ vectorDone1:
 	MOVQ         $0x00000008, SI
 	CMPQ         BX, SI
 	CMOVQGT      SI, BX
-	LEAQ         simdConstsavx2<>+608(SB), SI
+	LEAQ         simdConstsAVX2<>+608(SB), SI
 	NEGQ         BX
 	VMOVUPS      (SI)(BX*4), Y4
 	VMASKMOVPS   32(DX), Y4, Y5
@@ -2114,7 +2188,7 @@ vectorDone1:
 	VSUBPS       Y5, Y6, Y5
 	VMULPS       Y5, Y5, Y6
 	VMULPS       Y7, Y6, Y6
-	VANDPS       simdConstsavx2<>+512(SB), Y5, Y8
+	VANDPS       simdConstsAVX2<>+512(SB), Y5, Y8
 	VSUBPS       Y9, Y8, Y10
 	VSUBPS       Y7, Y8, Y8
 	VCMPPS       $0x12, Y11, Y10, Y12
@@ -2122,7 +2196,7 @@ vectorDone1:
 	VADDPS       Y5, Y5, Y8
 	VMULPS       Y7, Y8, Y7
 	VCMPPS       $0x1d, Y11, Y5, Y8
-	VANDNPS      simdConstsavx2<>+544(SB), Y8, Y8
+	VANDNPS      simdConstsAVX2<>+544(SB), Y8, Y8
 	VCMPPS       $0x16, Y11, Y5, Y5
 	VBLENDVPS    Y5, Y9, Y8, Y5
 	VCMPPS       $0x12, Y11, Y10, Y8
@@ -2153,25 +2227,32 @@ done3:
 // func gradInput4AVX2(src *float32, mat *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, FMA3
 TEXT ·gradInput4AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [24], rows of one number to multiply
-	// AX    running pointer into src
-	// CX    mat: [1][1][16], packed matrix
-	// DX    acc: [1][24][16], the product
-	// SI    running pointer into mat
+	// AX      src: at the tile's first row
+	// AX      src: at the step, in the tile's first row
+	// CX      mat: [1][1][16], packed matrix
+	// CX      mat: at the step
+	// DX      acc: at the tile's first row
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+24(FP), AX
 	IMUL3Q $0x00000180, AX, AX
-	ADDQ   AX, acc+16(FP)
-	SHRQ   $0x04, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-	MOVQ   tiles+32(FP), BX
-	TESTQ  BX, BX
-	JZ     tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ AX, acc+16(FP)
+	SHRQ $0x04, AX
+	ADDQ AX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ acc+16(FP), DX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tiles+32(FP), BX
+	TESTQ BX, BX
+	JZ    tallDone1
+
+tall2:
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -2184,9 +2265,8 @@ tile6x2:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (CX), SI
-	VMOVUPS      (SI), Y12
-	VMOVUPS      32(SI), Y13
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -2220,22 +2300,21 @@ tile6x2:
 	ADDQ         $+24, AX
 	ADDQ         $+384, DX
 	DECQ         BX
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
 // Requires: AVX
 TEXT ·backward3AVX2(SB), NOSPLIT, $0-48
-	// AX    p: the learned parameter
-	// AX    sum0: [16], sums to add to
-	// BX    dz: [panels][24][16]
-	// CX    d: [panels][24][16]
-	// DI    sum0: [16], sums to add to
-	// DX    z: [panels][24][16]
-	// SI    rows: number of rows
+	// AX     p: [1], the learned parameter
+	// AX, DI sum0: [16], sums to add to
+	// BX     dz: at the row
+	// CX     d: at the row
+	// DX     z: at the row
+	// SI     rows: number of rows
 	MOVQ    p+0(FP), AX
 	MOVQ    d+8(FP), CX
 	MOVQ    z+16(FP), DX
@@ -2246,8 +2325,8 @@ TEXT ·backward3AVX2(SB), NOSPLIT, $0-48
 	VMOVUPS 32(DI), Y1
 	TESTQ   SI, SI
 	JZ      rowDone1
-	VMOVUPS simdConstsavx2<>+448(SB), Y2
-	VMOVUPS simdConstsavx2<>+416(SB), Y3
+	VMOVUPS simdConstsAVX2<>+448(SB), Y2
+	VMOVUPS simdConstsAVX2<>+416(SB), Y3
 
 row2:
 	VMOVUPS      (DX), Y4
@@ -2285,22 +2364,27 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-72
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: at the block
+	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    x: [1][24][16], inputs of the layer
+	// DX    expAvg: at the block
+	// R8    dz: at the row
+	// R9    x: at the row
+	// R10   rows: number of rows, at least 1
+	// SI    x: at the block
 	// Go to the first block.
-	MOVQ    block+56(FP), AX
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, w+0(FP)
-	ADDQ    CX, exp_avg+8(FP)
-	ADDQ    CX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, AX, CX
-	ADDQ    CX, x+32(FP)
+	MOVQ   block+56(FP), AX
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, w+0(FP)
+	ADDQ   CX, expAvg+8(FP)
+	ADDQ   CX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, AX, CX
+	ADDQ   CX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+64(FP)
@@ -2309,14 +2393,14 @@ TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-72
 	SUBQ    CX, blocks+64(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+24(FP), CX
-	MOVQ    exp_avg+8(FP), DX
-	MOVQ    exp_avg_sq+16(FP), BX
+	MOVQ    expAvg+8(FP), DX
+	MOVQ    expAvgSq+16(FP), BX
 	MOVQ    x+32(FP), SI
-	MOVQ    blocks+64(FP), DI
+	MOVQ    block+56(FP), DI
 	TESTQ   DI, DI
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2325,8 +2409,8 @@ rest2:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   SI, R8
-	MOVQ   dz+40(FP), R9
+	MOVQ   dz+40(FP), R8
+	MOVQ   SI, R9
 	MOVQ   rows+48(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
@@ -2335,20 +2419,20 @@ rest2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  (R8), Y8, Y0
-	VFMADD231PS  32(R8), Y8, Y1
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  64(R8), Y8, Y2
-	VFMADD231PS  96(R8), Y8, Y3
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  128(R8), Y8, Y4
-	VFMADD231PS  160(R8), Y8, Y5
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  192(R8), Y8, Y6
-	VFMADD231PS  224(R8), Y8, Y7
-	ADDQ         $+256, R8
-	ADDQ         $+16, R9
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  64(R9), Y8, Y2
+	VFMADD231PS  96(R9), Y8, Y3
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  128(R9), Y8, Y4
+	VFMADD231PS  160(R9), Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  192(R9), Y8, Y6
+	VFMADD231PS  224(R9), Y8, Y7
+	ADDQ         $+256, R9
+	ADDQ         $+16, R8
 	DECQ         R11
 	JNZ          four4
 
@@ -2357,11 +2441,11 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  (R8), Y8, Y0
-	VFMADD231PS  32(R8), Y8, Y1
-	ADDQ         $+64, R8
-	ADDQ         $+4, R9
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	ADDQ         $+64, R9
+	ADDQ         $+4, R8
 	DECQ         R10
 	JNZ          one6
 
@@ -2370,17 +2454,17 @@ oneDone5:
 	VADDPS       Y6, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMOVUPS      (DX), Y2
-	VMULPS       simdConstsavx2<>+640(SB), Y2, Y2
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y0, Y2
+	VMULPS       simdConstsAVX2<>+640(SB), Y2, Y2
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y2
 	VBROADCASTSS 4(CX), Y4
 	VMULPS       Y4, Y2, Y4
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y6
-	VMULPS       simdConstsavx2<>+704(SB), Y6, Y6
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y0, Y6
+	VMULPS       simdConstsAVX2<>+704(SB), Y6, Y6
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y6
 	VSQRTPS      Y6, Y0
 	VBROADCASTSS (CX), Y8
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y8, Y0
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y8, Y0
 	VDIVPS       Y0, Y4, Y0
 	VMOVUPS      (AX), Y4
 	VSUBPS       Y0, Y4, Y0
@@ -2390,20 +2474,124 @@ oneDone5:
 	VADDPS       Y3, Y1, Y0
 	VADDPS       Y7, Y5, Y1
 	VADDPS       Y1, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+592(SB), Y1
-	VANDPS       Y1, Y0, Y0
 	VMOVUPS      32(DX), Y1
-	VMULPS       simdConstsavx2<>+640(SB), Y1, Y1
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
 	VBROADCASTSS 4(CX), Y2
 	VMULPS       Y2, Y1, Y2
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      32(BX), Y3
-	VMULPS       simdConstsavx2<>+704(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y0, Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
 	VSQRTPS      Y3, Y0
 	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y4, Y0
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(AX), Y2
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y1, 32(DX)
+	VMOVUPS      Y3, 32(BX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+1536, SI
+	DECQ         DI
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+64(FP), DI
+	TESTQ DI, DI
+	JZ    restDone7
+
+rest8:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   dz+40(FP), R8
+	MOVQ   SI, R9
+	MOVQ   rows+48(FP), R10
+	MOVQ   R10, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
+	TESTQ  R11, R11
+	JZ     fourDone9
+
+four10:
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  64(R9), Y8, Y2
+	VFMADD231PS  96(R9), Y8, Y3
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  128(R9), Y8, Y4
+	VFMADD231PS  160(R9), Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  192(R9), Y8, Y6
+	VFMADD231PS  224(R9), Y8, Y7
+	ADDQ         $+256, R9
+	ADDQ         $+16, R8
+	DECQ         R11
+	JNZ          four10
+
+fourDone9:
+	TESTQ R10, R10
+	JZ    oneDone11
+
+one12:
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	ADDQ         $+64, R9
+	ADDQ         $+4, R8
+	DECQ         R10
+	JNZ          one12
+
+oneDone11:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y6, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      (DX), Y2
+	VMULPS       simdConstsAVX2<>+640(SB), Y2, Y2
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y2
+	VBROADCASTSS 4(CX), Y4
+	VMULPS       Y4, Y2, Y4
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (BX), Y6
+	VMULPS       simdConstsAVX2<>+704(SB), Y6, Y6
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y6
+	VSQRTPS      Y6, Y0
+	VBROADCASTSS (CX), Y8
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y8, Y0
+	VDIVPS       Y0, Y4, Y0
+	VMOVUPS      (AX), Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y0, (AX)
+	VADDPS       Y3, Y1, Y0
+	VADDPS       Y7, Y5, Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      simdConstsAVX2<>+592(SB), Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      32(DX), Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
+	VBROADCASTSS 4(CX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(BX), Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (CX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      32(AX), Y2
 	VSUBPS       Y0, Y2, Y0
@@ -2411,25 +2599,25 @@ oneDone5:
 	VMOVUPS      Y3, 32(BX)
 	VMOVUPS      Y0, 32(AX)
 	DECQ         DI
-	JNZ          rest2
+	JNZ          rest8
 
-restDone1:
+restDone7:
 	VZEROUPPER
 	RET
 
-// func gradBias4AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias4AVX2(SB), NOSPLIT, $0-48
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: [1][16]
+	// BX    expAvgSq: [1][16]
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    rows: number of rows, at least 1
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    dz: [rows], gradient by the output
+	// DX    expAvg: [1][16]
+	// SI    dz: at the vector
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	ADDQ   $+15, DI
@@ -2455,20 +2643,20 @@ vectorDone1:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsavx2<>+604(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+604(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VMOVUPS      (DX), Y1
-	VMULPS       simdConstsavx2<>+640(SB), Y1, Y1
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
 	VBROADCASTSS 4(CX), Y2
 	VMULPS       Y2, Y1, Y2
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y3
-	VMULPS       simdConstsavx2<>+704(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y0, Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
 	VSQRTPS      Y3, Y0
 	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y4, Y0
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      (AX), Y2
 	VSUBPS       Y0, Y2, Y0
@@ -2476,20 +2664,20 @@ vectorDone1:
 	VMOVUPS      Y3, (BX)
 	VMOVUPS      Y0, (AX)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+608(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VMOVUPS      32(DX), Y1
-	VMULPS       simdConstsavx2<>+640(SB), Y1, Y1
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
 	VBROADCASTSS 4(CX), Y2
 	VMULPS       Y2, Y1, Y2
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      32(BX), Y3
-	VMULPS       simdConstsavx2<>+704(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y0, Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
 	VSQRTPS      Y3, Y0
 	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y4, Y0
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
 	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      32(AX), Y2
 	VSUBPS       Y0, Y2, Y0
@@ -2502,30 +2690,39 @@ vectorDone1:
 // func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, FMA3
 TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [1][24][16], rows to multiply
-	// BX    dz: [panels][24][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DX    s: [panels][24][16]
-	// R8    running pointer into mat
+	// AX      src: at the tile's first row
+	// BX      dz: at the tile's first row
+	// CX      mat: [2][16][16], packed matrix
+	// DI      src: at the step, in the tile's first row
+	// DX      s: at the tile's first row
+	// R8      mat: at the step
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000180, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, s+16(FP)
-	ADDQ   AX, dz+24(FP)
-	MOVQ   $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, s+16(FP)
+	ADDQ AX, dz+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  s+16(FP), DX
-	MOVQ  dz+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2539,7 +2736,7 @@ tile6x3:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000003, R9
 
 step4:
@@ -2680,9 +2877,9 @@ step4:
 	ADDQ         $+384, DX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+3072, s+16(FP)
 	ADDQ $+3072, dz+24(FP)
@@ -2692,7 +2889,7 @@ tile6xDone2:
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
@@ -3059,42 +3256,37 @@ TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight2AVX2(SB), $448-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [1][32][16], the optimizer's state
-	// CX    w: [1][32][16], the parameter
-	// DI    x: [2][24][16], inputs of the layer
-	// DX    scalars: [2], hoisted0, scalar2
-	// R8    dz: [1][24][16], gradient by its outputs
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [1][32][16], the optimizer's state
+	// AX            scratch, gradients of the tile
+	// BX            expAvg: at the block
+	// CX            w: at the block
+	// DI            x: at the block
+	// DX            scalars: [2], hoisted0, scalar2
+	// R8            dz: [1][24][16], gradient by its outputs
+	// R10           x: at the row
+	// R11           dz: at the row
+	// R14           offset of the next tile's line to fetch
+	// SI            expAvgSq: at the block
+	// Y0-Y11        sums of the tile [6][1][16], row by row
+	// Y0-Y9         sums of the tile [5][1][16], row by row
+	// Y0-Y7         sums of the tile [4][1][16], row by row
+	// Y8-Y13        vectors of dz
+	// Y10, Y12, Y14 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000001, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
@@ -3103,8 +3295,8 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	SUBQ    DX, blocks+64(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
-	MOVQ    exp_avg+8(FP), BX
-	MOVQ    exp_avg_sq+16(FP), SI
+	MOVQ    expAvg+8(FP), BX
+	MOVQ    expAvgSq+16(FP), SI
 	MOVQ    x+32(FP), DI
 	MOVQ    dz+40(FP), R8
 	MOVQ    block+56(FP), R9
@@ -3112,7 +3304,7 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	JZ      blockDone1
 
 block2:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3129,10 +3321,10 @@ block2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone3
 
 four4:
@@ -3223,11 +3415,11 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four4
 
 fourDone3:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone5
 
 one6:
@@ -3253,7 +3445,7 @@ one6:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one6
 
 oneDone5:
@@ -3271,11 +3463,11 @@ oneDone5:
 	VMOVUPS Y11, 352(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000006, R11
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
 update7:
 	VMOVUPS      (R10), Y5
@@ -3326,7 +3518,7 @@ update7:
 	ADDQ         $-384, BX
 	ADDQ         $-384, SI
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3341,10 +3533,10 @@ update7:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone8
 
 four9:
@@ -3423,11 +3615,11 @@ four9:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four9
 
 fourDone8:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone10
 
 one11:
@@ -3450,7 +3642,7 @@ one11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one11
 
 oneDone10:
@@ -3466,11 +3658,11 @@ oneDone10:
 	VMOVUPS Y9, 288(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000005, R11
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
 update12:
 	VMOVUPS      (R10), Y5
@@ -3521,7 +3713,7 @@ update12:
 	ADDQ         $-320, BX
 	ADDQ         $-320, SI
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3536,10 +3728,10 @@ update12:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone13
 
 four14:
@@ -3622,11 +3814,11 @@ four14:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four14
 
 fourDone13:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone15
 
 one16:
@@ -3649,7 +3841,7 @@ one16:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one16
 
 oneDone15:
@@ -3665,11 +3857,11 @@ oneDone15:
 	VMOVUPS Y9, 288(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000005, R11
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
 update17:
 	VMOVUPS      (R10), Y5
@@ -3732,7 +3924,7 @@ blockDone1:
 	JZ    restDone18
 
 rest19:
-	// Inputs 0 to 3 of the block.
+	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3745,10 +3937,10 @@ rest19:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone20
 
 four21:
@@ -3815,11 +4007,11 @@ four21:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four21
 
 fourDone20:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone22
 
 one23:
@@ -3839,7 +4031,7 @@ one23:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one23
 
 oneDone22:
@@ -3853,11 +4045,11 @@ oneDone22:
 	VMOVUPS Y7, 224(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000004, R11
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
 update24:
 	VMOVUPS      (R10), Y5
@@ -3908,7 +4100,7 @@ update24:
 	ADDQ         $-256, BX
 	ADDQ         $-256, SI
 
-	// Inputs 4 to 7 of the block.
+	// The gradient of inputs 4 to 7 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3921,10 +4113,10 @@ update24:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone25
 
 four26:
@@ -3995,11 +4187,11 @@ four26:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four26
 
 fourDone25:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone27
 
 one28:
@@ -4019,7 +4211,7 @@ one28:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one28
 
 oneDone27:
@@ -4033,11 +4225,11 @@ oneDone27:
 	VMOVUPS Y7, 224(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000004, R11
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
 update29:
 	VMOVUPS      (R10), Y5
@@ -4094,54 +4286,681 @@ restDone18:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight0AVX2(SB), $448-72
-	// AX    scratch, gradients of the tile
-	// BX    scalars: [2], hoisted0, scalar2
-	// DI    exp_avg_sq: [2][16][16], the optimizer's state
-	// DX    w: [2][16][16], the parameter
-	// R8    x: [1][24][16], inputs of the layer
-	// R9    dz: [2][24][16], gradient by its outputs
-	// R11   running pointer into x
-	// R11   running pointer into x
-	// R12   running pointer into dz
-	// R12   running pointer into dz
-	// R15   line of the next tile to fetch
-	// R15   line of the next tile to fetch
-	// SI    exp_avg: [2][16][16], the optimizer's state
+	// AX            scratch, gradients of the tile
+	// BX            scalars: [2], hoisted0, scalar2
+	// CX            panels to do
+	// DI            expAvgSq: at the block
+	// DX            w: at the block
+	// R8            x: at the block
+	// R9            dz: [2][24][16], gradient by its outputs
+	// R11           x: at the row
+	// R12           dz: at the row
+	// R15           offset of the next tile's line to fetch
+	// SI            expAvg: at the block
+	// Y0-Y11        sums of the tile [6][1][16], row by row
+	// Y0-Y9         sums of the tile [5][1][16], row by row
+	// Y0-Y7         sums of the tile [4][1][16], row by row
+	// Y8-Y13        vectors of dz
+	// Y10, Y12, Y14 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
 	CMOVQGT blocks+64(FP), DX
 	MOVQ    DX, block+56(FP)
 	SUBQ    DX, blocks+64(FP)
-	MOVQ    $0x00000002, CX
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, CX
 
 panel1:
 	MOVQ  w+0(FP), DX
 	MOVQ  scalars+24(FP), BX
-	MOVQ  exp_avg+8(FP), SI
-	MOVQ  exp_avg_sq+16(FP), DI
+	MOVQ  expAvg+8(FP), SI
+	MOVQ  expAvgSq+16(FP), DI
 	MOVQ  x+32(FP), R8
 	MOVQ  dz+40(FP), R9
+	MOVQ  block+56(FP), R10
+	TESTQ R10, R10
+	JZ    blockDone2
+
+block3:
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone4
+
+four5:
+	VMOVUPS      (R12), Y12
+	VMOVUPS      32(R12), Y13
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R12), Y12
+	VMOVUPS      96(R12), Y13
+	PREFETCHT0   384(DX)(R15*1)
+	VBROADCASTSS 64(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 68(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 72(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 76(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 80(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 84(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R12), Y12
+	VMOVUPS      160(R12), Y13
+	PREFETCHT0   384(SI)(R15*1)
+	VBROADCASTSS 128(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 132(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 140(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 144(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 148(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R12), Y12
+	VMOVUPS      224(R12), Y13
+	PREFETCHT0   384(DI)(R15*1)
+	VBROADCASTSS 192(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 196(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 200(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 204(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 208(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 212(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four5
+
+fourDone4:
+	TESTQ R13, R13
+	JZ    oneDone6
+
+one7:
+	VMOVUPS      (R12), Y12
+	VMOVUPS      32(R12), Y13
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one7
+
+oneDone6:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000006, R12
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
+
+update8:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      (SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      (DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      (DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, (SI)
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y5, (DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      32(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      32(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      32(DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, 32(SI)
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      Y5, 32(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update8
+	ADDQ         $-384, DX
+	ADDQ         $-384, SI
+	ADDQ         $-384, DI
+
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone9
+
+four10:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 36(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R12), Y10
+	VMOVUPS      96(R12), Y11
+	PREFETCHT0   704(DX)(R15*1)
+	VBROADCASTSS 88(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 92(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 96(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 100(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 104(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R12), Y10
+	VMOVUPS      160(R12), Y11
+	PREFETCHT0   704(SI)(R15*1)
+	VBROADCASTSS 152(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 156(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 160(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 164(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 168(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R12), Y10
+	VMOVUPS      224(R12), Y11
+	PREFETCHT0   704(DI)(R15*1)
+	VBROADCASTSS 216(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 220(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 224(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 228(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 232(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four10
+
+fourDone9:
+	TESTQ R13, R13
+	JZ    oneDone11
+
+one12:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 36(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one12
+
+oneDone11:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000005, R12
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
+
+update13:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      384(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      384(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      384(DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, 384(SI)
+	VMOVUPS      Y8, 384(DI)
+	VMOVUPS      Y5, 384(DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      416(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      416(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      416(DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, 416(SI)
+	VMOVUPS      Y8, 416(DI)
+	VMOVUPS      Y5, 416(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update13
+	ADDQ         $-320, DX
+	ADDQ         $-320, SI
+	ADDQ         $-320, DI
+
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone14
+
+four15:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	PREFETCHT0   1536(R11)
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 56(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 60(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R12), Y10
+	VMOVUPS      96(R12), Y11
+	PREFETCHT0   1600(R11)
+	PREFETCHT0   1024(DX)(R15*1)
+	VBROADCASTSS 108(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 112(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 116(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 120(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 124(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R12), Y10
+	VMOVUPS      160(R12), Y11
+	PREFETCHT0   1664(R11)
+	PREFETCHT0   1024(SI)(R15*1)
+	VBROADCASTSS 172(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 176(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 180(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 184(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 188(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R12), Y10
+	VMOVUPS      224(R12), Y11
+	PREFETCHT0   1728(R11)
+	PREFETCHT0   1024(DI)(R15*1)
+	VBROADCASTSS 236(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 240(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 244(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 248(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 252(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four15
+
+fourDone14:
+	TESTQ R13, R13
+	JZ    oneDone16
+
+one17:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 56(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 60(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one17
+
+oneDone16:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000005, R12
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
+
+update18:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      704(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      704(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      704(DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, 704(SI)
+	VMOVUPS      Y8, 704(DI)
+	VMOVUPS      Y5, 704(DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      736(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 4(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      736(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      736(DX), Y7
+	VSUBPS       Y5, Y7, Y5
+	VMOVUPS      Y6, 736(SI)
+	VMOVUPS      Y8, 736(DI)
+	VMOVUPS      Y5, 736(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update18
+	ADDQ         $-320, DX
+	ADDQ         $-320, SI
+	ADDQ         $-320, DI
+	ADDQ         $+1024, DX
+	ADDQ         $+1024, SI
+	ADDQ         $+1024, DI
+	ADDQ         $+1536, R8
+	DECQ         R10
+	JNZ          block3
+
+blockDone2:
 	MOVQ  blocks+64(FP), R10
 	TESTQ R10, R10
-	JZ    restDone2
+	JZ    restDone19
 
-rest3:
-	// Inputs 0 to 3 of the block.
+rest20:
+	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4154,13 +4973,13 @@ rest3:
 	MOVQ   R9, R12
 	MOVQ   rows+48(FP), R13
 	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
 	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone4
+	TESTQ  R14, R14
+	JZ     fourDone21
 
-four5:
+four22:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -4224,14 +5043,14 @@ four5:
 	ADDQ         $+256, R12
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
-	DECQ         R13
-	JNZ          four5
+	DECQ         R14
+	JNZ          four22
 
-fourDone4:
-	TESTQ R14, R14
-	JZ    oneDone6
+fourDone21:
+	TESTQ R13, R13
+	JZ    oneDone23
 
-one7:
+one24:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -4248,10 +5067,10 @@ one7:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, R11
 	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one7
+	DECQ         R13
+	JNZ          one24
 
-oneDone6:
+oneDone23:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -4262,13 +5081,13 @@ oneDone6:
 	VMOVUPS Y7, 224(AX)
 	MOVQ    AX, R11
 	MOVQ    $0x00000004, R12
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
-update8:
+update25:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -4312,12 +5131,12 @@ update8:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update8
+	JNZ          update25
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
 
-	// Inputs 4 to 7 of the block.
+	// The gradient of inputs 4 to 7 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4330,13 +5149,13 @@ update8:
 	MOVQ   R9, R12
 	MOVQ   rows+48(FP), R13
 	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
 	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone9
+	TESTQ  R14, R14
+	JZ     fourDone26
 
-four10:
+four27:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	PREFETCHT0   1536(R11)
@@ -4404,14 +5223,14 @@ four10:
 	ADDQ         $+256, R12
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
-	DECQ         R13
-	JNZ          four10
+	DECQ         R14
+	JNZ          four27
 
-fourDone9:
-	TESTQ R14, R14
-	JZ    oneDone11
+fourDone26:
+	TESTQ R13, R13
+	JZ    oneDone28
 
-one12:
+one29:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS 16(R11), Y10
@@ -4428,10 +5247,10 @@ one12:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, R11
 	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one12
+	DECQ         R13
+	JNZ          one29
 
-oneDone11:
+oneDone28:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -4442,13 +5261,13 @@ oneDone11:
 	VMOVUPS Y7, 224(AX)
 	MOVQ    AX, R11
 	MOVQ    $0x00000004, R12
-	VMOVUPS simdConstsavx2<>+640(SB), Y0
-	VMOVUPS simdConstsavx2<>+672(SB), Y1
-	VMOVUPS simdConstsavx2<>+704(SB), Y2
-	VMOVUPS simdConstsavx2<>+736(SB), Y3
-	VMOVUPS simdConstsavx2<>+768(SB), Y4
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+672(SB), Y1
+	VMOVUPS simdConstsAVX2<>+704(SB), Y2
+	VMOVUPS simdConstsAVX2<>+736(SB), Y3
+	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
-update13:
+update30:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      256(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -4492,36 +5311,36 @@ update13:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update13
+	JNZ          update30
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
 	DECQ         R10
-	JNZ          rest3
+	JNZ          rest20
 
-restDone2:
+restDone19:
 	ADDQ $+1024, w+0(FP)
-	ADDQ $+1024, exp_avg+8(FP)
-	ADDQ $+1024, exp_avg_sq+16(FP)
+	ADDQ $+1024, expAvg+8(FP)
+	ADDQ $+1024, expAvgSq+16(FP)
 	ADDQ $+1536, dz+40(FP)
 	DECQ CX
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
-// func gradBias0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-48
-	// AX    w: [2][16], the parameter
-	// BX    exp_avg_sq: [2][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    rows: number of rows
-	// DX    exp_avg: [2][16], the optimizer's state
-	// SI    dz: [2][24][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Y0, Y0, Y0
@@ -4542,21 +5361,21 @@ row2:
 
 rowDone1:
 	VMOVUPS      (DX), Y4
-	VMOVUPS      simdConstsavx2<>+640(SB), Y5
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y5
 	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsavx2<>+672(SB), Y6
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y6
 	VFMADD231PS  Y6, Y0, Y4
 	VBROADCASTSS 4(CX), Y7
 	VMULPS       Y7, Y4, Y7
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y8
-	VMOVUPS      simdConstsavx2<>+704(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y9
 	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsavx2<>+736(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y10
 	VFMADD231PS  Y10, Y0, Y8
 	VSQRTPS      Y8, Y0
 	VBROADCASTSS (CX), Y11
-	VMOVUPS      simdConstsavx2<>+768(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+768(SB), Y12
 	VFMADD213PS  Y12, Y11, Y0
 	VDIVPS       Y0, Y7, Y0
 	VMOVUPS      (AX), Y7
@@ -4621,19 +5440,19 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func updateAVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, grads *float32, shards int, vectors int)
+// func updateAVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, FMA3
 TEXT ·updateAVX2(SB), NOSPLIT, $0-56
-	// AX    w: [vectors][16], the parameter
-	// BX    exp_avg_sq: [vectors][16], the optimizer's state
+	// AX    w: at the vector
+	// BX    expAvgSq: at the vector
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    vectors: number of vectors of 16
-	// DX    exp_avg: [vectors][16], the optimizer's state
-	// SI    grads: [shards][vectors][16], gradients, 16 elements from shard to shard
+	// DX    expAvg: at the vector
+	// SI    grads: at the vector
 	MOVQ  w+0(FP), AX
 	MOVQ  scalars+24(FP), CX
-	MOVQ  exp_avg+8(FP), DX
-	MOVQ  exp_avg_sq+16(FP), BX
+	MOVQ  expAvg+8(FP), DX
+	MOVQ  expAvgSq+16(FP), BX
 	MOVQ  grads+32(FP), SI
 	MOVQ  vectors+48(FP), DI
 	TESTQ DI, DI
@@ -4657,17 +5476,17 @@ shard4:
 
 shardDone3:
 	VMOVUPS      (DX), Y2
-	VMULPS       simdConstsavx2<>+640(SB), Y2, Y2
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y0, Y2
+	VMULPS       simdConstsAVX2<>+640(SB), Y2, Y2
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y2
 	VBROADCASTSS 4(CX), Y3
 	VMULPS       Y3, Y2, Y3
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y4
-	VMULPS       simdConstsavx2<>+704(SB), Y4, Y4
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y0, Y4
+	VMULPS       simdConstsAVX2<>+704(SB), Y4, Y4
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y4
 	VSQRTPS      Y4, Y0
 	VBROADCASTSS (CX), Y5
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y5, Y0
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y5, Y0
 	VDIVPS       Y0, Y3, Y0
 	VMOVUPS      (AX), Y3
 	VSUBPS       Y0, Y3, Y0
@@ -4675,17 +5494,17 @@ shardDone3:
 	VMOVUPS      Y4, (BX)
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      32(DX), Y0
-	VMULPS       simdConstsavx2<>+640(SB), Y0, Y0
-	VFMADD231PS  simdConstsavx2<>+672(SB), Y1, Y0
+	VMULPS       simdConstsAVX2<>+640(SB), Y0, Y0
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y1, Y0
 	VBROADCASTSS 4(CX), Y2
 	VMULPS       Y2, Y0, Y2
 	VMULPS       Y1, Y1, Y1
 	VMOVUPS      32(BX), Y3
-	VMULPS       simdConstsavx2<>+704(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y1, Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y1, Y3
 	VSQRTPS      Y3, Y1
 	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y4, Y1
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y1
 	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      32(AX), Y2
 	VSUBPS       Y1, Y2, Y1
@@ -4703,204 +5522,204 @@ vectorDone1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx2<>+0(SB)/4, $0x80000000
-DATA simdConstsavx2<>+4(SB)/4, $0x80000000
-DATA simdConstsavx2<>+8(SB)/4, $0x80000000
-DATA simdConstsavx2<>+12(SB)/4, $0x80000000
-DATA simdConstsavx2<>+16(SB)/4, $0x80000000
-DATA simdConstsavx2<>+20(SB)/4, $0x80000000
-DATA simdConstsavx2<>+24(SB)/4, $0x80000000
-DATA simdConstsavx2<>+28(SB)/4, $0x80000000
-DATA simdConstsavx2<>+32(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+36(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+40(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+44(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+48(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+52(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+56(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+60(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+64(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+68(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+72(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+76(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+80(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+84(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+88(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+92(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+96(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+100(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+104(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+108(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+112(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+116(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+120(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+124(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+128(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+132(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+136(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+140(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+144(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+148(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+152(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+156(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+160(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+164(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+168(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+172(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+176(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+180(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+184(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+188(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+192(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+196(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+200(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+204(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+208(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+212(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+216(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+220(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+224(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+228(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+232(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+236(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+240(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+244(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+248(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+252(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+256(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+260(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+264(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+268(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+272(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+276(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+280(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+284(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+288(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+292(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+296(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+300(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+304(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+308(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+312(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+316(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+320(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+324(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+328(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+332(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+336(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+340(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+344(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+348(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+352(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+356(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+360(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+364(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+368(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+372(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+376(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+380(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+384(SB)/4, $0x33000000
-DATA simdConstsavx2<>+388(SB)/4, $0x33000000
-DATA simdConstsavx2<>+392(SB)/4, $0x33000000
-DATA simdConstsavx2<>+396(SB)/4, $0x33000000
-DATA simdConstsavx2<>+400(SB)/4, $0x33000000
-DATA simdConstsavx2<>+404(SB)/4, $0x33000000
-DATA simdConstsavx2<>+408(SB)/4, $0x33000000
-DATA simdConstsavx2<>+412(SB)/4, $0x33000000
-DATA simdConstsavx2<>+416(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+420(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+424(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+428(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+432(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+436(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+440(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+444(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+448(SB)/4, $0x00000000
-DATA simdConstsavx2<>+452(SB)/4, $0x00000000
-DATA simdConstsavx2<>+456(SB)/4, $0x00000000
-DATA simdConstsavx2<>+460(SB)/4, $0x00000000
-DATA simdConstsavx2<>+464(SB)/4, $0x00000000
-DATA simdConstsavx2<>+468(SB)/4, $0x00000000
-DATA simdConstsavx2<>+472(SB)/4, $0x00000000
-DATA simdConstsavx2<>+476(SB)/4, $0x00000000
-DATA simdConstsavx2<>+480(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+484(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+488(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+492(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+496(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+500(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+504(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+508(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+512(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+516(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+520(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+524(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+528(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+532(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+536(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+540(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+544(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+548(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+552(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+556(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+560(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+564(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+568(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+572(SB)/4, $0xbf800000
-DATA simdConstsavx2<>+576(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+580(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+584(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+588(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+592(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+596(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+600(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+604(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+608(SB)/4, $0x00000000
-DATA simdConstsavx2<>+612(SB)/4, $0x00000000
-DATA simdConstsavx2<>+616(SB)/4, $0x00000000
-DATA simdConstsavx2<>+620(SB)/4, $0x00000000
-DATA simdConstsavx2<>+624(SB)/4, $0x00000000
-DATA simdConstsavx2<>+628(SB)/4, $0x00000000
-DATA simdConstsavx2<>+632(SB)/4, $0x00000000
-DATA simdConstsavx2<>+636(SB)/4, $0x00000000
-DATA simdConstsavx2<>+640(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+644(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+648(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+652(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+656(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+660(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+664(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+668(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+672(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+676(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+680(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+684(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+688(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+692(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+696(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+700(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+704(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+708(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+712(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+716(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+720(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+724(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+728(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+732(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+736(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+740(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+744(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+748(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+752(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+756(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+760(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+764(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+768(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+772(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+776(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+780(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+784(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+788(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+792(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+796(SB)/4, $0x322bcc77
-GLOBL simdConstsavx2<>(SB), RODATA|NOPTR, $800
+DATA simdConstsAVX2<>+0(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+4(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+8(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+12(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+16(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+20(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+24(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+28(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+32(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+36(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+40(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+44(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+48(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+52(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+56(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+60(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+64(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+68(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+72(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+76(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+80(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+84(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+88(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+92(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+96(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+100(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+104(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+108(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+112(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+116(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+120(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+124(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+128(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+132(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+136(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+140(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+144(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+148(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+152(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+156(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+160(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+164(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+168(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+172(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+176(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+180(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+184(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+188(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+192(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+196(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+200(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+204(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+208(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+212(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+216(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+220(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+224(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+228(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+232(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+236(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+240(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+244(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+248(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+252(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+256(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+260(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+264(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+268(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+272(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+276(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+280(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+284(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+288(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+292(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+296(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+300(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+304(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+308(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+312(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+316(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+320(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+324(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+328(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+332(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+336(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+340(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+344(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+348(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+352(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+356(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+360(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+364(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+368(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+372(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+376(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+380(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+384(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+388(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+392(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+396(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+400(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+404(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+408(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+412(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+416(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+420(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+424(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+428(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+432(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+436(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+440(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+444(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+448(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+452(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+456(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+460(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+464(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+468(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+472(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+476(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+480(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+484(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+488(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+492(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+496(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+500(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+504(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+508(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+512(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+516(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+520(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+524(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+528(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+532(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+536(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+540(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+544(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+548(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+552(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+556(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+560(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+564(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+568(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+572(SB)/4, $0xbf800000
+DATA simdConstsAVX2<>+576(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+580(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+584(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+588(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+592(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+596(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+600(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+604(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+608(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+612(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+616(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+620(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+624(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+628(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+632(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+636(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+640(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+644(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+648(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+652(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+656(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+660(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+664(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+668(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+672(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+676(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+680(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+684(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+688(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+692(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+696(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+700(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+704(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+708(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+712(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+716(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+720(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+724(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+728(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+732(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+736(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+740(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+744(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+748(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+752(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+756(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+760(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+764(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+768(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+772(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+776(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+780(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+784(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+788(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+792(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+796(SB)/4, $0x322bcc77
+GLOBL simdConstsAVX2<>(SB), RODATA|NOPTR, $800

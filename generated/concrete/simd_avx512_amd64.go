@@ -16,7 +16,7 @@ func inferPackAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][64][16], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][64][16]
+//	a        [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -25,8 +25,8 @@ func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile in
 //
 //	src      [2][64][16], rows to multiply
 //	mat      [1][32][16], packed matrix
-//	p        the learned parameter
-//	a        [panels][64][16]
+//	p        [1], the learned parameter
+//	a        [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
@@ -52,8 +52,8 @@ func packAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][24][16], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][24][16]
-//	s        [panels][24][16]
+//	a        [1][24][16], which the map writes
+//	s        [2][24][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
@@ -63,8 +63,8 @@ func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *fl
 //	src      [2][24][16], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	acc      [1][24][16], the product
-//	p        the learned parameter
-//	a        [panels][24][16]
+//	p        [1], the learned parameter
+//	a        [1][24][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward2AVX512(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
@@ -98,10 +98,10 @@ func gradInput4AVX512(src *float32, mat *float32, acc *float32, tile int, tiles 
 
 // backward3AVX512 computes dz = d*(z <= 0 ? p : 1), sum += d*(z <= 0 ? z : 0).
 //
-//	p        the learned parameter
-//	d        [panels][24][16]
-//	z        [panels][24][16]
-//	dz       [panels][24][16]
+//	p        [1], the learned parameter
+//	d        [1][24][16], which the map reads
+//	z        [1][24][16], which the map reads
+//	dz       [1][24][16], which the map writes
 //	sum0     [16], sums to add to
 //	rows     number of rows
 func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
@@ -109,32 +109,32 @@ func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *floa
 // gradWeight4AVX512 makes the gradient of the weights of 12 inputs to one output.
 //
 //	w        [1][16], the parameter
-//	exp_avg  [1][16], the optimizer's state
-//	exp_avg_sq [1][16], the optimizer's state
+//	expAvg   [1][16], the optimizer's state
+//	expAvgSq [1][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	x        [1][24][16], inputs of the layer
 //	dz       [rows], gradient by its output
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight4AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias4AVX512 adds up the gradients by one output over the rows.
 //
 //	w        [1][16], the parameter
-//	exp_avg  [1][16], the optimizer's state
-//	exp_avg_sq [1][16], the optimizer's state
+//	expAvg   [1][16], the optimizer's state
+//	expAvgSq [1][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	dz       [rows], gradient by the output
 //	rows     number of rows, at least 1
-func gradBias4AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+func gradBias4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 
 // gradInput2AVX512 multiplies gradients of 12 outputs by the transposed weights of 24 inputs.
 //
 //	src      [1][24][16], rows to multiply
 //	mat      [2][16][16], packed matrix
-//	s        [panels][24][16]
-//	dz       [panels][24][16]
+//	s        [4][24][16], which the map reads
+//	dz       [4][24][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
@@ -148,46 +148,46 @@ func transpose2AVX512(t *float32, w *float32)
 // gradWeight2AVX512 updates weights of 24 inputs by their gradient.
 //
 //	w        [1][32][16], the parameter
-//	exp_avg  [1][32][16], the optimizer's state
-//	exp_avg_sq [1][32][16], the optimizer's state
+//	expAvg   [1][32][16], the optimizer's state
+//	expAvgSq [1][32][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	x        [2][24][16], inputs of the layer
 //	dz       [1][24][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradWeight0AVX512 updates weights of 8 inputs by their gradient.
 //
 //	w        [2][16][16], the parameter
-//	exp_avg  [2][16][16], the optimizer's state
-//	exp_avg_sq [2][16][16], the optimizer's state
+//	expAvg   [2][16][16], the optimizer's state
+//	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	x        [1][24][16], inputs of the layer
 //	dz       [2][24][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias0AVX512 updates a bias by the sum of the gradients by the outputs.
 //
 //	w        [2][16], the parameter
-//	exp_avg  [2][16], the optimizer's state
-//	exp_avg_sq [2][16], the optimizer's state
+//	expAvg   [2][16], the optimizer's state
+//	expAvgSq [2][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	dz       [2][24][16], gradient by the outputs
 //	rows     number of rows
-func gradBias0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 
 // updateAVX512 adds the shards' gradients and updates a run of parameters.
 //
 //	w        [vectors][16], the parameter
-//	exp_avg  [vectors][16], the optimizer's state
-//	exp_avg_sq [vectors][16], the optimizer's state
+//	expAvg   [vectors][16], the optimizer's state
+//	expAvgSq [vectors][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
 //	grads    [shards][vectors][16], gradients, 16 elements from shard to shard
 //	shards   number of gradients to add, at least 1
 //	vectors  number of vectors of 16
-func updateAVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, grads *float32, shards int, vectors int)
+func updateAVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)

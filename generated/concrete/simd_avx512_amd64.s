@@ -49,15 +49,18 @@ done1:
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), $1728-48
-	// AX    scratch [2][13][16], sums of the tile
-	// BX    bias: [2][16]
-	// CX    src: [1][64][16], rows to multiply
-	// DX    mat: [2][16][16], packed matrix
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// SI    a: [panels][64][16]
+	// AX       scratch [2][13][16], sums of the tile
+	// BX       bias: [2][16]
+	// CX       src: at the tile's first row
+	// DX       mat: [2][16][16], packed matrix
+	// R8       src: at the step, in the tile's first row
+	// R8       scratch: at the row
+	// R9       mat: at the step
+	// SI       a: at the tile's first row
+	// Z0-Z25   sums of the tile [13][2][16], row by row
+	// Z0-Z23   sums of the tile [12][2][16], row by row
+	// Z24-Z27  vectors of mat
+	// Z26, Z28 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -71,7 +74,7 @@ TEXT ·infer0AVX512(SB), $1728-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -79,17 +82,21 @@ TEXT ·infer0AVX512(SB), $1728-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 13 rows by 32 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVAPS Z0, Z2
@@ -117,7 +124,7 @@ tile13x2:
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
+	MOVQ    DX, R9
 	MOVQ    $0x00000002, R10
 
 step3:
@@ -317,20 +324,22 @@ step3:
 	VMOVUPS      Z24, 768(AX)
 	VMOVUPS      Z25, 1600(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = z*(g*sigmoid(g)).
 	MOVQ         $0x0000000d, R9
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
 
 finish4:
 	VMOVUPS (R8), Z13
@@ -370,14 +379,15 @@ finish4:
 	ADDQ         $+832, CX
 	ADDQ         $+832, SI
 	DECQ         DI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 32 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone5
+	JZ    shortDone5
 
-tile12x6:
+short6:
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVAPS Z0, Z2
@@ -403,7 +413,7 @@ tile12x6:
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
+	MOVQ    DX, R9
 	MOVQ    $0x00000002, R10
 
 step7:
@@ -589,20 +599,22 @@ step7:
 	VMOVUPS      Z22, 704(AX)
 	VMOVUPS      Z23, 1472(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = z*(g*sigmoid(g)).
 	MOVQ         $0x0000000c, R9
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
 
 finish8:
 	VMOVUPS (R8), Z13
@@ -642,27 +654,28 @@ finish8:
 	ADDQ         $+768, CX
 	ADDQ         $+768, SI
 	DECQ         DI
-	JNZ          tile12x6
+	JNZ          short6
 
-tile12xDone5:
+shortDone5:
 	VZEROUPPER
 	RET
 
 // func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [2][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    p: the learned parameter
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX      src: at the tile's first row
+	// BX      a: at the tile's first row
+	// CX      mat: [1][32][16], packed matrix
+	// DI      src: at the step, in the tile's first row
+	// DX      p: [1], the learned parameter
+	// R8      mat: at the step
+	// R9      blocks of 16 steps to do
+	// R10     src: 16 steps ahead, to fetch
+	// R11     groups of 4 steps to do in the block
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -673,7 +686,7 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -681,17 +694,21 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    p+16(FP), DX
-	MOVQ    a+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ p+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -706,8 +723,10 @@ tile13x2:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
-	MOVQ   $0x00000002, R9
+	MOVQ   CX, R8
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 4096(DI), R10
@@ -844,7 +863,7 @@ step6:
 	DECQ         R9
 	JNZ          block3
 	VMULPS.BCST  (DX), Z0, Z13
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z14
 	VCMPPS       $0x12, Z14, Z0, K1
 	VBLENDMPS    Z13, Z0, K1, Z0
 	VMOVUPS      Z0, (BX)
@@ -899,14 +918,15 @@ step6:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         SI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone7
+	JZ    shortDone7
 
-tile12x8:
+short8:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -920,8 +940,10 @@ tile12x8:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
-	MOVQ   $0x00000002, R9
+	MOVQ   CX, R8
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block9:
 	LEAQ 4096(DI), R10
@@ -1049,7 +1071,7 @@ step12:
 	DECQ         R9
 	JNZ          block9
 	VMULPS.BCST  (DX), Z0, Z12
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z13
 	VCMPPS       $0x12, Z13, Z0, K1
 	VBLENDMPS    Z12, Z0, K1, Z0
 	VMOVUPS      Z0, (BX)
@@ -1100,140 +1122,123 @@ step12:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x8
+	JNZ          short8
 
-tile12xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func infer4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·infer4AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
 rows2:
-	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          AX, R8
-	MOVQ          CX, R9
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   (R8), Z8, Z0
-	VFMADD231PS   64(R8), Z8, Z1
-	VFMADD231PS   128(R8), Z8, Z2
-	VFMADD231PS   192(R8), Z8, Z3
-	VFMADD231PS   256(R8), Z8, Z4
-	VFMADD231PS   320(R8), Z8, Z5
-	VFMADD231PS   384(R8), Z8, Z6
-	VFMADD231PS   448(R8), Z8, Z7
-	ADDQ          $+4096, R8
-	ADDQ          $+64, R9
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (SI), X0, X0
-	VMOVSS        X0, (DX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 4(DX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 8(DX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 12(DX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 16(DX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 20(DX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 24(DX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 28(DX)
-	ADDQ          $+512, AX
-	ADDQ          $+32, DX
-	DECQ          DI
-	JNZ           rows2
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+4096, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -1244,6 +1249,7 @@ row4:
 	VFMADD231PS   (DI), Z1, Z0
 	ADDQ          $+4096, DI
 	ADDQ          $+64, R8
+	ADDQ          $+64, AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -1252,11 +1258,10 @@ row4:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (SI), X0, X0
+	VADDSS        (BX), X0, X0
 	VMOVSS        X0, (DX)
-	ADDQ          $+64, AX
 	ADDQ          $+4, DX
-	DECQ          BX
+	DECQ          SI
 	JNZ           row4
 
 rowDone3:
@@ -1308,33 +1313,41 @@ done1:
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
 TEXT ·forward0AVX512(SB), $1600-56
-	// AX    scratch [2][12][16], sums of the tile
-	// BX    bias: [2][16]
-	// CX    src: [1][24][16], rows to multiply
-	// DI    s: [panels][24][16]
-	// DX    mat: [2][16][16], packed matrix
-	// R9    running pointer into src
-	// R10   running pointer into mat
-	// SI    a: [panels][24][16]
+	// AX      scratch [2][12][16], sums of the tile
+	// BX      bias: [2][16]
+	// CX      src: at the tile's first row
+	// DI      s: at the tile's first row
+	// DX      mat: [2][16][16], packed matrix
+	// R9      src: at the step, in the tile's first row
+	// R9      scratch: at the row
+	// R10     mat: at the step
+	// SI      a: at the tile's first row
+	// Z0-Z23  sums of the tile [12][2][16], row by row
+	// Z24-Z25 vectors of mat
+	// Z26     a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), CX
 	IMUL3Q $0x00000300, CX, CX
-	ADDQ   CX, src+0(FP)
-	ADDQ   CX, a+24(FP)
-	ADDQ   CX, s+32(FP)
-	MOVQ   src+0(FP), CX
-	MOVQ   mat+8(FP), DX
-	MOVQ   bias+16(FP), BX
-	MOVQ   a+24(FP), SI
-	MOVQ   s+32(FP), DI
-	MOVQ   tiles+48(FP), R8
-	TESTQ  R8, R8
-	JZ     tile12xDone1
 
-tile12x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	ADDQ CX, s+32(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ s+32(FP), DI
+
+	// Tiles of 12 rows by 32 columns.
+	MOVQ  tiles+48(FP), R8
+	TESTQ R8, R8
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVAPS Z0, Z2
@@ -1360,7 +1373,7 @@ tile12x2:
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
+	MOVQ    DX, R10
 	MOVQ    $0x00000002, R11
 
 step3:
@@ -1546,20 +1559,22 @@ step3:
 	VMOVUPS      Z22, 704(AX)
 	VMOVUPS      Z23, 1472(AX)
 	MOVQ         AX, R9
+
+	// The map on the tile: a = z*(g*sigmoid(g)), s[0::2] = g*sigmoid(g), s[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))).
 	MOVQ         $0x0000000c, R10
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
 
 finish4:
 	VMOVUPS (R9), Z13
@@ -1608,40 +1623,48 @@ finish4:
 	ADDQ         $+768, SI
 	ADDQ         $+768, DI
 	DECQ         R8
-	JNZ          tile12x2
+	JNZ          tall2
 
-tile12xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward2AVX512(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·forward2AVX512(SB), NOSPLIT, $0-56
-	// AX    src: [2][24][16], rows to multiply
-	// BX    p: the learned parameter
-	// CX    mat: [1][32][16], packed matrix
-	// DX    acc: [1][24][16], the product
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// SI    a: [panels][24][16]
+	// AX     src: at the tile's first row
+	// BX     p: [1], the learned parameter
+	// CX     mat: [1][32][16], packed matrix
+	// DX     acc: at the tile's first row
+	// R8     src: at the step, in the tile's first row
+	// R9     mat: at the step
+	// R10    blocks of 16 steps to do
+	// R11    src: 16 steps ahead, to fetch
+	// R12    groups of 4 steps to do in the block
+	// SI     a: at the tile's first row
+	// Z0-Z11 sums of the tile [12][1][16], row by row
+	// Z12    vectors of mat
+	// Z13    a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+40(FP), AX
 	IMUL3Q $0x00000300, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, acc+16(FP)
-	ADDQ   AX, a+32(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-	MOVQ   p+24(FP), BX
-	MOVQ   a+32(FP), SI
-	MOVQ   tiles+48(FP), DI
-	TESTQ  DI, DI
-	JZ     tile12xDone1
 
-tile12x2:
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+16(FP)
+	ADDQ AX, a+32(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ acc+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ a+32(FP), SI
+
+	// Tiles of 12 rows by 16 columns.
+	MOVQ  tiles+48(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1655,8 +1678,10 @@ tile12x2:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
-	MOVQ   $0x00000002, R10
+	MOVQ   CX, R9
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block3:
 	LEAQ 1536(R8), R11
@@ -1796,7 +1821,7 @@ step6:
 	VMOVUPS      Z10, 640(DX)
 	VMOVUPS      Z11, 704(DX)
 	VMULPS.BCST  (BX), Z0, Z12
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z13
 	VCMPPS       $0x12, Z13, Z0, K1
 	VBLENDMPS    Z12, Z0, K1, Z0
 	VMOVUPS      Z0, (SI)
@@ -1848,140 +1873,123 @@ step6:
 	ADDQ         $+768, DX
 	ADDQ         $+768, SI
 	DECQ         DI
-	JNZ          tile12x2
+	JNZ          tall2
 
-tile12xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·forward4AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [1][24][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
 rows2:
-	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          AX, R8
-	MOVQ          CX, R9
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   (R8), Z8, Z0
-	VFMADD231PS   64(R8), Z8, Z1
-	VFMADD231PS   128(R8), Z8, Z2
-	VFMADD231PS   192(R8), Z8, Z3
-	VFMADD231PS   256(R8), Z8, Z4
-	VFMADD231PS   320(R8), Z8, Z5
-	VFMADD231PS   384(R8), Z8, Z6
-	VFMADD231PS   448(R8), Z8, Z7
-	ADDQ          $+1536, R8
-	ADDQ          $+64, R9
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (SI), X0, X0
-	VMOVSS        X0, (DX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 4(DX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 8(DX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 12(DX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 16(DX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 20(DX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 24(DX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 28(DX)
-	ADDQ          $+512, AX
-	ADDQ          $+32, DX
-	DECQ          DI
-	JNZ           rows2
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+1536, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -1992,6 +2000,7 @@ row4:
 	VFMADD231PS   (DI), Z1, Z0
 	ADDQ          $+1536, DI
 	ADDQ          $+64, R8
+	ADDQ          $+64, AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -2000,11 +2009,10 @@ row4:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (SI), X0, X0
+	VADDSS        (BX), X0, X0
 	VMOVSS        X0, (DX)
-	ADDQ          $+64, AX
 	ADDQ          $+4, DX
-	DECQ          BX
+	DECQ          SI
 	JNZ           row4
 
 rowDone3:
@@ -2014,10 +2022,10 @@ rowDone3:
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -2029,10 +2037,10 @@ TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
 	ANDQ         $0x0f, BX
 	TESTQ        SI, SI
 	JZ           vectorDone1
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z5
 
 vector2:
 	VMOVUPS        (AX), Z6
@@ -2047,7 +2055,7 @@ vector2:
 	VADDPS         Z6, Z6, Z8
 	VMULPS         Z3, Z8, Z8
 	VCMPPS         $0x19, Z2, Z6, K1
-	VBROADCASTSS.Z simdConstsavx512<>+60(SB), K1, Z10
+	VBROADCASTSS.Z simdConstsAVX512<>+60(SB), K1, Z10
 	VCMPPS         $0x16, Z2, Z6, K1
 	VBLENDMPS      Z4, Z10, K1, Z6
 	VCMPPS         $0x12, Z2, Z9, K1
@@ -2076,20 +2084,20 @@ vectorDone1:
 	VMOVUPS        (AX), Z3
 	VSUBPS         Z2, Z3, Z2
 	VMULPS         Z2, Z2, Z3
-	VBROADCASTSS   simdConstsavx512<>+52(SB), Z4
+	VBROADCASTSS   simdConstsAVX512<>+52(SB), Z4
 	VMULPS         Z4, Z3, Z3
-	VPANDD.BCST    simdConstsavx512<>+56(SB), Z2, Z5
-	VSUBPS.BCST    simdConstsavx512<>+44(SB), Z5, Z6
+	VPANDD.BCST    simdConstsAVX512<>+56(SB), Z2, Z5
+	VSUBPS.BCST    simdConstsAVX512<>+44(SB), Z5, Z6
 	VSUBPS         Z4, Z5, Z5
-	VBROADCASTSS   simdConstsavx512<>+48(SB), Z7
+	VBROADCASTSS   simdConstsAVX512<>+48(SB), Z7
 	VCMPPS         $0x12, Z7, Z6, K2
 	VBLENDMPS      Z3, Z5, K2, Z3
 	VADDPS         Z2, Z2, Z5
 	VMULPS         Z4, Z5, Z4
 	VCMPPS         $0x19, Z7, Z2, K2
-	VBROADCASTSS.Z simdConstsavx512<>+60(SB), K2, Z5
+	VBROADCASTSS.Z simdConstsAVX512<>+60(SB), K2, Z5
 	VCMPPS         $0x16, Z7, Z2, K2
-	VBLENDMPS.BCST simdConstsavx512<>+44(SB), Z5, K2, Z2
+	VBLENDMPS.BCST simdConstsAVX512<>+44(SB), Z5, K2, Z2
 	VCMPPS         $0x12, Z7, Z6, K2
 	VBLENDMPS      Z4, Z2, K2, Z2
 	VMULPS.BCST    scale+32(FP), Z2, Z2
@@ -2117,25 +2125,32 @@ done3:
 // func gradInput4AVX512(src *float32, mat *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [24], rows of one number to multiply
-	// AX    running pointer into src
-	// CX    mat: [1][1][16], packed matrix
-	// DX    acc: [1][24][16], the product
-	// SI    running pointer into mat
+	// AX     src: at the tile's first row
+	// AX     src: at the step, in the tile's first row
+	// CX     mat: [1][1][16], packed matrix
+	// CX     mat: at the step
+	// DX     acc: at the tile's first row
+	// Z0-Z11 sums of the tile [12][1][16], row by row
+	// Z12    vectors of mat
+	// Z13    a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+24(FP), AX
 	IMUL3Q $0x00000300, AX, AX
-	ADDQ   AX, acc+16(FP)
-	SHRQ   $0x04, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-	MOVQ   tiles+32(FP), BX
-	TESTQ  BX, BX
-	JZ     tile12xDone1
 
-tile12x2:
+	// Go to the first tile.
+	ADDQ AX, acc+16(FP)
+	SHRQ $0x04, AX
+	ADDQ AX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ acc+16(FP), DX
+
+	// Tiles of 12 rows by 16 columns.
+	MOVQ  tiles+32(FP), BX
+	TESTQ BX, BX
+	JZ    tallDone1
+
+tall2:
 	VXORPS       Z0, Z0, Z0
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
@@ -2148,8 +2163,7 @@ tile12x2:
 	VXORPS       Z9, Z9, Z9
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
-	LEAQ         (CX), SI
-	VMOVUPS      (SI), Z12
+	VMOVUPS      (CX), Z12
 	VBROADCASTSS (AX), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 4(AX), Z13
@@ -2189,22 +2203,21 @@ tile12x2:
 	ADDQ         $+48, AX
 	ADDQ         $+768, DX
 	DECQ         BX
-	JNZ          tile12x2
+	JNZ          tall2
 
-tile12xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
 // Requires: AVX, AVX512F
 TEXT ·backward3AVX512(SB), NOSPLIT, $0-48
-	// AX    p: the learned parameter
-	// AX    sum0: [16], sums to add to
-	// BX    dz: [panels][24][16]
-	// CX    d: [panels][24][16]
-	// DI    sum0: [16], sums to add to
-	// DX    z: [panels][24][16]
-	// SI    rows: number of rows
+	// AX     p: [1], the learned parameter
+	// AX, DI sum0: [16], sums to add to
+	// BX     dz: at the row
+	// CX     d: at the row
+	// DX     z: at the row
+	// SI     rows: number of rows
 	MOVQ         p+0(FP), AX
 	MOVQ         d+8(FP), CX
 	MOVQ         z+16(FP), DX
@@ -2214,8 +2227,8 @@ TEXT ·backward3AVX512(SB), NOSPLIT, $0-48
 	VMOVUPS      (DI), Z0
 	TESTQ        SI, SI
 	JZ           rowDone1
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z2
 
 row2:
 	VMOVUPS        (DX), Z3
@@ -2240,22 +2253,27 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-72
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: at the block
+	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    x: [1][24][16], inputs of the layer
+	// DX    expAvg: at the block
+	// R8    dz: at the row
+	// R9    x: at the row
+	// R10   rows: number of rows, at least 1
+	// SI    x: at the block
 	// Go to the first block.
-	MOVQ    block+56(FP), AX
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, w+0(FP)
-	ADDQ    CX, exp_avg+8(FP)
-	ADDQ    CX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, AX, CX
-	ADDQ    CX, x+32(FP)
+	MOVQ   block+56(FP), AX
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, w+0(FP)
+	ADDQ   CX, expAvg+8(FP)
+	ADDQ   CX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, AX, CX
+	ADDQ   CX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+64(FP)
@@ -2264,20 +2282,20 @@ TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-72
 	SUBQ    CX, blocks+64(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+24(FP), CX
-	MOVQ    exp_avg+8(FP), DX
-	MOVQ    exp_avg_sq+16(FP), BX
+	MOVQ    expAvg+8(FP), DX
+	MOVQ    expAvgSq+16(FP), BX
 	MOVQ    x+32(FP), SI
-	MOVQ    blocks+64(FP), DI
+	MOVQ    block+56(FP), DI
 	TESTQ   DI, DI
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   SI, R8
-	MOVQ   dz+40(FP), R9
+	MOVQ   dz+40(FP), R8
+	MOVQ   SI, R9
 	MOVQ   rows+48(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
@@ -2286,16 +2304,16 @@ rest2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  (R8), Z4, Z0
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  64(R8), Z4, Z1
-	VBROADCASTSS 8(R9), Z4
-	VFMADD231PS  128(R8), Z4, Z2
-	VBROADCASTSS 12(R9), Z4
-	VFMADD231PS  192(R8), Z4, Z3
-	ADDQ         $+256, R8
-	ADDQ         $+16, R9
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  (R9), Z4, Z0
+	VBROADCASTSS 4(R8), Z4
+	VFMADD231PS  64(R9), Z4, Z1
+	VBROADCASTSS 8(R8), Z4
+	VFMADD231PS  128(R9), Z4, Z2
+	VBROADCASTSS 12(R8), Z4
+	VFMADD231PS  192(R9), Z4, Z3
+	ADDQ         $+256, R9
+	ADDQ         $+16, R8
 	DECQ         R11
 	JNZ          four4
 
@@ -2304,10 +2322,10 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  (R8), Z4, Z0
-	ADDQ         $+64, R8
-	ADDQ         $+4, R9
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  (R9), Z4, Z0
+	ADDQ         $+64, R9
+	ADDQ         $+4, R8
 	DECQ         R10
 	JNZ          one6
 
@@ -2315,20 +2333,93 @@ oneDone5:
 	VADDPS           Z1, Z0, Z0
 	VADDPS           Z3, Z2, Z1
 	VADDPS           Z1, Z0, Z0
+	VMOVUPS          (DX), Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
+	VMULPS.BCST      4(CX), Z1, Z2
+	VMULPS           Z0, Z0, Z0
+	VMOVUPS          (BX), Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
+	VSQRTPS          Z3, Z0
+	VBROADCASTSS     (CX), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
+	VDIVPS           Z4, Z2, Z0
+	VMOVUPS          (AX), Z2
+	VSUBPS           Z0, Z2, Z0
+	VMOVUPS          Z1, (DX)
+	VMOVUPS          Z3, (BX)
+	VMOVUPS          Z0, (AX)
+	ADDQ             $+64, AX
+	ADDQ             $+64, DX
+	ADDQ             $+64, BX
+	ADDQ             $+1536, SI
+	DECQ             DI
+	JNZ              block2
+
+blockDone1:
+	MOVQ  blocks+64(FP), DI
+	TESTQ DI, DI
+	JZ    restDone7
+
+rest8:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   dz+40(FP), R8
+	MOVQ   SI, R9
+	MOVQ   rows+48(FP), R10
+	MOVQ   R10, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
+	TESTQ  R11, R11
+	JZ     fourDone9
+
+four10:
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  (R9), Z4, Z0
+	VBROADCASTSS 4(R8), Z4
+	VFMADD231PS  64(R9), Z4, Z1
+	VBROADCASTSS 8(R8), Z4
+	VFMADD231PS  128(R9), Z4, Z2
+	VBROADCASTSS 12(R8), Z4
+	VFMADD231PS  192(R9), Z4, Z3
+	ADDQ         $+256, R9
+	ADDQ         $+16, R8
+	DECQ         R11
+	JNZ          four10
+
+fourDone9:
+	TESTQ R10, R10
+	JZ    oneDone11
+
+one12:
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  (R9), Z4, Z0
+	ADDQ         $+64, R9
+	ADDQ         $+4, R8
+	DECQ         R10
+	JNZ          one12
+
+oneDone11:
+	VADDPS           Z1, Z0, Z0
+	VADDPS           Z3, Z2, Z1
+	VADDPS           Z1, Z0, Z0
 	MOVL             $0x00000fff, R8
 	KMOVW            R8, K1
 	VMOVAPS.Z        Z0, K1, Z0
 	VMOVUPS          (DX), Z1
-	VMULPS.BCST      simdConstsavx512<>+64(SB), Z1, Z1
-	VFMADD231PS.BCST simdConstsavx512<>+68(SB), Z0, Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
 	VMULPS.BCST      4(CX), Z1, Z2
 	VMULPS           Z0, Z0, Z0
 	VMOVUPS          (BX), Z3
-	VMULPS.BCST      simdConstsavx512<>+72(SB), Z3, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+76(SB), Z0, Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
 	VSQRTPS          Z3, Z0
 	VBROADCASTSS     (CX), Z4
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z0, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
 	VDIVPS           Z4, Z2, Z0
 	VMOVUPS          (AX), Z2
 	VSUBPS           Z0, Z2, Z0
@@ -2336,25 +2427,25 @@ oneDone5:
 	VMOVUPS          Z3, (BX)
 	VMOVUPS          Z0, (AX)
 	DECQ             DI
-	JNZ              rest2
+	JNZ              rest8
 
-restDone1:
+restDone7:
 	VZEROUPPER
 	RET
 
-// func gradBias4AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·gradBias4AVX512(SB), NOSPLIT, $0-48
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: [1][16]
+	// BX    expAvgSq: [1][16]
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    rows: number of rows, at least 1
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    dz: [rows], gradient by the output
+	// DX    expAvg: [1][16]
+	// SI    dz: at the vector
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	ADDQ   $+15, DI
@@ -2383,16 +2474,16 @@ vectorDone1:
 	KMOVW            SI, K1
 	VMOVAPS.Z        Z0, K1, Z0
 	VMOVUPS          (DX), Z1
-	VMULPS.BCST      simdConstsavx512<>+64(SB), Z1, Z1
-	VFMADD231PS.BCST simdConstsavx512<>+68(SB), Z0, Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
 	VMULPS.BCST      4(CX), Z1, Z2
 	VMULPS           Z0, Z0, Z0
 	VMOVUPS          (BX), Z3
-	VMULPS.BCST      simdConstsavx512<>+72(SB), Z3, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+76(SB), Z0, Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
 	VSQRTPS          Z3, Z0
 	VBROADCASTSS     (CX), Z4
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z0, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
 	VDIVPS           Z4, Z2, Z0
 	VMOVUPS          (AX), Z2
 	VSUBPS           Z0, Z2, Z0
@@ -2405,27 +2496,34 @@ vectorDone1:
 // func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1][24][16], rows to multiply
-	// BX    dz: [panels][24][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DX    s: [panels][24][16]
-	// R8    running pointer into mat
+	// AX      src: at the tile's first row
+	// BX      dz: at the tile's first row
+	// CX      mat: [2][16][16], packed matrix
+	// DI      src: at the step, in the tile's first row
+	// DX      s: at the tile's first row
+	// R8      mat: at the step
+	// Z0-Z23  sums of the tile [12][2][16], row by row
+	// Z24-Z25 vectors of mat
+	// Z26     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000300, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, s+16(FP)
-	ADDQ   AX, dz+24(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   s+16(FP), DX
-	MOVQ   dz+24(FP), BX
-	MOVQ   tiles+40(FP), SI
-	TESTQ  SI, SI
-	JZ     tile12xDone1
 
-tile12x2:
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, s+16(FP)
+	ADDQ AX, dz+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 12 rows by 32 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2451,7 +2549,7 @@ tile12x2:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000003, R9
 
 step3:
@@ -2712,14 +2810,14 @@ step3:
 	ADDQ         $+768, DX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x2
+	JNZ          tall2
 
-tile12xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func transpose2AVX512(t *float32, w *float32)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
@@ -2958,33 +3056,36 @@ TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight2AVX512(SB), $1088-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [1][32][16], the optimizer's state
-	// CX    w: [1][32][16], the parameter
-	// DI    x: [2][24][16], inputs of the layer
-	// DX    scalars: [2], hoisted0, scalar2
-	// R8    dz: [1][24][16], gradient by its outputs
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [1][32][16], the optimizer's state
+	// AX      scratch, gradients of the tile
+	// BX      expAvg: at the block
+	// CX      w: at the block
+	// DI      x: at the block
+	// DX      scalars: [2], hoisted0, scalar2
+	// R8      dz: [1][24][16], gradient by its outputs
+	// R10     x: at the row
+	// R11     dz: at the row
+	// R14     offset of the next tile's line to fetch
+	// SI      expAvgSq: at the block
+	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z0-Z7   sums of the tile [8][1][16], row by row
+	// Z8, Z16 vectors of dz
+	// Z9, Z17 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000001, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
@@ -2993,8 +3094,8 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	SUBQ    DX, blocks+64(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
-	MOVQ    exp_avg+8(FP), BX
-	MOVQ    exp_avg_sq+16(FP), SI
+	MOVQ    expAvg+8(FP), BX
+	MOVQ    expAvgSq+16(FP), SI
 	MOVQ    x+32(FP), DI
 	MOVQ    dz+40(FP), R8
 	MOVQ    block+56(FP), R9
@@ -3002,7 +3103,7 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	JZ      blockDone1
 
 block2:
-	// Inputs 0 to 15 of the block.
+	// The gradient of inputs 0 to 15 of the block, for 16 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3023,10 +3124,10 @@ block2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone3
 
 four4:
@@ -3173,11 +3274,11 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four4
 
 fourDone3:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone5
 
 one6:
@@ -3216,7 +3317,7 @@ one6:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one6
 
 oneDone5:
@@ -3238,11 +3339,11 @@ oneDone5:
 	VMOVUPS      Z15, 960(AX)
 	MOVQ         AX, R10
 	MOVQ         $0x00000010, R11
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
 update7:
 	VMOVUPS      (R10), Z5
@@ -3285,7 +3386,7 @@ blockDone1:
 	JZ    restDone8
 
 rest9:
-	// Inputs 0 to 7 of the block.
+	// The gradient of inputs 0 to 7 of the block, for 16 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3298,10 +3399,10 @@ rest9:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone10
 
 four11:
@@ -3384,11 +3485,11 @@ four11:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four11
 
 fourDone10:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone12
 
 one13:
@@ -3411,7 +3512,7 @@ one13:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one13
 
 oneDone12:
@@ -3425,11 +3526,11 @@ oneDone12:
 	VMOVUPS      Z7, 448(AX)
 	MOVQ         AX, R10
 	MOVQ         $0x00000008, R11
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
 update14:
 	VMOVUPS      (R10), Z5
@@ -3466,30 +3567,35 @@ restDone8:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight0AVX512(SB), $1088-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [2][16][16], the optimizer's state
-	// CX    w: [2][16][16], the parameter
-	// DI    x: [1][24][16], inputs of the layer
-	// DX    scalars: [2], hoisted0, scalar2
-	// R8    dz: [2][24][16], gradient by its outputs
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [2][16][16], the optimizer's state
+	// AX      scratch, gradients of the tile
+	// BX      expAvg: at the block
+	// CX      w: at the block
+	// DI      x: at the block
+	// DX      scalars: [2], hoisted0, scalar2
+	// R8      dz: [2][24][16], gradient by its outputs
+	// R10     x: at the row
+	// R11     dz: at the row
+	// R14     offset of the next tile's line to fetch
+	// SI      expAvgSq: at the block
+	// Z0-Z15  sums of the tile [8][2][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z18     a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000600, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000600, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
@@ -3498,16 +3604,16 @@ TEXT ·gradWeight0AVX512(SB), $1088-72
 	SUBQ    DX, blocks+64(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
-	MOVQ    exp_avg+8(FP), BX
-	MOVQ    exp_avg_sq+16(FP), SI
+	MOVQ    expAvg+8(FP), BX
+	MOVQ    expAvgSq+16(FP), SI
 	MOVQ    x+32(FP), DI
 	MOVQ    dz+40(FP), R8
-	MOVQ    blocks+64(FP), R9
+	MOVQ    block+56(FP), R9
 	TESTQ   R9, R9
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
-	// Inputs 0 to 7 of the block.
+block2:
+	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3528,13 +3634,535 @@ rest2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone3
 
 four4:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1536(R11), Z17
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R11), Z16
+	VMOVUPS      1600(R11), Z17
+	PREFETCHT0   512(CX)(R14*1)
+	PREFETCHT0   1536(CX)(R14*1)
+	VBROADCASTSS 64(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 68(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 72(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 76(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 80(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 84(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 88(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 92(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      1664(R11), Z17
+	PREFETCHT0   512(BX)(R14*1)
+	PREFETCHT0   1536(BX)(R14*1)
+	VBROADCASTSS 128(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 132(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 136(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 140(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 144(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 148(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 152(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 156(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R11), Z16
+	VMOVUPS      1728(R11), Z17
+	PREFETCHT0   512(SI)(R14*1)
+	PREFETCHT0   1536(SI)(R14*1)
+	VBROADCASTSS 192(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 196(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 200(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 204(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 208(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 212(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 216(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 220(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four4
+
+fourDone3:
+	TESTQ R12, R12
+	JZ    oneDone5
+
+one6:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1536(R11), Z17
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one6
+
+oneDone5:
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 512(AX)
+	VMOVUPS      Z2, 64(AX)
+	VMOVUPS      Z3, 576(AX)
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z5, 640(AX)
+	VMOVUPS      Z6, 192(AX)
+	VMOVUPS      Z7, 704(AX)
+	VMOVUPS      Z8, 256(AX)
+	VMOVUPS      Z9, 768(AX)
+	VMOVUPS      Z10, 320(AX)
+	VMOVUPS      Z11, 832(AX)
+	VMOVUPS      Z12, 384(AX)
+	VMOVUPS      Z13, 896(AX)
+	VMOVUPS      Z14, 448(AX)
+	VMOVUPS      Z15, 960(AX)
+	MOVQ         AX, R10
+	MOVQ         $0x00000008, R11
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
+
+update7:
+	VMOVUPS      (R10), Z5
+	VMOVUPS      (BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      (SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      (CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z8, (SI)
+	VMOVUPS      Z5, (CX)
+	VMOVUPS      512(R10), Z5
+	VMOVUPS      1024(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      1024(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      1024(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 1024(BX)
+	VMOVUPS      Z8, 1024(SI)
+	VMOVUPS      Z5, 1024(CX)
+	ADDQ         $+64, R10
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         R11
+	JNZ          update7
+	ADDQ         $-512, CX
+	ADDQ         $-512, BX
+	ADDQ         $-512, SI
+
+	// The gradient of inputs 8 to 15 of the block, for 32 outputs.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   DI, R10
+	MOVQ   R8, R11
+	MOVQ   rows+48(FP), R12
+	MOVQ   R12, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
+	XORQ   R14, R14
+	TESTQ  R13, R13
+	JZ     fourDone8
+
+four9:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1536(R11), Z17
+	PREFETCHT0   1536(R10)
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R11), Z16
+	VMOVUPS      1600(R11), Z17
+	PREFETCHT0   1600(R10)
+	PREFETCHT0   1024(CX)(R14*1)
+	PREFETCHT0   2048(CX)(R14*1)
+	VBROADCASTSS 96(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 100(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 104(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 108(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 112(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 116(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 120(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 124(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      1664(R11), Z17
+	PREFETCHT0   1664(R10)
+	PREFETCHT0   1024(BX)(R14*1)
+	PREFETCHT0   2048(BX)(R14*1)
+	VBROADCASTSS 160(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 164(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 168(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 172(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 176(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 180(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 184(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 188(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R11), Z16
+	VMOVUPS      1728(R11), Z17
+	PREFETCHT0   1728(R10)
+	PREFETCHT0   1024(SI)(R14*1)
+	PREFETCHT0   2048(SI)(R14*1)
+	VBROADCASTSS 224(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 228(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 232(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 236(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 240(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 244(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 248(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 252(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four9
+
+fourDone8:
+	TESTQ R12, R12
+	JZ    oneDone10
+
+one11:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1536(R11), Z17
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one11
+
+oneDone10:
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 512(AX)
+	VMOVUPS      Z2, 64(AX)
+	VMOVUPS      Z3, 576(AX)
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z5, 640(AX)
+	VMOVUPS      Z6, 192(AX)
+	VMOVUPS      Z7, 704(AX)
+	VMOVUPS      Z8, 256(AX)
+	VMOVUPS      Z9, 768(AX)
+	VMOVUPS      Z10, 320(AX)
+	VMOVUPS      Z11, 832(AX)
+	VMOVUPS      Z12, 384(AX)
+	VMOVUPS      Z13, 896(AX)
+	VMOVUPS      Z14, 448(AX)
+	VMOVUPS      Z15, 960(AX)
+	MOVQ         AX, R10
+	MOVQ         $0x00000008, R11
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
+
+update12:
+	VMOVUPS      (R10), Z5
+	VMOVUPS      512(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      512(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      512(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 512(BX)
+	VMOVUPS      Z8, 512(SI)
+	VMOVUPS      Z5, 512(CX)
+	VMOVUPS      512(R10), Z5
+	VMOVUPS      1536(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      1536(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      1536(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 1536(BX)
+	VMOVUPS      Z8, 1536(SI)
+	VMOVUPS      Z5, 1536(CX)
+	ADDQ         $+64, R10
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         R11
+	JNZ          update12
+	ADDQ         $-512, CX
+	ADDQ         $-512, BX
+	ADDQ         $-512, SI
+	ADDQ         $+1024, CX
+	ADDQ         $+1024, BX
+	ADDQ         $+1024, SI
+	ADDQ         $+1536, DI
+	DECQ         R9
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+64(FP), R9
+	TESTQ R9, R9
+	JZ    restDone13
+
+rest14:
+	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   DI, R10
+	MOVQ   R8, R11
+	MOVQ   rows+48(FP), R12
+	MOVQ   R12, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
+	XORQ   R14, R14
+	TESTQ  R13, R13
+	JZ     fourDone15
+
+four16:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	PREFETCHT0   1536(R10)
@@ -3653,14 +4281,14 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
-	JNZ          four4
+	DECQ         R13
+	JNZ          four16
 
-fourDone3:
-	TESTQ R13, R13
-	JZ    oneDone5
+fourDone15:
+	TESTQ R12, R12
+	JZ    oneDone17
 
-one6:
+one18:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -3689,10 +4317,10 @@ one6:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
-	JNZ          one6
+	DECQ         R12
+	JNZ          one18
 
-oneDone5:
+oneDone17:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 512(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -3711,13 +4339,13 @@ oneDone5:
 	VMOVUPS      Z15, 960(AX)
 	MOVQ         AX, R10
 	MOVQ         $0x00000008, R11
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
-update7:
+update19:
 	VMOVUPS      (R10), Z5
 	VMOVUPS      (BX), Z6
 	VMULPS       Z0, Z6, Z6
@@ -3759,30 +4387,30 @@ update7:
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
 	DECQ         R11
-	JNZ          update7
+	JNZ          update19
 	ADDQ         $-512, CX
 	ADDQ         $-512, BX
 	ADDQ         $-512, SI
 	DECQ         R9
-	JNZ          rest2
+	JNZ          rest14
 
-restDone1:
+restDone13:
 	VZEROUPPER
 	RET
 
-// func gradBias0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-48
-	// AX    w: [2][16], the parameter
-	// BX    exp_avg_sq: [2][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    rows: number of rows
-	// DX    exp_avg: [2][16], the optimizer's state
-	// SI    dz: [2][24][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Z0, Z0, Z0
@@ -3799,16 +4427,16 @@ row2:
 
 rowDone1:
 	VMOVUPS          (DX), Z2
-	VMULPS.BCST      simdConstsavx512<>+64(SB), Z2, Z2
-	VFMADD231PS.BCST simdConstsavx512<>+68(SB), Z0, Z2
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z2, Z2
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z2
 	VMULPS.BCST      4(CX), Z2, Z3
 	VMULPS           Z0, Z0, Z0
 	VMOVUPS          (BX), Z4
-	VMULPS.BCST      simdConstsavx512<>+72(SB), Z4, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+76(SB), Z0, Z4
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z4, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z4
 	VSQRTPS          Z4, Z0
 	VBROADCASTSS     (CX), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z0, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z5
 	VDIVPS           Z5, Z3, Z0
 	VMOVUPS          (AX), Z3
 	VSUBPS           Z0, Z3, Z0
@@ -3816,16 +4444,16 @@ rowDone1:
 	VMOVUPS          Z4, (BX)
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          64(DX), Z0
-	VMULPS.BCST      simdConstsavx512<>+64(SB), Z0, Z0
-	VFMADD231PS.BCST simdConstsavx512<>+68(SB), Z1, Z0
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z0, Z0
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z1, Z0
 	VMULPS.BCST      4(CX), Z0, Z2
 	VMULPS           Z1, Z1, Z1
 	VMOVUPS          64(BX), Z3
-	VMULPS.BCST      simdConstsavx512<>+72(SB), Z3, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+76(SB), Z1, Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z1, Z3
 	VSQRTPS          Z3, Z1
 	VBROADCASTSS     (CX), Z4
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z1, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z1, Z4
 	VDIVPS           Z4, Z2, Z1
 	VMOVUPS          64(AX), Z2
 	VSUBPS           Z1, Z2, Z1
@@ -3835,19 +4463,19 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func updateAVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, grads *float32, shards int, vectors int)
+// func updateAVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, AVX512F
 TEXT ·updateAVX512(SB), NOSPLIT, $0-56
-	// AX    w: [vectors][16], the parameter
-	// BX    exp_avg_sq: [vectors][16], the optimizer's state
+	// AX    w: at the vector
+	// BX    expAvgSq: at the vector
 	// CX    scalars: [2], hoisted0, scalar2
 	// DI    vectors: number of vectors of 16
-	// DX    exp_avg: [vectors][16], the optimizer's state
-	// SI    grads: [shards][vectors][16], gradients, 16 elements from shard to shard
+	// DX    expAvg: at the vector
+	// SI    grads: at the vector
 	MOVQ  w+0(FP), AX
 	MOVQ  scalars+24(FP), CX
-	MOVQ  exp_avg+8(FP), DX
-	MOVQ  exp_avg_sq+16(FP), BX
+	MOVQ  expAvg+8(FP), DX
+	MOVQ  expAvgSq+16(FP), BX
 	MOVQ  grads+32(FP), SI
 	MOVQ  vectors+48(FP), DI
 	TESTQ DI, DI
@@ -3869,16 +4497,16 @@ shard4:
 
 shardDone3:
 	VMOVUPS          (DX), Z1
-	VMULPS.BCST      simdConstsavx512<>+64(SB), Z1, Z1
-	VFMADD231PS.BCST simdConstsavx512<>+68(SB), Z0, Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
 	VMULPS.BCST      4(CX), Z1, Z2
 	VMULPS           Z0, Z0, Z0
 	VMOVUPS          (BX), Z3
-	VMULPS.BCST      simdConstsavx512<>+72(SB), Z3, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+76(SB), Z0, Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
 	VSQRTPS          Z3, Z0
 	VBROADCASTSS     (CX), Z4
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z0, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
 	VDIVPS           Z4, Z2, Z0
 	VMOVUPS          (AX), Z2
 	VSUBPS           Z0, Z2, Z0
@@ -3896,25 +4524,25 @@ vectorDone1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx512<>+0(SB)/4, $0x80000000
-DATA simdConstsavx512<>+4(SB)/4, $0xc2d00000
-DATA simdConstsavx512<>+8(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx512<>+12(SB)/4, $0x4b400000
-DATA simdConstsavx512<>+16(SB)/4, $0xbf317200
-DATA simdConstsavx512<>+20(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx512<>+24(SB)/4, $0x3c091c2c
-DATA simdConstsavx512<>+28(SB)/4, $0x3d2aac5f
-DATA simdConstsavx512<>+32(SB)/4, $0x3ab51e7e
-DATA simdConstsavx512<>+36(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx512<>+40(SB)/4, $0x3efffffe
-DATA simdConstsavx512<>+44(SB)/4, $0x3f800000
-DATA simdConstsavx512<>+48(SB)/4, $0x00000000
-DATA simdConstsavx512<>+52(SB)/4, $0x3f000000
-DATA simdConstsavx512<>+56(SB)/4, $0x7fffffff
-DATA simdConstsavx512<>+60(SB)/4, $0xbf800000
-DATA simdConstsavx512<>+64(SB)/4, $0x3f666666
-DATA simdConstsavx512<>+68(SB)/4, $0x3dcccccd
-DATA simdConstsavx512<>+72(SB)/4, $0x3f7fbe77
-DATA simdConstsavx512<>+76(SB)/4, $0x3a83126f
-DATA simdConstsavx512<>+80(SB)/4, $0x322bcc77
-GLOBL simdConstsavx512<>(SB), RODATA|NOPTR, $84
+DATA simdConstsAVX512<>+0(SB)/4, $0x80000000
+DATA simdConstsAVX512<>+4(SB)/4, $0xc2d00000
+DATA simdConstsAVX512<>+8(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX512<>+12(SB)/4, $0x4b400000
+DATA simdConstsAVX512<>+16(SB)/4, $0xbf317200
+DATA simdConstsAVX512<>+20(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX512<>+24(SB)/4, $0x3c091c2c
+DATA simdConstsAVX512<>+28(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX512<>+32(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX512<>+36(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX512<>+40(SB)/4, $0x3efffffe
+DATA simdConstsAVX512<>+44(SB)/4, $0x3f800000
+DATA simdConstsAVX512<>+48(SB)/4, $0x00000000
+DATA simdConstsAVX512<>+52(SB)/4, $0x3f000000
+DATA simdConstsAVX512<>+56(SB)/4, $0x7fffffff
+DATA simdConstsAVX512<>+60(SB)/4, $0xbf800000
+DATA simdConstsAVX512<>+64(SB)/4, $0x3f666666
+DATA simdConstsAVX512<>+68(SB)/4, $0x3dcccccd
+DATA simdConstsAVX512<>+72(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX512<>+76(SB)/4, $0x3a83126f
+DATA simdConstsAVX512<>+80(SB)/4, $0x322bcc77
+GLOBL simdConstsAVX512<>(SB), RODATA|NOPTR, $84

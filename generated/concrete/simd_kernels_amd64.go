@@ -19,14 +19,14 @@ type vectorKernels struct {
 	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
 	gradInput4  func(src, mat, acc *float32, tile, tiles int)
 	backward3   func(p, d, z, dz, sum0 *float32, rows int)
-	gradWeight4 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias4   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
+	gradWeight4 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias4   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
 	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
 	transpose2  func(t, w *float32)
-	gradWeight2 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
-	gradWeight0 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias0   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
-	update      func(w, exp_avg, exp_avg_sq, scalars, grads *float32, shards, vectors int)
+	gradWeight2 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradWeight0 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias0   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	update      func(w, expAvg, expAvgSq, scalars, grads *float32, shards, vectors int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -35,11 +35,11 @@ type vectorSplit struct {
 }
 
 // cover returns the number of tiles that hold the first n rows.
-func (e vectorSplit) cover(n int) int {
-	if tall := e.tall * e.height; n > tall {
-		return e.tall + (n-tall+e.height-2)/(e.height-1)
+func (s vectorSplit) cover(n int) int {
+	if tall := s.tall * s.height; n > tall {
+		return s.tall + (n-tall+s.height-2)/(s.height-1)
 	}
-	return (n + e.height - 1) / e.height
+	return (n + s.height - 1) / s.height
 }
 
 var vectorAVX2 = vectorKernels{

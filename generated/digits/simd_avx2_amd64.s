@@ -76,7 +76,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+24(SB), Y0
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -100,20 +100,21 @@ done1:
 	RET
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [4][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][64][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][64][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -124,7 +125,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -132,20 +133,26 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -159,8 +166,10 @@ tile6x3:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block4:
 	LEAQ 4096(DI), R10
@@ -301,14 +310,15 @@ step6:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone7
+	JZ    shortDone7
 
-tile5x8:
+short8:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -320,8 +330,10 @@ tile5x8:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block9:
 	LEAQ 4096(DI), R10
@@ -444,9 +456,9 @@ step11:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x8
+	JNZ          short8
 
-tile5xDone7:
+shortDone7:
 	ADDQ $+4096, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
@@ -456,21 +468,22 @@ tile5xDone7:
 	RET
 
 // func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [16][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][256][16], packed matrix
-	// DX    bias: [2][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][256][16], packed matrix
+	// DX       bias: [2][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -481,7 +494,7 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -489,21 +502,27 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
-	LEAQ  4096(CX), SI
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), DI
 	TESTQ DI, DI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -517,8 +536,10 @@ tile6x3:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block4:
 	CMPQ R10, $0x04
@@ -669,14 +690,15 @@ step7:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         DI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone8
+	JZ    shortDone8
 
-tile5x9:
+short9:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -688,8 +710,10 @@ tile5x9:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block10:
 	CMPQ R10, $0x04
@@ -822,9 +846,9 @@ step13:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          tile5x9
+	JNZ          short9
 
-tile5xDone8:
+shortDone8:
 	ADDQ $+16384, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
@@ -834,21 +858,22 @@ tile5xDone8:
 	RET
 
 // func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·infer4AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [8][64][16], rows to multiply
-	// BX    acc: [1][64][16], the product
-	// CX    mat: [1][128][16], packed matrix
-	// DX    bias: [1][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][128][16], packed matrix
+	// DX       bias: [1][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -859,7 +884,7 @@ TEXT ·infer4AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -867,18 +892,22 @@ TEXT ·infer4AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -892,8 +921,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -1020,14 +1051,15 @@ step6:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         DI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone7
+	JZ    shortDone7
 
-tile5x8:
+short8:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1039,8 +1071,10 @@ tile5x8:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -1153,9 +1187,9 @@ step12:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          tile5x8
+	JNZ          short8
 
-tile5xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
@@ -1212,20 +1246,21 @@ done1:
 	RET
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [4][32][16], rows to multiply
-	// BX    a: [panels][32][16]
-	// CX    mat: [2][64][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][64][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1236,7 +1271,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1244,20 +1279,26 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1271,8 +1312,10 @@ tile6x3:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block4:
 	LEAQ 2048(DI), R10
@@ -1413,14 +1456,15 @@ step6:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone7
+	JZ    shortDone7
 
-tile5x8:
+short8:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1432,8 +1476,10 @@ tile5x8:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block9:
 	LEAQ 2048(DI), R10
@@ -1556,9 +1602,9 @@ step11:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x8
+	JNZ          short8
 
-tile5xDone7:
+shortDone7:
 	ADDQ $+4096, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+2048, a+24(FP)
@@ -1568,21 +1614,22 @@ tile5xDone7:
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [16][32][16], rows to multiply
-	// BX    a: [panels][32][16]
-	// CX    mat: [2][256][16], packed matrix
-	// DX    bias: [2][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][256][16], packed matrix
+	// DX       bias: [2][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1593,7 +1640,7 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1601,21 +1648,27 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
-	LEAQ  4096(CX), SI
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), DI
 	TESTQ DI, DI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1629,8 +1682,10 @@ tile6x3:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block4:
 	CMPQ R10, $0x04
@@ -1781,14 +1836,15 @@ step7:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         DI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone8
+	JZ    shortDone8
 
-tile5x9:
+short9:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1800,8 +1856,10 @@ tile5x9:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block10:
 	CMPQ R10, $0x04
@@ -1934,9 +1992,9 @@ step13:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          tile5x9
+	JNZ          short9
 
-tile5xDone8:
+shortDone8:
 	ADDQ $+16384, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+2048, a+24(FP)
@@ -1946,21 +2004,22 @@ tile5xDone8:
 	RET
 
 // func forward4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·forward4AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [8][32][16], rows to multiply
-	// BX    acc: [1][32][16], the product
-	// CX    mat: [1][128][16], packed matrix
-	// DX    bias: [1][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][128][16], packed matrix
+	// DX       bias: [1][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1971,7 +2030,7 @@ TEXT ·forward4AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1979,18 +2038,22 @@ TEXT ·forward4AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -2004,8 +2067,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -2132,14 +2197,15 @@ step6:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         DI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone7
+	JZ    shortDone7
 
-tile5x8:
+short8:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -2151,8 +2217,10 @@ tile5x8:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -2265,34 +2333,34 @@ step12:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          tile5x8
+	JNZ          short8
 
-tile5xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX2(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX2, FMA3
 TEXT ·lossRowsAVX2(SB), $256-48
-	// AX    z: [1][32][16], raw outputs
-	// CX    dz: [1][32][16], gradient by them
+	// AX    z: at the row
+	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
-	// DX    class: [rows], class indices
+	// DX    class: at the row
 	// SI    rows: number of rows
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    class+16(FP), DX
 	LEAQ    63(SP), BX
 	ANDQ    $-64, BX
-	VMOVUPS simdConstsavx2<>+0(SB), Y0
-	VMOVUPS simdConstsavx2<>+64(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y0
+	VMOVUPS simdConstsAVX2<>+64(SB), Y1
 	VANDPS  Y0, Y1, Y1
-	VMOVUPS simdConstsavx2<>+96(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y2
 	VANDNPS Y2, Y1, Y1
-	VMOVUPS simdConstsavx2<>+24(SB), Y2
-	VMOVUPS simdConstsavx2<>+64(SB), Y3
+	VMOVUPS simdConstsAVX2<>+24(SB), Y2
+	VMOVUPS simdConstsAVX2<>+64(SB), Y3
 	VANDPS  Y2, Y3, Y3
-	VMOVUPS simdConstsavx2<>+96(SB), Y4
+	VMOVUPS simdConstsAVX2<>+96(SB), Y4
 	VANDNPS Y4, Y3, Y3
 	MOVQ    rows+24(FP), SI
 	VXORPS  Y4, Y4, Y4
@@ -2300,11 +2368,11 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	XORQ    DI, DI
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, (BX)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 64(BX)
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, 32(BX)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 96(BX)
@@ -2333,57 +2401,57 @@ row2:
 	VMASKMOVPS   32(AX), Y2, Y11
 	VORPS        Y3, Y11, Y11
 	VSUBPS       Y5, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+160(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y12
 	VMINPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+192(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y12
 	VMAXPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+224(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y10, Y12
-	VSUBPS       simdConstsavx2<>+256(SB), Y12, Y12
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y12, Y10
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y12, Y10
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y10, Y12
+	VSUBPS       simdConstsAVX2<>+256(SB), Y12, Y12
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y12, Y10
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y12, Y10
 	VMULPS       Y10, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+352(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y10, Y14
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y13, Y14
-	VMOVUPS      simdConstsavx2<>+448(SB), Y15
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y10, Y15
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y10, Y14
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y13, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y15
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y10, Y15
 	VFMADD213PS  Y15, Y14, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y10, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y13, Y10
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y10, Y13
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y13, Y10
 	VCVTPS2DQ    Y12, Y12
 	VPSRAD       $0x01, Y12, Y13
 	VPSUBD       Y13, Y12, Y12
 	VPSLLD       $0x17, Y12, Y12
-	VPADDD       simdConstsavx2<>+128(SB), Y12, Y12
+	VPADDD       simdConstsAVX2<>+128(SB), Y12, Y12
 	VPSLLD       $0x17, Y13, Y13
 	VPADDD       Y13, Y10, Y10
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y10, Y8, Y8
 	VSUBPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+160(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y11
 	VMINPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+192(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y11
 	VMAXPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+224(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y5, Y11
-	VSUBPS       simdConstsavx2<>+256(SB), Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y11, Y5
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y11, Y5
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y5, Y11
+	VSUBPS       simdConstsAVX2<>+256(SB), Y11, Y11
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y11, Y5
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y11, Y5
 	VMULPS       Y5, Y5, Y12
-	VMOVUPS      simdConstsavx2<>+352(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y5, Y13
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y5, Y14
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y5, Y13
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y5, Y14
 	VFMADD213PS  Y14, Y13, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y5, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y12, Y5
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y5, Y12
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y12, Y5
 	VCVTPS2DQ    Y11, Y11
 	VPSRAD       $0x01, Y11, Y12
 	VPSUBD       Y12, Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
-	VPADDD       simdConstsavx2<>+128(SB), Y11, Y11
+	VPADDD       simdConstsAVX2<>+128(SB), Y11, Y11
 	VPSLLD       $0x17, Y12, Y12
 	VPADDD       Y12, Y5, Y5
 	VMULPS       Y11, Y5, Y5
@@ -2423,42 +2491,42 @@ row2:
 	VMOVUPS      224(SP), Y5
 	JNE          more3
 	VMOVUPS      (BX), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y11
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y11
 	VPSRAD       $0x17, Y11, Y11
 	VPSLLD       $0x17, Y11, Y12
 	VPSUBD       Y12, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+608(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y12
 	VCMPPS       $0x19, Y12, Y8, Y13
-	VBLENDVPS    Y13, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y13, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y11, Y11
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y11, Y9
 	VCMPPS       $0x00, Y12, Y8, Y11
-	VBLENDVPS    Y11, simdConstsavx2<>+96(SB), Y9, Y9
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VBLENDVPS    Y11, simdConstsAVX2<>+96(SB), Y9, Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y13
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y13
-	VMOVUPS      simdConstsavx2<>+832(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+960(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y14
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y14
 	VFMADD213PS  Y14, Y13, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      64(BX), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -2467,40 +2535,40 @@ row2:
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y8, Y5, Y5
 	VMOVUPS      32(BX), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y13
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y13
 	VPSRAD       $0x17, Y13, Y13
 	VPSLLD       $0x17, Y13, Y14
 	VPSUBD       Y14, Y10, Y10
 	VCMPPS       $0x19, Y12, Y8, Y14
-	VBLENDVPS    Y14, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y14, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y13, Y13
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y13, Y9
 	VCMPPS       $0x00, Y12, Y8, Y12
-	VBLENDVPS    Y12, simdConstsavx2<>+96(SB), Y9, Y9
+	VBLENDVPS    Y12, simdConstsAVX2<>+96(SB), Y9, Y9
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y11
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+832(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y11
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+896(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+960(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y12
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y12
 	VFMADD213PS  Y12, Y11, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      96(BX), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -2509,11 +2577,11 @@ row2:
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y8, Y7, Y7
 	XORQ         DI, DI
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, (BX)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 64(BX)
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, 32(BX)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 96(BX)
@@ -2524,42 +2592,42 @@ more3:
 
 rowDone1:
 	VMOVUPS      (BX), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y3
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y3
 	VPSRAD       $0x17, Y3, Y3
 	VPSLLD       $0x17, Y3, Y8
 	VPSUBD       Y8, Y2, Y2
-	VMOVUPS      simdConstsavx2<>+608(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VCMPPS       $0x19, Y8, Y0, Y9
-	VBLENDVPS    Y9, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y9, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y3, Y3
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y3, Y1
 	VCMPPS       $0x00, Y8, Y0, Y3
-	VBLENDVPS    Y3, simdConstsavx2<>+96(SB), Y1, Y1
-	VMOVUPS      simdConstsavx2<>+704(SB), Y3
+	VBLENDVPS    Y3, simdConstsAVX2<>+96(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y3
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y9
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y9
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y9
-	VMOVUPS      simdConstsavx2<>+832(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y9
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y9
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y9
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+896(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+960(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y10
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y10
 	VFMADD213PS  Y10, Y9, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      64(BX), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -2568,40 +2636,40 @@ rowDone1:
 	VADDPD       Y1, Y4, Y4
 	VADDPD       Y0, Y5, Y5
 	VMOVUPS      32(BX), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y9
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y9
 	VPSRAD       $0x17, Y9, Y9
 	VPSLLD       $0x17, Y9, Y10
 	VPSUBD       Y10, Y2, Y2
 	VCMPPS       $0x19, Y8, Y0, Y10
-	VBLENDVPS    Y10, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y10, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y9, Y9
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y9, Y1
 	VCMPPS       $0x00, Y8, Y0, Y8
-	VBLENDVPS    Y8, simdConstsavx2<>+96(SB), Y1, Y1
+	VBLENDVPS    Y8, simdConstsAVX2<>+96(SB), Y1, Y1
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y3
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y3
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y3
-	VMOVUPS      simdConstsavx2<>+832(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y3
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y3
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y3
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+896(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+960(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y8
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y8
 	VFMADD213PS  Y8, Y3, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      96(BX), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -2623,14 +2691,16 @@ rowDone1:
 // func gradInput4AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [1][32][16], rows to multiply
-	// BX    dz: [panels][32][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    a: [panels][32][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
+	// AX       src: at the tile's first row
+	// BX       dz: at the tile's first row
+	// CX       mat: [2][16][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       a: at the tile's first row
+	// R8       mat: at the step
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -2641,7 +2711,7 @@ TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -2649,21 +2719,27 @@ TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+16(FP)
-	ADDQ    CX, dz+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+16(FP)
+	ADDQ CX, dz+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  a+16(FP), DX
-	MOVQ  dz+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2677,7 +2753,7 @@ tile6x3:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000002, R9
 
 step4:
@@ -2807,9 +2883,9 @@ step4:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (DX), Y12
-	VMOVUPS      simdConstsavx2<>+608(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y13
 	VCMPPS       $0x12, Y13, Y12, Y12
-	VMOVUPS      simdConstsavx2<>+128(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y14
 	VANDNPS      Y14, Y12, Y12
 	VMULPS       Y12, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -2872,14 +2948,15 @@ step4:
 	ADDQ         $+384, DX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone5
+	JZ    shortDone5
 
-tile5x6:
+short6:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2891,7 +2968,7 @@ tile5x6:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000002, R9
 
 step7:
@@ -3003,9 +3080,9 @@ step7:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      (DX), Y10
-	VMOVUPS      simdConstsavx2<>+608(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y11
 	VCMPPS       $0x12, Y11, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+128(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y12
 	VANDNPS      Y12, Y10, Y10
 	VMULPS       Y10, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -3058,9 +3135,9 @@ step7:
 	ADDQ         $+320, DX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x6
+	JNZ          short6
 
-tile5xDone5:
+shortDone5:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+2048, a+16(FP)
 	ADDQ $+2048, dz+24(FP)
@@ -3070,7 +3147,7 @@ tile5xDone5:
 	RET
 
 // func transpose4AVX2(t *float32, w *float32)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·transpose4AVX2(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][128][16], packed weights from the first input on
@@ -3437,33 +3514,31 @@ TEXT ·transpose4AVX2(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX2(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3, MMX+
+// func gradWeight4AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, FMA3
 TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-64
-	// AX    w: [1][128][16], the parameter
-	// BX    x: [8][32][16], inputs of the layer
-	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [1][128][16], the optimizer's state
-	// R8    running pointer into x
-	// R8    running pointer into x
-	// R8    running pointer into x
-	// R9    running pointer into dz
-	// R9    running pointer into dz
-	// R9    running pointer into dz
-	// R12   line of the next tile to fetch
-	// R12   line of the next tile to fetch
-	// R12   line of the next tile to fetch
-	// SI    dz: [1][32][16], gradient by its outputs
+	// AX       w: at the block
+	// BX       x: at the block
+	// CX       scalars: [2], lr, momentum
+	// DX       momentumBuffer: at the block
+	// R8       x: at the row
+	// R9       dz: at the row
+	// R12      offset of the next tile's line to fetch
+	// SI       dz: [1][32][16], gradient by its outputs
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of dz
+	// Y12, Y14 a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   x+24(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   blocks+56(FP), DI
@@ -3471,7 +3546,7 @@ TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-64
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3488,10 +3563,10 @@ block2:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone3
 
 four4:
@@ -3581,11 +3656,11 @@ four4:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four4
 
 fourDone3:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone5
 
 one6:
@@ -3611,12 +3686,12 @@ one6:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one6
 
 oneDone5:
 	VMOVUPS      (AX), Y12
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y13
 	VFMADD231PS  Y13, Y12, Y0
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  (DX), Y14, Y0
@@ -3713,7 +3788,7 @@ oneDone5:
 	VMOVUPS      Y11, 352(DX)
 	VMOVUPS      Y1, 352(AX)
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3728,10 +3803,10 @@ oneDone5:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone7
 
 four8:
@@ -3809,11 +3884,11 @@ four8:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four8
 
 fourDone7:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone9
 
 one10:
@@ -3836,12 +3911,12 @@ one10:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one10
 
 oneDone9:
 	VMOVUPS      384(AX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  384(DX), Y12, Y0
@@ -3922,7 +3997,7 @@ oneDone9:
 	VMOVUPS      Y9, 672(DX)
 	VMOVUPS      Y1, 672(AX)
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3937,10 +4012,10 @@ oneDone9:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone11
 
 four12:
@@ -4022,11 +4097,11 @@ four12:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four12
 
 fourDone11:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone13
 
 one14:
@@ -4049,12 +4124,12 @@ one14:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one14
 
 oneDone13:
 	VMOVUPS      704(AX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  704(DX), Y12, Y0
@@ -4144,17 +4219,17 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias4AVX2(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+// func gradBias4AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias4AVX2(SB), NOSPLIT, $0-40
-	// AX    w: [1][16], the parameter
-	// BX    dz: [1][32][16], gradient by the outputs
+	// AX    w: the panel
+	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [1][16], the optimizer's state
+	// DX    momentumBuffer: the panel
 	// SI    rows: number of rows
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   dz+24(FP), BX
 	MOVQ   rows+32(FP), SI
 	VXORPS Y0, Y0, Y0
@@ -4171,7 +4246,7 @@ row2:
 
 rowDone1:
 	VMOVUPS      (AX), Y2
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y2, Y0
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y2, Y0
 	VBROADCASTSS 4(CX), Y3
 	VFMADD231PS  (DX), Y3, Y0
 	VBROADCASTSS (CX), Y3
@@ -4179,7 +4254,7 @@ rowDone1:
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y3, (AX)
 	VMOVUPS      32(AX), Y0
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y0, Y1
 	VBROADCASTSS 4(CX), Y2
 	VFMADD231PS  32(DX), Y2, Y1
 	VBROADCASTSS (CX), Y2
@@ -4190,23 +4265,23 @@ rowDone1:
 	RET
 
 // func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [8][32][16], rows to multiply
-	// BX    dz: [panels][32][16]
-	// CX    mat: [2][128][16], packed matrix
-	// DX    a: [panels][32][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   row whose inputs of the map are fetched
-	// R10   row whose inputs of the map are fetched
-	// R11   blocks of 16 steps left
-	// R11   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       dz: at the tile's first row
+	// CX       mat: [2][128][16], packed matrix
+	// DX       a: at the tile's first row
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      offset in the map's buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: 16 steps ahead, to fetch
+	// R13      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -4217,7 +4292,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -4225,22 +4300,28 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+16(FP)
-	ADDQ    CX, dz+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+16(FP)
+	ADDQ CX, dz+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  a+16(FP), DX
-	MOVQ  dz+24(FP), BX
-	LEAQ  4096(CX), SI
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), DI
 	TESTQ DI, DI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4254,9 +4335,11 @@ tile6x3:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
+	MOVQ   CX, R9
 	XORQ   R10, R10
-	MOVQ   $0x00000008, R11
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R11
 
 block4:
 	CMPQ R11, $0x04
@@ -4371,9 +4454,9 @@ step7:
 	DECQ         R11
 	JNZ          block4
 	VMOVUPS      (DX), Y12
-	VMOVUPS      simdConstsavx2<>+608(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y13
 	VCMPPS       $0x12, Y13, Y12, Y12
-	VMOVUPS      simdConstsavx2<>+128(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y14
 	VANDNPS      Y14, Y12, Y12
 	VMULPS       Y12, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -4436,14 +4519,15 @@ step7:
 	ADDQ         $+384, DX
 	ADDQ         $+384, BX
 	DECQ         DI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone8
+	JZ    shortDone8
 
-tile5x9:
+short9:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4455,9 +4539,11 @@ tile5x9:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
+	MOVQ   CX, R9
 	XORQ   R10, R10
-	MOVQ   $0x00000008, R11
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R11
 
 block10:
 	CMPQ R11, $0x04
@@ -4560,9 +4646,9 @@ step13:
 	DECQ         R11
 	JNZ          block10
 	VMOVUPS      (DX), Y10
-	VMOVUPS      simdConstsavx2<>+608(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y11
 	VCMPPS       $0x12, Y11, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+128(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y12
 	VANDNPS      Y12, Y10, Y10
 	VMULPS       Y10, Y0, Y0
 	VMOVUPS      Y0, (BX)
@@ -4615,9 +4701,9 @@ step13:
 	ADDQ         $+320, DX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          tile5x9
+	JNZ          short9
 
-tile5xDone8:
+shortDone8:
 	ADDQ $+8192, mat+8(FP)
 	ADDQ $+2048, a+16(FP)
 	ADDQ $+2048, dz+24(FP)
@@ -4627,7 +4713,7 @@ tile5xDone8:
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 	// AX    t: [2][128][16], transposed weights
 	// CX    w: [8][256][16], packed weights from the first input on
@@ -4999,36 +5085,37 @@ panel1:
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX2(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3, MMX+
+// func gradWeight2AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, FMA3
 TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-64
-	// BX    momentum_buffer: [2][256][16], the optimizer's state
-	// CX    w: [2][256][16], the parameter
-	// DI    dz: [2][32][16], gradient by its outputs
-	// DX    scalars: [2], lr, momentum
-	// R9    running pointer into x
-	// R9    running pointer into x
-	// R9    running pointer into x
-	// R10   running pointer into dz
-	// R10   running pointer into dz
-	// R10   running pointer into dz
-	// R13   line of the next tile to fetch
-	// R13   line of the next tile to fetch
-	// R13   line of the next tile to fetch
-	// SI    x: [16][32][16], inputs of the layer
+	// AX       panels to do
+	// BX       momentumBuffer: at the block
+	// CX       w: at the block
+	// DI       dz: [2][32][16], gradient by its outputs
+	// DX       scalars: [2], lr, momentum
+	// R9       x: at the row
+	// R10      dz: at the row
+	// R13      offset of the next tile's line to fetch
+	// SI       x: at the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of dz
+	// Y12, Y14 a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
-	MOVQ   $0x00000002, AX
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, AX
 
 panel1:
 	MOVQ  w+0(FP), CX
 	MOVQ  scalars+16(FP), DX
-	MOVQ  momentum_buffer+8(FP), BX
+	MOVQ  momentumBuffer+8(FP), BX
 	MOVQ  x+24(FP), SI
 	MOVQ  dz+32(FP), DI
 	MOVQ  blocks+56(FP), R8
@@ -5036,7 +5123,7 @@ panel1:
 	JZ    blockDone2
 
 block3:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5053,10 +5140,10 @@ block3:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone4
 
 four5:
@@ -5146,11 +5233,11 @@ four5:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four5
 
 fourDone4:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone6
 
 one7:
@@ -5176,12 +5263,12 @@ one7:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one7
 
 oneDone6:
 	VMOVUPS      (CX), Y12
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y13
 	VFMADD231PS  Y13, Y12, Y0
 	VBROADCASTSS 4(DX), Y14
 	VFMADD231PS  (BX), Y14, Y0
@@ -5278,7 +5365,7 @@ oneDone6:
 	VMOVUPS      Y11, 352(BX)
 	VMOVUPS      Y1, 352(CX)
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5293,10 +5380,10 @@ oneDone6:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone8
 
 four9:
@@ -5374,11 +5461,11 @@ four9:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four9
 
 fourDone8:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone10
 
 one11:
@@ -5401,12 +5488,12 @@ one11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one11
 
 oneDone10:
 	VMOVUPS      384(CX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(DX), Y12
 	VFMADD231PS  384(BX), Y12, Y0
@@ -5487,7 +5574,7 @@ oneDone10:
 	VMOVUPS      Y9, 672(BX)
 	VMOVUPS      Y1, 672(CX)
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5502,10 +5589,10 @@ oneDone10:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone12
 
 four13:
@@ -5587,11 +5674,11 @@ four13:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four13
 
 fourDone12:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone14
 
 one15:
@@ -5614,12 +5701,12 @@ one15:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one15
 
 oneDone14:
 	VMOVUPS      704(CX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(DX), Y12
 	VFMADD231PS  704(BX), Y12, Y0
@@ -5707,24 +5794,24 @@ oneDone14:
 
 blockDone2:
 	ADDQ $+16384, w+0(FP)
-	ADDQ $+16384, momentum_buffer+8(FP)
+	ADDQ $+16384, momentumBuffer+8(FP)
 	ADDQ $+2048, dz+32(FP)
 	DECQ AX
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX2(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+// func gradBias2AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-40
-	// AX    w: [2][16], the parameter
-	// BX    dz: [2][32][16], gradient by the outputs
+	// AX    w: the panel
+	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [2][16], the optimizer's state
+	// DX    momentumBuffer: the panel
 	// SI    rows: number of rows
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   dz+24(FP), BX
 	MOVQ   rows+32(FP), SI
 	VXORPS Y0, Y0, Y0
@@ -5745,7 +5832,7 @@ row2:
 
 rowDone1:
 	VMOVUPS      (AX), Y4
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y5
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  (DX), Y6, Y0
@@ -5780,36 +5867,37 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX2(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3, MMX+
+// func gradWeight0AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, FMA3
 TEXT ·gradWeight0AVX2(SB), NOSPLIT, $0-64
-	// BX    momentum_buffer: [2][64][16], the optimizer's state
-	// CX    w: [2][64][16], the parameter
-	// DI    dz: [2][32][16], gradient by its outputs
-	// DX    scalars: [2], lr, momentum
-	// R9    running pointer into x
-	// R9    running pointer into x
-	// R9    running pointer into x
-	// R10   running pointer into dz
-	// R10   running pointer into dz
-	// R10   running pointer into dz
-	// R13   line of the next tile to fetch
-	// R13   line of the next tile to fetch
-	// R13   line of the next tile to fetch
-	// SI    x: [4][32][16], inputs of the layer
+	// AX       panels to do
+	// BX       momentumBuffer: at the block
+	// CX       w: at the block
+	// DI       dz: [2][32][16], gradient by its outputs
+	// DX       scalars: [2], lr, momentum
+	// R9       x: at the row
+	// R10      dz: at the row
+	// R13      offset of the next tile's line to fetch
+	// SI       x: at the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of dz
+	// Y12, Y14 a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
-	MOVQ   $0x00000002, AX
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, AX
 
 panel1:
 	MOVQ  w+0(FP), CX
 	MOVQ  scalars+16(FP), DX
-	MOVQ  momentum_buffer+8(FP), BX
+	MOVQ  momentumBuffer+8(FP), BX
 	MOVQ  x+24(FP), SI
 	MOVQ  dz+32(FP), DI
 	MOVQ  blocks+56(FP), R8
@@ -5817,7 +5905,7 @@ panel1:
 	JZ    blockDone2
 
 block3:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5834,10 +5922,10 @@ block3:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone4
 
 four5:
@@ -5927,11 +6015,11 @@ four5:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four5
 
 fourDone4:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone6
 
 one7:
@@ -5957,12 +6045,12 @@ one7:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one7
 
 oneDone6:
 	VMOVUPS      (CX), Y12
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y13
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y13
 	VFMADD231PS  Y13, Y12, Y0
 	VBROADCASTSS 4(DX), Y14
 	VFMADD231PS  (BX), Y14, Y0
@@ -6059,7 +6147,7 @@ oneDone6:
 	VMOVUPS      Y11, 352(BX)
 	VMOVUPS      Y1, 352(CX)
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6074,10 +6162,10 @@ oneDone6:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone8
 
 four9:
@@ -6155,11 +6243,11 @@ four9:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four9
 
 fourDone8:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone10
 
 one11:
@@ -6182,12 +6270,12 @@ one11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one11
 
 oneDone10:
 	VMOVUPS      384(CX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(DX), Y12
 	VFMADD231PS  384(BX), Y12, Y0
@@ -6268,7 +6356,7 @@ oneDone10:
 	VMOVUPS      Y9, 672(BX)
 	VMOVUPS      Y1, 672(CX)
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6283,10 +6371,10 @@ oneDone10:
 	MOVQ   DI, R10
 	MOVQ   rows+40(FP), R11
 	MOVQ   R11, R12
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R12
+	SHRQ   $0x02, R12
+	ANDQ   $0x03, R11
 	XORQ   R13, R13
-	TESTQ  R11, R11
+	TESTQ  R12, R12
 	JZ     fourDone12
 
 four13:
@@ -6368,11 +6456,11 @@ four13:
 	ADDQ         $+256, R10
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
-	DECQ         R11
+	DECQ         R12
 	JNZ          four13
 
 fourDone12:
-	TESTQ R12, R12
+	TESTQ R11, R11
 	JZ    oneDone14
 
 one15:
@@ -6395,12 +6483,12 @@ one15:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
-	DECQ         R12
+	DECQ         R11
 	JNZ          one15
 
 oneDone14:
 	VMOVUPS      704(CX), Y10
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
 	VBROADCASTSS 4(DX), Y12
 	VFMADD231PS  704(BX), Y12, Y0
@@ -6488,291 +6576,291 @@ oneDone14:
 
 blockDone2:
 	ADDQ $+4096, w+0(FP)
-	ADDQ $+4096, momentum_buffer+8(FP)
+	ADDQ $+4096, momentumBuffer+8(FP)
 	ADDQ $+2048, dz+32(FP)
 	DECQ AX
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx2<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+4(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+8(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+12(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+16(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+20(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+24(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+28(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+32(SB)/4, $0x00000000
-DATA simdConstsavx2<>+36(SB)/4, $0x00000000
-DATA simdConstsavx2<>+40(SB)/4, $0x00000000
-DATA simdConstsavx2<>+44(SB)/4, $0x00000000
-DATA simdConstsavx2<>+48(SB)/4, $0x00000000
-DATA simdConstsavx2<>+52(SB)/4, $0x00000000
-DATA simdConstsavx2<>+56(SB)/4, $0x00000000
-DATA simdConstsavx2<>+60(SB)/4, $0x00000000
-DATA simdConstsavx2<>+64(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+68(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+72(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+76(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+80(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+84(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+88(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+92(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+96(SB)/4, $0xff800000
-DATA simdConstsavx2<>+100(SB)/4, $0xff800000
-DATA simdConstsavx2<>+104(SB)/4, $0xff800000
-DATA simdConstsavx2<>+108(SB)/4, $0xff800000
-DATA simdConstsavx2<>+112(SB)/4, $0xff800000
-DATA simdConstsavx2<>+116(SB)/4, $0xff800000
-DATA simdConstsavx2<>+120(SB)/4, $0xff800000
-DATA simdConstsavx2<>+124(SB)/4, $0xff800000
-DATA simdConstsavx2<>+128(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+132(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+136(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+140(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+144(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+148(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+152(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+156(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+160(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+164(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+168(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+172(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+176(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+180(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+184(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+188(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+192(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+196(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+200(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+204(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+208(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+212(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+216(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+220(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+224(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+228(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+232(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+236(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+240(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+244(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+248(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+252(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+256(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+260(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+264(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+268(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+272(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+276(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+280(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+284(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+288(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+292(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+296(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+300(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+304(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+308(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+312(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+316(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+320(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+324(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+328(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+332(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+336(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+340(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+344(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+348(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+352(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+356(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+360(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+364(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+368(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+372(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+376(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+380(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+384(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+388(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+392(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+396(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+400(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+404(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+408(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+412(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+416(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+420(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+424(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+428(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+432(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+436(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+440(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+444(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+448(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+452(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+456(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+460(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+464(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+468(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+472(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+476(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+480(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+484(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+488(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+492(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+496(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+500(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+504(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+508(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+512(SB)/4, $0x00800000
-DATA simdConstsavx2<>+516(SB)/4, $0x00800000
-DATA simdConstsavx2<>+520(SB)/4, $0x00800000
-DATA simdConstsavx2<>+524(SB)/4, $0x00800000
-DATA simdConstsavx2<>+528(SB)/4, $0x00800000
-DATA simdConstsavx2<>+532(SB)/4, $0x00800000
-DATA simdConstsavx2<>+536(SB)/4, $0x00800000
-DATA simdConstsavx2<>+540(SB)/4, $0x00800000
-DATA simdConstsavx2<>+544(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+548(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+552(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+556(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+560(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+564(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+568(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+572(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+576(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+580(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+584(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+588(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+592(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+596(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+600(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+604(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+608(SB)/4, $0x00000000
-DATA simdConstsavx2<>+612(SB)/4, $0x00000000
-DATA simdConstsavx2<>+616(SB)/4, $0x00000000
-DATA simdConstsavx2<>+620(SB)/4, $0x00000000
-DATA simdConstsavx2<>+624(SB)/4, $0x00000000
-DATA simdConstsavx2<>+628(SB)/4, $0x00000000
-DATA simdConstsavx2<>+632(SB)/4, $0x00000000
-DATA simdConstsavx2<>+636(SB)/4, $0x00000000
-DATA simdConstsavx2<>+640(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+644(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+648(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+652(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+656(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+660(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+664(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+668(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+672(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+676(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+680(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+684(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+688(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+692(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+696(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+700(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+704(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+708(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+712(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+716(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+720(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+724(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+728(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+732(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+736(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+740(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+744(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+748(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+752(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+756(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+760(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+764(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+768(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+772(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+776(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+780(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+784(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+788(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+792(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+796(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+800(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+804(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+808(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+812(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+816(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+820(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+824(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+828(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+832(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+836(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+840(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+844(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+848(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+852(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+856(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+860(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+864(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+868(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+872(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+876(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+880(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+884(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+888(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+892(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+896(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+900(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+904(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+908(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+912(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+916(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+920(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+924(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+928(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+932(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+936(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+940(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+944(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+948(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+952(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+956(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+960(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+964(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+968(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+972(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+976(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+980(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+984(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+988(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+992(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+996(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1000(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1004(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1008(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1012(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1016(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1020(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1024(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1028(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1032(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1036(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1040(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1044(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1048(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1052(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1056(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1060(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1064(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1068(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1072(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1076(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1080(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1084(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1088(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1092(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1096(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1100(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1104(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1108(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1112(SB)/4, $0x399d4952
-DATA simdConstsavx2<>+1116(SB)/4, $0x399d4952
-GLOBL simdConstsavx2<>(SB), RODATA|NOPTR, $1120
+DATA simdConstsAVX2<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+4(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+8(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+12(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+16(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+20(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+24(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+28(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+32(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+36(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+40(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+44(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+48(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+52(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+56(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+60(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+64(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+68(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+72(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+76(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+80(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+84(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+88(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+92(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+96(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+100(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+104(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+108(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+112(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+116(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+120(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+124(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+128(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+132(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+136(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+140(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+144(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+148(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+152(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+156(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+160(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+164(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+168(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+172(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+176(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+180(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+184(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+188(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+192(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+196(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+200(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+204(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+208(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+212(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+216(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+220(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+224(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+228(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+232(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+236(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+240(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+244(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+248(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+252(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+256(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+260(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+264(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+268(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+272(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+276(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+280(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+284(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+288(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+292(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+296(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+300(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+304(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+308(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+312(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+316(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+320(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+324(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+328(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+332(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+336(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+340(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+344(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+348(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+352(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+356(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+360(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+364(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+368(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+372(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+376(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+380(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+384(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+388(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+392(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+396(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+400(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+404(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+408(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+412(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+416(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+420(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+424(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+428(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+432(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+436(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+440(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+444(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+448(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+452(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+456(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+460(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+464(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+468(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+472(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+476(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+480(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+484(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+488(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+492(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+496(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+500(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+504(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+508(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+512(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+516(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+520(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+524(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+528(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+532(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+536(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+540(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+544(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+548(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+552(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+556(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+560(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+564(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+568(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+572(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+576(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+580(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+584(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+588(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+592(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+596(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+600(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+604(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+608(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+612(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+616(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+620(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+624(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+628(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+632(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+636(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+640(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+644(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+648(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+652(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+656(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+660(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+664(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+668(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+672(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+676(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+680(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+684(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+688(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+692(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+696(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+700(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+704(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+708(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+712(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+716(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+720(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+724(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+728(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+732(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+736(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+740(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+744(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+748(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+752(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+756(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+760(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+764(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+768(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+772(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+776(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+780(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+784(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+788(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+792(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+796(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+800(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+804(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+808(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+812(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+816(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+820(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+824(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+828(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+832(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+836(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+840(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+844(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+848(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+852(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+856(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+860(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+864(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+868(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+872(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+876(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+880(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+884(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+888(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+892(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+896(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+900(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+904(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+908(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+912(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+916(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+920(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+924(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+928(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+932(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+936(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+940(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+944(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+948(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+952(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+956(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+960(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+964(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+968(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+972(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+976(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+980(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+984(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+988(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+992(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+996(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1000(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1004(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1008(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1012(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1016(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1020(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1024(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1028(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1032(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1036(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1040(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1044(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1048(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1052(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1056(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1060(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1064(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1068(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1072(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1076(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1080(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1084(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1088(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1092(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1096(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1100(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1104(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1108(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1112(SB)/4, $0x399d4952
+DATA simdConstsAVX2<>+1116(SB)/4, $0x399d4952
+GLOBL simdConstsAVX2<>(SB), RODATA|NOPTR, $1120

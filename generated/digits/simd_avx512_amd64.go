@@ -23,7 +23,7 @@ func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
 //	src      [4][64][16], rows to multiply
 //	mat      [2][64][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][64][16]
+//	a        [2][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -33,7 +33,7 @@ func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile in
 //	src      [16][64][16], rows to multiply
 //	mat      [2][256][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][64][16]
+//	a        [2][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -60,7 +60,7 @@ func packAVX512(blocked *float32, flat *float32, rows int)
 //	src      [4][32][16], rows to multiply
 //	mat      [2][64][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][32][16]
+//	a        [2][32][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -70,7 +70,7 @@ func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile 
 //	src      [16][32][16], rows to multiply
 //	mat      [2][256][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][32][16]
+//	a        [2][32][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -98,8 +98,8 @@ func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float
 //
 //	src      [1][32][16], rows to multiply
 //	mat      [2][16][16], packed matrix
-//	a        [panels][32][16]
-//	dz       [panels][32][16]
+//	a        [2][32][16], which the map reads
+//	dz       [2][32][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput4AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
@@ -113,30 +113,30 @@ func transpose4AVX512(t *float32, w *float32)
 // gradWeight4AVX512 updates weights of 128 inputs by their gradient.
 //
 //	w        [1][128][16], the parameter
-//	momentum_buffer [1][128][16], the optimizer's state
+//	momentumBuffer [1][128][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	x        [8][32][16], inputs of the layer
 //	dz       [1][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight4AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias4AVX512 updates a bias by the sum of the gradients by the outputs.
 //
 //	w        [1][16], the parameter
-//	momentum_buffer [1][16], the optimizer's state
+//	momentumBuffer [1][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	dz       [1][32][16], gradient by the outputs
 //	rows     number of rows
-func gradBias4AVX512(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+func gradBias4AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 
 // gradInput2AVX512 multiplies gradients of 128 outputs by the transposed weights of 256 inputs.
 //
 //	src      [8][32][16], rows to multiply
 //	mat      [2][128][16], packed matrix
-//	a        [panels][32][16]
-//	dz       [panels][32][16]
+//	a        [2][32][16], which the map reads
+//	dz       [2][32][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
@@ -150,32 +150,32 @@ func transpose2AVX512(t *float32, w *float32)
 // gradWeight2AVX512 updates weights of 256 inputs by their gradient.
 //
 //	w        [2][256][16], the parameter
-//	momentum_buffer [2][256][16], the optimizer's state
+//	momentumBuffer [2][256][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	x        [16][32][16], inputs of the layer
 //	dz       [2][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias2AVX512 updates a bias by the sum of the gradients by the outputs.
 //
 //	w        [2][16], the parameter
-//	momentum_buffer [2][16], the optimizer's state
+//	momentumBuffer [2][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	dz       [2][32][16], gradient by the outputs
 //	rows     number of rows
-func gradBias2AVX512(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 
 // gradWeight0AVX512 updates weights of 64 inputs by their gradient.
 //
 //	w        [2][64][16], the parameter
-//	momentum_buffer [2][64][16], the optimizer's state
+//	momentumBuffer [2][64][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	x        [4][32][16], inputs of the layer
 //	dz       [2][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)

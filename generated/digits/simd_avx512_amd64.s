@@ -97,20 +97,21 @@ done1:
 	RET
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [4][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][64][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][64][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Z0-Z25   sums of the tile [13][2][16], row by row
+	// Z0-Z23   sums of the tile [12][2][16], row by row
+	// Z24-Z27  vectors of mat
+	// Z26, Z28 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -121,7 +122,7 @@ TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -129,17 +130,21 @@ TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    a+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 13 rows by 32 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -167,8 +172,10 @@ tile13x2:
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block3:
 	LEAQ 4096(DI), R10
@@ -437,14 +444,15 @@ step5:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         SI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 32 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone6
+	JZ    shortDone6
 
-tile12x7:
+short7:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -470,8 +478,10 @@ tile12x7:
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block8:
 	LEAQ 4096(DI), R10
@@ -721,28 +731,29 @@ step10:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x7
+	JNZ          short7
 
-tile12xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
 // func infer2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [16][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][256][16], packed matrix
-	// DX    bias: [2][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][256][16], packed matrix
+	// DX       bias: [2][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Z0-Z25   sums of the tile [13][2][16], row by row
+	// Z0-Z23   sums of the tile [12][2][16], row by row
+	// Z24-Z27  vectors of mat
+	// Z26, Z28 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -753,7 +764,7 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -761,18 +772,22 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    a+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 13 rows by 32 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -800,8 +815,10 @@ tile13x2:
 	VMOVAPS Z0, Z24
 	VMOVAPS Z1, Z25
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -1084,14 +1101,15 @@ step6:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         DI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 32 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone7
+	JZ    shortDone7
 
-tile12x8:
+short8:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -1117,8 +1135,10 @@ tile12x8:
 	VMOVAPS Z0, Z22
 	VMOVAPS Z1, Z23
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -1382,28 +1402,29 @@ step12:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         DI
-	JNZ          tile12x8
+	JNZ          short8
 
-tile12xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func infer4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512F, CMOV
 TEXT ·infer4AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [8][64][16], rows to multiply
-	// BX    acc: [1][64][16], the product
-	// CX    mat: [1][128][16], packed matrix
-	// DX    bias: [1][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX      src: at the tile's first row
+	// BX      acc: at the tile's first row
+	// CX      mat: [1][128][16], packed matrix
+	// DX      bias: [1][16]
+	// R8      src: at the step, in the tile's first row
+	// R9      mat: at the step
+	// R10     blocks of 16 steps to do
+	// R11     src: 16 steps ahead, to fetch
+	// R12     groups of 4 steps to do in the block
+	// SI      mat: 64 steps ahead, to fetch
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -1414,7 +1435,7 @@ TEXT ·infer4AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1422,18 +1443,22 @@ TEXT ·infer4AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1448,8 +1473,10 @@ tile13x2:
 	VMOVAPS Z0, Z11
 	VMOVAPS Z0, Z12
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -1607,14 +1634,15 @@ step6:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         DI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone7
+	JZ    shortDone7
 
-tile12x8:
+short8:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1628,8 +1656,10 @@ tile12x8:
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -1777,9 +1807,9 @@ step12:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         DI
-	JNZ          tile12x8
+	JNZ          short8
 
-tile12xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
@@ -1834,20 +1864,21 @@ done1:
 	RET
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [4][32][16], rows to multiply
-	// BX    a: [panels][32][16]
-	// CX    mat: [2][64][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][64][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Z0-Z21   sums of the tile [11][2][16], row by row
+	// Z0-Z19   sums of the tile [10][2][16], row by row
+	// Z20-Z23  vectors of mat
+	// Z22, Z24 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x000002c0, AX, CX
@@ -1858,7 +1889,7 @@ TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 11 rows and of 10 rows.
+	// Tiles of 11 rows, and of 10 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1866,17 +1897,21 @@ TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    a+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile11xDone1
 
-tile11x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 11 rows by 32 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -1900,8 +1935,10 @@ tile11x2:
 	VMOVAPS Z0, Z20
 	VMOVAPS Z1, Z21
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block3:
 	LEAQ 2048(DI), R10
@@ -2133,14 +2170,15 @@ step5:
 	ADDQ         $+704, AX
 	ADDQ         $+704, BX
 	DECQ         SI
-	JNZ          tile11x2
+	JNZ          tall2
 
-tile11xDone1:
+tallDone1:
+	// Tiles of 10 rows by 32 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile10xDone6
+	JZ    shortDone6
 
-tile10x7:
+short7:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -2162,8 +2200,10 @@ tile10x7:
 	VMOVAPS Z0, Z18
 	VMOVAPS Z1, Z19
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000004, R9
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
 
 block8:
 	LEAQ 2048(DI), R10
@@ -2377,28 +2417,29 @@ step10:
 	ADDQ         $+640, AX
 	ADDQ         $+640, BX
 	DECQ         SI
-	JNZ          tile10x7
+	JNZ          short7
 
-tile10xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
 // func forward2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [16][32][16], rows to multiply
-	// BX    a: [panels][32][16]
-	// CX    mat: [2][256][16], packed matrix
-	// DX    bias: [2][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][256][16], packed matrix
+	// DX       bias: [2][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Z0-Z21   sums of the tile [11][2][16], row by row
+	// Z0-Z19   sums of the tile [10][2][16], row by row
+	// Z20-Z23  vectors of mat
+	// Z22, Z24 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x000002c0, AX, CX
@@ -2409,7 +2450,7 @@ TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 11 rows and of 10 rows.
+	// Tiles of 11 rows, and of 10 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -2417,18 +2458,22 @@ TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    a+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile11xDone1
 
-tile11x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 11 rows by 32 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -2452,8 +2497,10 @@ tile11x2:
 	VMOVAPS Z0, Z20
 	VMOVAPS Z1, Z21
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -2699,14 +2746,15 @@ step6:
 	ADDQ         $+704, AX
 	ADDQ         $+704, BX
 	DECQ         DI
-	JNZ          tile11x2
+	JNZ          tall2
 
-tile11xDone1:
+tallDone1:
+	// Tiles of 10 rows by 32 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile10xDone7
+	JZ    shortDone7
 
-tile10x8:
+short8:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVAPS Z0, Z2
@@ -2728,8 +2776,10 @@ tile10x8:
 	VMOVAPS Z0, Z18
 	VMOVAPS Z1, Z19
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000010, R10
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -2957,28 +3007,29 @@ step12:
 	ADDQ         $+640, AX
 	ADDQ         $+640, BX
 	DECQ         DI
-	JNZ          tile10x8
+	JNZ          short8
 
-tile10xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func forward4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512F, CMOV
 TEXT ·forward4AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [8][32][16], rows to multiply
-	// BX    acc: [1][32][16], the product
-	// CX    mat: [1][128][16], packed matrix
-	// DX    bias: [1][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    what is fetched from mat
+	// AX      src: at the tile's first row
+	// BX      acc: at the tile's first row
+	// CX      mat: [1][128][16], packed matrix
+	// DX      bias: [1][16]
+	// R8      src: at the step, in the tile's first row
+	// R9      mat: at the step
+	// R10     blocks of 16 steps to do
+	// R11     src: 16 steps ahead, to fetch
+	// R12     groups of 4 steps to do in the block
+	// SI      mat: 64 steps ahead, to fetch
+	// Z0-Z10  sums of the tile [11][1][16], row by row
+	// Z0-Z9   sums of the tile [10][1][16], row by row
+	// Z10-Z11 vectors of mat
+	// Z11-Z12 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x000002c0, AX, CX
@@ -2989,7 +3040,7 @@ TEXT ·forward4AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 11 rows and of 10 rows.
+	// Tiles of 11 rows, and of 10 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -2997,18 +3048,22 @@ TEXT ·forward4AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile11xDone1
 
-tile11x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 11 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -3021,8 +3076,10 @@ tile11x2:
 	VMOVAPS Z0, Z9
 	VMOVAPS Z0, Z10
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block3:
 	CMPQ R10, $0x04
@@ -3161,14 +3218,15 @@ step6:
 	ADDQ         $+704, AX
 	ADDQ         $+704, BX
 	DECQ         DI
-	JNZ          tile11x2
+	JNZ          tall2
 
-tile11xDone1:
+tallDone1:
+	// Tiles of 10 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile10xDone7
+	JZ    shortDone7
 
-tile10x8:
+short8:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -3180,8 +3238,10 @@ tile10x8:
 	VMOVAPS Z0, Z8
 	VMOVAPS Z0, Z9
 	MOVQ    AX, R8
-	LEAQ    (CX), R9
-	MOVQ    $0x00000008, R10
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
 
 block9:
 	CMPQ R10, $0x04
@@ -3311,19 +3371,19 @@ step12:
 	ADDQ         $+640, AX
 	ADDQ         $+640, BX
 	DECQ         DI
-	JNZ          tile10x8
+	JNZ          short8
 
-tile10xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·lossRowsAVX512(SB), $192-48
-	// AX    z: [1][32][16], raw outputs
-	// CX    dz: [1][32][16], gradient by them
+	// AX    z: at the row
+	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
-	// DX    class: [rows], class indices
+	// DX    class: at the row
 	// SI    rows: number of rows
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
@@ -3332,15 +3392,15 @@ TEXT ·lossRowsAVX512(SB), $192-48
 	ANDQ         $-64, BX
 	MOVL         $0x000003ff, SI
 	KMOVW        SI, K1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z0
 	VMOVAPS.Z    Z0, K1, Z0
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z1
 	VPANDND      Z1, Z0, Z0
 	MOVQ         rows+24(FP), SI
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
 	XORQ         DI, DI
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS      Z3, (BX)
 	VXORPS       Z3, Z3, Z3
 	VMOVUPS      Z3, 64(BX)
@@ -3363,24 +3423,24 @@ row2:
 	VMOVUPS.Z        (AX), K1, Z6
 	VPORD            Z0, Z6, Z6
 	VSUBPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+12(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+12(SB), Z6
 	VMINPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+16(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+16(SB), Z6
 	VMAXPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+20(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+24(SB), Z4, Z6
-	VSUBPS.BCST      simdConstsavx512<>+24(SB), Z6, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+28(SB), Z6, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+32(SB), Z6, Z4
+	VBROADCASTSS     simdConstsAVX512<>+20(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+24(SB), Z4, Z6
+	VSUBPS.BCST      simdConstsAVX512<>+24(SB), Z6, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+28(SB), Z6, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+32(SB), Z6, Z4
 	VMULPS           Z4, Z4, Z7
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+40(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+44(SB), Z7, Z8
-	VBROADCASTSS     simdConstsavx512<>+48(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+52(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+40(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+44(SB), Z7, Z8
+	VBROADCASTSS     simdConstsAVX512<>+48(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+52(SB), Z4, Z9
 	VFMADD213PS      Z9, Z8, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z4, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z7, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z4, Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z7, Z4
 	VSCALEFPS        Z6, Z4, Z4
 	VADDPS           Z4, Z5, Z5
 	VEXTRACTF64X4    $0x01, Z5, Y6
@@ -3419,24 +3479,24 @@ row2:
 	VGETEXPPS        Z3, Z3
 	VGETEXPPS        Z4, Z5
 	VSUBPS           Z5, Z3, Z3
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z4, Z4
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z4, Z4
 	VMULPS           Z4, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z4, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z4, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z5, Z6
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z3, Z7
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z3, Z7
 	VFMADD213PS      Z7, Z6, Z5
 	VADDPS           Z4, Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z3, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z3, Z4
 	VMOVUPS          64(BX), Z3
 	VADDPS           Z3, Z4, Z3
 	VCVTPS2PD        Y3, Z4
@@ -3445,7 +3505,7 @@ row2:
 	VADDPD           Z4, Z1, Z1
 	VADDPD           Z3, Z2, Z2
 	XORQ             DI, DI
-	VBROADCASTSS     simdConstsavx512<>+8(SB), Z3
+	VBROADCASTSS     simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS          Z3, (BX)
 	VXORPS           Z3, Z3, Z3
 	VMOVUPS          Z3, 64(BX)
@@ -3460,24 +3520,24 @@ rowDone1:
 	VGETEXPPS        Z0, Z0
 	VGETEXPPS        Z3, Z4
 	VSUBPS           Z4, Z0, Z0
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z3, Z3
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z3, Z3
 	VMULPS           Z3, Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z3, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z3, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z4, Z5
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z0, Z6
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z0, Z6
 	VFMADD213PS      Z6, Z5, Z4
 	VADDPS           Z3, Z4, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z0, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z0, Z3
 	VMOVUPS          64(BX), Z0
 	VADDPS           Z0, Z3, Z0
 	VCVTPS2PD        Y0, Z3
@@ -3499,14 +3559,16 @@ rowDone1:
 // func gradInput4AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1][32][16], rows to multiply
-	// BX    dz: [panels][32][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    a: [panels][32][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
+	// AX       src: at the tile's first row
+	// BX       dz: at the tile's first row
+	// CX       mat: [2][16][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       a: at the tile's first row
+	// R8       mat: at the step
+	// Z0-Z21   sums of the tile [11][2][16], row by row
+	// Z0-Z19   sums of the tile [10][2][16], row by row
+	// Z20-Z23  vectors of mat
+	// Z22, Z24 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x000002c0, AX, CX
@@ -3517,7 +3579,7 @@ TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 11 rows and of 10 rows.
+	// Tiles of 11 rows, and of 10 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -3525,18 +3587,22 @@ TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+16(FP)
-	ADDQ    CX, dz+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    a+16(FP), DX
-	MOVQ    dz+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile11xDone1
 
-tile11x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+16(FP)
+	ADDQ CX, dz+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 11 rows by 32 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3560,7 +3626,7 @@ tile11x2:
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000002, R9
 
 step3:
@@ -3780,128 +3846,129 @@ step3:
 	VFMADD231PS    Z22, Z24, Z20
 	VFMADD231PS    Z23, Z24, Z21
 	VMOVUPS        (DX), Z22
-	VBROADCASTSS   simdConstsavx512<>+100(SB), Z23
+	VBROADCASTSS   simdConstsAVX512<>+100(SB), Z23
 	VCMPPS         $0x16, Z23, Z22, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z22
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z22
 	VMULPS         Z22, Z0, Z0
 	VMOVUPS        Z0, (BX)
 	VMOVUPS        2048(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z1, Z0
 	VMOVUPS        Z0, 2048(BX)
 	VMOVUPS        64(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z2, Z0
 	VMOVUPS        Z0, 64(BX)
 	VMOVUPS        2112(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z3, Z0
 	VMOVUPS        Z0, 2112(BX)
 	VMOVUPS        128(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z4, Z0
 	VMOVUPS        Z0, 128(BX)
 	VMOVUPS        2176(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z5, Z0
 	VMOVUPS        Z0, 2176(BX)
 	VMOVUPS        192(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z6, Z0
 	VMOVUPS        Z0, 192(BX)
 	VMOVUPS        2240(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z7, Z0
 	VMOVUPS        Z0, 2240(BX)
 	VMOVUPS        256(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z8, Z0
 	VMOVUPS        Z0, 256(BX)
 	VMOVUPS        2304(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z9, Z0
 	VMOVUPS        Z0, 2304(BX)
 	VMOVUPS        320(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z10, Z0
 	VMOVUPS        Z0, 320(BX)
 	VMOVUPS        2368(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z11, Z0
 	VMOVUPS        Z0, 2368(BX)
 	VMOVUPS        384(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z12, Z0
 	VMOVUPS        Z0, 384(BX)
 	VMOVUPS        2432(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z13, Z0
 	VMOVUPS        Z0, 2432(BX)
 	VMOVUPS        448(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z14, Z0
 	VMOVUPS        Z0, 448(BX)
 	VMOVUPS        2496(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z15, Z0
 	VMOVUPS        Z0, 2496(BX)
 	VMOVUPS        512(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z16, Z0
 	VMOVUPS        Z0, 512(BX)
 	VMOVUPS        2560(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z17, Z0
 	VMOVUPS        Z0, 2560(BX)
 	VMOVUPS        576(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z18, Z0
 	VMOVUPS        Z0, 576(BX)
 	VMOVUPS        2624(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z19, Z0
 	VMOVUPS        Z0, 2624(BX)
 	VMOVUPS        640(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z20, Z0
 	VMOVUPS        Z0, 640(BX)
 	VMOVUPS        2688(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z21, Z0
 	VMOVUPS        Z0, 2688(BX)
 	ADDQ           $+704, AX
 	ADDQ           $+704, DX
 	ADDQ           $+704, BX
 	DECQ           SI
-	JNZ            tile11x2
+	JNZ            tall2
 
-tile11xDone1:
+tallDone1:
+	// Tiles of 10 rows by 32 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile10xDone4
+	JZ    shortDone4
 
-tile10x5:
+short5:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3923,7 +3990,7 @@ tile10x5:
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
 	MOVQ   AX, DI
-	LEAQ   (CX), R8
+	MOVQ   CX, R8
 	MOVQ   $0x00000002, R9
 
 step6:
@@ -4125,118 +4192,118 @@ step6:
 	VFMADD231PS    Z20, Z22, Z18
 	VFMADD231PS    Z21, Z22, Z19
 	VMOVUPS        (DX), Z20
-	VBROADCASTSS   simdConstsavx512<>+100(SB), Z21
+	VBROADCASTSS   simdConstsAVX512<>+100(SB), Z21
 	VCMPPS         $0x16, Z21, Z20, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z20
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z20
 	VMULPS         Z20, Z0, Z0
 	VMOVUPS        Z0, (BX)
 	VMOVUPS        2048(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z1, Z0
 	VMOVUPS        Z0, 2048(BX)
 	VMOVUPS        64(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z2, Z0
 	VMOVUPS        Z0, 64(BX)
 	VMOVUPS        2112(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z3, Z0
 	VMOVUPS        Z0, 2112(BX)
 	VMOVUPS        128(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z4, Z0
 	VMOVUPS        Z0, 128(BX)
 	VMOVUPS        2176(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z5, Z0
 	VMOVUPS        Z0, 2176(BX)
 	VMOVUPS        192(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z6, Z0
 	VMOVUPS        Z0, 192(BX)
 	VMOVUPS        2240(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z7, Z0
 	VMOVUPS        Z0, 2240(BX)
 	VMOVUPS        256(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z8, Z0
 	VMOVUPS        Z0, 256(BX)
 	VMOVUPS        2304(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z9, Z0
 	VMOVUPS        Z0, 2304(BX)
 	VMOVUPS        320(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z10, Z0
 	VMOVUPS        Z0, 320(BX)
 	VMOVUPS        2368(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z11, Z0
 	VMOVUPS        Z0, 2368(BX)
 	VMOVUPS        384(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z12, Z0
 	VMOVUPS        Z0, 384(BX)
 	VMOVUPS        2432(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z13, Z0
 	VMOVUPS        Z0, 2432(BX)
 	VMOVUPS        448(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z14, Z0
 	VMOVUPS        Z0, 448(BX)
 	VMOVUPS        2496(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z15, Z0
 	VMOVUPS        Z0, 2496(BX)
 	VMOVUPS        512(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z16, Z0
 	VMOVUPS        Z0, 512(BX)
 	VMOVUPS        2560(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z17, Z0
 	VMOVUPS        Z0, 2560(BX)
 	VMOVUPS        576(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z18, Z0
 	VMOVUPS        Z0, 576(BX)
 	VMOVUPS        2624(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z19, Z0
 	VMOVUPS        Z0, 2624(BX)
 	ADDQ           $+640, AX
 	ADDQ           $+640, DX
 	ADDQ           $+640, BX
 	DECQ           SI
-	JNZ            tile10x5
+	JNZ            short5
 
-tile10xDone4:
+shortDone4:
 	VZEROUPPER
 	RET
 
 // func transpose4AVX512(t *float32, w *float32)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·transpose4AVX512(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][128][16], packed weights from the first input on
@@ -4475,27 +4542,30 @@ TEXT ·transpose4AVX512(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-64
-	// AX    w: [1][128][16], the parameter
-	// BX    x: [8][32][16], inputs of the layer
-	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [1][128][16], the optimizer's state
-	// R8    running pointer into x
-	// R9    running pointer into dz
-	// R12   line of the next tile to fetch
-	// SI    dz: [1][32][16], gradient by its outputs
+	// AX     w: at the block
+	// BX     x: at the block
+	// CX     scalars: [2], lr, momentum
+	// DX     momentumBuffer: at the block
+	// R8     x: at the row
+	// R9     dz: at the row
+	// R12    offset of the next tile's line to fetch
+	// SI     dz: [1][32][16], gradient by its outputs
+	// Z0-Z15 sums of the tile [16][1][16], row by row
+	// Z16    vectors of dz
+	// Z17    a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   x+24(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   blocks+56(FP), DI
@@ -4503,7 +4573,7 @@ TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-64
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 15 of the block.
+	// The gradient of inputs 0 to 15 of the block, for 16 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4524,10 +4594,10 @@ block2:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone3
 
 four4:
@@ -4673,11 +4743,11 @@ four4:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four4
 
 fourDone3:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone5
 
 one6:
@@ -4716,12 +4786,12 @@ one6:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one6
 
 oneDone5:
 	VMOVUPS           (AX), Z16
-	VBROADCASTSS      simdConstsavx512<>+104(SB), Z17
+	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
 	VMOVUPS           (DX), Z18
 	VFMADD231PS.BCST  4(CX), Z18, Z0
@@ -4843,17 +4913,17 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias4AVX512(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+// func gradBias4AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias4AVX512(SB), NOSPLIT, $0-40
-	// AX    w: [1][16], the parameter
-	// BX    dz: [1][32][16], gradient by the outputs
+	// AX    w: the panel
+	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [1][16], the optimizer's state
+	// DX    momentumBuffer: the panel
 	// SI    rows: number of rows
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   dz+24(FP), BX
 	MOVQ   rows+32(FP), SI
 	VXORPS Z0, Z0, Z0
@@ -4868,7 +4938,7 @@ row2:
 
 rowDone1:
 	VMOVUPS           (AX), Z1
-	VFMADD231PS.BCST  simdConstsavx512<>+104(SB), Z1, Z0
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
 	VMOVUPS           (DX), Z2
 	VFMADD231PS.BCST  4(CX), Z2, Z0
 	VFNMADD231PS.BCST (CX), Z0, Z1
@@ -4878,23 +4948,23 @@ rowDone1:
 	RET
 
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [8][32][16], rows to multiply
-	// BX    dz: [panels][32][16]
-	// CX    mat: [2][128][16], packed matrix
-	// DX    a: [panels][32][16]
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   row whose inputs of the map are fetched
-	// R10   row whose inputs of the map are fetched
-	// R11   blocks of 16 steps left
-	// R11   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
-	// SI    what is fetched from mat
+	// AX       src: at the tile's first row
+	// BX       dz: at the tile's first row
+	// CX       mat: [2][128][16], packed matrix
+	// DX       a: at the tile's first row
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      offset in the map's buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: 16 steps ahead, to fetch
+	// R13      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Z0-Z21   sums of the tile [11][2][16], row by row
+	// Z0-Z19   sums of the tile [10][2][16], row by row
+	// Z20-Z23  vectors of mat
+	// Z22, Z24 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x000002c0, AX, CX
@@ -4905,7 +4975,7 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 11 rows and of 10 rows.
+	// Tiles of 11 rows, and of 10 rows.
 	MOVQ    $0x00000002, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -4913,19 +4983,23 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+16(FP)
-	ADDQ    CX, dz+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    a+16(FP), DX
-	MOVQ    dz+24(FP), BX
-	LEAQ    4096(CX), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile11xDone1
 
-tile11x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+16(FP)
+	ADDQ CX, dz+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 11 rows by 32 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4949,9 +5023,11 @@ tile11x2:
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
+	MOVQ   CX, R9
 	XORQ   R10, R10
-	MOVQ   $0x00000008, R11
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R11
 
 block3:
 	CMPQ R11, $0x04
@@ -5132,128 +5208,129 @@ step6:
 	DECQ           R11
 	JNZ            block3
 	VMOVUPS        (DX), Z22
-	VBROADCASTSS   simdConstsavx512<>+100(SB), Z23
+	VBROADCASTSS   simdConstsAVX512<>+100(SB), Z23
 	VCMPPS         $0x16, Z23, Z22, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z22
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z22
 	VMULPS         Z22, Z0, Z0
 	VMOVUPS        Z0, (BX)
 	VMOVUPS        2048(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z1, Z0
 	VMOVUPS        Z0, 2048(BX)
 	VMOVUPS        64(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z2, Z0
 	VMOVUPS        Z0, 64(BX)
 	VMOVUPS        2112(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z3, Z0
 	VMOVUPS        Z0, 2112(BX)
 	VMOVUPS        128(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z4, Z0
 	VMOVUPS        Z0, 128(BX)
 	VMOVUPS        2176(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z5, Z0
 	VMOVUPS        Z0, 2176(BX)
 	VMOVUPS        192(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z6, Z0
 	VMOVUPS        Z0, 192(BX)
 	VMOVUPS        2240(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z7, Z0
 	VMOVUPS        Z0, 2240(BX)
 	VMOVUPS        256(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z8, Z0
 	VMOVUPS        Z0, 256(BX)
 	VMOVUPS        2304(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z9, Z0
 	VMOVUPS        Z0, 2304(BX)
 	VMOVUPS        320(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z10, Z0
 	VMOVUPS        Z0, 320(BX)
 	VMOVUPS        2368(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z11, Z0
 	VMOVUPS        Z0, 2368(BX)
 	VMOVUPS        384(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z12, Z0
 	VMOVUPS        Z0, 384(BX)
 	VMOVUPS        2432(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z13, Z0
 	VMOVUPS        Z0, 2432(BX)
 	VMOVUPS        448(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z14, Z0
 	VMOVUPS        Z0, 448(BX)
 	VMOVUPS        2496(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z15, Z0
 	VMOVUPS        Z0, 2496(BX)
 	VMOVUPS        512(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z16, Z0
 	VMOVUPS        Z0, 512(BX)
 	VMOVUPS        2560(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z17, Z0
 	VMOVUPS        Z0, 2560(BX)
 	VMOVUPS        576(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z18, Z0
 	VMOVUPS        Z0, 576(BX)
 	VMOVUPS        2624(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z19, Z0
 	VMOVUPS        Z0, 2624(BX)
 	VMOVUPS        640(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z20, Z0
 	VMOVUPS        Z0, 640(BX)
 	VMOVUPS        2688(DX), Z0
 	VCMPPS         $0x16, Z23, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z21, Z0
 	VMOVUPS        Z0, 2688(BX)
 	ADDQ           $+704, AX
 	ADDQ           $+704, DX
 	ADDQ           $+704, BX
 	DECQ           DI
-	JNZ            tile11x2
+	JNZ            tall2
 
-tile11xDone1:
+tallDone1:
+	// Tiles of 10 rows by 32 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile10xDone7
+	JZ    shortDone7
 
-tile10x8:
+short8:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5275,9 +5352,11 @@ tile10x8:
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
 	MOVQ   AX, R8
-	LEAQ   (CX), R9
+	MOVQ   CX, R9
 	XORQ   R10, R10
-	MOVQ   $0x00000008, R11
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R11
 
 block9:
 	CMPQ R11, $0x04
@@ -5446,118 +5525,118 @@ step12:
 	DECQ           R11
 	JNZ            block9
 	VMOVUPS        (DX), Z20
-	VBROADCASTSS   simdConstsavx512<>+100(SB), Z21
+	VBROADCASTSS   simdConstsAVX512<>+100(SB), Z21
 	VCMPPS         $0x16, Z21, Z20, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z20
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z20
 	VMULPS         Z20, Z0, Z0
 	VMOVUPS        Z0, (BX)
 	VMOVUPS        2048(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z1, Z0
 	VMOVUPS        Z0, 2048(BX)
 	VMOVUPS        64(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z2, Z0
 	VMOVUPS        Z0, 64(BX)
 	VMOVUPS        2112(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z3, Z0
 	VMOVUPS        Z0, 2112(BX)
 	VMOVUPS        128(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z4, Z0
 	VMOVUPS        Z0, 128(BX)
 	VMOVUPS        2176(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z5, Z0
 	VMOVUPS        Z0, 2176(BX)
 	VMOVUPS        192(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z6, Z0
 	VMOVUPS        Z0, 192(BX)
 	VMOVUPS        2240(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z7, Z0
 	VMOVUPS        Z0, 2240(BX)
 	VMOVUPS        256(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z8, Z0
 	VMOVUPS        Z0, 256(BX)
 	VMOVUPS        2304(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z9, Z0
 	VMOVUPS        Z0, 2304(BX)
 	VMOVUPS        320(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z10, Z0
 	VMOVUPS        Z0, 320(BX)
 	VMOVUPS        2368(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z11, Z0
 	VMOVUPS        Z0, 2368(BX)
 	VMOVUPS        384(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z12, Z0
 	VMOVUPS        Z0, 384(BX)
 	VMOVUPS        2432(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z13, Z0
 	VMOVUPS        Z0, 2432(BX)
 	VMOVUPS        448(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z14, Z0
 	VMOVUPS        Z0, 448(BX)
 	VMOVUPS        2496(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z15, Z0
 	VMOVUPS        Z0, 2496(BX)
 	VMOVUPS        512(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z16, Z0
 	VMOVUPS        Z0, 512(BX)
 	VMOVUPS        2560(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z17, Z0
 	VMOVUPS        Z0, 2560(BX)
 	VMOVUPS        576(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z18, Z0
 	VMOVUPS        Z0, 576(BX)
 	VMOVUPS        2624(DX), Z0
 	VCMPPS         $0x16, Z21, Z0, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z0
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z0
 	VMULPS         Z0, Z19, Z0
 	VMOVUPS        Z0, 2624(BX)
 	ADDQ           $+640, AX
 	ADDQ           $+640, DX
 	ADDQ           $+640, BX
 	DECQ           DI
-	JNZ            tile10x8
+	JNZ            short8
 
-tile10xDone7:
+shortDone7:
 	VZEROUPPER
 	RET
 
 // func transpose2AVX512(t *float32, w *float32)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 	// AX    t: [2][128][16], transposed weights
 	// CX    w: [8][256][16], packed weights from the first input on
@@ -5801,30 +5880,30 @@ panel1:
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-64
-	// AX    w: [2][256][16], the parameter
-	// BX    x: [16][32][16], inputs of the layer
-	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [2][256][16], the optimizer's state
-	// R8    running pointer into x
-	// R8    running pointer into x
-	// R9    running pointer into dz
-	// R9    running pointer into dz
-	// R12   line of the next tile to fetch
-	// R12   line of the next tile to fetch
-	// SI    dz: [2][32][16], gradient by its outputs
+	// AX      w: at the block
+	// BX      x: at the block
+	// CX      scalars: [2], lr, momentum
+	// DX      momentumBuffer: at the block
+	// R8      x: at the row
+	// R9      dz: at the row
+	// R12     offset of the next tile's line to fetch
+	// SI      dz: [2][32][16], gradient by its outputs
+	// Z0-Z15  sums of the tile [8][2][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z18     a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   x+24(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   blocks+56(FP), DI
@@ -5832,7 +5911,7 @@ TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-64
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 7 of the block.
+	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5853,10 +5932,10 @@ block2:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone3
 
 four4:
@@ -5972,11 +6051,11 @@ four4:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four4
 
 fourDone3:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone5
 
 one6:
@@ -6008,12 +6087,12 @@ one6:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one6
 
 oneDone5:
 	VMOVUPS           (AX), Z16
-	VBROADCASTSS      simdConstsavx512<>+104(SB), Z17
+	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
 	VMOVUPS           (DX), Z18
 	VFMADD231PS.BCST  4(CX), Z18, Z0
@@ -6126,7 +6205,7 @@ oneDone5:
 	VMOVUPS           Z15, 16832(DX)
 	VMOVUPS           Z0, 16832(AX)
 
-	// Inputs 8 to 15 of the block.
+	// The gradient of inputs 8 to 15 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6147,10 +6226,10 @@ oneDone5:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone7
 
 four8:
@@ -6270,11 +6349,11 @@ four8:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four8
 
 fourDone7:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone9
 
 one10:
@@ -6306,12 +6385,12 @@ one10:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one10
 
 oneDone9:
 	VMOVUPS           512(AX), Z16
-	VBROADCASTSS      simdConstsavx512<>+104(SB), Z17
+	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
 	VMOVUPS           512(DX), Z18
 	VFMADD231PS.BCST  4(CX), Z18, Z0
@@ -6433,17 +6512,17 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX512(w *float32, momentum_buffer *float32, scalars *float32, dz *float32, rows int)
+// func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-40
-	// AX    w: [2][16], the parameter
-	// BX    dz: [2][32][16], gradient by the outputs
+	// AX    w: the panel
+	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [2][16], the optimizer's state
+	// DX    momentumBuffer: the panel
 	// SI    rows: number of rows
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   dz+24(FP), BX
 	MOVQ   rows+32(FP), SI
 	VXORPS Z0, Z0, Z0
@@ -6460,14 +6539,14 @@ row2:
 
 rowDone1:
 	VMOVUPS           (AX), Z2
-	VFMADD231PS.BCST  simdConstsavx512<>+104(SB), Z2, Z0
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z2, Z0
 	VMOVUPS           (DX), Z3
 	VFMADD231PS.BCST  4(CX), Z3, Z0
 	VFNMADD231PS.BCST (CX), Z0, Z2
 	VMOVUPS           Z0, (DX)
 	VMOVUPS           Z2, (AX)
 	VMOVUPS           64(AX), Z0
-	VFMADD231PS.BCST  simdConstsavx512<>+104(SB), Z0, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z0, Z1
 	VMOVUPS           64(DX), Z2
 	VFMADD231PS.BCST  4(CX), Z2, Z1
 	VFNMADD231PS.BCST (CX), Z1, Z0
@@ -6476,30 +6555,30 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX512(w *float32, momentum_buffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-64
-	// AX    w: [2][64][16], the parameter
-	// BX    x: [4][32][16], inputs of the layer
-	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [2][64][16], the optimizer's state
-	// R8    running pointer into x
-	// R8    running pointer into x
-	// R9    running pointer into dz
-	// R9    running pointer into dz
-	// R12   line of the next tile to fetch
-	// R12   line of the next tile to fetch
-	// SI    dz: [2][32][16], gradient by its outputs
+	// AX      w: at the block
+	// BX      x: at the block
+	// CX      scalars: [2], lr, momentum
+	// DX      momentumBuffer: at the block
+	// R8      x: at the row
+	// R9      dz: at the row
+	// R12     offset of the next tile's line to fetch
+	// SI      dz: [2][32][16], gradient by its outputs
+	// Z0-Z15  sums of the tile [8][2][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z18     a number of x, in all lanes
 	// Go to the first block.
 	MOVQ   block+48(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
-	ADDQ   CX, momentum_buffer+8(FP)
+	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
 	ADDQ   CX, x+24(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
-	MOVQ   momentum_buffer+8(FP), DX
+	MOVQ   momentumBuffer+8(FP), DX
 	MOVQ   x+24(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   blocks+56(FP), DI
@@ -6507,7 +6586,7 @@ TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-64
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 7 of the block.
+	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6528,10 +6607,10 @@ block2:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone3
 
 four4:
@@ -6647,11 +6726,11 @@ four4:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four4
 
 fourDone3:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone5
 
 one6:
@@ -6683,12 +6762,12 @@ one6:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one6
 
 oneDone5:
 	VMOVUPS           (AX), Z16
-	VBROADCASTSS      simdConstsavx512<>+104(SB), Z17
+	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
 	VMOVUPS           (DX), Z18
 	VFMADD231PS.BCST  4(CX), Z18, Z0
@@ -6801,7 +6880,7 @@ oneDone5:
 	VMOVUPS           Z15, 4544(DX)
 	VMOVUPS           Z0, 4544(AX)
 
-	// Inputs 8 to 15 of the block.
+	// The gradient of inputs 8 to 15 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6822,10 +6901,10 @@ oneDone5:
 	MOVQ   SI, R9
 	MOVQ   rows+40(FP), R10
 	MOVQ   R10, R11
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R11
+	SHRQ   $0x02, R11
+	ANDQ   $0x03, R10
 	XORQ   R12, R12
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JZ     fourDone7
 
 four8:
@@ -6945,11 +7024,11 @@ four8:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
-	DECQ         R10
+	DECQ         R11
 	JNZ          four8
 
 fourDone7:
-	TESTQ R11, R11
+	TESTQ R10, R10
 	JZ    oneDone9
 
 one10:
@@ -6981,12 +7060,12 @@ one10:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	DECQ         R11
+	DECQ         R10
 	JNZ          one10
 
 oneDone9:
 	VMOVUPS           512(AX), Z16
-	VBROADCASTSS      simdConstsavx512<>+104(SB), Z17
+	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
 	VMOVUPS           512(DX), Z18
 	VFMADD231PS.BCST  4(CX), Z18, Z0
@@ -7108,31 +7187,31 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx512<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx512<>+4(SB)/4, $0xff800000
-DATA simdConstsavx512<>+8(SB)/4, $0x3f800000
-DATA simdConstsavx512<>+12(SB)/4, $0x42b20000
-DATA simdConstsavx512<>+16(SB)/4, $0xc2d00000
-DATA simdConstsavx512<>+20(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx512<>+24(SB)/4, $0x4b400000
-DATA simdConstsavx512<>+28(SB)/4, $0xbf317200
-DATA simdConstsavx512<>+32(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx512<>+36(SB)/4, $0x3c091c2c
-DATA simdConstsavx512<>+40(SB)/4, $0x3d2aac5f
-DATA simdConstsavx512<>+44(SB)/4, $0x3ab51e7e
-DATA simdConstsavx512<>+48(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx512<>+52(SB)/4, $0x3efffffe
-DATA simdConstsavx512<>+56(SB)/4, $0x3dd67a54
-DATA simdConstsavx512<>+60(SB)/4, $0xbe06cc78
-DATA simdConstsavx512<>+64(SB)/4, $0xbd38f196
-DATA simdConstsavx512<>+68(SB)/4, $0x3e14403d
-DATA simdConstsavx512<>+72(SB)/4, $0xbe2a76cb
-DATA simdConstsavx512<>+76(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx512<>+80(SB)/4, $0xbe800025
-DATA simdConstsavx512<>+84(SB)/4, $0x3eaaaad2
-DATA simdConstsavx512<>+88(SB)/4, $0xbf000000
-DATA simdConstsavx512<>+92(SB)/4, $0x35bfbe8e
-DATA simdConstsavx512<>+96(SB)/4, $0x3f317200
-DATA simdConstsavx512<>+100(SB)/4, $0x00000000
-DATA simdConstsavx512<>+104(SB)/4, $0x399d4952
-GLOBL simdConstsavx512<>(SB), RODATA|NOPTR, $108
+DATA simdConstsAVX512<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX512<>+4(SB)/4, $0xff800000
+DATA simdConstsAVX512<>+8(SB)/4, $0x3f800000
+DATA simdConstsAVX512<>+12(SB)/4, $0x42b20000
+DATA simdConstsAVX512<>+16(SB)/4, $0xc2d00000
+DATA simdConstsAVX512<>+20(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX512<>+24(SB)/4, $0x4b400000
+DATA simdConstsAVX512<>+28(SB)/4, $0xbf317200
+DATA simdConstsAVX512<>+32(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX512<>+36(SB)/4, $0x3c091c2c
+DATA simdConstsAVX512<>+40(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX512<>+44(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX512<>+48(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX512<>+52(SB)/4, $0x3efffffe
+DATA simdConstsAVX512<>+56(SB)/4, $0x3dd67a54
+DATA simdConstsAVX512<>+60(SB)/4, $0xbe06cc78
+DATA simdConstsAVX512<>+64(SB)/4, $0xbd38f196
+DATA simdConstsAVX512<>+68(SB)/4, $0x3e14403d
+DATA simdConstsAVX512<>+72(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX512<>+76(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX512<>+80(SB)/4, $0xbe800025
+DATA simdConstsAVX512<>+84(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX512<>+88(SB)/4, $0xbf000000
+DATA simdConstsAVX512<>+92(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX512<>+96(SB)/4, $0x3f317200
+DATA simdConstsAVX512<>+100(SB)/4, $0x00000000
+DATA simdConstsAVX512<>+104(SB)/4, $0x399d4952
+GLOBL simdConstsAVX512<>(SB), RODATA|NOPTR, $108

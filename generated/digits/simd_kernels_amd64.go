@@ -20,13 +20,13 @@ type vectorKernels struct {
 	lossRows    func(z, dz *float32, class *int32, rows int, scale float32) float64
 	gradInput4  func(src, mat, a, dz *float32, tile, tiles int)
 	transpose4  func(t, w *float32)
-	gradWeight4 func(w, momentum_buffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias4   func(w, momentum_buffer, scalars, dz *float32, rows int)
+	gradWeight4 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias4   func(w, momentumBuffer, scalars, dz *float32, rows int)
 	gradInput2  func(src, mat, a, dz *float32, tile, tiles int)
 	transpose2  func(t, w *float32)
-	gradWeight2 func(w, momentum_buffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2   func(w, momentum_buffer, scalars, dz *float32, rows int)
-	gradWeight0 func(w, momentum_buffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradWeight2 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias2   func(w, momentumBuffer, scalars, dz *float32, rows int)
+	gradWeight0 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -35,11 +35,11 @@ type vectorSplit struct {
 }
 
 // cover returns the number of tiles that hold the first n rows.
-func (e vectorSplit) cover(n int) int {
-	if tall := e.tall * e.height; n > tall {
-		return e.tall + (n-tall+e.height-2)/(e.height-1)
+func (s vectorSplit) cover(n int) int {
+	if tall := s.tall * s.height; n > tall {
+		return s.tall + (n-tall+s.height-2)/(s.height-1)
 	}
-	return (n + e.height - 1) / e.height
+	return (n + s.height - 1) / s.height
 }
 
 var vectorAVX2 = vectorKernels{

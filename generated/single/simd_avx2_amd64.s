@@ -24,7 +24,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+24(SB), Y0
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -50,15 +50,18 @@ done1:
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·infer0AVX2(SB), $448-48
-	// AX    scratch [1][6][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [1][64][16], rows to multiply
-	// CX    running pointer into src
-	// CX    running pointer into src
-	// DX    mat: [1][16][16], packed matrix
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// SI    a: [panels][64][16]
+	// AX       scratch [1][6][16], sums of the tile
+	// BX       bias: [1][16]
+	// CX       src: at the tile's first row
+	// CX       src: at the step, in the tile's first row
+	// DX       mat: [1][16][16], packed matrix
+	// DX       mat: at the step
+	// R8       scratch: at the row
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -72,7 +75,7 @@ TEXT ·infer0AVX2(SB), $448-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -80,17 +83,21 @@ TEXT ·infer0AVX2(SB), $448-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VMOVAPS      Y0, Y2
@@ -103,9 +110,8 @@ tile6x2:
 	VMOVAPS      Y1, Y9
 	VMOVAPS      Y0, Y10
 	VMOVAPS      Y1, Y11
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -124,8 +130,8 @@ tile6x2:
 	VBROADCASTSS 320(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
+	VMOVUPS      64(DX), Y12
+	VMOVUPS      96(DX), Y13
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -157,16 +163,18 @@ tile6x2:
 	VMOVUPS      Y10, 320(AX)
 	VMOVUPS      Y11, 352(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000006, R9
-	VMOVUPS      simdConstsavx2<>+384(SB), Y0
-	VMOVUPS      simdConstsavx2<>+160(SB), Y1
-	VMOVUPS      simdConstsavx2<>+64(SB), Y2
-	VMOVUPS      simdConstsavx2<>+96(SB), Y3
-	VMOVUPS      simdConstsavx2<>+128(SB), Y4
-	VMOVUPS      simdConstsavx2<>+192(SB), Y5
-	VMOVUPS      simdConstsavx2<>+224(SB), Y6
-	VMOVUPS      simdConstsavx2<>+256(SB), Y7
-	VMOVUPS      simdConstsavx2<>+288(SB), Y8
+
+	// The map on the tile: a = tanh(z).
+	MOVQ    $0x00000006, R9
+	VMOVUPS simdConstsAVX2<>+384(SB), Y0
+	VMOVUPS simdConstsAVX2<>+160(SB), Y1
+	VMOVUPS simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y3
+	VMOVUPS simdConstsAVX2<>+128(SB), Y4
+	VMOVUPS simdConstsAVX2<>+192(SB), Y5
+	VMOVUPS simdConstsAVX2<>+224(SB), Y6
+	VMOVUPS simdConstsAVX2<>+256(SB), Y7
+	VMOVUPS simdConstsAVX2<>+288(SB), Y8
 
 finish3:
 	VMOVUPS (R8), Y9
@@ -181,26 +189,26 @@ finish3:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -215,26 +223,26 @@ finish3:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
@@ -245,14 +253,15 @@ finish3:
 	ADDQ         $+384, CX
 	ADDQ         $+384, SI
 	DECQ         DI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone4
+	JZ    shortDone4
 
-tile5x5:
+short5:
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VMOVAPS      Y0, Y2
@@ -263,9 +272,8 @@ tile5x5:
 	VMOVAPS      Y1, Y7
 	VMOVAPS      Y0, Y8
 	VMOVAPS      Y1, Y9
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -281,8 +289,8 @@ tile5x5:
 	VBROADCASTSS 256(CX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
+	VMOVUPS      64(DX), Y10
+	VMOVUPS      96(DX), Y11
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -309,16 +317,18 @@ tile5x5:
 	VMOVUPS      Y8, 256(AX)
 	VMOVUPS      Y9, 288(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000005, R9
-	VMOVUPS      simdConstsavx2<>+384(SB), Y0
-	VMOVUPS      simdConstsavx2<>+160(SB), Y1
-	VMOVUPS      simdConstsavx2<>+64(SB), Y2
-	VMOVUPS      simdConstsavx2<>+96(SB), Y3
-	VMOVUPS      simdConstsavx2<>+128(SB), Y4
-	VMOVUPS      simdConstsavx2<>+192(SB), Y5
-	VMOVUPS      simdConstsavx2<>+224(SB), Y6
-	VMOVUPS      simdConstsavx2<>+256(SB), Y7
-	VMOVUPS      simdConstsavx2<>+288(SB), Y8
+
+	// The map on the tile: a = tanh(z).
+	MOVQ    $0x00000005, R9
+	VMOVUPS simdConstsAVX2<>+384(SB), Y0
+	VMOVUPS simdConstsAVX2<>+160(SB), Y1
+	VMOVUPS simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y3
+	VMOVUPS simdConstsAVX2<>+128(SB), Y4
+	VMOVUPS simdConstsAVX2<>+192(SB), Y5
+	VMOVUPS simdConstsAVX2<>+224(SB), Y6
+	VMOVUPS simdConstsAVX2<>+256(SB), Y7
+	VMOVUPS simdConstsAVX2<>+288(SB), Y8
 
 finish6:
 	VMOVUPS (R8), Y9
@@ -333,26 +343,26 @@ finish6:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -367,26 +377,26 @@ finish6:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
@@ -397,28 +407,28 @@ finish6:
 	ADDQ         $+320, CX
 	ADDQ         $+320, SI
 	DECQ         DI
-	JNZ          tile5x5
+	JNZ          short5
 
-tile5xDone4:
+shortDone4:
 	VZEROUPPER
 	RET
 
 // func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·infer2AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
@@ -445,49 +455,68 @@ rows2:
 	VFMADD231PS  224(R8), Y8, Y7
 	ADDQ         $+4096, R8
 	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, (DX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 4(DX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 8(DX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 12(DX)
 	ADDQ         $+256, AX
-	ADDQ         $+16, DX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+4096, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
 	DECQ         DI
 	JNZ          rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -501,6 +530,7 @@ row4:
 	VFMADD231PS  32(DI), Y2, Y1
 	ADDQ         $+4096, DI
 	ADDQ         $+64, R8
+	ADDQ         $+64, AX
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -508,11 +538,10 @@ row4:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
+	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (DX)
-	ADDQ         $+64, AX
 	ADDQ         $+4, DX
-	DECQ         BX
+	DECQ         SI
 	JNZ          row4
 
 rowDone3:
@@ -539,7 +568,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+24(SB), Y0
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -565,56 +594,65 @@ done1:
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·forward0AVX2(SB), $128-48
-	// AX    scratch [1][1][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [1][1][16], rows to multiply
-	// CX    running pointer into src
-	// DX    mat: [1][16][16], packed matrix
-	// R8    running pointer into mat
-	// SI    a: [panels][1][16]
+	// AX      scratch [1][1][16], sums of the tile
+	// BX      bias: [1][16]
+	// CX      src: at the tile's first row
+	// CX      src: at the step, in the tile's first row
+	// DX      mat: [1][16][16], packed matrix
+	// DX      mat: at the step
+	// R8      scratch: at the row
+	// SI      a: at the tile's first row
+	// Y9-Y10  sums of the tile [1][1][16], row by row
+	// Y11-Y12 vectors of mat
+	// Y13     a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), CX
-	IMUL3Q  $0x00000040, CX, CX
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
+	MOVQ   tile+32(FP), CX
+	IMUL3Q $0x00000040, CX, CX
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 1 rows by 16 columns.
 	MOVQ    tiles+40(FP), DI
 	TESTQ   DI, DI
-	JZ      tile1xDone1
-	VMOVUPS simdConstsavx2<>+384(SB), Y0
-	VMOVUPS simdConstsavx2<>+160(SB), Y1
-	VMOVUPS simdConstsavx2<>+64(SB), Y2
-	VMOVUPS simdConstsavx2<>+96(SB), Y3
-	VMOVUPS simdConstsavx2<>+128(SB), Y4
-	VMOVUPS simdConstsavx2<>+192(SB), Y5
-	VMOVUPS simdConstsavx2<>+224(SB), Y6
-	VMOVUPS simdConstsavx2<>+256(SB), Y7
-	VMOVUPS simdConstsavx2<>+288(SB), Y8
+	JZ      tallDone1
+	VMOVUPS simdConstsAVX2<>+384(SB), Y0
+	VMOVUPS simdConstsAVX2<>+160(SB), Y1
+	VMOVUPS simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y3
+	VMOVUPS simdConstsAVX2<>+128(SB), Y4
+	VMOVUPS simdConstsAVX2<>+192(SB), Y5
+	VMOVUPS simdConstsAVX2<>+224(SB), Y6
+	VMOVUPS simdConstsAVX2<>+256(SB), Y7
+	VMOVUPS simdConstsAVX2<>+288(SB), Y8
 
-tile1x2:
+tall2:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      32(BX), Y10
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y11
-	VMOVUPS      32(R8), Y12
+	VMOVUPS      (DX), Y11
+	VMOVUPS      32(DX), Y12
 	VBROADCASTSS (CX), Y13
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y13, Y10
-	VMOVUPS      64(R8), Y11
-	VMOVUPS      96(R8), Y12
+	VMOVUPS      64(DX), Y11
+	VMOVUPS      96(DX), Y12
 	VBROADCASTSS 4(CX), Y13
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y13, Y10
 	VMOVUPS      Y9, (AX)
 	VMOVUPS      Y10, 32(AX)
 	MOVQ         AX, R8
-	VMOVUPS      (R8), Y9
+
+	// The map on the tile: a = tanh(z).
+	VMOVUPS (R8), Y9
 
 	// tanh(z)
 	VANDPS       Y2, Y9, Y10
@@ -626,26 +664,26 @@ tile1x2:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -660,26 +698,26 @@ tile1x2:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
@@ -688,28 +726,28 @@ tile1x2:
 	ADDQ         $+64, CX
 	ADDQ         $+64, SI
 	DECQ         DI
-	JNZ          tile1x2
+	JNZ          tall2
 
-tile1xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·forward2AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [1][1][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
@@ -736,49 +774,68 @@ rows2:
 	VFMADD231PS  224(R8), Y8, Y7
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, (DX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 4(DX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 8(DX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 12(DX)
 	ADDQ         $+256, AX
-	ADDQ         $+16, DX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
 	DECQ         DI
 	JNZ          rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -792,6 +849,7 @@ row4:
 	VFMADD231PS  32(DI), Y2, Y1
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
+	ADDQ         $+64, AX
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -799,11 +857,10 @@ row4:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
+	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (DX)
-	ADDQ         $+64, AX
 	ADDQ         $+4, DX
-	DECQ         BX
+	DECQ         SI
 	JNZ          row4
 
 rowDone3:
@@ -813,10 +870,10 @@ rowDone3:
 // func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    y+16(FP), DX
@@ -830,11 +887,11 @@ TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
 	ANDQ    $0x0f, BX
 	TESTQ   SI, SI
 	JZ      vectorDone1
-	VMOVUPS simdConstsavx2<>+160(SB), Y4
-	VMOVUPS simdConstsavx2<>+960(SB), Y5
-	VMOVUPS simdConstsavx2<>+384(SB), Y6
-	VMOVUPS simdConstsavx2<>+640(SB), Y7
-	VMOVUPS simdConstsavx2<>+672(SB), Y8
+	VMOVUPS simdConstsAVX2<>+160(SB), Y4
+	VMOVUPS simdConstsAVX2<>+960(SB), Y5
+	VMOVUPS simdConstsAVX2<>+384(SB), Y6
+	VMOVUPS simdConstsAVX2<>+640(SB), Y7
+	VMOVUPS simdConstsAVX2<>+672(SB), Y8
 
 vector2:
 	VMOVUPS (AX), Y9
@@ -842,38 +899,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+800(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -883,7 +940,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -900,38 +957,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+800(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -941,7 +998,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -969,60 +1026,60 @@ vectorDone1:
 	MOVQ       $0x00000008, DI
 	CMPQ       SI, DI
 	CMOVQGT    DI, SI
-	LEAQ       simdConstsavx2<>+32(SB), DI
+	LEAQ       simdConstsAVX2<>+32(SB), DI
 	NEGQ       SI
 	VMOVUPS    (DI)(SI*4), Y4
 	VMASKMOVPS (DX), Y4, Y5
 	VMOVUPS    (AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+704(SB), Y8
-	VMOVUPS      simdConstsavx2<>+160(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y9
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+800(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+896(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y12
 	VFMADD213PS  Y12, Y11, Y10
-	VMOVUPS      simdConstsavx2<>+960(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
 	VFMADD213PS  Y11, Y7, Y10
 	VFMADD213PS  Y11, Y10, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
 	VFMADD213PS  Y7, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VFNMADD231PS Y5, Y6, Y8
 
 	// sigmoid(z)
-	VMOVUPS      simdConstsavx2<>+384(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y10
 	VADDPS       Y10, Y7, Y12
 	VDIVPS       Y12, Y7, Y12
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y12, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1043,48 +1100,48 @@ vectorDone1:
 	MOVQ         $0x00000008, SI
 	CMPQ         BX, SI
 	CMOVQGT      SI, BX
-	LEAQ         simdConstsavx2<>+32(SB), SI
+	LEAQ         simdConstsAVX2<>+32(SB), SI
 	NEGQ         BX
 	VMOVUPS      (SI)(BX*4), Y4
 	VMASKMOVPS   32(DX), Y4, Y5
 	VMOVUPS      32(AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+800(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y9, Y12
-	VMOVUPS      simdConstsavx2<>+896(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y13
 	VFMADD213PS  Y13, Y12, Y9
 	VFMADD213PS  Y11, Y7, Y9
 	VFMADD213PS  Y11, Y9, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VFMADD213PS  Y7, Y11, Y9
 	VADDPS       Y9, Y8, Y8
@@ -1093,7 +1150,7 @@ vectorDone1:
 	// sigmoid(z)
 	VADDPS       Y10, Y7, Y9
 	VDIVPS       Y9, Y7, Y9
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y9, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1123,34 +1180,40 @@ done3:
 // func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, FMA3
 TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [1], rows of one number to multiply
-	// AX    running pointer into src
-	// BX    dz: [panels][1][16]
+	// AX    src: at the tile's first row
+	// AX    src: at the step, in the tile's first row
+	// BX    dz: at the tile's first row
 	// CX    mat: [1][1][16], packed matrix
-	// DI    running pointer into mat
-	// DX    a: [panels][1][16]
+	// CX    mat: at the step
+	// DX    a: at the tile's first row
+	// Y1-Y2 sums of the tile [1][1][16], row by row
+	// Y3-Y4 vectors of mat
+	// Y5    a number of src, in all lanes
 	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000040, AX, AX
-	ADDQ    AX, a+16(FP)
-	ADDQ    AX, dz+24(FP)
-	SHRQ    $0x04, AX
-	ADDQ    AX, src+0(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    a+16(FP), DX
-	MOVQ    dz+24(FP), BX
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, a+16(FP)
+	ADDQ AX, dz+24(FP)
+	SHRQ $0x04, AX
+	ADDQ AX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 1 rows by 16 columns.
 	MOVQ    tiles+40(FP), SI
 	TESTQ   SI, SI
-	JZ      tile1xDone1
-	VMOVUPS simdConstsavx2<>+384(SB), Y0
+	JZ      tallDone1
+	VMOVUPS simdConstsAVX2<>+384(SB), Y0
 
-tile1x2:
+tall2:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Y3
-	VMOVUPS      32(DI), Y4
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VFMADD231PS  Y4, Y5, Y2
@@ -1166,24 +1229,29 @@ tile1x2:
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
 	DECQ         SI
-	JNZ          tile1x2
+	JNZ          tall2
 
-tile1xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func gradWeight2AVX2(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-56
-	// AX    w: [1][16], the parameter
+	// AX    w: at the block
 	// CX    scalars: [1], lr
-	// DX    x: [1][1][16], inputs of the layer
+	// DI    x: at the row
+	// DX    x: at the block
+	// R8    rows: number of rows, at least 1
+	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ    block+40(FP), AX
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, x+16(FP)
+	MOVQ   block+40(FP), AX
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, x+16(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+48(FP)
@@ -1193,11 +1261,11 @@ TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-56
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+8(FP), CX
 	MOVQ    x+16(FP), DX
-	MOVQ    blocks+48(FP), BX
+	MOVQ    block+40(FP), BX
 	TESTQ   BX, BX
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1206,8 +1274,8 @@ rest2:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   DX, SI
-	MOVQ   dz+24(FP), DI
+	MOVQ   dz+24(FP), SI
+	MOVQ   DX, DI
 	MOVQ   rows+32(FP), R8
 	MOVQ   R8, R9
 	SHRQ   $0x02, R9
@@ -1216,20 +1284,20 @@ rest2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  (SI), Y8, Y0
-	VFMADD231PS  32(SI), Y8, Y1
-	VBROADCASTSS 4(DI), Y8
-	VFMADD231PS  64(SI), Y8, Y2
-	VFMADD231PS  96(SI), Y8, Y3
-	VBROADCASTSS 8(DI), Y8
-	VFMADD231PS  128(SI), Y8, Y4
-	VFMADD231PS  160(SI), Y8, Y5
-	VBROADCASTSS 12(DI), Y8
-	VFMADD231PS  192(SI), Y8, Y6
-	VFMADD231PS  224(SI), Y8, Y7
-	ADDQ         $+256, SI
-	ADDQ         $+16, DI
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VBROADCASTSS 12(SI), Y8
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         $+256, DI
+	ADDQ         $+16, SI
 	DECQ         R9
 	JNZ          four4
 
@@ -1238,11 +1306,11 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  (SI), Y8, Y0
-	VFMADD231PS  32(SI), Y8, Y1
-	ADDQ         $+64, SI
-	ADDQ         $+4, DI
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	ADDQ         $+64, DI
+	ADDQ         $+4, SI
 	DECQ         R8
 	JNZ          one6
 
@@ -1256,25 +1324,97 @@ oneDone5:
 	VADDPS       Y3, Y1, Y0
 	VADDPS       Y7, Y5, Y1
 	VADDPS       Y1, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+32(SB), Y1
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 32(AX), Y0, Y1
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, DX
+	DECQ         BX
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+48(FP), BX
+	TESTQ BX, BX
+	JZ    restDone7
+
+rest8:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   dz+24(FP), SI
+	MOVQ   DX, DI
+	MOVQ   rows+32(FP), R8
+	MOVQ   R8, R9
+	SHRQ   $0x02, R9
+	ANDQ   $0x03, R8
+	TESTQ  R9, R9
+	JZ     fourDone9
+
+four10:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VBROADCASTSS 12(SI), Y8
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         $+256, DI
+	ADDQ         $+16, SI
+	DECQ         R9
+	JNZ          four10
+
+fourDone9:
+	TESTQ R8, R8
+	JZ    oneDone11
+
+one12:
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	ADDQ         $+64, DI
+	ADDQ         $+4, SI
+	DECQ         R8
+	JNZ          one12
+
+oneDone11:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y6, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS (AX), Y0, Y2
+	VMOVUPS      Y2, (AX)
+	VADDPS       Y3, Y1, Y0
+	VADDPS       Y7, Y5, Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS 32(AX), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	DECQ         BX
-	JNZ          rest2
+	JNZ          rest8
 
-restDone1:
+restDone7:
 	VZEROUPPER
 	RET
 
 // func gradBias2AVX2(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the parameter
+	// AX    w: [1][16]
 	// BX    rows: number of rows, at least 1
 	// CX    scalars: [1], lr
-	// DX    dz: [rows], gradient by the output
+	// DX    dz: at the vector
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+8(FP), CX
 	MOVQ   dz+16(FP), DX
@@ -1302,13 +1442,13 @@ vectorDone1:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsavx2<>+28(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+28(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS (AX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS 32(AX), Y0, Y1
@@ -1319,16 +1459,18 @@ vectorDone1:
 // func gradRow0AVX2(w *float32, scalars *float32, input *float32, grad *float32, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradRow0AVX2(SB), NOSPLIT, $0-48
-	// AX    w: [1][16][16], the parameter
+	// AX    w: at the block
 	// BX    grad: [1][16], gradient by its outputs
 	// CX    scalars: [1], lr
-	// DX    input: [inputs], the layer's inputs
+	// DX    input: at the block
 	// Go to the first block.
-	MOVQ    block+32(FP), AX
-	IMUL3Q  $0x00000400, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, input+16(FP)
+	MOVQ   block+32(FP), AX
+	IMUL3Q $0x00000400, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, input+16(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+40(FP)
@@ -1339,11 +1481,206 @@ TEXT ·gradRow0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    scalars+8(FP), CX
 	MOVQ    input+16(FP), DX
 	MOVQ    grad+24(FP), BX
-	MOVQ    blocks+40(FP), SI
+	MOVQ    block+32(FP), SI
 	TESTQ   SI, SI
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
+	MOVQ         BX, DI
+	VMOVUPS      (DI), Y0
+	VBROADCASTSS (DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS (AX), Y1, Y2
+	VMOVUPS      Y2, (AX)
+	VBROADCASTSS 4(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 64(AX), Y1, Y2
+	VMOVUPS      Y2, 64(AX)
+	VBROADCASTSS 8(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 128(AX), Y1, Y2
+	VMOVUPS      Y2, 128(AX)
+	VBROADCASTSS 12(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 192(AX), Y0, Y1
+	VMOVUPS      Y1, 192(AX)
+	VMOVUPS      32(DI), Y0
+	VBROADCASTSS (DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 32(AX), Y1, Y2
+	VMOVUPS      Y2, 32(AX)
+	VBROADCASTSS 4(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 96(AX), Y1, Y2
+	VMOVUPS      Y2, 96(AX)
+	VBROADCASTSS 8(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 160(AX), Y1, Y2
+	VMOVUPS      Y2, 160(AX)
+	VBROADCASTSS 12(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 224(AX), Y0, Y1
+	VMOVUPS      Y1, 224(AX)
+	ADDQ         $+64, DI
+	ADDQ         $+1024, AX
+	ADDQ         $-1024, AX
+	MOVQ         BX, DI
+	VMOVUPS      (DI), Y0
+	VBROADCASTSS 16(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 256(AX), Y1, Y2
+	VMOVUPS      Y2, 256(AX)
+	VBROADCASTSS 20(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 320(AX), Y1, Y2
+	VMOVUPS      Y2, 320(AX)
+	VBROADCASTSS 24(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 384(AX), Y1, Y2
+	VMOVUPS      Y2, 384(AX)
+	VBROADCASTSS 28(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 448(AX), Y0, Y1
+	VMOVUPS      Y1, 448(AX)
+	VMOVUPS      32(DI), Y0
+	VBROADCASTSS 16(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 288(AX), Y1, Y2
+	VMOVUPS      Y2, 288(AX)
+	VBROADCASTSS 20(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 352(AX), Y1, Y2
+	VMOVUPS      Y2, 352(AX)
+	VBROADCASTSS 24(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 416(AX), Y1, Y2
+	VMOVUPS      Y2, 416(AX)
+	VBROADCASTSS 28(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 480(AX), Y0, Y1
+	VMOVUPS      Y1, 480(AX)
+	ADDQ         $+64, DI
+	ADDQ         $+1024, AX
+	ADDQ         $-1024, AX
+	MOVQ         BX, DI
+	VMOVUPS      (DI), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 512(AX), Y1, Y2
+	VMOVUPS      Y2, 512(AX)
+	VBROADCASTSS 36(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 576(AX), Y1, Y2
+	VMOVUPS      Y2, 576(AX)
+	VBROADCASTSS 40(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 640(AX), Y1, Y2
+	VMOVUPS      Y2, 640(AX)
+	VBROADCASTSS 44(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 704(AX), Y0, Y1
+	VMOVUPS      Y1, 704(AX)
+	VMOVUPS      32(DI), Y0
+	VBROADCASTSS 32(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 544(AX), Y1, Y2
+	VMOVUPS      Y2, 544(AX)
+	VBROADCASTSS 36(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 608(AX), Y1, Y2
+	VMOVUPS      Y2, 608(AX)
+	VBROADCASTSS 40(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 672(AX), Y1, Y2
+	VMOVUPS      Y2, 672(AX)
+	VBROADCASTSS 44(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 736(AX), Y0, Y1
+	VMOVUPS      Y1, 736(AX)
+	ADDQ         $+64, DI
+	ADDQ         $+1024, AX
+	ADDQ         $-1024, AX
+	MOVQ         BX, DI
+	VMOVUPS      (DI), Y0
+	VBROADCASTSS 48(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 768(AX), Y1, Y2
+	VMOVUPS      Y2, 768(AX)
+	VBROADCASTSS 52(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 832(AX), Y1, Y2
+	VMOVUPS      Y2, 832(AX)
+	VBROADCASTSS 56(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 896(AX), Y1, Y2
+	VMOVUPS      Y2, 896(AX)
+	VBROADCASTSS 60(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 960(AX), Y0, Y1
+	VMOVUPS      Y1, 960(AX)
+	VMOVUPS      32(DI), Y0
+	VBROADCASTSS 48(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 800(AX), Y1, Y2
+	VMOVUPS      Y2, 800(AX)
+	VBROADCASTSS 52(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 864(AX), Y1, Y2
+	VMOVUPS      Y2, 864(AX)
+	VBROADCASTSS 56(DX), Y1
+	VMULPS       Y1, Y0, Y1
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS 928(AX), Y1, Y2
+	VMOVUPS      Y2, 928(AX)
+	VBROADCASTSS 60(DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS (CX), Y1
+	VFNMADD213PS 992(AX), Y0, Y1
+	VMOVUPS      Y1, 992(AX)
+	ADDQ         $+64, DI
+	ADDQ         $+1024, AX
+	ADDQ         $-1024, AX
+	ADDQ         $+1024, AX
+	ADDQ         $+64, DX
+	DECQ         SI
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+40(FP), SI
+	TESTQ SI, SI
+	JZ    restDone3
+
+rest4:
 	MOVQ         BX, DI
 	VMOVUPS      (DI), Y0
 	VBROADCASTSS (DX), Y1
@@ -1371,19 +1708,19 @@ rest2:
 	ADDQ         $+1024, AX
 	ADDQ         $-1024, AX
 	DECQ         SI
-	JNZ          rest2
+	JNZ          rest4
 
-restDone1:
+restDone3:
 	VZEROUPPER
 	RET
 
 // func gradBias0AVX2(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the parameter
+	// AX    w: the panel
 	// BX    rows: number of rows
 	// CX    scalars: [1], lr
-	// DX    dz: [1][1][16], gradient by the outputs
+	// DX    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+8(FP), CX
 	MOVQ   dz+16(FP), DX
@@ -1414,59 +1751,17 @@ rowDone1:
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·stepAVX2(SB), $4368-40
 	// AX    memory: parameters, states and buffers
-	// AX    w: [1][16], the parameter
-	// BX    rows: number of rows
-	// BX    mat: [1][16][16], packed matrix
-	// BX    z: [rows], the outputs
-	// BX    y: [rows], targets
-	// BX    a: [panels][1][16]
-	// BX    x: [1][1][16], inputs of the layer
-	// BX    dz: [rows], gradient by the output
-	// BX    input: [inputs], the layer's inputs
-	// BX    rows: number of rows
-	// CX    blocked: [1][1][16]
-	// CX    scratch [1][1][16], sums of the tile
-	// CX    src: [1][1][16], rows to multiply
-	// CX    z: [rows], raw outputs
-	// CX    src: [1], rows of one number to multiply
-	// CX    running pointer into src
-	// CX    w: [1][16], the parameter
-	// CX    w: [1][16], the parameter
-	// CX    w: [1][16][16], the parameter
-	// CX    scalars: [1], lr
-	// DI    a: [panels][1][16]
-	// DI    bias: [1]
-	// DX    flat: [rows][2]
-	// DX    src: [1][1][16], rows to multiply
-	// DX    running pointer into src
-	// DX    w: [1][16], the weights
-	// DX    dz: [rows], gradient by them
-	// DX    mat: [1][1][16], packed matrix
-	// DX    scalars: [1], lr
-	// DX    scalars: [1], lr
-	// DX    scalars: [1], lr
-	// DX    dz: [1][1][16], gradient by the outputs
-	// R8    running pointer into mat
-	// R9    running pointer into mat
-	// SI    rows of this block
-	// SI    bias: [1][16]
-	// SI    rows: number of rows
-	// SI    rows: number of rows
-	// SI    dz: [panels][1][16]
-	// SI    rows: number of rows, at least 1
-	// SI    grad: [1][16], gradient by its outputs
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
 	// Pack: copies rows into panels of 16 columns.
+	// BX    rows: number of rows
+	// CX    blocked: [1][1][16]
+	// DX    flat: [rows][2]
+	// SI    rows of this block
 	LEAQ 1280(AX), CX
-	MOVQ CX, (SP)
-	MOVQ batch+8(FP), CX
-	MOVQ CX, 8(SP)
-	MOVQ $0x00000001, 16(SP)
-	MOVQ (SP), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
+	MOVQ batch+8(FP), DX
+	MOVQ $0x00000001, BX
 
 rows3:
 	TESTQ   BX, BX
@@ -1477,7 +1772,7 @@ rows3:
 	SUBQ    SI, BX
 	MOVQ    CX, DI
 	MOVQ    DX, R8
-	VMOVUPS simdConstsavx2<>+24(SB), Y0
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
 	TESTQ   SI, SI
 	JZ      rowDone4
 
@@ -1498,264 +1793,156 @@ rowDone4:
 
 done2:
 	// Forward0: multiplies rows of 2 by weights of 8 outputs.
-	LEAQ 1280(AX), CX
-	MOVQ CX, (SP)
-	LEAQ (AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1024(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
+	// BX    mat: [1][16][16], packed matrix
+	// BX    mat: at the step
+	// CX    scratch [1][1][16], sums of the tile
+	// CX    scratch: at the row
+	// DI    a: at the tile's first row
+	// DX    src: at the tile's first row
+	// DX    src: at the step, in the tile's first row
+	// SI    bias: [1][16]
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2-Y3 vectors of mat
+	// Y4    a number of src, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
+	LEAQ 1280(AX), DX
+	LEAQ (AX), BX
+	LEAQ 1024(AX), SI
+	LEAQ 1344(AX), DI
 
-	// Offset of the first row in bytes.
-	MOVQ    32(SP), DX
-	IMUL3Q  $0x00000040, DX, DX
-	ADDQ    DX, (SP)
-	ADDQ    DX, 24(SP)
-	MOVQ    (SP), DX
-	MOVQ    8(SP), BX
-	MOVQ    16(SP), SI
-	MOVQ    24(SP), DI
-	MOVQ    40(SP), R8
-	TESTQ   R8, R8
-	JZ      tile1xDone6
-	VMOVUPS simdConstsavx2<>+384(SB), Y0
-	VMOVUPS simdConstsavx2<>+160(SB), Y1
-	VMOVUPS simdConstsavx2<>+64(SB), Y2
-	VMOVUPS simdConstsavx2<>+96(SB), Y3
-	VMOVUPS simdConstsavx2<>+128(SB), Y4
-	VMOVUPS simdConstsavx2<>+192(SB), Y5
-	VMOVUPS simdConstsavx2<>+224(SB), Y6
-	VMOVUPS simdConstsavx2<>+256(SB), Y7
-	VMOVUPS simdConstsavx2<>+288(SB), Y8
+	// Tiles of 1 rows by 16 columns.
+	VMOVUPS      (SI), Y0
+	VMOVUPS      32(SI), Y1
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(BX), Y2
+	VMOVUPS      96(BX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
 
-tile1x7:
-	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI), Y10
-	LEAQ         (BX), R9
-	VMOVUPS      (R9), Y11
-	VMOVUPS      32(R9), Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y11, Y13, Y9
-	VFMADD231PS  Y12, Y13, Y10
-	VMOVUPS      64(R9), Y11
-	VMOVUPS      96(R9), Y12
-	VBROADCASTSS 4(DX), Y13
-	VFMADD231PS  Y11, Y13, Y9
-	VFMADD231PS  Y12, Y13, Y10
-	VMOVUPS      Y9, (CX)
-	VMOVUPS      Y10, 32(CX)
-	MOVQ         CX, R9
-	VMOVUPS      (R9), Y9
+	// The map on the tile: a = tanh(z).
+	VMOVUPS (CX), Y0
 
 	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, (DI)
-	VMOVUPS      32(R9), Y9
+	VANDPS       simdConstsAVX2<>+64(SB), Y0, Y1
+	VMINPS       simdConstsAVX2<>+96(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y3
+	VFMADD213PS  Y3, Y1, Y2
+	VSUBPS       Y3, Y2, Y4
+	VFMADD132PS  simdConstsAVX2<>+192(SB), Y1, Y4
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y5
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y4, Y5
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y4, Y5
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y4, Y5
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y4, Y5
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y5, Y2
+	VADDPS       Y6, Y2, Y4
+	VDIVPS       Y4, Y2, Y2
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y4
+	VFNMADD213PS Y6, Y2, Y4
+	VMULPS       Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y5
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y7
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y2, Y7
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y2, Y7
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y2, Y7
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y2, Y7
+	VFMADD213PS  Y1, Y7, Y5
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y2, Y1
+	VBLENDVPS    Y1, Y4, Y5, Y1
+	VANDPS       simdConstsAVX2<>+640(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      32(CX), Y0
 
 	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsavx2<>+352(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsavx2<>+416(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsavx2<>+576(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsavx2<>+608(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsavx2<>+640(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, 32(DI)
-	ADDQ         $+64, R9
+	VANDPS       simdConstsAVX2<>+64(SB), Y0, Y1
+	VMINPS       simdConstsAVX2<>+96(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y2
+	VFMADD213PS  Y3, Y1, Y2
+	VSUBPS       Y3, Y2, Y3
+	VFMADD132PS  simdConstsAVX2<>+192(SB), Y1, Y3
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y4
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y3, Y4
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y3, Y4
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y3, Y4
+	VFMADD213PS  simdConstsAVX2<>+352(SB), Y3, Y4
+	VFMADD213PS  Y6, Y3, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y4, Y2
+	VADDPS       Y6, Y2, Y3
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y3
+	VFNMADD213PS Y6, Y2, Y3
+	VMULPS       Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y4
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y5
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y2, Y5
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y2, Y5
+	VFMADD213PS  simdConstsAVX2<>+544(SB), Y2, Y5
+	VFMADD213PS  simdConstsAVX2<>+576(SB), Y2, Y5
+	VFMADD213PS  Y1, Y5, Y4
+	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y2, Y1
+	VBLENDVPS    Y1, Y3, Y4, Y1
+	VANDPS       simdConstsAVX2<>+640(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      Y0, 32(DI)
+	ADDQ         $+64, CX
 	ADDQ         $+64, DI
 	ADDQ         $-64, DI
 	ADDQ         $+64, DX
 	ADDQ         $+64, DI
-	DECQ         R8
-	JNZ          tile1x7
 
-tile1xDone6:
 	// Forward2: multiplies rows of 8 by the weights of one output.
-	LEAQ  1344(AX), CX
-	MOVQ  CX, (SP)
-	LEAQ  1088(AX), CX
-	MOVQ  CX, 8(SP)
-	LEAQ  1152(AX), CX
-	MOVQ  CX, 16(SP)
-	LEAQ  1408(AX), CX
-	MOVQ  CX, 24(SP)
-	MOVQ  $0x00000001, 32(SP)
-	MOVQ  (SP), CX
-	MOVQ  8(SP), DX
-	MOVQ  24(SP), BX
-	MOVQ  32(SP), SI
-	MOVQ  16(SP), DI
-	MOVQ  SI, R8
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, SI
-	TESTQ R8, R8
-	JZ    rowsDone8
-
-rows9:
+	// BX    z: at the row
+	// CX    src: at the row
+	// DX    w: [1][16], the weights
+	// SI    bias: [1]
+	LEAQ         1344(AX), CX
+	LEAQ         1088(AX), DX
+	LEAQ         1408(AX), BX
+	LEAQ         1152(AX), SI
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	MOVQ         CX, R9
-	MOVQ         DX, R10
-	VMOVUPS      (R10), Y8
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  64(R9), Y8, Y2
-	VFMADD231PS  128(R9), Y8, Y4
-	VFMADD231PS  192(R9), Y8, Y6
-	VMOVUPS      32(R10), Y8
-	VFMADD231PS  32(R9), Y8, Y1
-	VFMADD231PS  96(R9), Y8, Y3
-	VFMADD231PS  160(R9), Y8, Y5
-	VFMADD231PS  224(R9), Y8, Y7
-	ADDQ         $+64, R9
-	ADDQ         $+64, R10
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (BX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, 4(BX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, 8(BX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, 12(BX)
-	ADDQ         $+256, CX
-	ADDQ         $+16, BX
-	DECQ         R8
-	JNZ          rows9
-
-rowsDone8:
-	TESTQ SI, SI
-	JZ    rowDone10
-
-row11:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	MOVQ         CX, R8
-	MOVQ         DX, R9
-	VMOVUPS      (R9), Y2
-	VFMADD231PS  (R8), Y2, Y0
-	VMOVUPS      32(R9), Y2
-	VFMADD231PS  32(R8), Y2, Y1
-	ADDQ         $+64, R8
-	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (DI), X0, X0
-	VMOVSS       X0, (BX)
+	MOVQ         CX, DI
+	VMOVUPS      (DX), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMOVUPS      32(DX), Y2
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         $+64, DI
+	ADDQ         $+64, DX
 	ADDQ         $+64, CX
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDSS       (SI), X0, X0
+	VMOVSS       X0, (BX)
 	ADDQ         $+4, BX
-	DECQ         SI
-	JNZ          row11
 
-rowDone10:
 	// LossRows: returns the sum of softplus(z) - z*y and writes its derivative, scaled.
+	// BX    y: at the vector
+	// CX    z: at the vector
+	// DX    dz: at the vector
+	// SI    rows: number of rows
 	LEAQ    1408(AX), CX
-	MOVQ    CX, (SP)
-	LEAQ    1472(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    target+16(FP), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    $0x00000001, 24(SP)
-	MOVL    scale+24(FP), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    24(SP), SI
+	LEAQ    1472(AX), DX
+	MOVQ    target+16(FP), BX
+	MOVQ    $0x00000001, SI
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -1764,51 +1951,51 @@ rowDone10:
 	SHRQ    $0x04, DI
 	ANDQ    $0x0f, SI
 	TESTQ   DI, DI
-	JZ      vectorDone12
-	VMOVUPS simdConstsavx2<>+160(SB), Y4
-	VMOVUPS simdConstsavx2<>+960(SB), Y5
-	VMOVUPS simdConstsavx2<>+384(SB), Y6
-	VMOVUPS simdConstsavx2<>+640(SB), Y7
-	VMOVUPS simdConstsavx2<>+672(SB), Y8
+	JZ      vectorDone6
+	VMOVUPS simdConstsAVX2<>+160(SB), Y4
+	VMOVUPS simdConstsAVX2<>+960(SB), Y5
+	VMOVUPS simdConstsAVX2<>+384(SB), Y6
+	VMOVUPS simdConstsAVX2<>+640(SB), Y7
+	VMOVUPS simdConstsAVX2<>+672(SB), Y8
 
-vector13:
+vector7:
 	VMOVUPS (CX), Y9
 
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+800(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -1818,11 +2005,11 @@ vector13:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
-	VBROADCASTSS 32(SP), Y10
+	VBROADCASTSS scale+24(FP), Y10
 	VMULPS       Y10, Y9, Y9
 	VMOVUPS      Y9, (DX)
 	VCVTPS2PD    X11, Y9
@@ -1835,38 +2022,38 @@ vector13:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+800(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -1876,11 +2063,11 @@ vector13:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
-	VBROADCASTSS 32(SP), Y10
+	VBROADCASTSS scale+24(FP), Y10
 	VMULPS       Y10, Y9, Y9
 	VMOVUPS      Y9, 32(DX)
 	VCVTPS2PD    X11, Y9
@@ -1892,11 +2079,11 @@ vector13:
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
 	DECQ         DI
-	JNZ          vector13
+	JNZ          vector7
 
-vectorDone12:
+vectorDone6:
 	TESTQ      SI, SI
-	JZ         done14
+	JZ         done8
 	MOVQ       SI, DI
 	XORQ       R8, R8
 	TESTQ      DI, DI
@@ -1904,64 +2091,64 @@ vectorDone12:
 	MOVQ       $0x00000008, R8
 	CMPQ       DI, R8
 	CMOVQGT    R8, DI
-	LEAQ       simdConstsavx2<>+32(SB), R8
+	LEAQ       simdConstsAVX2<>+32(SB), R8
 	NEGQ       DI
 	VMOVUPS    (R8)(DI*4), Y4
 	VMASKMOVPS (BX), Y4, Y5
 	VMOVUPS    (CX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+704(SB), Y8
-	VMOVUPS      simdConstsavx2<>+160(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y9
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+800(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+896(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y12
 	VFMADD213PS  Y12, Y11, Y10
-	VMOVUPS      simdConstsavx2<>+960(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
 	VFMADD213PS  Y11, Y7, Y10
 	VFMADD213PS  Y11, Y10, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
 	VFMADD213PS  Y7, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VFNMADD231PS Y5, Y6, Y8
 
 	// sigmoid(z)
-	VMOVUPS      simdConstsavx2<>+384(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y10
 	VADDPS       Y10, Y7, Y12
 	VDIVPS       Y12, Y7, Y12
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y12, Y6
 	VSUBPS       Y5, Y6, Y5
-	VBROADCASTSS 32(SP), Y6
+	VBROADCASTSS scale+24(FP), Y6
 	VMULPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
 	VMOVUPS      Y5, (DX)
@@ -1978,48 +2165,48 @@ vectorDone12:
 	MOVQ         $0x00000008, DI
 	CMPQ         SI, DI
 	CMOVQGT      DI, SI
-	LEAQ         simdConstsavx2<>+32(SB), DI
+	LEAQ         simdConstsAVX2<>+32(SB), DI
 	NEGQ         SI
 	VMOVUPS      (DI)(SI*4), Y4
 	VMASKMOVPS   32(BX), Y4, Y5
 	VMOVUPS      32(CX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+800(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+832(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+864(SB), Y9, Y12
-	VMOVUPS      simdConstsavx2<>+896(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+800(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+864(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y13
 	VFMADD213PS  Y13, Y12, Y9
 	VFMADD213PS  Y11, Y7, Y9
 	VFMADD213PS  Y11, Y9, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+1024(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+1056(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+1088(SB), Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1152(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1024(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1248(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1280(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1248(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VFMADD213PS  Y7, Y11, Y9
 	VADDPS       Y9, Y8, Y8
@@ -2028,11 +2215,11 @@ vectorDone12:
 	// sigmoid(z)
 	VADDPS       Y10, Y7, Y9
 	VDIVPS       Y9, Y7, Y9
-	VCMPPS       $0x15, simdConstsavx2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y9, Y6
 	VSUBPS       Y5, Y6, Y5
-	VBROADCASTSS 32(SP), Y6
+	VBROADCASTSS scale+24(FP), Y6
 	VMULPS       Y6, Y5, Y5
 	VANDPS       Y4, Y5, Y5
 	VMOVUPS      Y5, 32(DX)
@@ -2043,7 +2230,7 @@ vectorDone12:
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y4, Y3, Y3
 
-done14:
+done8:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2063,139 +2250,63 @@ done14:
 	JPS      done1
 
 	// GradInput2: spreads gradients of one output over the inputs.
+	// BX    a: at the tile's first row
+	// CX    src: at the tile's first row
+	// CX    src: at the step, in the tile's first row
+	// DX    mat: [1][1][16], packed matrix
+	// DX    mat: at the step
+	// SI    dz: at the tile's first row
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2-Y3 vectors of mat
+	// Y4    a number of src, in all lanes
 	LEAQ 1472(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1088(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1536(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
+	LEAQ 1088(AX), DX
+	LEAQ 1344(AX), BX
+	LEAQ 1536(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000040, CX, CX
-	ADDQ    CX, 16(SP)
-	ADDQ    CX, 24(SP)
-	SHRQ    $0x04, CX
-	ADDQ    CX, (SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    24(SP), SI
-	MOVQ    40(SP), DI
-	TESTQ   DI, DI
-	JZ      tile1xDone15
-	VMOVUPS simdConstsavx2<>+384(SB), Y0
-
-tile1x16:
+	// Tiles of 1 rows by 16 columns.
+	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y3
-	VMOVUPS      32(R8), Y4
-	VBROADCASTSS (CX), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (BX), Y3
-	VFNMADD213PS Y0, Y3, Y3
-	VMULPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (SI)
-	VMOVUPS      32(BX), Y1
-	VFNMADD213PS Y0, Y1, Y1
-	VMULPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (BX), Y2
+	VFNMADD213PS simdConstsAVX2<>+384(SB), Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      32(BX), Y0
+	VFNMADD213PS simdConstsAVX2<>+384(SB), Y0, Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, 32(SI)
 	ADDQ         $+4, CX
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	DECQ         DI
-	JNZ          tile1x16
 
-tile1xDone15:
 	// GradWeight2: makes the gradient of the weights of 8 inputs to one output.
-	LEAQ 1088(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1216(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1472(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000001, 32(SP)
-	MOVQ $0x00000000, 40(SP)
-	MOVQ $0x00000001, 48(SP)
-
-	// Go to the first block.
-	MOVQ    40(SP), CX
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, (SP)
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, 16(SP)
-	MOVQ    $0x00000000, DX
-	SUBQ    CX, DX
-	CMPQ    DX, 48(SP)
-	CMOVQGT 48(SP), DX
-	MOVQ    DX, 40(SP)
-	SUBQ    DX, 48(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    48(SP), SI
-	TESTQ   SI, SI
-	JZ      restDone17
-
-rest18:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   BX, DI
-	MOVQ   24(SP), R8
-	MOVQ   32(SP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R9
-	TESTQ  R10, R10
-	JZ     fourDone19
-
-four20:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	VBROADCASTSS 4(R8), Y8
-	VFMADD231PS  64(DI), Y8, Y2
-	VFMADD231PS  96(DI), Y8, Y3
-	VBROADCASTSS 8(R8), Y8
-	VFMADD231PS  128(DI), Y8, Y4
-	VFMADD231PS  160(DI), Y8, Y5
-	VBROADCASTSS 12(R8), Y8
-	VFMADD231PS  192(DI), Y8, Y6
-	VFMADD231PS  224(DI), Y8, Y7
-	ADDQ         $+256, DI
-	ADDQ         $+16, R8
-	DECQ         R10
-	JNZ          four20
-
-fourDone19:
-	TESTQ R9, R9
-	JZ    oneDone21
-
-one22:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	ADDQ         $+64, DI
-	ADDQ         $+4, R8
-	DECQ         R9
-	JNZ          one22
-
-oneDone21:
+	// BX    x: at the block
+	// BX    x: at the row
+	// CX    w: at the block
+	// DX    scalars: [1], lr
+	// SI    dz: at the row
+	LEAQ         1088(AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1344(AX), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	LEAQ         1472(AX), SI
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (BX), Y8, Y0
+	VFMADD231PS  32(BX), Y8, Y1
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y6, Y4, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2205,42 +2316,36 @@ oneDone21:
 	VADDPS       Y3, Y1, Y0
 	VADDPS       Y7, Y5, Y1
 	VADDPS       Y1, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 32(CX), Y0, Y1
 	VMOVUPS      Y1, 32(CX)
-	DECQ         SI
-	JNZ          rest18
 
-restDone17:
 	// GradBias2: adds up the gradients by one output over the rows.
+	// BX    dz: at the vector
+	// CX    w: [1][16]
+	// DX    scalars: [1], lr
+	// SI    rows: number of rows, at least 1
 	LEAQ   1152(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   1216(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   1472(AX), CX
-	MOVQ   CX, 16(SP)
-	MOVQ   $0x00000001, 24(SP)
-	MOVQ   (SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   24(SP), SI
+	LEAQ   1216(AX), DX
+	LEAQ   1472(AX), BX
+	MOVQ   $0x00000001, SI
 	ADDQ   $+15, SI
 	SHRQ   $0x04, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	TESTQ  SI, SI
-	JZ     vectorDone23
+	JZ     vectorDone9
 
-vector24:
+vector10:
 	VADDPS (BX), Y0, Y0
 	VADDPS 32(BX), Y1, Y1
 	ADDQ   $+64, BX
 	DECQ   SI
-	JNZ    vector24
+	JNZ    vector10
 
-vectorDone23:
+vectorDone9:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
@@ -2249,53 +2354,28 @@ vectorDone23:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsavx2<>+28(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+28(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS (CX), Y0, Y1
 	VMOVUPS      Y1, (CX)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      simdConstsavx2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 32(CX), Y0, Y1
 	VMOVUPS      Y1, 32(CX)
 
 	// GradRow0: updates the weights of 2 inputs by one row and makes the gradient by them.
-	LEAQ (AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1216(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1280(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1536(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
-
-	// Go to the first block.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, (SP)
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, 16(SP)
-	MOVQ    $0x00000000, DX
-	SUBQ    CX, DX
-	CMPQ    DX, 40(SP)
-	CMOVQGT 40(SP), DX
-	MOVQ    DX, 32(SP)
-	SUBQ    DX, 40(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    24(SP), SI
-	MOVQ    40(SP), DI
-	TESTQ   DI, DI
-	JZ      restDone25
-
-rest26:
-	MOVQ         SI, R8
-	VMOVUPS      (R8), Y0
+	// BX    input: at the block
+	// CX    w: at the block
+	// DX    scalars: [1], lr
+	// SI    grad: [1][16], gradient by its outputs
+	LEAQ         (AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1280(AX), BX
+	LEAQ         1536(AX), SI
+	VMOVUPS      (SI), Y0
 	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y1
 	VBROADCASTSS (DX), Y2
@@ -2306,7 +2386,7 @@ rest26:
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 64(CX), Y0, Y1
 	VMOVUPS      Y1, 64(CX)
-	VMOVUPS      32(R8), Y0
+	VMOVUPS      32(SI), Y0
 	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y1
 	VBROADCASTSS (DX), Y2
@@ -2317,383 +2397,367 @@ rest26:
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 96(CX), Y0, Y1
 	VMOVUPS      Y1, 96(CX)
-	ADDQ         $+64, R8
+	ADDQ         $+64, SI
 	ADDQ         $+1024, CX
 	ADDQ         $-1024, CX
-	DECQ         DI
-	JNZ          rest26
 
-restDone25:
 	// GradBias0: updates a bias by the sum of the gradients by the outputs.
-	LEAQ   1024(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   1216(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   1536(AX), AX
-	MOVQ   AX, 16(SP)
-	MOVQ   $0x00000001, 24(SP)
-	MOVQ   (SP), AX
-	MOVQ   8(SP), CX
-	MOVQ   16(SP), DX
-	MOVQ   24(SP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	TESTQ  BX, BX
-	JZ     rowDone27
-
-row28:
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   $+64, DX
-	DECQ   BX
-	JNZ    row28
-
-rowDone27:
-	VBROADCASTSS (CX), Y2
-	VFNMADD213PS (AX), Y0, Y2
-	VMOVUPS      Y2, (AX)
-	VBROADCASTSS (CX), Y0
-	VFNMADD213PS 32(AX), Y1, Y0
-	VMOVUPS      Y0, 32(AX)
+	// AX    dz: at the row
+	// CX    w: the panel
+	// DX    scalars: [1], lr
+	LEAQ         1024(AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1536(AX), AX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	ADDQ         $+64, AX
+	VBROADCASTSS (DX), Y2
+	VFNMADD213PS (CX), Y0, Y2
+	VMOVUPS      Y2, (CX)
+	VBROADCASTSS (DX), Y0
+	VFNMADD213PS 32(CX), Y1, Y0
+	VMOVUPS      Y0, 32(CX)
 
 done1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx2<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+4(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+8(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+12(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+16(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+20(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+24(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+28(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+32(SB)/4, $0x00000000
-DATA simdConstsavx2<>+36(SB)/4, $0x00000000
-DATA simdConstsavx2<>+40(SB)/4, $0x00000000
-DATA simdConstsavx2<>+44(SB)/4, $0x00000000
-DATA simdConstsavx2<>+48(SB)/4, $0x00000000
-DATA simdConstsavx2<>+52(SB)/4, $0x00000000
-DATA simdConstsavx2<>+56(SB)/4, $0x00000000
-DATA simdConstsavx2<>+60(SB)/4, $0x00000000
-DATA simdConstsavx2<>+64(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+68(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+72(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+76(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+80(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+84(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+88(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+92(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+96(SB)/4, $0x41200000
-DATA simdConstsavx2<>+100(SB)/4, $0x41200000
-DATA simdConstsavx2<>+104(SB)/4, $0x41200000
-DATA simdConstsavx2<>+108(SB)/4, $0x41200000
-DATA simdConstsavx2<>+112(SB)/4, $0x41200000
-DATA simdConstsavx2<>+116(SB)/4, $0x41200000
-DATA simdConstsavx2<>+120(SB)/4, $0x41200000
-DATA simdConstsavx2<>+124(SB)/4, $0x41200000
-DATA simdConstsavx2<>+128(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+132(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+136(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+140(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+144(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+148(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+152(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+156(SB)/4, $0xc038aa3b
-DATA simdConstsavx2<>+160(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+164(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+168(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+172(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+176(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+180(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+184(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+188(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+192(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+196(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+200(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+204(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+208(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+212(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+216(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+220(SB)/4, $0x3eb17218
-DATA simdConstsavx2<>+224(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+228(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+232(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+236(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+240(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+244(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+248(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+252(SB)/4, $0xbe87d0fb
-DATA simdConstsavx2<>+256(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+260(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+264(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+268(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+272(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+276(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+280(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+284(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx2<>+288(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+292(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+296(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+300(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+304(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+308(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+312(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+316(SB)/4, $0xbfaaad3e
-DATA simdConstsavx2<>+320(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+324(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+328(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+332(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+336(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+340(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+344(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+348(SB)/4, $0x3ffffee3
-DATA simdConstsavx2<>+352(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+356(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+360(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+364(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+368(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+372(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+376(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+380(SB)/4, $0xbffffffb
-DATA simdConstsavx2<>+384(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+388(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+392(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+396(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+400(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+404(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+408(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+412(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+416(SB)/4, $0x40000000
-DATA simdConstsavx2<>+420(SB)/4, $0x40000000
-DATA simdConstsavx2<>+424(SB)/4, $0x40000000
-DATA simdConstsavx2<>+428(SB)/4, $0x40000000
-DATA simdConstsavx2<>+432(SB)/4, $0x40000000
-DATA simdConstsavx2<>+436(SB)/4, $0x40000000
-DATA simdConstsavx2<>+440(SB)/4, $0x40000000
-DATA simdConstsavx2<>+444(SB)/4, $0x40000000
-DATA simdConstsavx2<>+448(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+452(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+456(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+460(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+464(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+468(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+472(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+476(SB)/4, $0xbbc143bb
-DATA simdConstsavx2<>+480(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+484(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+488(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+492(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+496(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+500(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+504(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+508(SB)/4, $0x3caa61e1
-DATA simdConstsavx2<>+512(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+516(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+520(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+524(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+528(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+532(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+536(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+540(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx2<>+544(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+548(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+552(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+556(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+560(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+564(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+568(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+572(SB)/4, $0x3e0884df
-DATA simdConstsavx2<>+576(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+580(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+584(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+588(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+592(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+596(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+600(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+604(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx2<>+608(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+612(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+616(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+620(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+624(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+628(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+632(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+636(SB)/4, $0x3eb851ec
-DATA simdConstsavx2<>+640(SB)/4, $0x80000000
-DATA simdConstsavx2<>+644(SB)/4, $0x80000000
-DATA simdConstsavx2<>+648(SB)/4, $0x80000000
-DATA simdConstsavx2<>+652(SB)/4, $0x80000000
-DATA simdConstsavx2<>+656(SB)/4, $0x80000000
-DATA simdConstsavx2<>+660(SB)/4, $0x80000000
-DATA simdConstsavx2<>+664(SB)/4, $0x80000000
-DATA simdConstsavx2<>+668(SB)/4, $0x80000000
-DATA simdConstsavx2<>+672(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+676(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+680(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+684(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+688(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+692(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+696(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+700(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+704(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+708(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+712(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+716(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+720(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+724(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+728(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+732(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+736(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+740(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+744(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+748(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+752(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+756(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+760(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+764(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+768(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+772(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+776(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+780(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+784(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+788(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+792(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+796(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+800(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+804(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+808(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+812(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+816(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+820(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+824(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+828(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+832(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+836(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+840(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+844(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+848(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+852(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+856(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+860(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+864(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+868(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+872(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+876(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+880(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+884(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+888(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+892(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+896(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+900(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+904(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+908(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+912(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+916(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+920(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+924(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+928(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+932(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+936(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+940(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+944(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+948(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+952(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+956(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+960(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+964(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+968(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+972(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+976(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+980(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+984(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+988(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+992(SB)/4, $0x33000000
-DATA simdConstsavx2<>+996(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1000(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1004(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1008(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1012(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1016(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1020(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1024(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1028(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1032(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1036(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1040(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1044(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1048(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1052(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1056(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1060(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1064(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1068(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1072(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1076(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1080(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1084(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1088(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1092(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1096(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1100(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1104(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1108(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1112(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1116(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1120(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1124(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1128(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1132(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1136(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1140(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1144(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1148(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1152(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1156(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1160(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1164(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1168(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1172(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1176(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1180(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1184(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1188(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1192(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1196(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1200(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1204(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1208(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1212(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1216(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1220(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1224(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1228(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1232(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1236(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1240(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1244(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1248(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1252(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1256(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1260(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1264(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1268(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1272(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1276(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1280(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1284(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1288(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1292(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1296(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1300(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1304(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1308(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1312(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1316(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1320(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1324(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1328(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1332(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1336(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1340(SB)/4, $0x00000000
-GLOBL simdConstsavx2<>(SB), RODATA|NOPTR, $1344
+DATA simdConstsAVX2<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+4(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+8(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+12(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+16(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+20(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+24(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+28(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+32(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+36(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+40(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+44(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+48(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+52(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+56(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+60(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+64(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+68(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+72(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+76(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+80(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+84(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+88(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+92(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+96(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+100(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+104(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+108(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+112(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+116(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+120(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+124(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+128(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+132(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+136(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+140(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+144(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+148(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+152(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+156(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+160(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+164(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+168(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+172(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+176(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+180(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+184(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+188(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+192(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+196(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+200(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+204(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+208(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+212(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+216(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+220(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+224(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+228(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+232(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+236(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+240(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+244(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+248(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+252(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+256(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+260(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+264(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+268(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+272(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+276(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+280(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+284(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+288(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+292(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+296(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+300(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+304(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+308(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+312(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+316(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+320(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+324(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+328(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+332(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+336(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+340(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+344(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+348(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+352(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+356(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+360(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+364(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+368(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+372(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+376(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+380(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+384(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+388(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+392(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+396(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+400(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+404(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+408(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+412(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+416(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+420(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+424(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+428(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+432(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+436(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+440(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+444(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+448(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+452(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+456(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+460(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+464(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+468(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+472(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+476(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+480(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+484(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+488(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+492(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+496(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+500(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+504(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+508(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+512(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+516(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+520(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+524(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+528(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+532(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+536(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+540(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+544(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+548(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+552(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+556(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+560(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+564(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+568(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+572(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+576(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+580(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+584(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+588(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+592(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+596(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+600(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+604(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+608(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+612(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+616(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+620(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+624(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+628(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+632(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+636(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+640(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+644(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+648(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+652(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+656(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+660(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+664(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+668(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+672(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+676(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+680(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+684(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+688(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+692(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+696(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+700(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+704(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+708(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+712(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+716(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+720(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+724(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+728(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+732(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+736(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+740(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+744(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+748(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+752(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+756(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+760(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+764(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+768(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+772(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+776(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+780(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+784(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+788(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+792(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+796(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+800(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+804(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+808(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+812(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+816(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+820(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+824(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+828(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+832(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+836(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+840(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+844(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+848(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+852(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+856(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+860(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+864(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+868(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+872(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+876(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+880(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+884(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+888(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+892(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+896(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+900(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+904(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+908(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+912(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+916(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+920(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+924(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+928(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+932(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+936(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+940(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+944(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+948(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+952(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+956(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+960(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+964(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+968(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+972(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+976(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+980(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+984(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+988(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+992(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+996(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1000(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1004(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1008(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1012(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1016(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1020(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1024(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1028(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1032(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1036(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1040(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1044(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1048(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1052(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1056(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1060(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1064(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1068(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1072(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1076(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1080(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1084(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1088(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1092(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1096(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1100(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1104(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1108(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1112(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1116(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1120(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1124(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1128(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1132(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1136(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1140(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1144(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1148(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1152(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1156(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1160(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1164(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1168(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1172(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1176(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1180(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1184(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1188(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1192(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1196(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1200(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1204(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1208(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1212(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1216(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1220(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1224(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1228(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1232(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1236(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1240(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1244(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1248(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1252(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1256(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1260(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1264(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1268(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1272(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1276(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1280(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1284(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1288(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1292(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1296(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1300(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1304(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1308(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1312(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1316(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1320(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1324(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1328(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1332(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1336(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1340(SB)/4, $0x00000000
+GLOBL simdConstsAVX2<>(SB), RODATA|NOPTR, $1344

@@ -16,7 +16,7 @@ func inferPackAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][64][16], rows to multiply
 //	mat      [1][16][16], packed matrix
 //	bias     [1][16]
-//	a        [panels][64][16]
+//	a        [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -42,7 +42,7 @@ func packAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][1][16], rows to multiply
 //	mat      [1][16][16], packed matrix
 //	bias     [1][16]
-//	a        [panels][1][16]
+//	a        [1][1][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -69,8 +69,8 @@ func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32
 //
 //	src      [1], rows of one number to multiply
 //	mat      [1][1][16], packed matrix
-//	a        [panels][1][16]
-//	dz       [panels][1][16]
+//	a        [1][1][16], which the map reads
+//	dz       [1][1][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)

@@ -49,15 +49,18 @@ done1:
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), $896-48
-	// AX    scratch [1][13][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [1][64][16], rows to multiply
-	// CX    running pointer into src
-	// CX    running pointer into src
-	// DX    mat: [1][16][16], packed matrix
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// SI    a: [panels][64][16]
+	// AX      scratch [1][13][16], sums of the tile
+	// BX      bias: [1][16]
+	// CX      src: at the tile's first row
+	// CX      src: at the step, in the tile's first row
+	// DX      mat: [1][16][16], packed matrix
+	// DX      mat: at the step
+	// R8      scratch: at the row
+	// SI      a: at the tile's first row
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -71,7 +74,7 @@ TEXT ·infer0AVX512(SB), $896-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -79,17 +82,21 @@ TEXT ·infer0AVX512(SB), $896-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS      (BX), Z0
 	VMOVAPS      Z0, Z1
 	VMOVAPS      Z0, Z2
@@ -103,8 +110,7 @@ tile13x2:
 	VMOVAPS      Z0, Z10
 	VMOVAPS      Z0, Z11
 	VMOVAPS      Z0, Z12
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Z13
+	VMOVUPS      (DX), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 64(CX), Z14
@@ -131,7 +137,7 @@ tile13x2:
 	VFMADD231PS  Z13, Z14, Z11
 	VBROADCASTSS 768(CX), Z14
 	VFMADD231PS  Z13, Z14, Z12
-	VMOVUPS      64(R8), Z13
+	VMOVUPS      64(DX), Z13
 	VBROADCASTSS 4(CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 68(CX), Z14
@@ -172,25 +178,27 @@ tile13x2:
 	VMOVUPS      Z11, 704(AX)
 	VMOVUPS      Z12, 768(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = tanh(z).
 	MOVQ         $0x0000000d, R9
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z17
 
 finish3:
 	VMOVUPS (R8), Z18
@@ -233,14 +241,15 @@ finish3:
 	ADDQ         $+832, CX
 	ADDQ         $+832, SI
 	DECQ         DI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone4
+	JZ    shortDone4
 
-tile12x5:
+short5:
 	VMOVUPS      (BX), Z0
 	VMOVAPS      Z0, Z1
 	VMOVAPS      Z0, Z2
@@ -253,8 +262,7 @@ tile12x5:
 	VMOVAPS      Z0, Z9
 	VMOVAPS      Z0, Z10
 	VMOVAPS      Z0, Z11
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Z12
+	VMOVUPS      (DX), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 64(CX), Z13
@@ -279,7 +287,7 @@ tile12x5:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS 704(CX), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	VMOVUPS      64(R8), Z12
+	VMOVUPS      64(DX), Z12
 	VBROADCASTSS 4(CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 68(CX), Z13
@@ -317,25 +325,27 @@ tile12x5:
 	VMOVUPS      Z10, 640(AX)
 	VMOVUPS      Z11, 704(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = tanh(z).
 	MOVQ         $0x0000000c, R9
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z17
 
 finish6:
 	VMOVUPS (R8), Z18
@@ -378,140 +388,123 @@ finish6:
 	ADDQ         $+768, CX
 	ADDQ         $+768, SI
 	DECQ         DI
-	JNZ          tile12x5
+	JNZ          short5
 
-tile12xDone4:
+shortDone4:
 	VZEROUPPER
 	RET
 
 // func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·infer2AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
 rows2:
-	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          AX, R8
-	MOVQ          CX, R9
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   (R8), Z8, Z0
-	VFMADD231PS   64(R8), Z8, Z1
-	VFMADD231PS   128(R8), Z8, Z2
-	VFMADD231PS   192(R8), Z8, Z3
-	VFMADD231PS   256(R8), Z8, Z4
-	VFMADD231PS   320(R8), Z8, Z5
-	VFMADD231PS   384(R8), Z8, Z6
-	VFMADD231PS   448(R8), Z8, Z7
-	ADDQ          $+4096, R8
-	ADDQ          $+64, R9
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (SI), X0, X0
-	VMOVSS        X0, (DX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 4(DX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 8(DX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 12(DX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 16(DX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 20(DX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 24(DX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 28(DX)
-	ADDQ          $+512, AX
-	ADDQ          $+32, DX
-	DECQ          DI
-	JNZ           rows2
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+4096, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -522,6 +515,7 @@ row4:
 	VFMADD231PS   (DI), Z1, Z0
 	ADDQ          $+4096, DI
 	ADDQ          $+64, R8
+	ADDQ          $+64, AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -530,11 +524,10 @@ row4:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (SI), X0, X0
+	VADDSS        (BX), X0, X0
 	VMOVSS        X0, (DX)
-	ADDQ          $+64, AX
 	ADDQ          $+4, DX
-	DECQ          BX
+	DECQ          SI
 	JNZ           row4
 
 rowDone3:
@@ -588,57 +581,66 @@ done1:
 TEXT ·forward0AVX512(SB), $128-48
 	// AX    scratch [1][1][16], sums of the tile
 	// BX    bias: [1][16]
-	// CX    src: [1][1][16], rows to multiply
-	// CX    running pointer into src
+	// CX    src: at the tile's first row
+	// CX    src: at the step, in the tile's first row
 	// DX    mat: [1][16][16], packed matrix
-	// R8    running pointer into mat
-	// SI    a: [panels][1][16]
+	// DX    mat: at the step
+	// R8    scratch: at the row
+	// SI    a: at the tile's first row
+	// Z18   sums of the tile [1][1][16], row by row
+	// Z19   vectors of mat
+	// Z20   a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
-	MOVQ         tile+32(FP), CX
-	IMUL3Q       $0x00000040, CX, CX
-	ADDQ         CX, src+0(FP)
-	ADDQ         CX, a+24(FP)
-	MOVQ         src+0(FP), CX
-	MOVQ         mat+8(FP), DX
-	MOVQ         bias+16(FP), BX
-	MOVQ         a+24(FP), SI
+	MOVQ   tile+32(FP), CX
+	IMUL3Q $0x00000040, CX, CX
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 1 rows by 16 columns.
 	MOVQ         tiles+40(FP), DI
 	TESTQ        DI, DI
-	JZ           tile1xDone1
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z17
+	JZ           tallDone1
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z17
 
-tile1x2:
+tall2:
 	VMOVUPS      (BX), Z18
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Z19
+	VMOVUPS      (DX), Z19
 	VBROADCASTSS (CX), Z20
 	VFMADD231PS  Z19, Z20, Z18
-	VMOVUPS      64(R8), Z19
+	VMOVUPS      64(DX), Z19
 	VBROADCASTSS 4(CX), Z20
 	VFMADD231PS  Z19, Z20, Z18
 	VMOVUPS      Z18, (AX)
 	MOVQ         AX, R8
-	VMOVUPS      (R8), Z18
+
+	// The map on the tile: a = tanh(z).
+	VMOVUPS (R8), Z18
 
 	// tanh(z)
 	VRANGEPS     $0x0a, Z2, Z18, Z19
@@ -676,140 +678,123 @@ tile1x2:
 	ADDQ         $+64, CX
 	ADDQ         $+64, SI
 	DECQ         DI
-	JNZ          tile1x2
+	JNZ          tall2
 
-tile1xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·forward2AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [1][1][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
 rows2:
-	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          AX, R8
-	MOVQ          CX, R9
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   (R8), Z8, Z0
-	VFMADD231PS   64(R8), Z8, Z1
-	VFMADD231PS   128(R8), Z8, Z2
-	VFMADD231PS   192(R8), Z8, Z3
-	VFMADD231PS   256(R8), Z8, Z4
-	VFMADD231PS   320(R8), Z8, Z5
-	VFMADD231PS   384(R8), Z8, Z6
-	VFMADD231PS   448(R8), Z8, Z7
-	ADDQ          $+64, R8
-	ADDQ          $+64, R9
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (SI), X0, X0
-	VMOVSS        X0, (DX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 4(DX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 8(DX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 12(DX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 16(DX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 20(DX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 24(DX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 28(DX)
-	ADDQ          $+512, AX
-	ADDQ          $+32, DX
-	DECQ          DI
-	JNZ           rows2
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -820,6 +805,7 @@ row4:
 	VFMADD231PS   (DI), Z1, Z0
 	ADDQ          $+64, DI
 	ADDQ          $+64, R8
+	ADDQ          $+64, AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -828,11 +814,10 @@ row4:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (SI), X0, X0
+	VADDSS        (BX), X0, X0
 	VMOVSS        X0, (DX)
-	ADDQ          $+64, AX
 	ADDQ          $+4, DX
-	DECQ          BX
+	DECQ          SI
 	JNZ           row4
 
 rowDone3:
@@ -842,10 +827,10 @@ rowDone3:
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -857,28 +842,28 @@ TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
 	ANDQ         $0x0f, BX
 	TESTQ        SI, SI
 	JZ           vectorDone1
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+84(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+88(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+92(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+96(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+124(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+128(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+132(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+136(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+140(SB), Z22
-	VBROADCASTSS simdConstsavx512<>+144(SB), Z23
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+84(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+88(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+92(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+96(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+124(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+128(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+132(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+136(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+140(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+144(SB), Z23
 
 vector2:
 	VMOVUPS (AX), Z24
@@ -952,39 +937,39 @@ vectorDone1:
 	VMOVUPS   (AX), Z3
 
 	// softplus(z)
-	VPORD.BCST       simdConstsavx512<>+68(SB), Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+72(SB), Z5
+	VPORD.BCST       simdConstsAVX512<>+68(SB), Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+72(SB), Z5
 	VMAXPS           Z4, Z5, Z4
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z4, Z5
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z5, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+80(SB), Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+84(SB), Z5, Z4
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z4, Z5
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z5, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+80(SB), Z5, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+84(SB), Z5, Z4
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+88(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+92(SB), Z4, Z7
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z6, Z7
-	VBROADCASTSS     simdConstsavx512<>+100(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+104(SB), Z4, Z8
+	VBROADCASTSS     simdConstsAVX512<>+88(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+92(SB), Z4, Z7
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z6, Z7
+	VBROADCASTSS     simdConstsAVX512<>+100(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+104(SB), Z4, Z8
 	VFMADD213PS      Z8, Z7, Z6
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z7
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z7
 	VFMADD213PS      Z7, Z4, Z6
 	VFMADD213PS      Z7, Z6, Z4
 	VSCALEFPS        Z5, Z4, Z4
 	VXORPS           Z5, Z5, Z5
 	VMAXPS           Z3, Z5, Z5
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+108(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+112(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+116(SB), Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+120(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+124(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+108(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+112(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+116(SB), Z6, Z8
+	VBROADCASTSS     simdConstsAVX512<>+120(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+124(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+128(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+132(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+128(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+132(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+136(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+140(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+136(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+140(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
 	VFMADD213PS      Z4, Z8, Z6
 	VADDPS           Z6, Z5, Z5
@@ -993,7 +978,7 @@ vectorDone1:
 	// sigmoid(z)
 	VADDPS        Z7, Z4, Z6
 	VDIVPS        Z6, Z4, Z6
-	VCMPPS.BCST   $0x15, simdConstsavx512<>+144(SB), Z3, K2
+	VCMPPS.BCST   $0x15, simdConstsAVX512<>+144(SB), Z3, K2
 	VBLENDMPS     Z7, Z4, K2, Z3
 	VFNMADD213PS  Z3, Z6, Z3
 	VSUBPS        Z2, Z3, Z2
@@ -1022,32 +1007,38 @@ done3:
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1], rows of one number to multiply
-	// AX    running pointer into src
-	// BX    dz: [panels][1][16]
+	// AX    src: at the tile's first row
+	// AX    src: at the step, in the tile's first row
+	// BX    dz: at the tile's first row
 	// CX    mat: [1][1][16], packed matrix
-	// DI    running pointer into mat
-	// DX    a: [panels][1][16]
+	// CX    mat: at the step
+	// DX    a: at the tile's first row
+	// Z1    sums of the tile [1][1][16], row by row
+	// Z2    vectors of mat
+	// Z3    a number of src, in all lanes
 	// Offset of the first row in bytes.
-	MOVQ         tile+32(FP), AX
-	IMUL3Q       $0x00000040, AX, AX
-	ADDQ         AX, a+16(FP)
-	ADDQ         AX, dz+24(FP)
-	SHRQ         $0x04, AX
-	ADDQ         AX, src+0(FP)
-	MOVQ         src+0(FP), AX
-	MOVQ         mat+8(FP), CX
-	MOVQ         a+16(FP), DX
-	MOVQ         dz+24(FP), BX
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, a+16(FP)
+	ADDQ AX, dz+24(FP)
+	SHRQ $0x04, AX
+	ADDQ AX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 1 rows by 16 columns.
 	MOVQ         tiles+40(FP), SI
 	TESTQ        SI, SI
-	JZ           tile1xDone1
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
+	JZ           tallDone1
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z0
 
-tile1x2:
+tall2:
 	VXORPS       Z1, Z1, Z1
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Z2
+	VMOVUPS      (CX), Z2
 	VBROADCASTSS (AX), Z3
 	VFMADD231PS  Z2, Z3, Z1
 	VMOVUPS      (DX), Z2
@@ -1058,24 +1049,29 @@ tile1x2:
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
 	DECQ         SI
-	JNZ          tile1x2
+	JNZ          tall2
 
-tile1xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func gradWeight2AVX512(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-56
-	// AX    w: [1][16], the parameter
+	// AX    w: at the block
 	// CX    scalars: [1], lr
-	// DX    x: [1][1][16], inputs of the layer
+	// DI    x: at the row
+	// DX    x: at the block
+	// R8    rows: number of rows, at least 1
+	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ    block+40(FP), AX
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, x+16(FP)
+	MOVQ   block+40(FP), AX
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, x+16(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+48(FP)
@@ -1085,17 +1081,17 @@ TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-56
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+8(FP), CX
 	MOVQ    x+16(FP), DX
-	MOVQ    blocks+48(FP), BX
+	MOVQ    block+40(FP), BX
 	TESTQ   BX, BX
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   DX, SI
-	MOVQ   dz+24(FP), DI
+	MOVQ   dz+24(FP), SI
+	MOVQ   DX, DI
 	MOVQ   rows+32(FP), R8
 	MOVQ   R8, R9
 	SHRQ   $0x02, R9
@@ -1104,16 +1100,16 @@ rest2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  (SI), Z4, Z0
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  64(SI), Z4, Z1
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  128(SI), Z4, Z2
-	VBROADCASTSS 12(DI), Z4
-	VFMADD231PS  192(SI), Z4, Z3
-	ADDQ         $+256, SI
-	ADDQ         $+16, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  (DI), Z4, Z0
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  64(DI), Z4, Z1
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  128(DI), Z4, Z2
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  192(DI), Z4, Z3
+	ADDQ         $+256, DI
+	ADDQ         $+16, SI
 	DECQ         R9
 	JNZ          four4
 
@@ -1122,14 +1118,71 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  (SI), Z4, Z0
-	ADDQ         $+64, SI
-	ADDQ         $+4, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  (DI), Z4, Z0
+	ADDQ         $+64, DI
+	ADDQ         $+4, SI
 	DECQ         R8
 	JNZ          one6
 
 oneDone5:
+	VADDPS       Z1, Z0, Z0
+	VADDPS       Z3, Z2, Z1
+	VADDPS       Z1, Z0, Z0
+	VBROADCASTSS (CX), Z1
+	VFNMADD213PS (AX), Z0, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, DX
+	DECQ         BX
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+48(FP), BX
+	TESTQ BX, BX
+	JZ    restDone7
+
+rest8:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   dz+24(FP), SI
+	MOVQ   DX, DI
+	MOVQ   rows+32(FP), R8
+	MOVQ   R8, R9
+	SHRQ   $0x02, R9
+	ANDQ   $0x03, R8
+	TESTQ  R9, R9
+	JZ     fourDone9
+
+four10:
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  (DI), Z4, Z0
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  64(DI), Z4, Z1
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  128(DI), Z4, Z2
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  192(DI), Z4, Z3
+	ADDQ         $+256, DI
+	ADDQ         $+16, SI
+	DECQ         R9
+	JNZ          four10
+
+fourDone9:
+	TESTQ R8, R8
+	JZ    oneDone11
+
+one12:
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  (DI), Z4, Z0
+	ADDQ         $+64, DI
+	ADDQ         $+4, SI
+	DECQ         R8
+	JNZ          one12
+
+oneDone11:
 	VADDPS       Z1, Z0, Z0
 	VADDPS       Z3, Z2, Z1
 	VADDPS       Z1, Z0, Z0
@@ -1140,19 +1193,19 @@ oneDone5:
 	VFNMADD213PS (AX), Z0, Z1
 	VMOVUPS      Z1, (AX)
 	DECQ         BX
-	JNZ          rest2
+	JNZ          rest8
 
-restDone1:
+restDone7:
 	VZEROUPPER
 	RET
 
 // func gradBias2AVX512(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the parameter
+	// AX    w: [1][16]
 	// BX    rows: number of rows, at least 1
 	// CX    scalars: [1], lr
-	// DX    dz: [rows], gradient by the output
+	// DX    dz: at the vector
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+8(FP), CX
 	MOVQ   dz+16(FP), DX
@@ -1191,16 +1244,18 @@ vectorDone1:
 // func gradRow0AVX512(w *float32, scalars *float32, input *float32, grad *float32, block int, blocks int)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·gradRow0AVX512(SB), NOSPLIT, $0-48
-	// AX    w: [1][16][16], the parameter
+	// AX    w: at the block
 	// BX    grad: [1][16], gradient by its outputs
 	// CX    scalars: [1], lr
-	// DX    input: [inputs], the layer's inputs
+	// DX    input: at the block
 	// Go to the first block.
-	MOVQ    block+32(FP), AX
-	IMUL3Q  $0x00000400, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00000040, AX, CX
-	ADDQ    CX, input+16(FP)
+	MOVQ   block+32(FP), AX
+	IMUL3Q $0x00000400, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, input+16(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+40(FP)
@@ -1211,11 +1266,91 @@ TEXT ·gradRow0AVX512(SB), NOSPLIT, $0-48
 	MOVQ    scalars+8(FP), CX
 	MOVQ    input+16(FP), DX
 	MOVQ    grad+24(FP), BX
-	MOVQ    blocks+40(FP), SI
+	MOVQ    block+32(FP), SI
 	TESTQ   SI, SI
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
+block2:
+	MOVQ         BX, DI
+	VMOVUPS      (DI), Z0
+	VMULPS.BCST  (DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS (AX), Z1, Z2
+	VMOVUPS      Z2, (AX)
+	VMULPS.BCST  4(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 64(AX), Z1, Z2
+	VMOVUPS      Z2, 64(AX)
+	VMULPS.BCST  8(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 128(AX), Z1, Z2
+	VMOVUPS      Z2, 128(AX)
+	VMULPS.BCST  12(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 192(AX), Z1, Z2
+	VMOVUPS      Z2, 192(AX)
+	VMULPS.BCST  16(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 256(AX), Z1, Z2
+	VMOVUPS      Z2, 256(AX)
+	VMULPS.BCST  20(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 320(AX), Z1, Z2
+	VMOVUPS      Z2, 320(AX)
+	VMULPS.BCST  24(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 384(AX), Z1, Z2
+	VMOVUPS      Z2, 384(AX)
+	VMULPS.BCST  28(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 448(AX), Z1, Z2
+	VMOVUPS      Z2, 448(AX)
+	VMULPS.BCST  32(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 512(AX), Z1, Z2
+	VMOVUPS      Z2, 512(AX)
+	VMULPS.BCST  36(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 576(AX), Z1, Z2
+	VMOVUPS      Z2, 576(AX)
+	VMULPS.BCST  40(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 640(AX), Z1, Z2
+	VMOVUPS      Z2, 640(AX)
+	VMULPS.BCST  44(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 704(AX), Z1, Z2
+	VMOVUPS      Z2, 704(AX)
+	VMULPS.BCST  48(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 768(AX), Z1, Z2
+	VMOVUPS      Z2, 768(AX)
+	VMULPS.BCST  52(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 832(AX), Z1, Z2
+	VMOVUPS      Z2, 832(AX)
+	VMULPS.BCST  56(DX), Z0, Z1
+	VBROADCASTSS (CX), Z2
+	VFNMADD213PS 896(AX), Z1, Z2
+	VMOVUPS      Z2, 896(AX)
+	VMULPS.BCST  60(DX), Z0, Z0
+	VBROADCASTSS (CX), Z1
+	VFNMADD213PS 960(AX), Z0, Z1
+	VMOVUPS      Z1, 960(AX)
+	ADDQ         $+64, DI
+	ADDQ         $+1024, AX
+	ADDQ         $-1024, AX
+	ADDQ         $+1024, AX
+	ADDQ         $+64, DX
+	DECQ         SI
+	JNZ          block2
+
+blockDone1:
+	MOVQ  blocks+40(FP), SI
+	TESTQ SI, SI
+	JZ    restDone3
+
+rest4:
 	MOVQ         BX, DI
 	VMOVUPS      (DI), Z0
 	VMULPS.BCST  (DX), Z0, Z1
@@ -1230,19 +1365,19 @@ rest2:
 	ADDQ         $+1024, AX
 	ADDQ         $-1024, AX
 	DECQ         SI
-	JNZ          rest2
+	JNZ          rest4
 
-restDone1:
+restDone3:
 	VZEROUPPER
 	RET
 
 // func gradBias0AVX512(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the parameter
+	// AX    w: the panel
 	// BX    rows: number of rows
 	// CX    scalars: [1], lr
-	// DX    dz: [1][1][16], gradient by the outputs
+	// DX    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+8(FP), CX
 	MOVQ   dz+16(FP), DX
@@ -1268,59 +1403,17 @@ rowDone1:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, CMOV
 TEXT ·stepAVX512(SB), $4368-40
 	// AX    memory: parameters, states and buffers
-	// AX    w: [1][16], the parameter
-	// BX    rows: number of rows
-	// BX    mat: [1][16][16], packed matrix
-	// BX    z: [rows], the outputs
-	// BX    y: [rows], targets
-	// BX    a: [panels][1][16]
-	// BX    x: [1][1][16], inputs of the layer
-	// BX    dz: [rows], gradient by the output
-	// BX    input: [inputs], the layer's inputs
-	// BX    rows: number of rows
-	// CX    blocked: [1][1][16]
-	// CX    scratch [1][1][16], sums of the tile
-	// CX    src: [1][1][16], rows to multiply
-	// CX    z: [rows], raw outputs
-	// CX    src: [1], rows of one number to multiply
-	// CX    running pointer into src
-	// CX    w: [1][16], the parameter
-	// CX    w: [1][16], the parameter
-	// CX    w: [1][16][16], the parameter
-	// CX    scalars: [1], lr
-	// DI    a: [panels][1][16]
-	// DI    bias: [1]
-	// DX    flat: [rows][2]
-	// DX    src: [1][1][16], rows to multiply
-	// DX    running pointer into src
-	// DX    w: [1][16], the weights
-	// DX    dz: [rows], gradient by them
-	// DX    mat: [1][1][16], packed matrix
-	// DX    scalars: [1], lr
-	// DX    scalars: [1], lr
-	// DX    scalars: [1], lr
-	// DX    dz: [1][1][16], gradient by the outputs
-	// R8    running pointer into mat
-	// R9    running pointer into mat
-	// SI    rows of this block
-	// SI    bias: [1][16]
-	// SI    rows: number of rows
-	// SI    rows: number of rows
-	// SI    dz: [panels][1][16]
-	// SI    rows: number of rows, at least 1
-	// SI    grad: [1][16], gradient by its outputs
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
 	// Pack: copies rows into panels of 16 columns.
+	// BX    rows: number of rows
+	// CX    blocked: [1][1][16]
+	// DX    flat: [rows][2]
+	// SI    rows of this block
 	LEAQ 1280(AX), CX
-	MOVQ CX, (SP)
-	MOVQ batch+8(FP), CX
-	MOVQ CX, 8(SP)
-	MOVQ $0x00000001, 16(SP)
-	MOVQ (SP), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
+	MOVQ batch+8(FP), DX
+	MOVQ $0x00000001, BX
 
 rows3:
 	TESTQ   BX, BX
@@ -1351,242 +1444,90 @@ rowDone4:
 
 done2:
 	// Forward0: multiplies rows of 2 by weights of 8 outputs.
-	LEAQ 1280(AX), CX
-	MOVQ CX, (SP)
-	LEAQ (AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1024(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
+	// BX    mat: [1][16][16], packed matrix
+	// BX    mat: at the step
+	// CX    scratch [1][1][16], sums of the tile
+	// CX    scratch: at the row
+	// DI    a: at the tile's first row
+	// DX    src: at the tile's first row
+	// DX    src: at the step, in the tile's first row
+	// SI    bias: [1][16]
+	// Z0    sums of the tile [1][1][16], row by row
+	// Z1    vectors of mat
+	// Z2    a number of src, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
+	LEAQ 1280(AX), DX
+	LEAQ (AX), BX
+	LEAQ 1024(AX), SI
+	LEAQ 1344(AX), DI
 
-	// Offset of the first row in bytes.
-	MOVQ         32(SP), DX
-	IMUL3Q       $0x00000040, DX, DX
-	ADDQ         DX, (SP)
-	ADDQ         DX, 24(SP)
-	MOVQ         (SP), DX
-	MOVQ         8(SP), BX
-	MOVQ         16(SP), SI
-	MOVQ         24(SP), DI
-	MOVQ         40(SP), R8
-	TESTQ        R8, R8
-	JZ           tile1xDone6
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z17
+	// Tiles of 1 rows by 16 columns.
+	VMOVUPS      (SI), Z0
+	VMOVUPS      (BX), Z1
+	VBROADCASTSS (DX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(BX), Z1
+	VBROADCASTSS 4(DX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      Z0, (CX)
 
-tile1x7:
-	VMOVUPS      (SI), Z18
-	LEAQ         (BX), R9
-	VMOVUPS      (R9), Z19
-	VBROADCASTSS (DX), Z20
-	VFMADD231PS  Z19, Z20, Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS 4(DX), Z20
-	VFMADD231PS  Z19, Z20, Z18
-	VMOVUPS      Z18, (CX)
-	MOVQ         CX, R9
-	VMOVUPS      (R9), Z18
+	// The map on the tile: a = tanh(z).
+	VMOVUPS (CX), Z0
 
 	// tanh(z)
-	VRANGEPS     $0x0a, Z2, Z18, Z19
-	VMOVAPS      Z3, Z20
-	VFMADD213PS  Z1, Z19, Z20
-	VSUBPS       Z1, Z20, Z20
-	VMOVAPS      Z19, Z21
-	VFMADD231PS  Z4, Z20, Z21
-	VMOVAPS      Z5, Z22
-	VFMADD213PS  Z6, Z21, Z22
-	VFMADD213PS  Z7, Z21, Z22
-	VFMADD213PS  Z8, Z21, Z22
-	VFMADD213PS  Z9, Z21, Z22
-	VFMADD213PS  Z0, Z21, Z22
-	VSCALEFPS    Z20, Z22, Z20
-	VADDPS       Z0, Z20, Z21
-	VDIVPS       Z21, Z20, Z20
-	VMOVAPS      Z10, Z21
-	VFNMADD213PS Z0, Z20, Z21
-	VMULPS       Z18, Z18, Z20
-	VMULPS       Z20, Z19, Z22
-	VMOVAPS      Z11, Z23
-	VFMADD213PS  Z12, Z20, Z23
-	VFMADD213PS  Z13, Z20, Z23
-	VFMADD213PS  Z14, Z20, Z23
-	VFMADD213PS  Z15, Z20, Z23
-	VFMADD213PS  Z19, Z23, Z22
-	VCMPPS       $0x1d, Z16, Z20, K1
-	VBLENDMPS    Z21, Z22, K1, Z19
-	VPTERNLOGD   $0xd8, Z17, Z18, Z19
-	VMOVUPS      Z19, (DI)
-	ADDQ         $+64, R9
-	ADDQ         $+64, DI
-	ADDQ         $-64, DI
-	ADDQ         $+64, DX
-	ADDQ         $+64, DI
-	DECQ         R8
-	JNZ          tile1x7
+	VRANGEPS.BCST    $0x0a, simdConstsAVX512<>+0(SB), Z0, Z1
+	VBROADCASTSS     simdConstsAVX512<>+4(SB), Z2
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z1, Z2
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z2, Z2
+	VMOVAPS          Z1, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+12(SB), Z2, Z3
+	VBROADCASTSS     simdConstsAVX512<>+16(SB), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+20(SB), Z3, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+24(SB), Z3, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+28(SB), Z3, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+32(SB), Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z5
+	VFMADD213PS      Z5, Z3, Z4
+	VSCALEFPS        Z2, Z4, Z2
+	VADDPS           Z5, Z2, Z3
+	VDIVPS           Z3, Z2, Z2
+	VBROADCASTSS     simdConstsAVX512<>+40(SB), Z3
+	VFNMADD213PS     Z5, Z2, Z3
+	VMULPS           Z0, Z0, Z2
+	VMULPS           Z2, Z1, Z4
+	VBROADCASTSS     simdConstsAVX512<>+44(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+48(SB), Z2, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+52(SB), Z2, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+56(SB), Z2, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z2, Z5
+	VFMADD213PS      Z1, Z5, Z4
+	VCMPPS.BCST      $0x1d, simdConstsAVX512<>+64(SB), Z2, K1
+	VBLENDMPS        Z3, Z4, K1, Z1
+	VPTERNLOGD.BCST  $0xd8, simdConstsAVX512<>+68(SB), Z0, Z1
+	VMOVUPS          Z1, (DI)
+	ADDQ             $+64, CX
+	ADDQ             $+64, DI
+	ADDQ             $-64, DI
+	ADDQ             $+64, DX
+	ADDQ             $+64, DI
 
-tile1xDone6:
 	// Forward2: multiplies rows of 8 by the weights of one output.
-	LEAQ  1344(AX), CX
-	MOVQ  CX, (SP)
-	LEAQ  1088(AX), CX
-	MOVQ  CX, 8(SP)
-	LEAQ  1152(AX), CX
-	MOVQ  CX, 16(SP)
-	LEAQ  1408(AX), CX
-	MOVQ  CX, 24(SP)
-	MOVQ  $0x00000001, 32(SP)
-	MOVQ  (SP), CX
-	MOVQ  8(SP), DX
-	MOVQ  24(SP), BX
-	MOVQ  32(SP), SI
-	MOVQ  16(SP), DI
-	MOVQ  SI, R8
-	SHRQ  $0x03, R8
-	ANDQ  $0x07, SI
-	TESTQ R8, R8
-	JZ    rowsDone8
-
-rows9:
+	// BX    z: at the row
+	// CX    src: at the row
+	// DX    w: [1][16], the weights
+	// SI    bias: [1]
+	LEAQ          1344(AX), CX
+	LEAQ          1088(AX), DX
+	LEAQ          1408(AX), BX
+	LEAQ          1152(AX), SI
 	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          CX, R9
-	MOVQ          DX, R10
-	VMOVUPS       (R10), Z8
-	VFMADD231PS   (R9), Z8, Z0
-	VFMADD231PS   64(R9), Z8, Z1
-	VFMADD231PS   128(R9), Z8, Z2
-	VFMADD231PS   192(R9), Z8, Z3
-	VFMADD231PS   256(R9), Z8, Z4
-	VFMADD231PS   320(R9), Z8, Z5
-	VFMADD231PS   384(R9), Z8, Z6
-	VFMADD231PS   448(R9), Z8, Z7
-	ADDQ          $+64, R9
-	ADDQ          $+64, R10
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (DI), X0, X0
-	VMOVSS        X0, (BX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 4(BX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 8(BX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 12(BX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 16(BX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 20(BX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 24(BX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (DI), X1, X1
-	VMOVSS        X1, 28(BX)
-	ADDQ          $+512, CX
-	ADDQ          $+32, BX
-	DECQ          R8
-	JNZ           rows9
-
-rowsDone8:
-	TESTQ SI, SI
-	JZ    rowDone10
-
-row11:
-	VXORPS        Z0, Z0, Z0
-	MOVQ          CX, R8
-	MOVQ          DX, R9
-	VMOVUPS       (R9), Z1
-	VFMADD231PS   (R8), Z1, Z0
-	ADDQ          $+64, R8
-	ADDQ          $+64, R9
+	MOVQ          CX, DI
+	VMOVUPS       (DX), Z1
+	VFMADD231PS   (DI), Z1, Z0
+	ADDQ          $+64, DI
+	ADDQ          $+64, DX
+	ADDQ          $+64, CX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -1595,59 +1536,50 @@ row11:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (DI), X0, X0
+	VADDSS        (SI), X0, X0
 	VMOVSS        X0, (BX)
-	ADDQ          $+64, CX
 	ADDQ          $+4, BX
-	DECQ          SI
-	JNZ           row11
 
-rowDone10:
 	// LossRows: returns the sum of softplus(z) - z*y and writes its derivative, scaled.
+	// BX    y: at the vector
+	// CX    z: at the vector
+	// DX    dz: at the vector
+	// SI    rows: number of rows
 	LEAQ         1408(AX), CX
-	MOVQ         CX, (SP)
-	LEAQ         1472(AX), CX
-	MOVQ         CX, 8(SP)
-	MOVQ         target+16(FP), CX
-	MOVQ         CX, 16(SP)
-	MOVQ         $0x00000001, 24(SP)
-	MOVL         scale+24(FP), CX
-	MOVQ         CX, 32(SP)
-	MOVQ         (SP), CX
-	MOVQ         8(SP), DX
-	MOVQ         16(SP), BX
-	MOVQ         24(SP), SI
+	LEAQ         1472(AX), DX
+	MOVQ         target+16(FP), BX
+	MOVQ         $0x00000001, SI
 	VXORPS       Z0, Z0, Z0
 	VXORPS       Z1, Z1, Z1
 	MOVQ         SI, DI
 	SHRQ         $0x04, DI
 	ANDQ         $0x0f, SI
 	TESTQ        DI, DI
-	JZ           vectorDone12
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+84(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+88(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+92(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+96(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+124(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+128(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+132(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+136(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+140(SB), Z22
-	VBROADCASTSS simdConstsavx512<>+144(SB), Z23
+	JZ           vectorDone6
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+84(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+88(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+92(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+96(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+124(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+128(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+132(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+136(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+140(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+144(SB), Z23
 
-vector13:
+vector7:
 	VMOVUPS (CX), Z24
 
 	// softplus(z)
@@ -1695,7 +1627,7 @@ vector13:
 	VBLENDMPS     Z2, Z25, K1, Z24
 	VFNMADD213PS  Z24, Z28, Z24
 	VSUBPS        Z27, Z24, Z24
-	VMULPS.BCST   32(SP), Z24, Z24
+	VMULPS.BCST   scale+24(FP), Z24, Z24
 	VMOVUPS       Z24, (DX)
 	VCVTPS2PD     Y26, Z24
 	VEXTRACTF64X4 $0x01, Z26, Y25
@@ -1706,11 +1638,11 @@ vector13:
 	ADDQ          $+64, DX
 	ADDQ          $+64, BX
 	DECQ          DI
-	JNZ           vector13
+	JNZ           vector7
 
-vectorDone12:
+vectorDone6:
 	TESTQ     SI, SI
-	JZ        done14
+	JZ        done8
 	XORL      DI, DI
 	BTSL      SI, DI
 	DECL      DI
@@ -1719,39 +1651,39 @@ vectorDone12:
 	VMOVUPS   (CX), Z3
 
 	// softplus(z)
-	VPORD.BCST       simdConstsavx512<>+68(SB), Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+72(SB), Z5
+	VPORD.BCST       simdConstsAVX512<>+68(SB), Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+72(SB), Z5
 	VMAXPS           Z4, Z5, Z4
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z4, Z5
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z5, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+80(SB), Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+84(SB), Z5, Z4
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z4, Z5
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z5, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+80(SB), Z5, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+84(SB), Z5, Z4
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+88(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+92(SB), Z4, Z7
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z6, Z7
-	VBROADCASTSS     simdConstsavx512<>+100(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+104(SB), Z4, Z8
+	VBROADCASTSS     simdConstsAVX512<>+88(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+92(SB), Z4, Z7
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z6, Z7
+	VBROADCASTSS     simdConstsAVX512<>+100(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+104(SB), Z4, Z8
 	VFMADD213PS      Z8, Z7, Z6
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z7
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z7
 	VFMADD213PS      Z7, Z4, Z6
 	VFMADD213PS      Z7, Z6, Z4
 	VSCALEFPS        Z5, Z4, Z4
 	VXORPS           Z5, Z5, Z5
 	VMAXPS           Z3, Z5, Z5
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+108(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+112(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+116(SB), Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+120(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+124(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+108(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+112(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+116(SB), Z6, Z8
+	VBROADCASTSS     simdConstsAVX512<>+120(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+124(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+128(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+132(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+128(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+132(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+136(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+140(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+136(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+140(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
 	VFMADD213PS      Z4, Z8, Z6
 	VADDPS           Z6, Z5, Z5
@@ -1760,11 +1692,11 @@ vectorDone12:
 	// sigmoid(z)
 	VADDPS        Z7, Z4, Z6
 	VDIVPS        Z6, Z4, Z6
-	VCMPPS.BCST   $0x15, simdConstsavx512<>+144(SB), Z3, K2
+	VCMPPS.BCST   $0x15, simdConstsAVX512<>+144(SB), Z3, K2
 	VBLENDMPS     Z7, Z4, K2, Z3
 	VFNMADD213PS  Z3, Z6, Z3
 	VSUBPS        Z2, Z3, Z2
-	VMULPS.BCST   32(SP), Z2, Z2
+	VMULPS.BCST   scale+24(FP), Z2, Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VMOVUPS       Z2, (DX)
 	VMOVAPS.Z     Z5, K1, Z2
@@ -1774,7 +1706,7 @@ vectorDone12:
 	VADDPD        Z3, Z0, Z0
 	VADDPD        Z2, Z1, Z1
 
-done14:
+done8:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -1794,161 +1726,83 @@ done14:
 	JPS      done1
 
 	// GradInput2: spreads gradients of one output over the inputs.
+	// BX    a: at the tile's first row
+	// CX    src: at the tile's first row
+	// CX    src: at the step, in the tile's first row
+	// DX    mat: [1][1][16], packed matrix
+	// DX    mat: at the step
+	// SI    dz: at the tile's first row
+	// Z0    sums of the tile [1][1][16], row by row
+	// Z1    vectors of mat
+	// Z2    a number of src, in all lanes
 	LEAQ 1472(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1088(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1536(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
+	LEAQ 1088(AX), DX
+	LEAQ 1344(AX), BX
+	LEAQ 1536(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ         32(SP), CX
-	IMUL3Q       $0x00000040, CX, CX
-	ADDQ         CX, 16(SP)
-	ADDQ         CX, 24(SP)
-	SHRQ         $0x04, CX
-	ADDQ         CX, (SP)
-	MOVQ         (SP), CX
-	MOVQ         8(SP), DX
-	MOVQ         16(SP), BX
-	MOVQ         24(SP), SI
-	MOVQ         40(SP), DI
-	TESTQ        DI, DI
-	JZ           tile1xDone15
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z0
+	// Tiles of 1 rows by 16 columns.
+	VXORPS            Z0, Z0, Z0
+	VMOVUPS           (DX), Z1
+	VBROADCASTSS      (CX), Z2
+	VFMADD231PS       Z1, Z2, Z0
+	VMOVUPS           (BX), Z1
+	VFNMADD213PS.BCST simdConstsAVX512<>+36(SB), Z1, Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, (SI)
+	ADDQ              $+4, CX
+	ADDQ              $+64, BX
+	ADDQ              $+64, SI
 
-tile1x16:
-	VXORPS       Z1, Z1, Z1
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS (CX), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      (BX), Z2
-	VFNMADD213PS Z0, Z2, Z2
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, (SI)
-	ADDQ         $+4, CX
-	ADDQ         $+64, BX
-	ADDQ         $+64, SI
-	DECQ         DI
-	JNZ          tile1x16
-
-tile1xDone15:
 	// GradWeight2: makes the gradient of the weights of 8 inputs to one output.
-	LEAQ 1088(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1216(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1344(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1472(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000001, 32(SP)
-	MOVQ $0x00000000, 40(SP)
-	MOVQ $0x00000001, 48(SP)
-
-	// Go to the first block.
-	MOVQ    40(SP), CX
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, (SP)
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, 16(SP)
-	MOVQ    $0x00000000, DX
-	SUBQ    CX, DX
-	CMPQ    DX, 48(SP)
-	CMOVQGT 48(SP), DX
-	MOVQ    DX, 40(SP)
-	SUBQ    DX, 48(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    48(SP), SI
-	TESTQ   SI, SI
-	JZ      restDone17
-
-rest18:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   BX, DI
-	MOVQ   24(SP), R8
-	MOVQ   32(SP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x02, R10
-	ANDQ   $0x03, R9
-	TESTQ  R10, R10
-	JZ     fourDone19
-
-four20:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	VBROADCASTSS 4(R8), Z4
-	VFMADD231PS  64(DI), Z4, Z1
-	VBROADCASTSS 8(R8), Z4
-	VFMADD231PS  128(DI), Z4, Z2
-	VBROADCASTSS 12(R8), Z4
-	VFMADD231PS  192(DI), Z4, Z3
-	ADDQ         $+256, DI
-	ADDQ         $+16, R8
-	DECQ         R10
-	JNZ          four20
-
-fourDone19:
-	TESTQ R9, R9
-	JZ    oneDone21
-
-one22:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	ADDQ         $+64, DI
-	ADDQ         $+4, R8
-	DECQ         R9
-	JNZ          one22
-
-oneDone21:
+	// BX    x: at the block
+	// BX    x: at the row
+	// CX    w: at the block
+	// DX    scalars: [1], lr
+	// SI    dz: at the row
+	LEAQ         1088(AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1344(AX), BX
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	LEAQ         1472(AX), SI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  (BX), Z4, Z0
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
 	VADDPS       Z1, Z0, Z0
 	VADDPS       Z3, Z2, Z1
 	VADDPS       Z1, Z0, Z0
-	MOVL         $0x000000ff, DI
-	KMOVW        DI, K1
+	MOVL         $0x000000ff, BX
+	KMOVW        BX, K1
 	VMOVAPS.Z    Z0, K1, Z0
 	VBROADCASTSS (DX), Z1
 	VFNMADD213PS (CX), Z0, Z1
 	VMOVUPS      Z1, (CX)
-	DECQ         SI
-	JNZ          rest18
 
-restDone17:
 	// GradBias2: adds up the gradients by one output over the rows.
+	// BX    dz: at the vector
+	// CX    w: [1][16]
+	// DX    scalars: [1], lr
+	// SI    rows: number of rows, at least 1
 	LEAQ   1152(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   1216(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   1472(AX), CX
-	MOVQ   CX, 16(SP)
-	MOVQ   $0x00000001, 24(SP)
-	MOVQ   (SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   24(SP), SI
+	LEAQ   1216(AX), DX
+	LEAQ   1472(AX), BX
+	MOVQ   $0x00000001, SI
 	ADDQ   $+15, SI
 	SHRQ   $0x04, SI
 	VXORPS Z0, Z0, Z0
 	TESTQ  SI, SI
-	JZ     vectorDone23
+	JZ     vectorDone9
 
-vector24:
+vector10:
 	VADDPS (BX), Z0, Z0
 	ADDQ   $+64, BX
 	DECQ   SI
-	JNZ    vector24
+	JNZ    vector10
 
-vectorDone23:
+vectorDone9:
 	VXORPS        Z1, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -1966,40 +1820,15 @@ vectorDone23:
 	VMOVUPS       Z1, (CX)
 
 	// GradRow0: updates the weights of 2 inputs by one row and makes the gradient by them.
-	LEAQ (AX), CX
-	MOVQ CX, (SP)
-	LEAQ 1216(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 1280(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 1536(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000001, 40(SP)
-
-	// Go to the first block.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, (SP)
-	IMUL3Q  $0x00000040, CX, DX
-	ADDQ    DX, 16(SP)
-	MOVQ    $0x00000000, DX
-	SUBQ    CX, DX
-	CMPQ    DX, 40(SP)
-	CMOVQGT 40(SP), DX
-	MOVQ    DX, 32(SP)
-	SUBQ    DX, 40(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    24(SP), SI
-	MOVQ    40(SP), DI
-	TESTQ   DI, DI
-	JZ      restDone25
-
-rest26:
-	MOVQ         SI, R8
-	VMOVUPS      (R8), Z0
+	// BX    input: at the block
+	// CX    w: at the block
+	// DX    scalars: [1], lr
+	// SI    grad: [1][16], gradient by its outputs
+	LEAQ         (AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1280(AX), BX
+	LEAQ         1536(AX), SI
+	VMOVUPS      (SI), Z0
 	VMULPS.BCST  (BX), Z0, Z1
 	VBROADCASTSS (DX), Z2
 	VFNMADD213PS (CX), Z1, Z2
@@ -2008,79 +1837,63 @@ rest26:
 	VBROADCASTSS (DX), Z1
 	VFNMADD213PS 64(CX), Z0, Z1
 	VMOVUPS      Z1, 64(CX)
-	ADDQ         $+64, R8
+	ADDQ         $+64, SI
 	ADDQ         $+1024, CX
 	ADDQ         $-1024, CX
-	DECQ         DI
-	JNZ          rest26
 
-restDone25:
 	// GradBias0: updates a bias by the sum of the gradients by the outputs.
-	LEAQ   1024(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   1216(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   1536(AX), AX
-	MOVQ   AX, 16(SP)
-	MOVQ   $0x00000001, 24(SP)
-	MOVQ   (SP), AX
-	MOVQ   8(SP), CX
-	MOVQ   16(SP), DX
-	MOVQ   24(SP), BX
-	VXORPS Z0, Z0, Z0
-	TESTQ  BX, BX
-	JZ     rowDone27
-
-row28:
-	VADDPS (DX), Z0, Z0
-	ADDQ   $+64, DX
-	DECQ   BX
-	JNZ    row28
-
-rowDone27:
-	VBROADCASTSS (CX), Z1
-	VFNMADD213PS (AX), Z0, Z1
-	VMOVUPS      Z1, (AX)
+	// AX    dz: at the row
+	// CX    w: the panel
+	// DX    scalars: [1], lr
+	LEAQ         1024(AX), CX
+	LEAQ         1216(AX), DX
+	LEAQ         1536(AX), AX
+	VXORPS       Z0, Z0, Z0
+	VADDPS       (AX), Z0, Z0
+	ADDQ         $+64, AX
+	VBROADCASTSS (DX), Z1
+	VFNMADD213PS (CX), Z0, Z1
+	VMOVUPS      Z1, (CX)
 
 done1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx512<>+0(SB)/4, $0x41200000
-DATA simdConstsavx512<>+4(SB)/4, $0xc038aa3b
-DATA simdConstsavx512<>+8(SB)/4, $0x4b400000
-DATA simdConstsavx512<>+12(SB)/4, $0x3eb17218
-DATA simdConstsavx512<>+16(SB)/4, $0xbe87d0fb
-DATA simdConstsavx512<>+20(SB)/4, $0x3f2b9d0f
-DATA simdConstsavx512<>+24(SB)/4, $0xbfaaad3e
-DATA simdConstsavx512<>+28(SB)/4, $0x3ffffee3
-DATA simdConstsavx512<>+32(SB)/4, $0xbffffffb
-DATA simdConstsavx512<>+36(SB)/4, $0x3f800000
-DATA simdConstsavx512<>+40(SB)/4, $0x40000000
-DATA simdConstsavx512<>+44(SB)/4, $0xbbc143bb
-DATA simdConstsavx512<>+48(SB)/4, $0x3caa61e1
-DATA simdConstsavx512<>+52(SB)/4, $0xbd5c4d5d
-DATA simdConstsavx512<>+56(SB)/4, $0x3e0884df
-DATA simdConstsavx512<>+60(SB)/4, $0xbeaaaa9f
-DATA simdConstsavx512<>+64(SB)/4, $0x3eb851ec
-DATA simdConstsavx512<>+68(SB)/4, $0x80000000
-DATA simdConstsavx512<>+72(SB)/4, $0xc2d00000
-DATA simdConstsavx512<>+76(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx512<>+80(SB)/4, $0xbf317200
-DATA simdConstsavx512<>+84(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx512<>+88(SB)/4, $0x3c091c2c
-DATA simdConstsavx512<>+92(SB)/4, $0x3d2aac5f
-DATA simdConstsavx512<>+96(SB)/4, $0x3ab51e7e
-DATA simdConstsavx512<>+100(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx512<>+104(SB)/4, $0x3efffffe
-DATA simdConstsavx512<>+108(SB)/4, $0x3ca49022
-DATA simdConstsavx512<>+112(SB)/4, $0xbd6b5b75
-DATA simdConstsavx512<>+116(SB)/4, $0xbb57adf0
-DATA simdConstsavx512<>+120(SB)/4, $0x3dda583d
-DATA simdConstsavx512<>+124(SB)/4, $0xbe1d21ef
-DATA simdConstsavx512<>+128(SB)/4, $0x3e49a5b7
-DATA simdConstsavx512<>+132(SB)/4, $0xbe7f91f4
-DATA simdConstsavx512<>+136(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx512<>+140(SB)/4, $0xbeffffe9
-DATA simdConstsavx512<>+144(SB)/4, $0x00000000
-GLOBL simdConstsavx512<>(SB), RODATA|NOPTR, $148
+DATA simdConstsAVX512<>+0(SB)/4, $0x41200000
+DATA simdConstsAVX512<>+4(SB)/4, $0xc038aa3b
+DATA simdConstsAVX512<>+8(SB)/4, $0x4b400000
+DATA simdConstsAVX512<>+12(SB)/4, $0x3eb17218
+DATA simdConstsAVX512<>+16(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX512<>+20(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX512<>+24(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX512<>+28(SB)/4, $0x3ffffee3
+DATA simdConstsAVX512<>+32(SB)/4, $0xbffffffb
+DATA simdConstsAVX512<>+36(SB)/4, $0x3f800000
+DATA simdConstsAVX512<>+40(SB)/4, $0x40000000
+DATA simdConstsAVX512<>+44(SB)/4, $0xbbc143bb
+DATA simdConstsAVX512<>+48(SB)/4, $0x3caa61e1
+DATA simdConstsAVX512<>+52(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX512<>+56(SB)/4, $0x3e0884df
+DATA simdConstsAVX512<>+60(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX512<>+64(SB)/4, $0x3eb851ec
+DATA simdConstsAVX512<>+68(SB)/4, $0x80000000
+DATA simdConstsAVX512<>+72(SB)/4, $0xc2d00000
+DATA simdConstsAVX512<>+76(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX512<>+80(SB)/4, $0xbf317200
+DATA simdConstsAVX512<>+84(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX512<>+88(SB)/4, $0x3c091c2c
+DATA simdConstsAVX512<>+92(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX512<>+96(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX512<>+100(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX512<>+104(SB)/4, $0x3efffffe
+DATA simdConstsAVX512<>+108(SB)/4, $0x3ca49022
+DATA simdConstsAVX512<>+112(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX512<>+116(SB)/4, $0xbb57adf0
+DATA simdConstsAVX512<>+120(SB)/4, $0x3dda583d
+DATA simdConstsAVX512<>+124(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX512<>+128(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX512<>+132(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX512<>+136(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX512<>+140(SB)/4, $0xbeffffe9
+DATA simdConstsAVX512<>+144(SB)/4, $0x00000000
+GLOBL simdConstsAVX512<>(SB), RODATA|NOPTR, $148

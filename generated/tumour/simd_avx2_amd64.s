@@ -43,7 +43,7 @@ row4:
 rowDone3:
 	ADDQ    $+4096, SI
 	ADDQ    $+64, DI
-	VMOVUPS simdConstsavx2<>+8(SB), Y0
+	VMOVUPS simdConstsAVX2<>+8(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone5
 
@@ -67,21 +67,23 @@ done1:
 	RET
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·infer0AVX2(SB), $448-48
-	// AX    scratch [1][6][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [2][64][16], rows to multiply
-	// DX    mat: [1][32][16], packed matrix
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    a: [panels][64][16]
+	// AX       scratch [1][6][16], sums of the tile
+	// BX       bias: [1][16]
+	// CX       src: at the tile's first row
+	// DX       mat: [1][32][16], packed matrix
+	// R8       src: at the step, in the tile's first row
+	// R8       scratch: at the row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: 16 steps ahead, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -95,7 +97,7 @@ TEXT ·infer0AVX2(SB), $448-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -103,17 +105,21 @@ TEXT ·infer0AVX2(SB), $448-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -127,8 +133,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block3:
 	LEAQ 4096(R8), R11
@@ -287,15 +295,17 @@ step6:
 	VMOVUPS      Y10, 320(AX)
 	VMOVUPS      Y11, 352(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000006, R9
-	VMOVUPS      simdConstsavx2<>+640(SB), Y0
-	VMOVUPS      simdConstsavx2<>+416(SB), Y1
-	VMOVUPS      simdConstsavx2<>+64(SB), Y2
-	VMOVUPS      simdConstsavx2<>+96(SB), Y3
-	VMOVUPS      simdConstsavx2<>+128(SB), Y4
-	VMOVUPS      simdConstsavx2<>+160(SB), Y5
-	VMOVUPS      simdConstsavx2<>+192(SB), Y6
-	VMOVUPS      simdConstsavx2<>+224(SB), Y7
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
+	MOVQ    $0x00000006, R9
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+416(SB), Y1
+	VMOVUPS simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y3
+	VMOVUPS simdConstsAVX2<>+128(SB), Y4
+	VMOVUPS simdConstsAVX2<>+160(SB), Y5
+	VMOVUPS simdConstsAVX2<>+192(SB), Y6
+	VMOVUPS simdConstsAVX2<>+224(SB), Y7
 
 finish7:
 	VMOVUPS (R8), Y8
@@ -308,39 +318,39 @@ finish7:
 	VMOVAPS     Y5, Y12
 	VFMADD213PS Y6, Y10, Y12
 	VFMADD231PS Y7, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+256(SB), Y13
-	VFMADD213PS simdConstsavx2<>+288(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+320(SB), Y13
-	VFMADD213PS simdConstsavx2<>+352(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y10, Y13
 	VFMADD213PS Y13, Y12, Y11
-	VMOVUPS     simdConstsavx2<>+384(SB), Y12
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y12
 	VFMADD213PS Y1, Y11, Y12
 	VSUBPS      Y1, Y12, Y13
-	VFMADD231PS simdConstsavx2<>+448(SB), Y13, Y11
-	VMOVUPS     simdConstsavx2<>+480(SB), Y13
-	VFMADD213PS simdConstsavx2<>+512(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+544(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+576(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+608(SB), Y11, Y13
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y13, Y11
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y11, Y13
 	VFMADD213PS Y0, Y11, Y13
 	VPSLLD      $0x17, Y12, Y11
 	VPADDD      Y11, Y13, Y11
 	VSUBPS      Y11, Y0, Y11
 	VMULPS      Y9, Y9, Y12
-	VMOVUPS     simdConstsavx2<>+672(SB), Y13
-	VFMADD213PS simdConstsavx2<>+704(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+736(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+768(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+800(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+832(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y12, Y13
 	VFMADD213PS Y10, Y13, Y10
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y12, Y12
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y12, Y12
 	VBLENDVPS   Y12, Y11, Y10, Y10
-	VANDPS      simdConstsavx2<>+896(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+896(SB), Y9, Y9
 	VORPS       Y9, Y10, Y9
 	VADDPS      Y0, Y9, Y9
-	VMULPS      simdConstsavx2<>+928(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+928(SB), Y8, Y8
 	VMULPS      Y9, Y8, Y8
 	VMOVUPS     Y8, (SI)
 	VMOVUPS     32(R8), Y8
@@ -353,39 +363,39 @@ finish7:
 	VMOVAPS     Y5, Y12
 	VFMADD213PS Y6, Y10, Y12
 	VFMADD231PS Y7, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+256(SB), Y13
-	VFMADD213PS simdConstsavx2<>+288(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+320(SB), Y13
-	VFMADD213PS simdConstsavx2<>+352(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y10, Y13
 	VFMADD213PS Y13, Y12, Y11
-	VMOVUPS     simdConstsavx2<>+384(SB), Y12
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y12
 	VFMADD213PS Y1, Y11, Y12
 	VSUBPS      Y1, Y12, Y13
-	VFMADD231PS simdConstsavx2<>+448(SB), Y13, Y11
-	VMOVUPS     simdConstsavx2<>+480(SB), Y13
-	VFMADD213PS simdConstsavx2<>+512(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+544(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+576(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+608(SB), Y11, Y13
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y13, Y11
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y11, Y13
 	VFMADD213PS Y0, Y11, Y13
 	VPSLLD      $0x17, Y12, Y11
 	VPADDD      Y11, Y13, Y11
 	VSUBPS      Y11, Y0, Y11
 	VMULPS      Y9, Y9, Y12
-	VMOVUPS     simdConstsavx2<>+672(SB), Y13
-	VFMADD213PS simdConstsavx2<>+704(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+736(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+768(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+800(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+832(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y12, Y13
 	VFMADD213PS Y10, Y13, Y10
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y12, Y12
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y12, Y12
 	VBLENDVPS   Y12, Y11, Y10, Y10
-	VANDPS      simdConstsavx2<>+896(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+896(SB), Y9, Y9
 	VORPS       Y9, Y10, Y9
 	VADDPS      Y0, Y9, Y9
-	VMULPS      simdConstsavx2<>+928(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+928(SB), Y8, Y8
 	VMULPS      Y9, Y8, Y8
 	VMOVUPS     Y8, 32(SI)
 	ADDQ        $+64, R8
@@ -396,14 +406,15 @@ finish7:
 	ADDQ        $+384, CX
 	ADDQ        $+384, SI
 	DECQ        DI
-	JNZ         tile6x2
+	JNZ         tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile5xDone8
+	JZ    shortDone8
 
-tile5x9:
+short9:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -415,8 +426,10 @@ tile5x9:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block10:
 	LEAQ 4096(R8), R11
@@ -555,15 +568,17 @@ step13:
 	VMOVUPS      Y8, 256(AX)
 	VMOVUPS      Y9, 288(AX)
 	MOVQ         AX, R8
-	MOVQ         $0x00000005, R9
-	VMOVUPS      simdConstsavx2<>+640(SB), Y0
-	VMOVUPS      simdConstsavx2<>+416(SB), Y1
-	VMOVUPS      simdConstsavx2<>+64(SB), Y2
-	VMOVUPS      simdConstsavx2<>+96(SB), Y3
-	VMOVUPS      simdConstsavx2<>+128(SB), Y4
-	VMOVUPS      simdConstsavx2<>+160(SB), Y5
-	VMOVUPS      simdConstsavx2<>+192(SB), Y6
-	VMOVUPS      simdConstsavx2<>+224(SB), Y7
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
+	MOVQ    $0x00000005, R9
+	VMOVUPS simdConstsAVX2<>+640(SB), Y0
+	VMOVUPS simdConstsAVX2<>+416(SB), Y1
+	VMOVUPS simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y3
+	VMOVUPS simdConstsAVX2<>+128(SB), Y4
+	VMOVUPS simdConstsAVX2<>+160(SB), Y5
+	VMOVUPS simdConstsAVX2<>+192(SB), Y6
+	VMOVUPS simdConstsAVX2<>+224(SB), Y7
 
 finish14:
 	VMOVUPS (R8), Y8
@@ -576,39 +591,39 @@ finish14:
 	VMOVAPS     Y5, Y12
 	VFMADD213PS Y6, Y10, Y12
 	VFMADD231PS Y7, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+256(SB), Y13
-	VFMADD213PS simdConstsavx2<>+288(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+320(SB), Y13
-	VFMADD213PS simdConstsavx2<>+352(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y10, Y13
 	VFMADD213PS Y13, Y12, Y11
-	VMOVUPS     simdConstsavx2<>+384(SB), Y12
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y12
 	VFMADD213PS Y1, Y11, Y12
 	VSUBPS      Y1, Y12, Y13
-	VFMADD231PS simdConstsavx2<>+448(SB), Y13, Y11
-	VMOVUPS     simdConstsavx2<>+480(SB), Y13
-	VFMADD213PS simdConstsavx2<>+512(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+544(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+576(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+608(SB), Y11, Y13
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y13, Y11
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y11, Y13
 	VFMADD213PS Y0, Y11, Y13
 	VPSLLD      $0x17, Y12, Y11
 	VPADDD      Y11, Y13, Y11
 	VSUBPS      Y11, Y0, Y11
 	VMULPS      Y9, Y9, Y12
-	VMOVUPS     simdConstsavx2<>+672(SB), Y13
-	VFMADD213PS simdConstsavx2<>+704(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+736(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+768(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+800(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+832(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y12, Y13
 	VFMADD213PS Y10, Y13, Y10
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y12, Y12
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y12, Y12
 	VBLENDVPS   Y12, Y11, Y10, Y10
-	VANDPS      simdConstsavx2<>+896(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+896(SB), Y9, Y9
 	VORPS       Y9, Y10, Y9
 	VADDPS      Y0, Y9, Y9
-	VMULPS      simdConstsavx2<>+928(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+928(SB), Y8, Y8
 	VMULPS      Y9, Y8, Y8
 	VMOVUPS     Y8, (SI)
 	VMOVUPS     32(R8), Y8
@@ -621,39 +636,39 @@ finish14:
 	VMOVAPS     Y5, Y12
 	VFMADD213PS Y6, Y10, Y12
 	VFMADD231PS Y7, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+256(SB), Y13
-	VFMADD213PS simdConstsavx2<>+288(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y10, Y13
 	VFMADD213PS Y13, Y11, Y12
-	VMOVUPS     simdConstsavx2<>+320(SB), Y13
-	VFMADD213PS simdConstsavx2<>+352(SB), Y10, Y13
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y10, Y13
 	VFMADD213PS Y13, Y12, Y11
-	VMOVUPS     simdConstsavx2<>+384(SB), Y12
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y12
 	VFMADD213PS Y1, Y11, Y12
 	VSUBPS      Y1, Y12, Y13
-	VFMADD231PS simdConstsavx2<>+448(SB), Y13, Y11
-	VMOVUPS     simdConstsavx2<>+480(SB), Y13
-	VFMADD213PS simdConstsavx2<>+512(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+544(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+576(SB), Y11, Y13
-	VFMADD213PS simdConstsavx2<>+608(SB), Y11, Y13
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y13, Y11
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y11, Y13
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y11, Y13
 	VFMADD213PS Y0, Y11, Y13
 	VPSLLD      $0x17, Y12, Y11
 	VPADDD      Y11, Y13, Y11
 	VSUBPS      Y11, Y0, Y11
 	VMULPS      Y9, Y9, Y12
-	VMOVUPS     simdConstsavx2<>+672(SB), Y13
-	VFMADD213PS simdConstsavx2<>+704(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+736(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+768(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+800(SB), Y12, Y13
-	VFMADD213PS simdConstsavx2<>+832(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y12, Y13
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y12, Y13
 	VFMADD213PS Y10, Y13, Y10
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y12, Y12
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y12, Y12
 	VBLENDVPS   Y12, Y11, Y10, Y10
-	VANDPS      simdConstsavx2<>+896(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+896(SB), Y9, Y9
 	VORPS       Y9, Y10, Y9
 	VADDPS      Y0, Y9, Y9
-	VMULPS      simdConstsavx2<>+928(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+928(SB), Y8, Y8
 	VMULPS      Y9, Y8, Y8
 	VMOVUPS     Y8, 32(SI)
 	ADDQ        $+64, R8
@@ -664,28 +679,28 @@ finish14:
 	ADDQ        $+320, CX
 	ADDQ        $+320, SI
 	DECQ        DI
-	JNZ         tile5x9
+	JNZ         short9
 
-tile5xDone8:
+shortDone8:
 	VZEROUPPER
 	RET
 
 // func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·infer2AVX2(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
@@ -712,49 +727,68 @@ rows2:
 	VFMADD231PS  224(R8), Y8, Y7
 	ADDQ         $+4096, R8
 	ADDQ         $+64, R9
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, (DX)
-	VADDPS       Y3, Y2, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 4(DX)
-	VADDPS       Y5, Y4, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 8(DX)
-	VADDPS       Y7, Y6, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
-	VMOVSS       X0, 12(DX)
 	ADDQ         $+256, AX
-	ADDQ         $+16, DX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+4096, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
 	DECQ         DI
 	JNZ          rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -768,6 +802,7 @@ row4:
 	VFMADD231PS  32(DI), Y2, Y1
 	ADDQ         $+4096, DI
 	ADDQ         $+64, R8
+	ADDQ         $+64, AX
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -775,11 +810,10 @@ row4:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VADDSS       (SI), X0, X0
+	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (DX)
-	ADDQ         $+64, AX
 	ADDQ         $+4, DX
-	DECQ         BX
+	DECQ         SI
 	JNZ          row4
 
 rowDone3:
@@ -787,22 +821,24 @@ rowDone3:
 	RET
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·forward0AVX2(SB), $448-56
-	// AX    scratch [1][6][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [2][64][16], rows to multiply
-	// DI    s: [panels][64][16]
-	// DX    mat: [1][32][16], packed matrix
-	// R9    running pointer into src
-	// R9    running pointer into src
-	// R10   running pointer into mat
-	// R10   running pointer into mat
-	// R11   blocks of 16 steps left
-	// R11   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
-	// SI    a: [panels][64][16]
+	// AX       scratch [1][6][16], sums of the tile
+	// BX       bias: [1][16]
+	// CX       src: at the tile's first row
+	// DI       s: at the tile's first row
+	// DX       mat: [1][32][16], packed matrix
+	// R9       src: at the step, in the tile's first row
+	// R9       scratch: at the row
+	// R10      mat: at the step
+	// R11      blocks of 16 steps to do
+	// R12      src: 16 steps ahead, to fetch
+	// R13      groups of 4 steps to do in the block
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -816,7 +852,7 @@ TEXT ·forward0AVX2(SB), $448-56
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -824,19 +860,23 @@ TEXT ·forward0AVX2(SB), $448-56
 	CMOVQGT tiles+48(FP), SI
 	MOVQ    SI, tile+40(FP)
 	SUBQ    SI, tiles+48(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	ADDQ    DX, s+32(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    s+32(FP), DI
-	MOVQ    tile+40(FP), R8
-	TESTQ   R8, R8
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	ADDQ DX, s+32(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ s+32(FP), DI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+40(FP), R8
+	TESTQ R8, R8
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -850,8 +890,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
-	MOVQ    $0x00000002, R11
+	MOVQ    DX, R10
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R11
 
 block3:
 	LEAQ 4096(R9), R12
@@ -1010,54 +1052,56 @@ step6:
 	VMOVUPS      Y10, 320(AX)
 	VMOVUPS      Y11, 352(AX)
 	MOVQ         AX, R9
-	MOVQ         $0x00000006, R10
-	VMOVUPS      simdConstsavx2<>+416(SB), Y0
-	VMOVUPS      simdConstsavx2<>+640(SB), Y1
-	VMOVUPS      simdConstsavx2<>+384(SB), Y2
-	VMOVUPS      simdConstsavx2<>+896(SB), Y3
-	VMOVUPS      simdConstsavx2<>+928(SB), Y4
-	VMOVUPS      simdConstsavx2<>+1216(SB), Y5
-	VMOVUPS      simdConstsavx2<>+64(SB), Y6
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)), s = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))).
+	MOVQ    $0x00000006, R10
+	VMOVUPS simdConstsAVX2<>+416(SB), Y0
+	VMOVUPS simdConstsAVX2<>+640(SB), Y1
+	VMOVUPS simdConstsAVX2<>+384(SB), Y2
+	VMOVUPS simdConstsAVX2<>+896(SB), Y3
+	VMOVUPS simdConstsAVX2<>+928(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y5
+	VMOVUPS simdConstsAVX2<>+64(SB), Y6
 
 finish7:
 	VMOVUPS (R9), Y7
 	VMULPS  Y6, Y7, Y8
 
 	// erf(0.7071067811865476*z)
-	VANDPS      simdConstsavx2<>+96(SB), Y8, Y9
-	VMINPS      simdConstsavx2<>+128(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+96(SB), Y8, Y9
+	VMINPS      simdConstsAVX2<>+128(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
-	VMOVUPS     simdConstsavx2<>+160(SB), Y11
-	VFMADD213PS simdConstsavx2<>+192(SB), Y9, Y11
-	VFMADD231PS simdConstsavx2<>+224(SB), Y10, Y11
-	VMOVUPS     simdConstsavx2<>+256(SB), Y12
-	VFMADD213PS simdConstsavx2<>+288(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y11
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y9, Y11
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y10, Y11
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y9, Y12
 	VFMADD213PS Y12, Y10, Y11
-	VMOVUPS     simdConstsavx2<>+320(SB), Y12
-	VFMADD213PS simdConstsavx2<>+352(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y9, Y12
 	VFMADD213PS Y12, Y11, Y10
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y10, Y11
 	VSUBPS      Y0, Y11, Y12
-	VFMADD231PS simdConstsavx2<>+448(SB), Y12, Y10
-	VMOVUPS     simdConstsavx2<>+480(SB), Y12
-	VFMADD213PS simdConstsavx2<>+512(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+544(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+576(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+608(SB), Y10, Y12
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y12, Y10
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y10, Y12
 	VFMADD213PS Y1, Y10, Y12
 	VPSLLD      $0x17, Y11, Y10
 	VPADDD      Y10, Y12, Y10
 	VSUBPS      Y10, Y1, Y10
 	VMULPS      Y8, Y8, Y11
-	VMOVUPS     simdConstsavx2<>+672(SB), Y12
-	VFMADD213PS simdConstsavx2<>+704(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+736(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+768(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+800(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+832(SB), Y11, Y12
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y11, Y12
 	VFMADD213PS Y9, Y12, Y9
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y11, Y11
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y11, Y11
 	VBLENDVPS   Y11, Y10, Y9, Y9
 	VANDPS      Y3, Y8, Y10
 	VORPS       Y10, Y9, Y9
@@ -1069,27 +1113,27 @@ finish7:
 	VXORPS      Y3, Y8, Y8
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VMOVUPS     simdConstsavx2<>+960(SB), Y11
+	VMOVUPS     simdConstsAVX2<>+960(SB), Y11
 	VMAXPS      Y8, Y11, Y8
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y8, Y11
 	VSUBPS      Y0, Y11, Y11
-	VFMADD231PS simdConstsavx2<>+992(SB), Y11, Y8
-	VFMADD231PS simdConstsavx2<>+1024(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+992(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+1024(SB), Y11, Y8
 	VMULPS      Y8, Y8, Y12
-	VMOVUPS     simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS simdConstsavx2<>+1088(SB), Y8, Y13
-	VFMADD231PS simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS     simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS simdConstsavx2<>+1184(SB), Y8, Y14
+	VMOVUPS     simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+1088(SB), Y8, Y13
+	VFMADD231PS simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS simdConstsAVX2<>+1184(SB), Y8, Y14
 	VFMADD213PS Y14, Y13, Y12
 	VFMADD213PS Y5, Y8, Y12
 	VFMADD213PS Y5, Y12, Y8
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y8, Y8
-	VMULPS      simdConstsavx2<>+1248(SB), Y8, Y8
-	VMULPS      simdConstsavx2<>+1280(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1248(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1280(SB), Y8, Y8
 	VFMADD213PS Y9, Y8, Y7
 	VMOVUPS     Y10, (SI)
 	VMOVUPS     Y7, (DI)
@@ -1097,40 +1141,40 @@ finish7:
 	VMULPS      Y6, Y7, Y8
 
 	// erf(0.7071067811865476*z)
-	VANDPS      simdConstsavx2<>+96(SB), Y8, Y9
-	VMINPS      simdConstsavx2<>+128(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+96(SB), Y8, Y9
+	VMINPS      simdConstsAVX2<>+128(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
-	VMOVUPS     simdConstsavx2<>+160(SB), Y11
-	VFMADD213PS simdConstsavx2<>+192(SB), Y9, Y11
-	VFMADD231PS simdConstsavx2<>+224(SB), Y10, Y11
-	VMOVUPS     simdConstsavx2<>+256(SB), Y12
-	VFMADD213PS simdConstsavx2<>+288(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y11
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y9, Y11
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y10, Y11
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y9, Y12
 	VFMADD213PS Y12, Y10, Y11
-	VMOVUPS     simdConstsavx2<>+320(SB), Y12
-	VFMADD213PS simdConstsavx2<>+352(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y9, Y12
 	VFMADD213PS Y12, Y11, Y10
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y10, Y11
 	VSUBPS      Y0, Y11, Y12
-	VFMADD231PS simdConstsavx2<>+448(SB), Y12, Y10
-	VMOVUPS     simdConstsavx2<>+480(SB), Y12
-	VFMADD213PS simdConstsavx2<>+512(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+544(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+576(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+608(SB), Y10, Y12
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y12, Y10
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y10, Y12
 	VFMADD213PS Y1, Y10, Y12
 	VPSLLD      $0x17, Y11, Y10
 	VPADDD      Y10, Y12, Y10
 	VSUBPS      Y10, Y1, Y10
 	VMULPS      Y8, Y8, Y11
-	VMOVUPS     simdConstsavx2<>+672(SB), Y12
-	VFMADD213PS simdConstsavx2<>+704(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+736(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+768(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+800(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+832(SB), Y11, Y12
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y11, Y12
 	VFMADD213PS Y9, Y12, Y9
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y11, Y11
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y11, Y11
 	VBLENDVPS   Y11, Y10, Y9, Y9
 	VANDPS      Y3, Y8, Y10
 	VORPS       Y10, Y9, Y9
@@ -1142,27 +1186,27 @@ finish7:
 	VXORPS      Y3, Y8, Y8
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VMOVUPS     simdConstsavx2<>+960(SB), Y11
+	VMOVUPS     simdConstsAVX2<>+960(SB), Y11
 	VMAXPS      Y8, Y11, Y8
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y8, Y11
 	VSUBPS      Y0, Y11, Y11
-	VFMADD231PS simdConstsavx2<>+992(SB), Y11, Y8
-	VFMADD231PS simdConstsavx2<>+1024(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+992(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+1024(SB), Y11, Y8
 	VMULPS      Y8, Y8, Y12
-	VMOVUPS     simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS simdConstsavx2<>+1088(SB), Y8, Y13
-	VFMADD231PS simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS     simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS simdConstsavx2<>+1184(SB), Y8, Y14
+	VMOVUPS     simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+1088(SB), Y8, Y13
+	VFMADD231PS simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS simdConstsAVX2<>+1184(SB), Y8, Y14
 	VFMADD213PS Y14, Y13, Y12
 	VFMADD213PS Y5, Y8, Y12
 	VFMADD213PS Y5, Y12, Y8
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y8, Y8
-	VMULPS      simdConstsavx2<>+1248(SB), Y8, Y8
-	VMULPS      simdConstsavx2<>+1280(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1248(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1280(SB), Y8, Y8
 	VFMADD213PS Y9, Y8, Y7
 	VMOVUPS     Y10, 32(SI)
 	VMOVUPS     Y7, 32(DI)
@@ -1177,14 +1221,15 @@ finish7:
 	ADDQ        $+384, SI
 	ADDQ        $+384, DI
 	DECQ        R8
-	JNZ         tile6x2
+	JNZ         tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+48(FP), R8
 	TESTQ R8, R8
-	JZ    tile5xDone8
+	JZ    shortDone8
 
-tile5x9:
+short9:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -1196,8 +1241,10 @@ tile5x9:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
-	MOVQ    $0x00000002, R11
+	MOVQ    DX, R10
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R11
 
 block10:
 	LEAQ 4096(R9), R12
@@ -1336,54 +1383,56 @@ step13:
 	VMOVUPS      Y8, 256(AX)
 	VMOVUPS      Y9, 288(AX)
 	MOVQ         AX, R9
-	MOVQ         $0x00000005, R10
-	VMOVUPS      simdConstsavx2<>+416(SB), Y0
-	VMOVUPS      simdConstsavx2<>+640(SB), Y1
-	VMOVUPS      simdConstsavx2<>+384(SB), Y2
-	VMOVUPS      simdConstsavx2<>+896(SB), Y3
-	VMOVUPS      simdConstsavx2<>+928(SB), Y4
-	VMOVUPS      simdConstsavx2<>+1216(SB), Y5
-	VMOVUPS      simdConstsavx2<>+64(SB), Y6
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)), s = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))).
+	MOVQ    $0x00000005, R10
+	VMOVUPS simdConstsAVX2<>+416(SB), Y0
+	VMOVUPS simdConstsAVX2<>+640(SB), Y1
+	VMOVUPS simdConstsAVX2<>+384(SB), Y2
+	VMOVUPS simdConstsAVX2<>+896(SB), Y3
+	VMOVUPS simdConstsAVX2<>+928(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y5
+	VMOVUPS simdConstsAVX2<>+64(SB), Y6
 
 finish14:
 	VMOVUPS (R9), Y7
 	VMULPS  Y6, Y7, Y8
 
 	// erf(0.7071067811865476*z)
-	VANDPS      simdConstsavx2<>+96(SB), Y8, Y9
-	VMINPS      simdConstsavx2<>+128(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+96(SB), Y8, Y9
+	VMINPS      simdConstsAVX2<>+128(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
-	VMOVUPS     simdConstsavx2<>+160(SB), Y11
-	VFMADD213PS simdConstsavx2<>+192(SB), Y9, Y11
-	VFMADD231PS simdConstsavx2<>+224(SB), Y10, Y11
-	VMOVUPS     simdConstsavx2<>+256(SB), Y12
-	VFMADD213PS simdConstsavx2<>+288(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y11
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y9, Y11
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y10, Y11
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y9, Y12
 	VFMADD213PS Y12, Y10, Y11
-	VMOVUPS     simdConstsavx2<>+320(SB), Y12
-	VFMADD213PS simdConstsavx2<>+352(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y9, Y12
 	VFMADD213PS Y12, Y11, Y10
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y10, Y11
 	VSUBPS      Y0, Y11, Y12
-	VFMADD231PS simdConstsavx2<>+448(SB), Y12, Y10
-	VMOVUPS     simdConstsavx2<>+480(SB), Y12
-	VFMADD213PS simdConstsavx2<>+512(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+544(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+576(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+608(SB), Y10, Y12
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y12, Y10
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y10, Y12
 	VFMADD213PS Y1, Y10, Y12
 	VPSLLD      $0x17, Y11, Y10
 	VPADDD      Y10, Y12, Y10
 	VSUBPS      Y10, Y1, Y10
 	VMULPS      Y8, Y8, Y11
-	VMOVUPS     simdConstsavx2<>+672(SB), Y12
-	VFMADD213PS simdConstsavx2<>+704(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+736(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+768(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+800(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+832(SB), Y11, Y12
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y11, Y12
 	VFMADD213PS Y9, Y12, Y9
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y11, Y11
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y11, Y11
 	VBLENDVPS   Y11, Y10, Y9, Y9
 	VANDPS      Y3, Y8, Y10
 	VORPS       Y10, Y9, Y9
@@ -1395,27 +1444,27 @@ finish14:
 	VXORPS      Y3, Y8, Y8
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VMOVUPS     simdConstsavx2<>+960(SB), Y11
+	VMOVUPS     simdConstsAVX2<>+960(SB), Y11
 	VMAXPS      Y8, Y11, Y8
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y8, Y11
 	VSUBPS      Y0, Y11, Y11
-	VFMADD231PS simdConstsavx2<>+992(SB), Y11, Y8
-	VFMADD231PS simdConstsavx2<>+1024(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+992(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+1024(SB), Y11, Y8
 	VMULPS      Y8, Y8, Y12
-	VMOVUPS     simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS simdConstsavx2<>+1088(SB), Y8, Y13
-	VFMADD231PS simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS     simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS simdConstsavx2<>+1184(SB), Y8, Y14
+	VMOVUPS     simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+1088(SB), Y8, Y13
+	VFMADD231PS simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS simdConstsAVX2<>+1184(SB), Y8, Y14
 	VFMADD213PS Y14, Y13, Y12
 	VFMADD213PS Y5, Y8, Y12
 	VFMADD213PS Y5, Y12, Y8
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y8, Y8
-	VMULPS      simdConstsavx2<>+1248(SB), Y8, Y8
-	VMULPS      simdConstsavx2<>+1280(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1248(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1280(SB), Y8, Y8
 	VFMADD213PS Y9, Y8, Y7
 	VMOVUPS     Y10, (SI)
 	VMOVUPS     Y7, (DI)
@@ -1423,40 +1472,40 @@ finish14:
 	VMULPS      Y6, Y7, Y8
 
 	// erf(0.7071067811865476*z)
-	VANDPS      simdConstsavx2<>+96(SB), Y8, Y9
-	VMINPS      simdConstsavx2<>+128(SB), Y9, Y9
+	VANDPS      simdConstsAVX2<>+96(SB), Y8, Y9
+	VMINPS      simdConstsAVX2<>+128(SB), Y9, Y9
 	VMULPS      Y9, Y9, Y10
-	VMOVUPS     simdConstsavx2<>+160(SB), Y11
-	VFMADD213PS simdConstsavx2<>+192(SB), Y9, Y11
-	VFMADD231PS simdConstsavx2<>+224(SB), Y10, Y11
-	VMOVUPS     simdConstsavx2<>+256(SB), Y12
-	VFMADD213PS simdConstsavx2<>+288(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y11
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y9, Y11
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y10, Y11
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y9, Y12
 	VFMADD213PS Y12, Y10, Y11
-	VMOVUPS     simdConstsavx2<>+320(SB), Y12
-	VFMADD213PS simdConstsavx2<>+352(SB), Y9, Y12
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y9, Y12
 	VFMADD213PS Y12, Y11, Y10
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y10, Y11
 	VSUBPS      Y0, Y11, Y12
-	VFMADD231PS simdConstsavx2<>+448(SB), Y12, Y10
-	VMOVUPS     simdConstsavx2<>+480(SB), Y12
-	VFMADD213PS simdConstsavx2<>+512(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+544(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+576(SB), Y10, Y12
-	VFMADD213PS simdConstsavx2<>+608(SB), Y10, Y12
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y12, Y10
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y10, Y12
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y10, Y12
 	VFMADD213PS Y1, Y10, Y12
 	VPSLLD      $0x17, Y11, Y10
 	VPADDD      Y10, Y12, Y10
 	VSUBPS      Y10, Y1, Y10
 	VMULPS      Y8, Y8, Y11
-	VMOVUPS     simdConstsavx2<>+672(SB), Y12
-	VFMADD213PS simdConstsavx2<>+704(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+736(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+768(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+800(SB), Y11, Y12
-	VFMADD213PS simdConstsavx2<>+832(SB), Y11, Y12
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y12
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y11, Y12
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y11, Y12
 	VFMADD213PS Y9, Y12, Y9
-	VCMPPS      $0x1d, simdConstsavx2<>+864(SB), Y11, Y11
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y11, Y11
 	VBLENDVPS   Y11, Y10, Y9, Y9
 	VANDPS      Y3, Y8, Y10
 	VORPS       Y10, Y9, Y9
@@ -1468,27 +1517,27 @@ finish14:
 	VXORPS      Y3, Y8, Y8
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VMOVUPS     simdConstsavx2<>+960(SB), Y11
+	VMOVUPS     simdConstsAVX2<>+960(SB), Y11
 	VMAXPS      Y8, Y11, Y8
 	VMOVAPS     Y2, Y11
 	VFMADD213PS Y0, Y8, Y11
 	VSUBPS      Y0, Y11, Y11
-	VFMADD231PS simdConstsavx2<>+992(SB), Y11, Y8
-	VFMADD231PS simdConstsavx2<>+1024(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+992(SB), Y11, Y8
+	VFMADD231PS simdConstsAVX2<>+1024(SB), Y11, Y8
 	VMULPS      Y8, Y8, Y12
-	VMOVUPS     simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS simdConstsavx2<>+1088(SB), Y8, Y13
-	VFMADD231PS simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS     simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS simdConstsavx2<>+1184(SB), Y8, Y14
+	VMOVUPS     simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS simdConstsAVX2<>+1088(SB), Y8, Y13
+	VFMADD231PS simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS     simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS simdConstsAVX2<>+1184(SB), Y8, Y14
 	VFMADD213PS Y14, Y13, Y12
 	VFMADD213PS Y5, Y8, Y12
 	VFMADD213PS Y5, Y12, Y8
 	VCVTPS2DQ   Y11, Y11
 	VPSLLD      $0x17, Y11, Y11
 	VPADDD      Y11, Y8, Y8
-	VMULPS      simdConstsavx2<>+1248(SB), Y8, Y8
-	VMULPS      simdConstsavx2<>+1280(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1248(SB), Y8, Y8
+	VMULPS      simdConstsAVX2<>+1280(SB), Y8, Y8
 	VFMADD213PS Y9, Y8, Y7
 	VMOVUPS     Y10, 32(SI)
 	VMOVUPS     Y7, 32(DI)
@@ -1503,19 +1552,19 @@ finish14:
 	ADDQ        $+320, SI
 	ADDQ        $+320, DI
 	DECQ        R8
-	JNZ         tile5x9
+	JNZ         short9
 
-tile5xDone8:
+shortDone8:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    y+16(FP), DX
@@ -1529,11 +1578,11 @@ TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
 	ANDQ    $0x0f, BX
 	TESTQ   SI, SI
 	JZ      vectorDone1
-	VMOVUPS simdConstsavx2<>+416(SB), Y4
-	VMOVUPS simdConstsavx2<>+1216(SB), Y5
-	VMOVUPS simdConstsavx2<>+640(SB), Y6
-	VMOVUPS simdConstsavx2<>+896(SB), Y7
-	VMOVUPS simdConstsavx2<>+960(SB), Y8
+	VMOVUPS simdConstsAVX2<>+416(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y5
+	VMOVUPS simdConstsAVX2<>+640(SB), Y6
+	VMOVUPS simdConstsAVX2<>+896(SB), Y7
+	VMOVUPS simdConstsAVX2<>+960(SB), Y8
 
 vector2:
 	VMOVUPS (AX), Y9
@@ -1541,38 +1590,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+384(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+992(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+1024(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+992(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1088(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1184(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1184(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+1248(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+1248(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1312(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1344(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1376(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1408(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1440(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1344(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1376(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1408(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1440(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1472(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1504(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1472(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1504(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1536(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1568(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1536(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1568(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -1582,7 +1631,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1600(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1600(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -1599,38 +1648,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsavx2<>+384(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+992(SB), Y11, Y10
-	VFMADD231PS  simdConstsavx2<>+1024(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+992(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1056(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1088(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1184(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1184(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsavx2<>+1248(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+1248(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1312(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1344(SB), Y10, Y13
-	VFMADD231PS  simdConstsavx2<>+1376(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1408(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1440(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1344(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1376(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1408(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1440(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1472(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1504(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1472(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1504(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsavx2<>+1536(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+1568(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+1536(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1568(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -1640,7 +1689,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsavx2<>+1600(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1600(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -1668,60 +1717,60 @@ vectorDone1:
 	MOVQ       $0x00000008, DI
 	CMPQ       SI, DI
 	CMOVQGT    DI, SI
-	LEAQ       simdConstsavx2<>+32(SB), DI
+	LEAQ       simdConstsAVX2<>+32(SB), DI
 	NEGQ       SI
 	VMOVUPS    (DI)(SI*4), Y4
 	VMASKMOVPS (DX), Y4, Y5
 	VMOVUPS    (AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+896(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+960(SB), Y8
+	VORPS        simdConstsAVX2<>+896(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+384(SB), Y8
-	VMOVUPS      simdConstsavx2<>+416(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y9
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+992(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+1024(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+992(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+1056(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+1088(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1184(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1184(SB), Y7, Y12
 	VFMADD213PS  Y12, Y11, Y10
-	VMOVUPS      simdConstsavx2<>+1216(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y11
 	VFMADD213PS  Y11, Y7, Y10
 	VFMADD213PS  Y11, Y10, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+1248(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+1248(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsavx2<>+1312(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1344(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+1376(SB), Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1408(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1440(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1344(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1376(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+1408(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1440(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1472(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1504(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1472(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1504(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsavx2<>+1536(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1568(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1536(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1568(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
 	VFMADD213PS  Y7, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VFNMADD231PS Y5, Y6, Y8
 
 	// sigmoid(z)
-	VMOVUPS      simdConstsavx2<>+640(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y10
 	VADDPS       Y10, Y7, Y12
 	VDIVPS       Y12, Y7, Y12
-	VCMPPS       $0x15, simdConstsavx2<>+1600(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1600(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y12, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1742,48 +1791,48 @@ vectorDone1:
 	MOVQ         $0x00000008, SI
 	CMPQ         BX, SI
 	CMOVQGT      SI, BX
-	LEAQ         simdConstsavx2<>+32(SB), SI
+	LEAQ         simdConstsAVX2<>+32(SB), SI
 	NEGQ         BX
 	VMOVUPS      (SI)(BX*4), Y4
 	VMASKMOVPS   32(DX), Y4, Y5
 	VMOVUPS      32(AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsavx2<>+896(SB), Y6, Y7
-	VMOVUPS      simdConstsavx2<>+960(SB), Y8
+	VORPS        simdConstsAVX2<>+896(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsavx2<>+384(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y8
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsavx2<>+992(SB), Y8, Y7
-	VFMADD231PS  simdConstsavx2<>+1024(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+992(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+1056(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1088(SB), Y7, Y12
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y9, Y12
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+1184(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1184(SB), Y7, Y13
 	VFMADD213PS  Y13, Y12, Y9
 	VFMADD213PS  Y11, Y7, Y9
 	VFMADD213PS  Y11, Y9, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsavx2<>+1248(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+1248(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsavx2<>+1312(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+1344(SB), Y7, Y11
-	VFMADD231PS  simdConstsavx2<>+1376(SB), Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1408(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1440(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+1344(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1376(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+1408(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1440(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1472(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1504(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1472(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1504(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsavx2<>+1536(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+1568(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+1536(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1568(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VFMADD213PS  Y7, Y11, Y9
 	VADDPS       Y9, Y8, Y8
@@ -1792,7 +1841,7 @@ vectorDone1:
 	// sigmoid(z)
 	VADDPS       Y10, Y7, Y9
 	VDIVPS       Y9, Y7, Y9
-	VCMPPS       $0x15, simdConstsavx2<>+1600(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1600(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y9, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1822,14 +1871,16 @@ done3:
 // func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [64], rows of one number to multiply
-	// AX    running pointer into src
-	// AX    running pointer into src
-	// BX    dz: [panels][64][16]
-	// CX    mat: [1][1][16], packed matrix
-	// DI    running pointer into mat
-	// DI    running pointer into mat
-	// DX    s: [panels][64][16]
+	// AX       src: at the tile's first row
+	// AX       src: at the step, in the tile's first row
+	// BX       dz: at the tile's first row
+	// CX       mat: [1][1][16], packed matrix
+	// CX       mat: at the step
+	// DX       s: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1840,7 +1891,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1848,19 +1899,23 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, s+16(FP)
-	ADDQ    CX, dz+24(FP)
-	SHRQ    $0x04, CX
-	ADDQ    CX, src+0(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    s+16(FP), DX
-	MOVQ    dz+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, s+16(FP)
+	ADDQ CX, dz+24(FP)
+	SHRQ $0x04, CX
+	ADDQ CX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -1873,9 +1928,8 @@ tile6x2:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -1922,14 +1976,15 @@ tile6x2:
 	ADDQ         $+384, DX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone3
+	JZ    shortDone3
 
-tile5x4:
+short4:
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -1940,9 +1995,8 @@ tile5x4:
 	VXORPS       Y7, Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VXORPS       Y9, Y9, Y9
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Y10
-	VMOVUPS      32(DI), Y11
+	VMOVUPS      (CX), Y10
+	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1982,17 +2036,20 @@ tile5x4:
 	ADDQ         $+320, DX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x4
+	JNZ          short4
 
-tile5xDone3:
+shortDone3:
 	VZEROUPPER
 	RET
 
 // func gradWeight2AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, FMA3
 TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-56
-	// AX    w: [1][16], the gradient
-	// CX    x: [1][64][16], inputs of the layer
+	// AX    w: at the block
+	// BX    dz: at the row
+	// CX    x: at the block
+	// DI    rows: number of rows, at least 1
+	// SI    x: at the row
 	// Go to the first block.
 	MOVQ   block+32(FP), AX
 	IMUL3Q $0x00000040, AX, CX
@@ -2014,8 +2071,8 @@ block2:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   CX, BX
-	MOVQ   dz+16(FP), SI
+	MOVQ   dz+16(FP), BX
+	MOVQ   CX, SI
 	MOVQ   rows+24(FP), DI
 	MOVQ   DI, R8
 	SHRQ   $0x02, R8
@@ -2024,20 +2081,20 @@ block2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (BX), Y8, Y0
-	VFMADD231PS  32(BX), Y8, Y1
-	VBROADCASTSS 4(SI), Y8
-	VFMADD231PS  64(BX), Y8, Y2
-	VFMADD231PS  96(BX), Y8, Y3
-	VBROADCASTSS 8(SI), Y8
-	VFMADD231PS  128(BX), Y8, Y4
-	VFMADD231PS  160(BX), Y8, Y5
-	VBROADCASTSS 12(SI), Y8
-	VFMADD231PS  192(BX), Y8, Y6
-	VFMADD231PS  224(BX), Y8, Y7
-	ADDQ         $+256, BX
-	ADDQ         $+16, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (SI), Y8, Y0
+	VFMADD231PS  32(SI), Y8, Y1
+	VBROADCASTSS 4(BX), Y8
+	VFMADD231PS  64(SI), Y8, Y2
+	VFMADD231PS  96(SI), Y8, Y3
+	VBROADCASTSS 8(BX), Y8
+	VFMADD231PS  128(SI), Y8, Y4
+	VFMADD231PS  160(SI), Y8, Y5
+	VBROADCASTSS 12(BX), Y8
+	VFMADD231PS  192(SI), Y8, Y6
+	VFMADD231PS  224(SI), Y8, Y7
+	ADDQ         $+256, SI
+	ADDQ         $+16, BX
 	DECQ         R8
 	JNZ          four4
 
@@ -2046,11 +2103,11 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (BX), Y8, Y0
-	VFMADD231PS  32(BX), Y8, Y1
-	ADDQ         $+64, BX
-	ADDQ         $+4, SI
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (SI), Y8, Y0
+	VFMADD231PS  32(SI), Y8, Y1
+	ADDQ         $+64, SI
+	ADDQ         $+4, BX
 	DECQ         DI
 	JNZ          one6
 
@@ -2085,8 +2142,8 @@ blockDone1:
 // func gradBias2AVX2(w *float32, dz *float32, rows int, more int)
 // Requires: AVX
 TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the gradient
-	// CX    dz: [rows], gradient by the output
+	// AX    w: [1][16]
+	// CX    dz: at the vector
 	// DX    rows: number of rows, at least 1
 	MOVQ   w+0(FP), AX
 	MOVQ   dz+8(FP), CX
@@ -2114,7 +2171,7 @@ vectorDone1:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsavx2<>+28(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+28(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	CMPQ         more+24(FP), $0x00
 	JE           store3
@@ -2123,7 +2180,7 @@ vectorDone1:
 store3:
 	VMOVUPS Y0, (AX)
 	VXORPS  Y0, Y0, Y0
-	VMOVUPS simdConstsavx2<>+32(SB), Y1
+	VMOVUPS simdConstsAVX2<>+32(SB), Y1
 	VANDPS  Y1, Y0, Y0
 	CMPQ    more+24(FP), $0x00
 	JE      store4
@@ -2135,29 +2192,26 @@ store4:
 	RET
 
 // func gradWeight0AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight0AVX2(SB), NOSPLIT, $0-56
-	// AX    w: [1][32][16], the gradient
-	// CX    x: [2][64][16], inputs of the layer
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DX    dz: [1][64][16], gradient by its outputs
-	// SI    running pointer into x
-	// SI    running pointer into x
-	// SI    running pointer into x
-	// SI    running pointer into x
-	// SI    running pointer into x
-	// SI    running pointer into x
+	// AX            w: at the block
+	// CX            x: at the block
+	// DI            dz: at the row
+	// DX            dz: [1][64][16], gradient by its outputs
+	// SI            x: at the row
+	// Y0-Y11        sums of the tile [6][1][16], row by row
+	// Y0-Y9         sums of the tile [5][1][16], row by row
+	// Y0-Y7         sums of the tile [4][1][16], row by row
+	// Y8-Y13        vectors of dz
+	// Y10, Y12, Y14 a number of x, in all lanes
 	// Go to the first block.
-	MOVQ    block+32(FP), AX
-	IMUL3Q  $0x00000400, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00001000, AX, CX
-	ADDQ    CX, x+8(FP)
+	MOVQ   block+32(FP), AX
+	IMUL3Q $0x00000400, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00001000, AX, CX
+	ADDQ   CX, x+8(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000001, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+40(FP)
@@ -2172,7 +2226,7 @@ TEXT ·gradWeight0AVX2(SB), NOSPLIT, $0-56
 	JZ      blockDone1
 
 block2:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add3
 	VXORPS Y0, Y0, Y0
@@ -2208,9 +2262,9 @@ start4:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone5
 
 four6:
@@ -2296,11 +2350,11 @@ four6:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four6
 
 fourDone5:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone7
 
 one8:
@@ -2326,7 +2380,7 @@ one8:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one8
 
 oneDone7:
@@ -2343,7 +2397,7 @@ oneDone7:
 	VMOVUPS Y10, 320(AX)
 	VMOVUPS Y11, 352(AX)
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add9
 	VXORPS Y0, Y0, Y0
@@ -2375,9 +2429,9 @@ start10:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone11
 
 four12:
@@ -2451,11 +2505,11 @@ four12:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four12
 
 fourDone11:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone13
 
 one14:
@@ -2478,7 +2532,7 @@ one14:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one14
 
 oneDone13:
@@ -2493,7 +2547,7 @@ oneDone13:
 	VMOVUPS Y8, 640(AX)
 	VMOVUPS Y9, 672(AX)
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add15
 	VXORPS Y0, Y0, Y0
@@ -2525,9 +2579,9 @@ start16:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone17
 
 four18:
@@ -2605,11 +2659,11 @@ four18:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four18
 
 fourDone17:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone19
 
 one20:
@@ -2632,7 +2686,7 @@ one20:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one20
 
 oneDone19:
@@ -2657,7 +2711,7 @@ blockDone1:
 	JZ    restDone21
 
 rest22:
-	// Inputs 0 to 4 of the block.
+	// The gradient of inputs 0 to 4 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add23
 	VXORPS Y0, Y0, Y0
@@ -2689,9 +2743,9 @@ start24:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone25
 
 four26:
@@ -2765,11 +2819,11 @@ four26:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four26
 
 fourDone25:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone27
 
 one28:
@@ -2792,7 +2846,7 @@ one28:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one28
 
 oneDone27:
@@ -2807,7 +2861,7 @@ oneDone27:
 	VMOVUPS Y8, 256(AX)
 	VMOVUPS Y9, 288(AX)
 
-	// Inputs 5 to 9 of the block.
+	// The gradient of inputs 5 to 9 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add29
 	VXORPS Y0, Y0, Y0
@@ -2839,9 +2893,9 @@ start30:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone31
 
 four32:
@@ -2915,11 +2969,11 @@ four32:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four32
 
 fourDone31:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone33
 
 one34:
@@ -2942,7 +2996,7 @@ one34:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one34
 
 oneDone33:
@@ -2957,7 +3011,7 @@ oneDone33:
 	VMOVUPS Y8, 576(AX)
 	VMOVUPS Y9, 608(AX)
 
-	// Inputs 10 to 13 of the block.
+	// The gradient of inputs 10 to 13 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add35
 	VXORPS Y0, Y0, Y0
@@ -2985,9 +3039,9 @@ start36:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone37
 
 four38:
@@ -3053,11 +3107,11 @@ four38:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four38
 
 fourDone37:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone39
 
 one40:
@@ -3077,7 +3131,7 @@ one40:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one40
 
 oneDone39:
@@ -3099,8 +3153,8 @@ restDone21:
 // func gradBias0AVX2(w *float32, dz *float32, rows int, more int)
 // Requires: AVX
 TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the gradient
-	// CX    dz: [1][64][16], gradient by the outputs
+	// AX    w: the panel
+	// CX    dz: at the row
 	// DX    rows: number of rows
 	MOVQ    w+0(FP), AX
 	MOVQ    dz+8(FP), CX
@@ -3129,17 +3183,17 @@ rowDone2:
 	VZEROUPPER
 	RET
 
-// func updateAVX2(w *float32, momentum_buffer *float32, scalars *float32, grads *float32, shards int, vectors int)
+// func updateAVX2(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, FMA3
 TEXT ·updateAVX2(SB), NOSPLIT, $0-48
-	// AX    w: [vectors][16], the parameter
-	// BX    grads: [shards][vectors][16], gradients, 560 elements from shard to shard
+	// AX    w: at the vector
+	// BX    grads: at the vector
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [vectors][16], the optimizer's state
+	// DX    momentumBuffer: at the vector
 	// SI    vectors: number of vectors of 16
 	MOVQ  w+0(FP), AX
 	MOVQ  scalars+16(FP), CX
-	MOVQ  momentum_buffer+8(FP), DX
+	MOVQ  momentumBuffer+8(FP), DX
 	MOVQ  grads+24(FP), BX
 	MOVQ  vectors+40(FP), SI
 	TESTQ SI, SI
@@ -3163,7 +3217,7 @@ shard4:
 
 shardDone3:
 	VMOVUPS      (AX), Y2
-	VFMADD231PS  simdConstsavx2<>+1632(SB), Y2, Y0
+	VFMADD231PS  simdConstsAVX2<>+1632(SB), Y2, Y0
 	VBROADCASTSS 4(CX), Y3
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  (DX), Y3, Y4
@@ -3173,7 +3227,7 @@ shardDone3:
 	VMOVUPS      Y4, (DX)
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      32(AX), Y0
-	VFMADD231PS  simdConstsavx2<>+1632(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1632(SB), Y0, Y1
 	VBROADCASTSS 4(CX), Y2
 	VMOVAPS      Y1, Y3
 	VFMADD231PS  32(DX), Y2, Y3
@@ -3192,420 +3246,420 @@ vectorDone1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx2<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+4(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+8(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+12(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+16(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+20(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+24(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+28(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+32(SB)/4, $0x00000000
-DATA simdConstsavx2<>+36(SB)/4, $0x00000000
-DATA simdConstsavx2<>+40(SB)/4, $0x00000000
-DATA simdConstsavx2<>+44(SB)/4, $0x00000000
-DATA simdConstsavx2<>+48(SB)/4, $0x00000000
-DATA simdConstsavx2<>+52(SB)/4, $0x00000000
-DATA simdConstsavx2<>+56(SB)/4, $0x00000000
-DATA simdConstsavx2<>+60(SB)/4, $0x00000000
-DATA simdConstsavx2<>+64(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+68(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+72(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+76(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+80(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+84(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+88(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+92(SB)/4, $0x3f3504f3
-DATA simdConstsavx2<>+96(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+100(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+104(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+108(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+112(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+116(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+120(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+124(SB)/4, $0x7fffffff
-DATA simdConstsavx2<>+128(SB)/4, $0x40800000
-DATA simdConstsavx2<>+132(SB)/4, $0x40800000
-DATA simdConstsavx2<>+136(SB)/4, $0x40800000
-DATA simdConstsavx2<>+140(SB)/4, $0x40800000
-DATA simdConstsavx2<>+144(SB)/4, $0x40800000
-DATA simdConstsavx2<>+148(SB)/4, $0x40800000
-DATA simdConstsavx2<>+152(SB)/4, $0x40800000
-DATA simdConstsavx2<>+156(SB)/4, $0x40800000
-DATA simdConstsavx2<>+160(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+164(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+168(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+172(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+176(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+180(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+184(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+188(SB)/4, $0xbb4f690f
-DATA simdConstsavx2<>+192(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+196(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+200(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+204(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+208(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+212(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+216(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+220(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx2<>+224(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+228(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+232(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+236(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+240(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+244(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+248(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+252(SB)/4, $0x395ad3c5
-DATA simdConstsavx2<>+256(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+260(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+264(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+268(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+272(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+276(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+280(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+284(SB)/4, $0xbdd6c95a
-DATA simdConstsavx2<>+288(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+292(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+296(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+300(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+304(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+308(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+312(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+316(SB)/4, $0xbf22da37
-DATA simdConstsavx2<>+320(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+324(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+328(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+332(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+336(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+340(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+344(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+348(SB)/4, $0xbf906b32
-DATA simdConstsavx2<>+352(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+356(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+360(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+364(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+368(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+372(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+376(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+380(SB)/4, $0xb86e6f2d
-DATA simdConstsavx2<>+384(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+388(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+392(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+396(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+400(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+404(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+408(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+412(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+416(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+420(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+424(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+428(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+432(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+436(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+440(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+444(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+448(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+452(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+456(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+460(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+464(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+468(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+472(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+476(SB)/4, $0xbf317218
-DATA simdConstsavx2<>+480(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+484(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+488(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+492(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+496(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+500(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+504(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+508(SB)/4, $0x3c07d0fb
-DATA simdConstsavx2<>+512(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+516(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+520(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+524(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+528(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+532(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+536(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+540(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx2<>+544(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+548(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+552(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+556(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+560(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+564(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+568(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+572(SB)/4, $0x3e2aad3e
-DATA simdConstsavx2<>+576(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+580(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+584(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+588(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+592(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+596(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+600(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+604(SB)/4, $0x3efffee3
-DATA simdConstsavx2<>+608(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+612(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+616(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+620(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+624(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+628(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+632(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+636(SB)/4, $0x3f7ffffb
-DATA simdConstsavx2<>+640(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+644(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+648(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+652(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+656(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+660(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+664(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+668(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+672(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+676(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+680(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+684(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+688(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+692(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+696(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+700(SB)/4, $0xba2b804b
-DATA simdConstsavx2<>+704(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+708(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+712(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+716(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+720(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+724(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+728(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+732(SB)/4, $0x3ba6afb9
-DATA simdConstsavx2<>+736(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+740(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+744(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+748(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+752(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+756(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+760(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+764(SB)/4, $0xbcdbba52
-DATA simdConstsavx2<>+768(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+772(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+776(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+780(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+784(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+788(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+792(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+796(SB)/4, $0x3de71444
-DATA simdConstsavx2<>+800(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+804(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+808(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+812(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+816(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+820(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+824(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+828(SB)/4, $0xbec09399
-DATA simdConstsavx2<>+832(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+836(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+840(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+844(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+848(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+852(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+856(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+860(SB)/4, $0x3e0375d4
-DATA simdConstsavx2<>+864(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+868(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+872(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+876(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+880(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+884(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+888(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+892(SB)/4, $0x3f23d70a
-DATA simdConstsavx2<>+896(SB)/4, $0x80000000
-DATA simdConstsavx2<>+900(SB)/4, $0x80000000
-DATA simdConstsavx2<>+904(SB)/4, $0x80000000
-DATA simdConstsavx2<>+908(SB)/4, $0x80000000
-DATA simdConstsavx2<>+912(SB)/4, $0x80000000
-DATA simdConstsavx2<>+916(SB)/4, $0x80000000
-DATA simdConstsavx2<>+920(SB)/4, $0x80000000
-DATA simdConstsavx2<>+924(SB)/4, $0x80000000
-DATA simdConstsavx2<>+928(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+932(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+936(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+940(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+944(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+948(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+952(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+956(SB)/4, $0x3f000000
-DATA simdConstsavx2<>+960(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+964(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+968(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+972(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+976(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+980(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+984(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+988(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+992(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+996(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1000(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1004(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1008(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1012(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1016(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1020(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+1024(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1028(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1032(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1036(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1040(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1044(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1048(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1052(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+1056(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1060(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1064(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1068(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1072(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1076(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1080(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1084(SB)/4, $0x48891c2c
-DATA simdConstsavx2<>+1088(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1092(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1096(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1100(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1104(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1108(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1112(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1116(SB)/4, $0x49aaac5f
-DATA simdConstsavx2<>+1120(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1124(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1128(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1132(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1136(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1140(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1144(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1148(SB)/4, $0x47351e7e
-DATA simdConstsavx2<>+1152(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1156(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1160(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1164(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1168(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1172(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1176(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1180(SB)/4, $0x4aaaaa4a
-DATA simdConstsavx2<>+1184(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1188(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1192(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1196(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1200(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1204(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1208(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1212(SB)/4, $0x4b7ffffe
-DATA simdConstsavx2<>+1216(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1220(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1224(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1228(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1232(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1236(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1240(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1244(SB)/4, $0x4c000000
-DATA simdConstsavx2<>+1248(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1252(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1256(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1260(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1264(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1268(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1272(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1276(SB)/4, $0x33000000
-DATA simdConstsavx2<>+1280(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1284(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1288(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1292(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1296(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1300(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1304(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1308(SB)/4, $0x3f4c422a
-DATA simdConstsavx2<>+1312(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1316(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1320(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1324(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1328(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1332(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1336(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1340(SB)/4, $0x3ca49022
-DATA simdConstsavx2<>+1344(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1348(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1352(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1356(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1360(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1364(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1368(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1372(SB)/4, $0xbd6b5b75
-DATA simdConstsavx2<>+1376(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1380(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1384(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1388(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1392(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1396(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1400(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1404(SB)/4, $0xbb57adf0
-DATA simdConstsavx2<>+1408(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1412(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1416(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1420(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1424(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1428(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1432(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1436(SB)/4, $0x3dda583d
-DATA simdConstsavx2<>+1440(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1444(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1448(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1452(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1456(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1460(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1464(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1468(SB)/4, $0xbe1d21ef
-DATA simdConstsavx2<>+1472(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1476(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1480(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1484(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1488(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1492(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1496(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1500(SB)/4, $0x3e49a5b7
-DATA simdConstsavx2<>+1504(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1508(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1512(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1516(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1520(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1524(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1528(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1532(SB)/4, $0xbe7f91f4
-DATA simdConstsavx2<>+1536(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1540(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1544(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1548(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1552(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1556(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1560(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1564(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx2<>+1568(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1572(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1576(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1580(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1584(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1588(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1592(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1596(SB)/4, $0xbeffffe9
-DATA simdConstsavx2<>+1600(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1604(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1608(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1612(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1616(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1620(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1624(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1628(SB)/4, $0x00000000
-DATA simdConstsavx2<>+1632(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1636(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1640(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1644(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1648(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1652(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1656(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1660(SB)/4, $0x3a83126f
-GLOBL simdConstsavx2<>(SB), RODATA|NOPTR, $1664
+DATA simdConstsAVX2<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+4(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+8(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+12(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+16(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+20(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+24(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+28(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+32(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+36(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+40(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+44(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+48(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+52(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+56(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+60(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+64(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+68(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+72(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+76(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+80(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+84(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+88(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+92(SB)/4, $0x3f3504f3
+DATA simdConstsAVX2<>+96(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+100(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+104(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+108(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+112(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+116(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+120(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+124(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+128(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+132(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+136(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+140(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+144(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+148(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+152(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+156(SB)/4, $0x40800000
+DATA simdConstsAVX2<>+160(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+164(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+168(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+172(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+176(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+180(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+184(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+188(SB)/4, $0xbb4f690f
+DATA simdConstsAVX2<>+192(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+196(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+200(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+204(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+208(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+212(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+216(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+220(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX2<>+224(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+228(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+232(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+236(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+240(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+244(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+248(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+252(SB)/4, $0x395ad3c5
+DATA simdConstsAVX2<>+256(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+260(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+264(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+268(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+272(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+276(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+280(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+284(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX2<>+288(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+292(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+296(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+300(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+304(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+308(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+312(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+316(SB)/4, $0xbf22da37
+DATA simdConstsAVX2<>+320(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+324(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+328(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+332(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+336(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+340(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+344(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+348(SB)/4, $0xbf906b32
+DATA simdConstsAVX2<>+352(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+356(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+360(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+364(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+368(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+372(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+376(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+380(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX2<>+384(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+388(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+392(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+396(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+400(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+404(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+408(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+412(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+416(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+420(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+424(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+428(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+432(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+436(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+440(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+444(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+448(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+452(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+456(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+460(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+464(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+468(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+472(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+476(SB)/4, $0xbf317218
+DATA simdConstsAVX2<>+480(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+484(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+488(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+492(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+496(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+500(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+504(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+508(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX2<>+512(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+516(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+520(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+524(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+528(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+532(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+536(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+540(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX2<>+544(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+548(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+552(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+556(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+560(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+564(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+568(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+572(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX2<>+576(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+580(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+584(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+588(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+592(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+596(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+600(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+604(SB)/4, $0x3efffee3
+DATA simdConstsAVX2<>+608(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+612(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+616(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+620(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+624(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+628(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+632(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+636(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX2<>+640(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+644(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+648(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+652(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+656(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+660(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+664(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+668(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+672(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+676(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+680(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+684(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+688(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+692(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+696(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+700(SB)/4, $0xba2b804b
+DATA simdConstsAVX2<>+704(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+708(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+712(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+716(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+720(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+724(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+728(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+732(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX2<>+736(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+740(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+744(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+748(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+752(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+756(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+760(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+764(SB)/4, $0xbcdbba52
+DATA simdConstsAVX2<>+768(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+772(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+776(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+780(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+784(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+788(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+792(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+796(SB)/4, $0x3de71444
+DATA simdConstsAVX2<>+800(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+804(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+808(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+812(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+816(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+820(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+824(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+828(SB)/4, $0xbec09399
+DATA simdConstsAVX2<>+832(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+836(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+840(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+844(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+848(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+852(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+856(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+860(SB)/4, $0x3e0375d4
+DATA simdConstsAVX2<>+864(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+868(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+872(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+876(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+880(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+884(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+888(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+892(SB)/4, $0x3f23d70a
+DATA simdConstsAVX2<>+896(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+900(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+904(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+908(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+912(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+916(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+920(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+924(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+928(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+932(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+936(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+940(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+944(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+948(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+952(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+956(SB)/4, $0x3f000000
+DATA simdConstsAVX2<>+960(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+964(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+968(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+972(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+976(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+980(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+984(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+988(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+992(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+996(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1000(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1004(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1008(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1012(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1016(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1020(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+1024(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1028(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1032(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1036(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1040(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1044(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1048(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1052(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+1056(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1060(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1064(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1068(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1072(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1076(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1080(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1084(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+1088(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1092(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1096(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1100(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1104(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1108(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1112(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1116(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+1120(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1124(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1128(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1132(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1136(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1140(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1144(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1148(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+1152(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1156(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1160(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1164(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1168(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1172(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1176(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1180(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+1184(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1188(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1192(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1196(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1200(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1204(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1208(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1212(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+1216(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1220(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1224(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1228(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1232(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1236(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1240(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1244(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+1248(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1252(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1256(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1260(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1264(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1268(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1272(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1276(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+1280(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1284(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1288(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1292(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1296(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1300(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1304(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1308(SB)/4, $0x3f4c422a
+DATA simdConstsAVX2<>+1312(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1316(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1320(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1324(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1328(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1332(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1336(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1340(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+1344(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1348(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1352(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1356(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1360(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1364(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1368(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1372(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1376(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1380(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1384(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1388(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1392(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1396(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1400(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1404(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1408(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1412(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1416(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1420(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1424(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1428(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1432(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1436(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1440(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1444(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1448(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1452(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1456(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1460(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1464(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1468(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1472(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1476(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1480(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1484(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1488(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1492(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1496(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1500(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1504(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1508(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1512(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1516(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1520(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1524(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1528(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1532(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1536(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1540(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1544(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1548(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1552(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1556(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1560(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1564(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1568(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1572(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1576(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1580(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1584(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1588(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1592(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1596(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1600(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1604(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1608(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1612(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1616(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1620(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1624(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1628(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1632(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1636(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1640(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1644(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1648(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1652(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1656(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1660(SB)/4, $0x3a83126f
+GLOBL simdConstsAVX2<>(SB), RODATA|NOPTR, $1664

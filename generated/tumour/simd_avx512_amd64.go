@@ -16,7 +16,7 @@ func inferPackAVX512(blocked *float32, flat *float32, rows int)
 //	src      [2][64][16], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
-//	a        [panels][64][16]
+//	a        [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -35,8 +35,8 @@ func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	src      [2][64][16], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
-//	a        [panels][64][16]
-//	s        [panels][64][16]
+//	a        [1][64][16], which the map writes
+//	s        [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
@@ -54,8 +54,8 @@ func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32
 //
 //	src      [64], rows of one number to multiply
 //	mat      [1][1][16], packed matrix
-//	s        [panels][64][16]
-//	dz       [panels][64][16]
+//	s        [1][64][16], which the map reads
+//	dz       [1][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
@@ -101,9 +101,9 @@ func gradBias0AVX512(w *float32, dz *float32, rows int, more int)
 // updateAVX512 adds the shards' gradients and updates a run of parameters.
 //
 //	w        [vectors][16], the parameter
-//	momentum_buffer [vectors][16], the optimizer's state
+//	momentumBuffer [vectors][16], the optimizer's state
 //	scalars  [2], lr, momentum
 //	grads    [shards][vectors][16], gradients, 560 elements from shard to shard
 //	shards   number of gradients to add, at least 1
 //	vectors  number of vectors of 16
-func updateAVX512(w *float32, momentum_buffer *float32, scalars *float32, grads *float32, shards int, vectors int)
+func updateAVX512(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)

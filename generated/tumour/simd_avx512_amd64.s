@@ -64,21 +64,23 @@ done1:
 	RET
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), $896-48
-	// AX    scratch [1][13][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [2][64][16], rows to multiply
-	// DX    mat: [1][32][16], packed matrix
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// SI    a: [panels][64][16]
+	// AX      scratch [1][13][16], sums of the tile
+	// BX      bias: [1][16]
+	// CX      src: at the tile's first row
+	// DX      mat: [1][32][16], packed matrix
+	// R8      src: at the step, in the tile's first row
+	// R8      scratch: at the row
+	// R9      mat: at the step
+	// R10     blocks of 16 steps to do
+	// R11     src: 16 steps ahead, to fetch
+	// R12     groups of 4 steps to do in the block
+	// SI      a: at the tile's first row
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -92,7 +94,7 @@ TEXT ·infer0AVX512(SB), $896-48
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -100,17 +102,21 @@ TEXT ·infer0AVX512(SB), $896-48
 	CMOVQGT tiles+40(FP), SI
 	MOVQ    SI, tile+32(FP)
 	SUBQ    SI, tiles+40(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    tile+32(FP), DI
-	TESTQ   DI, DI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -125,8 +131,10 @@ tile13x2:
 	VMOVAPS Z0, Z11
 	VMOVAPS Z0, Z12
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block3:
 	LEAQ 4096(R8), R11
@@ -330,31 +338,33 @@ step6:
 	VMOVUPS      Z11, 704(AX)
 	VMOVUPS      Z12, 768(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
 	MOVQ         $0x0000000d, R9
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+84(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+88(SB), Z22
-	VBROADCASTSS simdConstsavx512<>+92(SB), Z23
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+84(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+88(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+92(SB), Z23
 
 finish7:
 	VMOVUPS (R8), Z24
@@ -392,11 +402,11 @@ finish7:
 	VFMADD213PS     Z22, Z28, Z29
 	VFMADD213PS     Z23, Z28, Z29
 	VFMADD213PS     Z26, Z29, Z26
-	VCMPPS.BCST     $0x1d, simdConstsavx512<>+96(SB), Z28, K1
+	VCMPPS.BCST     $0x1d, simdConstsAVX512<>+96(SB), Z28, K1
 	VBLENDMPS       Z27, Z26, K1, Z26
-	VPTERNLOGD.BCST $0xd8, simdConstsavx512<>+100(SB), Z25, Z26
+	VPTERNLOGD.BCST $0xd8, simdConstsAVX512<>+100(SB), Z25, Z26
 	VADDPS          Z0, Z26, Z25
-	VMULPS.BCST     simdConstsavx512<>+104(SB), Z24, Z24
+	VMULPS.BCST     simdConstsAVX512<>+104(SB), Z24, Z24
 	VMULPS          Z25, Z24, Z24
 	VMOVUPS         Z24, (SI)
 	ADDQ            $+64, R8
@@ -407,14 +417,15 @@ finish7:
 	ADDQ            $+832, CX
 	ADDQ            $+832, SI
 	DECQ            DI
-	JNZ             tile13x2
+	JNZ             tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    tile12xDone8
+	JZ    shortDone8
 
-tile12x9:
+short9:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -428,8 +439,10 @@ tile12x9:
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
 block10:
 	LEAQ 4096(R8), R11
@@ -619,31 +632,33 @@ step13:
 	VMOVUPS      Z10, 640(AX)
 	VMOVUPS      Z11, 704(AX)
 	MOVQ         AX, R8
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
 	MOVQ         $0x0000000c, R9
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+84(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+88(SB), Z22
-	VBROADCASTSS simdConstsavx512<>+92(SB), Z23
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+84(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+88(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+92(SB), Z23
 
 finish14:
 	VMOVUPS (R8), Z24
@@ -681,11 +696,11 @@ finish14:
 	VFMADD213PS     Z22, Z28, Z29
 	VFMADD213PS     Z23, Z28, Z29
 	VFMADD213PS     Z26, Z29, Z26
-	VCMPPS.BCST     $0x1d, simdConstsavx512<>+96(SB), Z28, K1
+	VCMPPS.BCST     $0x1d, simdConstsAVX512<>+96(SB), Z28, K1
 	VBLENDMPS       Z27, Z26, K1, Z26
-	VPTERNLOGD.BCST $0xd8, simdConstsavx512<>+100(SB), Z25, Z26
+	VPTERNLOGD.BCST $0xd8, simdConstsAVX512<>+100(SB), Z25, Z26
 	VADDPS          Z0, Z26, Z25
-	VMULPS.BCST     simdConstsavx512<>+104(SB), Z24, Z24
+	VMULPS.BCST     simdConstsAVX512<>+104(SB), Z24, Z24
 	VMULPS          Z25, Z24, Z24
 	VMOVUPS         Z24, (SI)
 	ADDQ            $+64, R8
@@ -696,140 +711,123 @@ finish14:
 	ADDQ            $+768, CX
 	ADDQ            $+768, SI
 	DECQ            DI
-	JNZ             tile12x9
+	JNZ             short9
 
-tile12xDone8:
+shortDone8:
 	VZEROUPPER
 	RET
 
 // func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·infer2AVX512(SB), NOSPLIT, $0-40
-	// AX    src: [1][64][16], rows to multiply
-	// BX    rows: number of rows
+	// AX    src: at the row
+	// BX    bias: [1]
 	// CX    w: [1][16], the weights
-	// DX    z: [rows], the outputs
-	// SI    bias: [1]
+	// DX    z: at the row
+	// SI    rows: number of rows
 	MOVQ  src+0(FP), AX
 	MOVQ  w+8(FP), CX
 	MOVQ  z+24(FP), DX
-	MOVQ  rows+32(FP), BX
-	MOVQ  bias+16(FP), SI
-	MOVQ  BX, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, BX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
 	TESTQ DI, DI
 	JZ    rowsDone1
 
 rows2:
-	VXORPS        Z0, Z0, Z0
-	VXORPS        Z1, Z1, Z1
-	VXORPS        Z2, Z2, Z2
-	VXORPS        Z3, Z3, Z3
-	VXORPS        Z4, Z4, Z4
-	VXORPS        Z5, Z5, Z5
-	VXORPS        Z6, Z6, Z6
-	VXORPS        Z7, Z7, Z7
-	MOVQ          AX, R8
-	MOVQ          CX, R9
-	VMOVUPS       (R9), Z8
-	VFMADD231PS   (R8), Z8, Z0
-	VFMADD231PS   64(R8), Z8, Z1
-	VFMADD231PS   128(R8), Z8, Z2
-	VFMADD231PS   192(R8), Z8, Z3
-	VFMADD231PS   256(R8), Z8, Z4
-	VFMADD231PS   320(R8), Z8, Z5
-	VFMADD231PS   384(R8), Z8, Z6
-	VFMADD231PS   448(R8), Z8, Z7
-	ADDQ          $+4096, R8
-	ADDQ          $+64, R9
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x0e, X0, X8
-	VADDPS        X8, X0, X0
-	VPERMILPS     $0x01, X0, X8
-	VADDPS        X8, X0, X0
-	VADDSS        (SI), X0, X0
-	VMOVSS        X0, (DX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 4(DX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 8(DX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 12(DX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 16(DX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 20(DX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 24(DX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VADDSS        (SI), X1, X1
-	VMOVSS        X1, 28(DX)
-	ADDQ          $+512, AX
-	ADDQ          $+32, DX
-	DECQ          DI
-	JNZ           rows2
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+4096, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
 
 rowsDone1:
-	TESTQ BX, BX
+	TESTQ SI, SI
 	JZ    rowDone3
 
 row4:
@@ -840,6 +838,7 @@ row4:
 	VFMADD231PS   (DI), Z1, Z0
 	ADDQ          $+4096, DI
 	ADDQ          $+64, R8
+	ADDQ          $+64, AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -848,11 +847,10 @@ row4:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	VADDSS        (SI), X0, X0
+	VADDSS        (BX), X0, X0
 	VMOVSS        X0, (DX)
-	ADDQ          $+64, AX
 	ADDQ          $+4, DX
-	DECQ          BX
+	DECQ          SI
 	JNZ           row4
 
 rowDone3:
@@ -860,22 +858,24 @@ rowDone3:
 	RET
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·forward0AVX512(SB), $896-56
-	// AX    scratch [1][13][16], sums of the tile
-	// BX    bias: [1][16]
-	// CX    src: [2][64][16], rows to multiply
-	// DI    s: [panels][64][16]
-	// DX    mat: [1][32][16], packed matrix
-	// R9    running pointer into src
-	// R9    running pointer into src
-	// R10   running pointer into mat
-	// R10   running pointer into mat
-	// R11   blocks of 16 steps left
-	// R11   blocks of 16 steps left
-	// R12   what is fetched from src
-	// R12   what is fetched from src
-	// SI    a: [panels][64][16]
+	// AX      scratch [1][13][16], sums of the tile
+	// BX      bias: [1][16]
+	// CX      src: at the tile's first row
+	// DI      s: at the tile's first row
+	// DX      mat: [1][32][16], packed matrix
+	// R9      src: at the step, in the tile's first row
+	// R9      scratch: at the row
+	// R10     mat: at the step
+	// R11     blocks of 16 steps to do
+	// R12     src: 16 steps ahead, to fetch
+	// R13     groups of 4 steps to do in the block
+	// SI      a: at the tile's first row
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -889,7 +889,7 @@ TEXT ·forward0AVX512(SB), $896-56
 	SHLQ    $0x06, SI
 	SUBQ    SI, DX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, SI
 	SUBQ    CX, SI
 	CMOVQLT BX, SI
@@ -897,19 +897,23 @@ TEXT ·forward0AVX512(SB), $896-56
 	CMOVQGT tiles+48(FP), SI
 	MOVQ    SI, tile+40(FP)
 	SUBQ    SI, tiles+48(FP)
-	ADDQ    DX, src+0(FP)
-	ADDQ    DX, a+24(FP)
-	ADDQ    DX, s+32(FP)
-	MOVQ    src+0(FP), CX
-	MOVQ    mat+8(FP), DX
-	MOVQ    bias+16(FP), BX
-	MOVQ    a+24(FP), SI
-	MOVQ    s+32(FP), DI
-	MOVQ    tile+40(FP), R8
-	TESTQ   R8, R8
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ DX, src+0(FP)
+	ADDQ DX, a+24(FP)
+	ADDQ DX, s+32(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+	MOVQ s+32(FP), DI
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+40(FP), R8
+	TESTQ R8, R8
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -924,8 +928,10 @@ tile13x2:
 	VMOVAPS Z0, Z11
 	VMOVAPS Z0, Z12
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
-	MOVQ    $0x00000002, R11
+	MOVQ    DX, R10
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R11
 
 block3:
 	LEAQ 4096(R9), R12
@@ -1129,30 +1135,32 @@ step6:
 	VMOVUPS      Z11, 704(AX)
 	VMOVUPS      Z12, 768(AX)
 	MOVQ         AX, R9
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)), s = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))).
 	MOVQ         $0x0000000d, R10
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z22
 
 finish7:
 	VMOVUPS (R9), Z23
@@ -1186,11 +1194,11 @@ finish7:
 	VMOVAPS          Z20, Z28
 	VFMADD213PS      Z21, Z27, Z28
 	VFMADD213PS      Z22, Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+84(SB), Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+92(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+84(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+92(SB), Z27, Z28
 	VFMADD213PS      Z25, Z28, Z25
-	VCMPPS.BCST      $0x1d, simdConstsavx512<>+96(SB), Z27, K1
+	VCMPPS.BCST      $0x1d, simdConstsAVX512<>+96(SB), Z27, K1
 	VBLENDMPS        Z26, Z25, K1, Z25
 	VPTERNLOGD       $0xd8, Z3, Z24, Z25
 	VADDPS           Z0, Z25, Z25
@@ -1201,24 +1209,24 @@ finish7:
 	VPXORD           Z3, Z24, Z24
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VBROADCASTSS     simdConstsavx512<>+108(SB), Z27
+	VBROADCASTSS     simdConstsAVX512<>+108(SB), Z27
 	VMAXPS           Z24, Z27, Z24
 	VMOVAPS          Z2, Z27
 	VFMADD213PS      Z1, Z24, Z27
 	VSUBPS           Z1, Z27, Z27
-	VFMADD231PS.BCST simdConstsavx512<>+112(SB), Z27, Z24
-	VFMADD231PS.BCST simdConstsavx512<>+116(SB), Z27, Z24
+	VFMADD231PS.BCST simdConstsAVX512<>+112(SB), Z27, Z24
+	VFMADD231PS.BCST simdConstsAVX512<>+116(SB), Z27, Z24
 	VMULPS           Z24, Z24, Z28
-	VBROADCASTSS     simdConstsavx512<>+120(SB), Z29
-	VFMADD213PS.BCST simdConstsavx512<>+124(SB), Z24, Z29
-	VFMADD231PS.BCST simdConstsavx512<>+128(SB), Z28, Z29
-	VBROADCASTSS     simdConstsavx512<>+132(SB), Z30
-	VFMADD213PS.BCST simdConstsavx512<>+136(SB), Z24, Z30
+	VBROADCASTSS     simdConstsAVX512<>+120(SB), Z29
+	VFMADD213PS.BCST simdConstsAVX512<>+124(SB), Z24, Z29
+	VFMADD231PS.BCST simdConstsAVX512<>+128(SB), Z28, Z29
+	VBROADCASTSS     simdConstsAVX512<>+132(SB), Z30
+	VFMADD213PS.BCST simdConstsAVX512<>+136(SB), Z24, Z30
 	VFMADD213PS      Z30, Z29, Z28
 	VFMADD213PS      Z0, Z24, Z28
 	VFMADD213PS      Z0, Z28, Z24
 	VSCALEFPS        Z27, Z24, Z24
-	VMULPS.BCST      simdConstsavx512<>+140(SB), Z24, Z24
+	VMULPS.BCST      simdConstsAVX512<>+140(SB), Z24, Z24
 	VFMADD213PS      Z25, Z24, Z23
 	VMOVUPS          Z26, (SI)
 	VMOVUPS          Z23, (DI)
@@ -1233,14 +1241,15 @@ finish7:
 	ADDQ             $+832, SI
 	ADDQ             $+832, DI
 	DECQ             R8
-	JNZ              tile13x2
+	JNZ              tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+48(FP), R8
 	TESTQ R8, R8
-	JZ    tile12xDone8
+	JZ    shortDone8
 
-tile12x9:
+short9:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1254,8 +1263,10 @@ tile12x9:
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
 	MOVQ    CX, R9
-	LEAQ    (DX), R10
-	MOVQ    $0x00000002, R11
+	MOVQ    DX, R10
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R11
 
 block10:
 	LEAQ 4096(R9), R12
@@ -1445,30 +1456,32 @@ step13:
 	VMOVUPS      Z10, 640(AX)
 	VMOVUPS      Z11, 704(AX)
 	MOVQ         AX, R9
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)), s = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))).
 	MOVQ         $0x0000000c, R10
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+12(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+16(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+20(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+24(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+28(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+32(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+44(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+48(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+52(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+56(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+60(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+64(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+72(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+76(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+80(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+12(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+16(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+20(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+24(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+28(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+32(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+52(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+56(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+60(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+64(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+72(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+76(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+80(SB), Z22
 
 finish14:
 	VMOVUPS (R9), Z23
@@ -1502,11 +1515,11 @@ finish14:
 	VMOVAPS          Z20, Z28
 	VFMADD213PS      Z21, Z27, Z28
 	VFMADD213PS      Z22, Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+84(SB), Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z27, Z28
-	VFMADD213PS.BCST simdConstsavx512<>+92(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+84(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z27, Z28
+	VFMADD213PS.BCST simdConstsAVX512<>+92(SB), Z27, Z28
 	VFMADD213PS      Z25, Z28, Z25
-	VCMPPS.BCST      $0x1d, simdConstsavx512<>+96(SB), Z27, K1
+	VCMPPS.BCST      $0x1d, simdConstsAVX512<>+96(SB), Z27, K1
 	VBLENDMPS        Z26, Z25, K1, Z25
 	VPTERNLOGD       $0xd8, Z3, Z24, Z25
 	VADDPS           Z0, Z25, Z25
@@ -1517,24 +1530,24 @@ finish14:
 	VPXORD           Z3, Z24, Z24
 
 	// exp(-(0.7071067811865476*z*(0.7071067811865476*z)))
-	VBROADCASTSS     simdConstsavx512<>+108(SB), Z27
+	VBROADCASTSS     simdConstsAVX512<>+108(SB), Z27
 	VMAXPS           Z24, Z27, Z24
 	VMOVAPS          Z2, Z27
 	VFMADD213PS      Z1, Z24, Z27
 	VSUBPS           Z1, Z27, Z27
-	VFMADD231PS.BCST simdConstsavx512<>+112(SB), Z27, Z24
-	VFMADD231PS.BCST simdConstsavx512<>+116(SB), Z27, Z24
+	VFMADD231PS.BCST simdConstsAVX512<>+112(SB), Z27, Z24
+	VFMADD231PS.BCST simdConstsAVX512<>+116(SB), Z27, Z24
 	VMULPS           Z24, Z24, Z28
-	VBROADCASTSS     simdConstsavx512<>+120(SB), Z29
-	VFMADD213PS.BCST simdConstsavx512<>+124(SB), Z24, Z29
-	VFMADD231PS.BCST simdConstsavx512<>+128(SB), Z28, Z29
-	VBROADCASTSS     simdConstsavx512<>+132(SB), Z30
-	VFMADD213PS.BCST simdConstsavx512<>+136(SB), Z24, Z30
+	VBROADCASTSS     simdConstsAVX512<>+120(SB), Z29
+	VFMADD213PS.BCST simdConstsAVX512<>+124(SB), Z24, Z29
+	VFMADD231PS.BCST simdConstsAVX512<>+128(SB), Z28, Z29
+	VBROADCASTSS     simdConstsAVX512<>+132(SB), Z30
+	VFMADD213PS.BCST simdConstsAVX512<>+136(SB), Z24, Z30
 	VFMADD213PS      Z30, Z29, Z28
 	VFMADD213PS      Z0, Z24, Z28
 	VFMADD213PS      Z0, Z28, Z24
 	VSCALEFPS        Z27, Z24, Z24
-	VMULPS.BCST      simdConstsavx512<>+140(SB), Z24, Z24
+	VMULPS.BCST      simdConstsAVX512<>+140(SB), Z24, Z24
 	VFMADD213PS      Z25, Z24, Z23
 	VMOVUPS          Z26, (SI)
 	VMOVUPS          Z23, (DI)
@@ -1549,19 +1562,19 @@ finish14:
 	ADDQ             $+768, SI
 	ADDQ             $+768, DI
 	DECQ             R8
-	JNZ              tile12x9
+	JNZ              short9
 
-tile12xDone8:
+shortDone8:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
-	// AX    z: [rows], raw outputs
+	// AX    z: at the vector
 	// BX    rows: number of rows
-	// CX    dz: [rows], gradient by them
-	// DX    y: [rows], targets
+	// CX    dz: at the vector
+	// DX    y: at the vector
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -1573,28 +1586,28 @@ TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
 	ANDQ         $0x0f, BX
 	TESTQ        SI, SI
 	JZ           vectorDone1
-	VBROADCASTSS simdConstsavx512<>+68(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+40(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z4
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z5
-	VBROADCASTSS simdConstsavx512<>+36(SB), Z6
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z7
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z8
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z9
-	VBROADCASTSS simdConstsavx512<>+124(SB), Z10
-	VBROADCASTSS simdConstsavx512<>+128(SB), Z11
-	VBROADCASTSS simdConstsavx512<>+132(SB), Z12
-	VBROADCASTSS simdConstsavx512<>+136(SB), Z13
-	VBROADCASTSS simdConstsavx512<>+144(SB), Z14
-	VBROADCASTSS simdConstsavx512<>+148(SB), Z15
-	VBROADCASTSS simdConstsavx512<>+152(SB), Z16
-	VBROADCASTSS simdConstsavx512<>+156(SB), Z17
-	VBROADCASTSS simdConstsavx512<>+160(SB), Z18
-	VBROADCASTSS simdConstsavx512<>+164(SB), Z19
-	VBROADCASTSS simdConstsavx512<>+168(SB), Z20
-	VBROADCASTSS simdConstsavx512<>+172(SB), Z21
-	VBROADCASTSS simdConstsavx512<>+176(SB), Z22
-	VBROADCASTSS simdConstsavx512<>+180(SB), Z23
+	VBROADCASTSS simdConstsAVX512<>+68(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+40(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z5
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z6
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z7
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z8
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z9
+	VBROADCASTSS simdConstsAVX512<>+124(SB), Z10
+	VBROADCASTSS simdConstsAVX512<>+128(SB), Z11
+	VBROADCASTSS simdConstsAVX512<>+132(SB), Z12
+	VBROADCASTSS simdConstsAVX512<>+136(SB), Z13
+	VBROADCASTSS simdConstsAVX512<>+144(SB), Z14
+	VBROADCASTSS simdConstsAVX512<>+148(SB), Z15
+	VBROADCASTSS simdConstsAVX512<>+152(SB), Z16
+	VBROADCASTSS simdConstsAVX512<>+156(SB), Z17
+	VBROADCASTSS simdConstsAVX512<>+160(SB), Z18
+	VBROADCASTSS simdConstsAVX512<>+164(SB), Z19
+	VBROADCASTSS simdConstsAVX512<>+168(SB), Z20
+	VBROADCASTSS simdConstsAVX512<>+172(SB), Z21
+	VBROADCASTSS simdConstsAVX512<>+176(SB), Z22
+	VBROADCASTSS simdConstsAVX512<>+180(SB), Z23
 
 vector2:
 	VMOVUPS (AX), Z24
@@ -1668,39 +1681,39 @@ vectorDone1:
 	VMOVUPS   (AX), Z3
 
 	// softplus(z)
-	VPORD.BCST       simdConstsavx512<>+100(SB), Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+108(SB), Z5
+	VPORD.BCST       simdConstsAVX512<>+100(SB), Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+108(SB), Z5
 	VMAXPS           Z4, Z5, Z4
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+40(SB), Z4, Z5
-	VSUBPS.BCST      simdConstsavx512<>+40(SB), Z5, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+112(SB), Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+116(SB), Z5, Z4
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+40(SB), Z4, Z5
+	VSUBPS.BCST      simdConstsAVX512<>+40(SB), Z5, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+112(SB), Z5, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+116(SB), Z5, Z4
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+120(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+124(SB), Z4, Z7
-	VFMADD231PS.BCST simdConstsavx512<>+128(SB), Z6, Z7
-	VBROADCASTSS     simdConstsavx512<>+132(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+136(SB), Z4, Z8
+	VBROADCASTSS     simdConstsAVX512<>+120(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+124(SB), Z4, Z7
+	VFMADD231PS.BCST simdConstsAVX512<>+128(SB), Z6, Z7
+	VBROADCASTSS     simdConstsAVX512<>+132(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+136(SB), Z4, Z8
 	VFMADD213PS      Z8, Z7, Z6
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z7
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z7
 	VFMADD213PS      Z7, Z4, Z6
 	VFMADD213PS      Z7, Z6, Z4
 	VSCALEFPS        Z5, Z4, Z4
 	VXORPS           Z5, Z5, Z5
 	VMAXPS           Z3, Z5, Z5
 	VMULPS           Z4, Z4, Z6
-	VBROADCASTSS     simdConstsavx512<>+144(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+148(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+152(SB), Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+156(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+160(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+144(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+148(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+152(SB), Z6, Z8
+	VBROADCASTSS     simdConstsAVX512<>+156(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+160(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+164(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+168(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+164(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+168(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
-	VBROADCASTSS     simdConstsavx512<>+172(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+176(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+172(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+176(SB), Z4, Z9
 	VFMADD213PS      Z9, Z6, Z8
 	VFMADD213PS      Z4, Z8, Z6
 	VADDPS           Z6, Z5, Z5
@@ -1709,7 +1722,7 @@ vectorDone1:
 	// sigmoid(z)
 	VADDPS        Z7, Z4, Z6
 	VDIVPS        Z6, Z4, Z6
-	VCMPPS.BCST   $0x15, simdConstsavx512<>+180(SB), Z3, K2
+	VCMPPS.BCST   $0x15, simdConstsAVX512<>+180(SB), Z3, K2
 	VBLENDMPS     Z7, Z4, K2, Z3
 	VFNMADD213PS  Z3, Z6, Z3
 	VSUBPS        Z2, Z3, Z2
@@ -1738,14 +1751,16 @@ done3:
 // func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [64], rows of one number to multiply
-	// AX    running pointer into src
-	// AX    running pointer into src
-	// BX    dz: [panels][64][16]
-	// CX    mat: [1][1][16], packed matrix
-	// DI    running pointer into mat
-	// DI    running pointer into mat
-	// DX    s: [panels][64][16]
+	// AX      src: at the tile's first row
+	// AX      src: at the step, in the tile's first row
+	// BX      dz: at the tile's first row
+	// CX      mat: [1][1][16], packed matrix
+	// CX      mat: at the step
+	// DX      s: at the tile's first row
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -1756,7 +1771,7 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1764,19 +1779,23 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, s+16(FP)
-	ADDQ    CX, dz+24(FP)
-	SHRQ    $0x04, CX
-	ADDQ    CX, src+0(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    s+16(FP), DX
-	MOVQ    dz+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, s+16(FP)
+	ADDQ CX, dz+24(FP)
+	SHRQ $0x04, CX
+	ADDQ CX, src+0(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ s+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VXORPS       Z0, Z0, Z0
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
@@ -1790,8 +1809,7 @@ tile13x2:
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
 	VXORPS       Z12, Z12, Z12
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Z13
+	VMOVUPS      (CX), Z13
 	VBROADCASTSS (AX), Z14
 	VFMADD231PS  Z13, Z14, Z0
 	VBROADCASTSS 4(AX), Z14
@@ -1848,14 +1866,15 @@ tile13x2:
 	ADDQ         $+832, DX
 	ADDQ         $+832, BX
 	DECQ         SI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone3
+	JZ    shortDone3
 
-tile12x4:
+short4:
 	VXORPS       Z0, Z0, Z0
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
@@ -1868,8 +1887,7 @@ tile12x4:
 	VXORPS       Z9, Z9, Z9
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (CX), Z12
 	VBROADCASTSS (AX), Z13
 	VFMADD231PS  Z12, Z13, Z0
 	VBROADCASTSS 4(AX), Z13
@@ -1922,17 +1940,20 @@ tile12x4:
 	ADDQ         $+768, DX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x4
+	JNZ          short4
 
-tile12xDone3:
+shortDone3:
 	VZEROUPPER
 	RET
 
 // func gradWeight2AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-56
-	// AX    w: [1][16], the gradient
-	// CX    x: [1][64][16], inputs of the layer
+	// AX    w: at the block
+	// BX    dz: at the row
+	// CX    x: at the block
+	// DI    rows: number of rows, at least 1
+	// SI    x: at the row
 	// Go to the first block.
 	MOVQ   block+32(FP), AX
 	IMUL3Q $0x00000040, AX, CX
@@ -1950,8 +1971,8 @@ block2:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   CX, BX
-	MOVQ   dz+16(FP), SI
+	MOVQ   dz+16(FP), BX
+	MOVQ   CX, SI
 	MOVQ   rows+24(FP), DI
 	MOVQ   DI, R8
 	SHRQ   $0x02, R8
@@ -1960,16 +1981,16 @@ block2:
 	JZ     fourDone3
 
 four4:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (BX), Z4, Z0
-	VBROADCASTSS 4(SI), Z4
-	VFMADD231PS  64(BX), Z4, Z1
-	VBROADCASTSS 8(SI), Z4
-	VFMADD231PS  128(BX), Z4, Z2
-	VBROADCASTSS 12(SI), Z4
-	VFMADD231PS  192(BX), Z4, Z3
-	ADDQ         $+256, BX
-	ADDQ         $+16, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (SI), Z4, Z0
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  64(SI), Z4, Z1
+	VBROADCASTSS 8(BX), Z4
+	VFMADD231PS  128(SI), Z4, Z2
+	VBROADCASTSS 12(BX), Z4
+	VFMADD231PS  192(SI), Z4, Z3
+	ADDQ         $+256, SI
+	ADDQ         $+16, BX
 	DECQ         R8
 	JNZ          four4
 
@@ -1978,10 +1999,10 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (BX), Z4, Z0
-	ADDQ         $+64, BX
-	ADDQ         $+4, SI
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (SI), Z4, Z0
+	ADDQ         $+64, SI
+	ADDQ         $+4, BX
 	DECQ         DI
 	JNZ          one6
 
@@ -2007,8 +2028,8 @@ blockDone1:
 // func gradBias2AVX512(w *float32, dz *float32, rows int, more int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the gradient
-	// CX    dz: [rows], gradient by the output
+	// AX    w: [1][16]
+	// CX    dz: at the vector
 	// DX    rows: number of rows, at least 1
 	MOVQ   w+0(FP), AX
 	MOVQ   dz+8(FP), CX
@@ -2048,21 +2069,25 @@ store3:
 	RET
 
 // func gradWeight0AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-56
-	// AX    w: [1][32][16], the gradient
-	// CX    x: [2][64][16], inputs of the layer
-	// DI    running pointer into dz
-	// DI    running pointer into dz
-	// DX    dz: [1][64][16], gradient by its outputs
-	// SI    running pointer into x
-	// SI    running pointer into x
+	// AX       w: at the block
+	// CX       x: at the block
+	// DI       dz: at the row
+	// DX       dz: [1][64][16], gradient by its outputs
+	// SI       x: at the row
+	// Z0-Z15   sums of the tile [16][1][16], row by row
+	// Z0-Z13   sums of the tile [14][1][16], row by row
+	// Z14, Z16 vectors of dz
+	// Z15, Z17 a number of x, in all lanes
 	// Go to the first block.
-	MOVQ    block+32(FP), AX
-	IMUL3Q  $0x00000400, AX, CX
-	ADDQ    CX, w+0(FP)
-	IMUL3Q  $0x00001000, AX, CX
-	ADDQ    CX, x+8(FP)
+	MOVQ   block+32(FP), AX
+	IMUL3Q $0x00000400, AX, CX
+	ADDQ   CX, w+0(FP)
+	IMUL3Q $0x00001000, AX, CX
+	ADDQ   CX, x+8(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000001, CX
 	SUBQ    AX, CX
 	CMPQ    CX, blocks+40(FP)
@@ -2077,7 +2102,7 @@ TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-56
 	JZ      blockDone1
 
 block2:
-	// Inputs 0 to 15 of the block.
+	// The gradient of inputs 0 to 15 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add3
 	VXORPS Z0, Z0, Z0
@@ -2121,9 +2146,9 @@ start4:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone5
 
 four6:
@@ -2265,11 +2290,11 @@ four6:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four6
 
 fourDone5:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone7
 
 one8:
@@ -2308,7 +2333,7 @@ one8:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one8
 
 oneDone7:
@@ -2339,7 +2364,7 @@ blockDone1:
 	JZ    restDone9
 
 rest10:
-	// Inputs 0 to 13 of the block.
+	// The gradient of inputs 0 to 13 of the block, for 16 outputs.
 	CMPQ   more+48(FP), $0x00
 	JNE    add11
 	VXORPS Z0, Z0, Z0
@@ -2379,9 +2404,9 @@ start12:
 	MOVQ  DX, DI
 	MOVQ  rows+24(FP), R8
 	MOVQ  R8, R9
-	SHRQ  $0x02, R8
-	ANDQ  $0x03, R9
-	TESTQ R8, R8
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone13
 
 four14:
@@ -2507,11 +2532,11 @@ four14:
 	VFMADD231PS  Z14, Z15, Z13
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	DECQ         R8
+	DECQ         R9
 	JNZ          four14
 
 fourDone13:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone15
 
 one16:
@@ -2546,7 +2571,7 @@ one16:
 	VFMADD231PS  Z14, Z15, Z13
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one16
 
 oneDone15:
@@ -2574,8 +2599,8 @@ restDone9:
 // func gradBias0AVX512(w *float32, dz *float32, rows int, more int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-32
-	// AX    w: [1][16], the gradient
-	// CX    dz: [1][64][16], gradient by the outputs
+	// AX    w: the panel
+	// CX    dz: at the row
 	// DX    rows: number of rows
 	MOVQ    w+0(FP), AX
 	MOVQ    dz+8(FP), CX
@@ -2600,17 +2625,17 @@ rowDone2:
 	VZEROUPPER
 	RET
 
-// func updateAVX512(w *float32, momentum_buffer *float32, scalars *float32, grads *float32, shards int, vectors int)
+// func updateAVX512(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, AVX512F
 TEXT ·updateAVX512(SB), NOSPLIT, $0-48
-	// AX    w: [vectors][16], the parameter
-	// BX    grads: [shards][vectors][16], gradients, 560 elements from shard to shard
+	// AX    w: at the vector
+	// BX    grads: at the vector
 	// CX    scalars: [2], lr, momentum
-	// DX    momentum_buffer: [vectors][16], the optimizer's state
+	// DX    momentumBuffer: at the vector
 	// SI    vectors: number of vectors of 16
 	MOVQ  w+0(FP), AX
 	MOVQ  scalars+16(FP), CX
-	MOVQ  momentum_buffer+8(FP), DX
+	MOVQ  momentumBuffer+8(FP), DX
 	MOVQ  grads+24(FP), BX
 	MOVQ  vectors+40(FP), SI
 	TESTQ SI, SI
@@ -2632,7 +2657,7 @@ shard4:
 
 shardDone3:
 	VMOVUPS           (AX), Z1
-	VFMADD231PS.BCST  simdConstsavx512<>+184(SB), Z1, Z0
+	VFMADD231PS.BCST  simdConstsAVX512<>+184(SB), Z1, Z0
 	VMOVUPS           (DX), Z2
 	VFMADD132PS.BCST  4(CX), Z0, Z2
 	VFMADD231PS.BCST  4(CX), Z2, Z0
@@ -2649,51 +2674,51 @@ vectorDone1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx512<>+0(SB)/4, $0x3f3504f3
-DATA simdConstsavx512<>+4(SB)/4, $0x40800000
-DATA simdConstsavx512<>+8(SB)/4, $0xbb4f690f
-DATA simdConstsavx512<>+12(SB)/4, $0x3cb9ef8e
-DATA simdConstsavx512<>+16(SB)/4, $0x395ad3c5
-DATA simdConstsavx512<>+20(SB)/4, $0xbdd6c95a
-DATA simdConstsavx512<>+24(SB)/4, $0xbf22da37
-DATA simdConstsavx512<>+28(SB)/4, $0xbf906b32
-DATA simdConstsavx512<>+32(SB)/4, $0xb86e6f2d
-DATA simdConstsavx512<>+36(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx512<>+40(SB)/4, $0x4b400000
-DATA simdConstsavx512<>+44(SB)/4, $0xbf317218
-DATA simdConstsavx512<>+48(SB)/4, $0x3c07d0fb
-DATA simdConstsavx512<>+52(SB)/4, $0x3d2b9d0f
-DATA simdConstsavx512<>+56(SB)/4, $0x3e2aad3e
-DATA simdConstsavx512<>+60(SB)/4, $0x3efffee3
-DATA simdConstsavx512<>+64(SB)/4, $0x3f7ffffb
-DATA simdConstsavx512<>+68(SB)/4, $0x3f800000
-DATA simdConstsavx512<>+72(SB)/4, $0xba2b804b
-DATA simdConstsavx512<>+76(SB)/4, $0x3ba6afb9
-DATA simdConstsavx512<>+80(SB)/4, $0xbcdbba52
-DATA simdConstsavx512<>+84(SB)/4, $0x3de71444
-DATA simdConstsavx512<>+88(SB)/4, $0xbec09399
-DATA simdConstsavx512<>+92(SB)/4, $0x3e0375d4
-DATA simdConstsavx512<>+96(SB)/4, $0x3f23d70a
-DATA simdConstsavx512<>+100(SB)/4, $0x80000000
-DATA simdConstsavx512<>+104(SB)/4, $0x3f000000
-DATA simdConstsavx512<>+108(SB)/4, $0xc2d00000
-DATA simdConstsavx512<>+112(SB)/4, $0xbf317200
-DATA simdConstsavx512<>+116(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx512<>+120(SB)/4, $0x3c091c2c
-DATA simdConstsavx512<>+124(SB)/4, $0x3d2aac5f
-DATA simdConstsavx512<>+128(SB)/4, $0x3ab51e7e
-DATA simdConstsavx512<>+132(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx512<>+136(SB)/4, $0x3efffffe
-DATA simdConstsavx512<>+140(SB)/4, $0x3f4c422a
-DATA simdConstsavx512<>+144(SB)/4, $0x3ca49022
-DATA simdConstsavx512<>+148(SB)/4, $0xbd6b5b75
-DATA simdConstsavx512<>+152(SB)/4, $0xbb57adf0
-DATA simdConstsavx512<>+156(SB)/4, $0x3dda583d
-DATA simdConstsavx512<>+160(SB)/4, $0xbe1d21ef
-DATA simdConstsavx512<>+164(SB)/4, $0x3e49a5b7
-DATA simdConstsavx512<>+168(SB)/4, $0xbe7f91f4
-DATA simdConstsavx512<>+172(SB)/4, $0x3eaaa6e8
-DATA simdConstsavx512<>+176(SB)/4, $0xbeffffe9
-DATA simdConstsavx512<>+180(SB)/4, $0x00000000
-DATA simdConstsavx512<>+184(SB)/4, $0x3a83126f
-GLOBL simdConstsavx512<>(SB), RODATA|NOPTR, $188
+DATA simdConstsAVX512<>+0(SB)/4, $0x3f3504f3
+DATA simdConstsAVX512<>+4(SB)/4, $0x40800000
+DATA simdConstsAVX512<>+8(SB)/4, $0xbb4f690f
+DATA simdConstsAVX512<>+12(SB)/4, $0x3cb9ef8e
+DATA simdConstsAVX512<>+16(SB)/4, $0x395ad3c5
+DATA simdConstsAVX512<>+20(SB)/4, $0xbdd6c95a
+DATA simdConstsAVX512<>+24(SB)/4, $0xbf22da37
+DATA simdConstsAVX512<>+28(SB)/4, $0xbf906b32
+DATA simdConstsAVX512<>+32(SB)/4, $0xb86e6f2d
+DATA simdConstsAVX512<>+36(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX512<>+40(SB)/4, $0x4b400000
+DATA simdConstsAVX512<>+44(SB)/4, $0xbf317218
+DATA simdConstsAVX512<>+48(SB)/4, $0x3c07d0fb
+DATA simdConstsAVX512<>+52(SB)/4, $0x3d2b9d0f
+DATA simdConstsAVX512<>+56(SB)/4, $0x3e2aad3e
+DATA simdConstsAVX512<>+60(SB)/4, $0x3efffee3
+DATA simdConstsAVX512<>+64(SB)/4, $0x3f7ffffb
+DATA simdConstsAVX512<>+68(SB)/4, $0x3f800000
+DATA simdConstsAVX512<>+72(SB)/4, $0xba2b804b
+DATA simdConstsAVX512<>+76(SB)/4, $0x3ba6afb9
+DATA simdConstsAVX512<>+80(SB)/4, $0xbcdbba52
+DATA simdConstsAVX512<>+84(SB)/4, $0x3de71444
+DATA simdConstsAVX512<>+88(SB)/4, $0xbec09399
+DATA simdConstsAVX512<>+92(SB)/4, $0x3e0375d4
+DATA simdConstsAVX512<>+96(SB)/4, $0x3f23d70a
+DATA simdConstsAVX512<>+100(SB)/4, $0x80000000
+DATA simdConstsAVX512<>+104(SB)/4, $0x3f000000
+DATA simdConstsAVX512<>+108(SB)/4, $0xc2d00000
+DATA simdConstsAVX512<>+112(SB)/4, $0xbf317200
+DATA simdConstsAVX512<>+116(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX512<>+120(SB)/4, $0x3c091c2c
+DATA simdConstsAVX512<>+124(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX512<>+128(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX512<>+132(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX512<>+136(SB)/4, $0x3efffffe
+DATA simdConstsAVX512<>+140(SB)/4, $0x3f4c422a
+DATA simdConstsAVX512<>+144(SB)/4, $0x3ca49022
+DATA simdConstsAVX512<>+148(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX512<>+152(SB)/4, $0xbb57adf0
+DATA simdConstsAVX512<>+156(SB)/4, $0x3dda583d
+DATA simdConstsAVX512<>+160(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX512<>+164(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX512<>+168(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX512<>+172(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX512<>+176(SB)/4, $0xbeffffe9
+DATA simdConstsAVX512<>+180(SB)/4, $0x00000000
+DATA simdConstsAVX512<>+184(SB)/4, $0x3a83126f
+GLOBL simdConstsAVX512<>(SB), RODATA|NOPTR, $188

@@ -18,7 +18,7 @@ type vectorKernels struct {
 	gradBias2   func(w, dz *float32, rows, more int)
 	gradWeight0 func(w, x, dz *float32, rows, block, blocks, more int)
 	gradBias0   func(w, dz *float32, rows, more int)
-	update      func(w, momentum_buffer, scalars, grads *float32, shards, vectors int)
+	update      func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -27,11 +27,11 @@ type vectorSplit struct {
 }
 
 // cover returns the number of tiles that hold the first n rows.
-func (e vectorSplit) cover(n int) int {
-	if tall := e.tall * e.height; n > tall {
-		return e.tall + (n-tall+e.height-2)/(e.height-1)
+func (s vectorSplit) cover(n int) int {
+	if tall := s.tall * s.height; n > tall {
+		return s.tall + (n-tall+s.height-2)/(s.height-1)
 	}
-	return (n + e.height - 1) / e.height
+	return (n + s.height - 1) / s.height
 }
 
 var vectorAVX2 = vectorKernels{

@@ -24,7 +24,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+4(SB), Y0
+	VMOVUPS simdConstsAVX2<>+4(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -67,7 +67,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+20(SB), Y0
+	VMOVUPS simdConstsAVX2<>+20(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -91,14 +91,16 @@ done1:
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [1][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][16][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -109,7 +111,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -117,20 +119,26 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS      (DX), Y0
 	VMOVUPS      32(DX), Y1
 	VMOVAPS      Y0, Y2
@@ -144,7 +152,7 @@ tile6x3:
 	VMOVAPS      Y0, Y10
 	VMOVAPS      Y1, Y11
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	VBROADCASTSS (DI), Y14
@@ -327,14 +335,15 @@ tile6x3:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone4
+	JZ    shortDone4
 
-tile5x5:
+short5:
 	VMOVUPS      (DX), Y0
 	VMOVUPS      32(DX), Y1
 	VMOVAPS      Y0, Y2
@@ -346,7 +355,7 @@ tile5x5:
 	VMOVAPS      Y0, Y8
 	VMOVAPS      Y1, Y9
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS (DI), Y12
@@ -502,9 +511,9 @@ tile5x5:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x5
+	JNZ          short5
 
-tile5xDone4:
+shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
@@ -514,20 +523,21 @@ tile5xDone4:
 	RET
 
 // func infer2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [2][64][16], rows to multiply
-	// BX    acc: [1][64][16], the product
-	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [1][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][32][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [1][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -538,7 +548,7 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000009, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -546,17 +556,21 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -570,8 +584,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 4096(DI), R10
@@ -688,14 +704,15 @@ step5:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone6
+	JZ    shortDone6
 
-tile5x7:
+short7:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -707,8 +724,10 @@ tile5x7:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block8:
 	LEAQ 4096(DI), R10
@@ -811,9 +830,9 @@ step10:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x7
+	JNZ          short7
 
-tile5xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
@@ -837,7 +856,7 @@ rows2:
 	SUBQ    BX, DX
 	MOVQ    AX, SI
 	MOVQ    CX, DI
-	VMOVUPS simdConstsavx2<>+4(SB), Y0
+	VMOVUPS simdConstsAVX2<>+4(SB), Y0
 	TESTQ   BX, BX
 	JZ      rowDone3
 
@@ -863,14 +882,16 @@ done1:
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [1][16][16], rows to multiply
-	// BX    a: [panels][16][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][16][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -881,7 +902,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000001, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -889,20 +910,26 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  bias+16(FP), DX
-	MOVQ  a+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VMOVUPS      (DX), Y0
 	VMOVUPS      32(DX), Y1
 	VMOVAPS      Y0, Y2
@@ -916,7 +943,7 @@ tile6x3:
 	VMOVAPS      Y0, Y10
 	VMOVAPS      Y1, Y11
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	VBROADCASTSS (DI), Y14
@@ -1099,14 +1126,15 @@ tile6x3:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone4
+	JZ    shortDone4
 
-tile5x5:
+short5:
 	VMOVUPS      (DX), Y0
 	VMOVUPS      32(DX), Y1
 	VMOVAPS      Y0, Y2
@@ -1118,7 +1146,7 @@ tile5x5:
 	VMOVAPS      Y0, Y8
 	VMOVAPS      Y1, Y9
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS (DI), Y12
@@ -1274,9 +1302,9 @@ tile5x5:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x5
+	JNZ          short5
 
-tile5xDone4:
+shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+1024, a+24(FP)
@@ -1286,20 +1314,21 @@ tile5xDone4:
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3
 TEXT ·forward2AVX2(SB), NOSPLIT, $0-48
-	// AX    src: [2][16][16], rows to multiply
-	// BX    acc: [1][16][16], the product
-	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [1][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][32][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [1][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: 16 steps ahead, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1310,7 +1339,7 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000001, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1318,17 +1347,21 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile6xDone1
 
-tile6x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1342,8 +1375,10 @@ tile6x2:
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 1024(DI), R10
@@ -1460,14 +1495,15 @@ step5:
 	ADDQ         $+384, AX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x2
+	JNZ          tall2
 
-tile6xDone1:
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile5xDone6
+	JZ    shortDone6
 
-tile5x7:
+short7:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1479,8 +1515,10 @@ tile5x7:
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block8:
 	LEAQ 1024(DI), R10
@@ -1583,34 +1621,34 @@ step10:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x7
+	JNZ          short7
 
-tile5xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX2(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX2, FMA3
 TEXT ·lossRowsAVX2(SB), $256-48
-	// AX    z: [1][16][16], raw outputs
-	// CX    dz: [1][16][16], gradient by them
+	// AX    z: at the row
+	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
-	// DX    class: [rows], class indices
+	// DX    class: at the row
 	// SI    rows: number of rows
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    class+16(FP), DX
 	LEAQ    63(SP), BX
 	ANDQ    $-64, BX
-	VMOVUPS simdConstsavx2<>+20(SB), Y0
-	VMOVUPS simdConstsavx2<>+64(SB), Y1
+	VMOVUPS simdConstsAVX2<>+20(SB), Y0
+	VMOVUPS simdConstsAVX2<>+64(SB), Y1
 	VANDPS  Y0, Y1, Y1
-	VMOVUPS simdConstsavx2<>+96(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y2
 	VANDNPS Y2, Y1, Y1
-	VMOVUPS simdConstsavx2<>+32(SB), Y2
-	VMOVUPS simdConstsavx2<>+64(SB), Y3
+	VMOVUPS simdConstsAVX2<>+32(SB), Y2
+	VMOVUPS simdConstsAVX2<>+64(SB), Y3
 	VANDPS  Y2, Y3, Y3
-	VMOVUPS simdConstsavx2<>+96(SB), Y4
+	VMOVUPS simdConstsAVX2<>+96(SB), Y4
 	VANDNPS Y4, Y3, Y3
 	MOVQ    rows+24(FP), SI
 	VXORPS  Y4, Y4, Y4
@@ -1618,11 +1656,11 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	XORQ    DI, DI
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, (BX)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 64(BX)
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, 32(BX)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 96(BX)
@@ -1651,57 +1689,57 @@ row2:
 	VMASKMOVPS   32(AX), Y2, Y11
 	VORPS        Y3, Y11, Y11
 	VSUBPS       Y5, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+160(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y12
 	VMINPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+192(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y12
 	VMAXPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+224(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y10, Y12
-	VSUBPS       simdConstsavx2<>+256(SB), Y12, Y12
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y12, Y10
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y12, Y10
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y10, Y12
+	VSUBPS       simdConstsAVX2<>+256(SB), Y12, Y12
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y12, Y10
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y12, Y10
 	VMULPS       Y10, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+352(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y10, Y14
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y13, Y14
-	VMOVUPS      simdConstsavx2<>+448(SB), Y15
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y10, Y15
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y10, Y14
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y13, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y15
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y10, Y15
 	VFMADD213PS  Y15, Y14, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y10, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y13, Y10
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y10, Y13
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y13, Y10
 	VCVTPS2DQ    Y12, Y12
 	VPSRAD       $0x01, Y12, Y13
 	VPSUBD       Y13, Y12, Y12
 	VPSLLD       $0x17, Y12, Y12
-	VPADDD       simdConstsavx2<>+128(SB), Y12, Y12
+	VPADDD       simdConstsAVX2<>+128(SB), Y12, Y12
 	VPSLLD       $0x17, Y13, Y13
 	VPADDD       Y13, Y10, Y10
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y10, Y8, Y8
 	VSUBPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+160(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y11
 	VMINPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+192(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y11
 	VMAXPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+224(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y5, Y11
-	VSUBPS       simdConstsavx2<>+256(SB), Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y11, Y5
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y11, Y5
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y5, Y11
+	VSUBPS       simdConstsAVX2<>+256(SB), Y11, Y11
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y11, Y5
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y11, Y5
 	VMULPS       Y5, Y5, Y12
-	VMOVUPS      simdConstsavx2<>+352(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y5, Y13
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y5, Y14
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y5, Y13
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y5, Y14
 	VFMADD213PS  Y14, Y13, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y5, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y12, Y5
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y5, Y12
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y12, Y5
 	VCVTPS2DQ    Y11, Y11
 	VPSRAD       $0x01, Y11, Y12
 	VPSUBD       Y12, Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
-	VPADDD       simdConstsavx2<>+128(SB), Y11, Y11
+	VPADDD       simdConstsAVX2<>+128(SB), Y11, Y11
 	VPSLLD       $0x17, Y12, Y12
 	VPADDD       Y12, Y5, Y5
 	VMULPS       Y11, Y5, Y5
@@ -1741,42 +1779,42 @@ row2:
 	VMOVUPS      224(SP), Y5
 	JNE          more3
 	VMOVUPS      (BX), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y11
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y11
 	VPSRAD       $0x17, Y11, Y11
 	VPSLLD       $0x17, Y11, Y12
 	VPSUBD       Y12, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+608(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y12
 	VCMPPS       $0x19, Y12, Y8, Y13
-	VBLENDVPS    Y13, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y13, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y11, Y11
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y11, Y9
 	VCMPPS       $0x00, Y12, Y8, Y11
-	VBLENDVPS    Y11, simdConstsavx2<>+96(SB), Y9, Y9
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VBLENDVPS    Y11, simdConstsAVX2<>+96(SB), Y9, Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y13
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y13
-	VMOVUPS      simdConstsavx2<>+832(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+960(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y14
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y14
 	VFMADD213PS  Y14, Y13, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      64(BX), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -1785,40 +1823,40 @@ row2:
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y8, Y5, Y5
 	VMOVUPS      32(BX), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y13
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y13
 	VPSRAD       $0x17, Y13, Y13
 	VPSLLD       $0x17, Y13, Y14
 	VPSUBD       Y14, Y10, Y10
 	VCMPPS       $0x19, Y12, Y8, Y14
-	VBLENDVPS    Y14, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y14, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y13, Y13
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y13, Y9
 	VCMPPS       $0x00, Y12, Y8, Y12
-	VBLENDVPS    Y12, simdConstsavx2<>+96(SB), Y9, Y9
+	VBLENDVPS    Y12, simdConstsAVX2<>+96(SB), Y9, Y9
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y11
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+832(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y11
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+896(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+960(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y12
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y12
 	VFMADD213PS  Y12, Y11, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      96(BX), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -1827,11 +1865,11 @@ row2:
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y8, Y7, Y7
 	XORQ         DI, DI
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, (BX)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 64(BX)
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, 32(BX)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 96(BX)
@@ -1842,42 +1880,42 @@ more3:
 
 rowDone1:
 	VMOVUPS      (BX), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y3
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y3
 	VPSRAD       $0x17, Y3, Y3
 	VPSLLD       $0x17, Y3, Y8
 	VPSUBD       Y8, Y2, Y2
-	VMOVUPS      simdConstsavx2<>+608(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VCMPPS       $0x19, Y8, Y0, Y9
-	VBLENDVPS    Y9, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y9, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y3, Y3
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y3, Y1
 	VCMPPS       $0x00, Y8, Y0, Y3
-	VBLENDVPS    Y3, simdConstsavx2<>+96(SB), Y1, Y1
-	VMOVUPS      simdConstsavx2<>+704(SB), Y3
+	VBLENDVPS    Y3, simdConstsAVX2<>+96(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y3
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y9
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y9
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y9
-	VMOVUPS      simdConstsavx2<>+832(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y9
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y9
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y9
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+896(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+960(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y10
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y10
 	VFMADD213PS  Y10, Y9, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      64(BX), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -1886,40 +1924,40 @@ rowDone1:
 	VADDPD       Y1, Y4, Y4
 	VADDPD       Y0, Y5, Y5
 	VMOVUPS      32(BX), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y9
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y9
 	VPSRAD       $0x17, Y9, Y9
 	VPSLLD       $0x17, Y9, Y10
 	VPSUBD       Y10, Y2, Y2
 	VCMPPS       $0x19, Y8, Y0, Y10
-	VBLENDVPS    Y10, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y10, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y9, Y9
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y9, Y1
 	VCMPPS       $0x00, Y8, Y0, Y8
-	VBLENDVPS    Y8, simdConstsavx2<>+96(SB), Y1, Y1
+	VBLENDVPS    Y8, simdConstsAVX2<>+96(SB), Y1, Y1
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y3
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y3
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y3
-	VMOVUPS      simdConstsavx2<>+832(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y3
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y3
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y3
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+896(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+960(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y8
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y8
 	VFMADD213PS  Y8, Y3, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      96(BX), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -1941,14 +1979,16 @@ rowDone1:
 // func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
-	// AX    src: [1][16][16], rows to multiply
-	// AX    running pointer into src
-	// AX    running pointer into src
-	// BX    dz: [panels][16][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into mat
-	// DI    running pointer into mat
-	// DX    a: [panels][16][16]
+	// AX      src: at the tile's first row
+	// AX      src: at the step, in the tile's first row
+	// BX      dz: at the tile's first row
+	// CX      mat: [2][16][16], packed matrix
+	// CX      mat: at the step
+	// DX      a: at the tile's first row
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y2-Y11  sums of the tile [5][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000180, AX, CX
@@ -1959,7 +1999,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 6 rows and of 5 rows.
+	// Tiles of 6 rows, and of 5 rows.
 	MOVQ    $0x00000001, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -1967,21 +2007,27 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+16(FP)
-	ADDQ    CX, dz+24(FP)
-	MOVQ    $0x00000002, (SP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+16(FP)
+	ADDQ CX, dz+24(FP)
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
 
 panel1:
-	MOVQ  src+0(FP), AX
-	MOVQ  mat+8(FP), CX
-	MOVQ  a+16(FP), DX
-	MOVQ  dz+24(FP), BX
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), SI
 	TESTQ SI, SI
-	JZ    tile6xDone2
+	JZ    tallDone2
 
-tile6x3:
+tall3:
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -1994,9 +2040,8 @@ tile6x3:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -2015,8 +2060,8 @@ tile6x3:
 	VBROADCASTSS 320(AX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(DI), Y12
-	VMOVUPS      96(DI), Y13
+	VMOVUPS      64(CX), Y12
+	VMOVUPS      96(CX), Y13
 	VBROADCASTSS 4(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -2035,8 +2080,8 @@ tile6x3:
 	VBROADCASTSS 324(AX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(DI), Y12
-	VMOVUPS      160(DI), Y13
+	VMOVUPS      128(CX), Y12
+	VMOVUPS      160(CX), Y13
 	VBROADCASTSS 8(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -2056,79 +2101,80 @@ tile6x3:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (DX), Y12
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y12, Y12
-	VANDNPS      simdConstsavx2<>+128(SB), Y12, Y12
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y12, Y12
+	VANDNPS      simdConstsAVX2<>+128(SB), Y12, Y12
 	VMULPS       Y12, Y0, Y0
 	VMOVUPS      Y0, (BX)
 	VMOVUPS      32(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, 32(BX)
 	VMOVUPS      64(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y2, Y0
 	VMOVUPS      Y0, 64(BX)
 	VMOVUPS      96(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y3, Y0
 	VMOVUPS      Y0, 96(BX)
 	VMOVUPS      128(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y4, Y0
 	VMOVUPS      Y0, 128(BX)
 	VMOVUPS      160(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y5, Y0
 	VMOVUPS      Y0, 160(BX)
 	VMOVUPS      192(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y6, Y0
 	VMOVUPS      Y0, 192(BX)
 	VMOVUPS      224(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y7, Y0
 	VMOVUPS      Y0, 224(BX)
 	VMOVUPS      256(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y8, Y0
 	VMOVUPS      Y0, 256(BX)
 	VMOVUPS      288(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y9, Y0
 	VMOVUPS      Y0, 288(BX)
 	VMOVUPS      320(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y10, Y0
 	VMOVUPS      Y0, 320(BX)
 	VMOVUPS      352(DX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+608(SB), Y0, Y0
+	VANDNPS      simdConstsAVX2<>+128(SB), Y0, Y0
 	VMULPS       Y0, Y11, Y0
 	VMOVUPS      Y0, 352(BX)
 	ADDQ         $+384, AX
 	ADDQ         $+384, DX
 	ADDQ         $+384, BX
 	DECQ         SI
-	JNZ          tile6x3
+	JNZ          tall3
 
-tile6xDone2:
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
 	MOVQ    tiles+40(FP), SI
 	TESTQ   SI, SI
-	JZ      tile5xDone4
-	VMOVUPS simdConstsavx2<>+608(SB), Y0
-	VMOVUPS simdConstsavx2<>+128(SB), Y1
+	JZ      shortDone4
+	VMOVUPS simdConstsAVX2<>+608(SB), Y0
+	VMOVUPS simdConstsAVX2<>+128(SB), Y1
 
-tile5x5:
+short5:
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -2139,9 +2185,8 @@ tile5x5:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (CX), DI
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -2157,8 +2202,8 @@ tile5x5:
 	VBROADCASTSS 256(AX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(DI), Y12
-	VMOVUPS      96(DI), Y13
+	VMOVUPS      64(CX), Y12
+	VMOVUPS      96(CX), Y13
 	VBROADCASTSS 4(AX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -2174,8 +2219,8 @@ tile5x5:
 	VBROADCASTSS 260(AX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(DI), Y12
-	VMOVUPS      160(DI), Y13
+	VMOVUPS      128(CX), Y12
+	VMOVUPS      160(CX), Y13
 	VBROADCASTSS 8(AX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -2245,9 +2290,9 @@ tile5x5:
 	ADDQ         $+320, DX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          tile5x5
+	JNZ          short5
 
-tile5xDone4:
+shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+1024, a+16(FP)
 	ADDQ $+1024, dz+24(FP)
@@ -2257,7 +2302,7 @@ tile5xDone4:
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
@@ -2624,25 +2669,23 @@ TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3, MMX+
+// func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, FMA3
 TEXT ·gradWeight2AVX2(SB), $448-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [1][32][16], the optimizer's state
-	// CX    w: [1][32][16], the parameter
-	// DI    x: [2][16][16], inputs of the layer
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// R8    dz: [1][16][16], gradient by its outputs
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [1][32][16], the optimizer's state
+	// AX       scratch, gradients of the tile
+	// BX       expAvg: at the block
+	// CX       w: at the block
+	// DI       x: at the block
+	// DX       scalars: [3], hoisted0, scalar2, scalar3
+	// R8       dz: [1][16][16], gradient by its outputs
+	// R10      x: at the row
+	// R11      dz: at the row
+	// R14      offset of the next tile's line to fetch
+	// SI       expAvgSq: at the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of dz
+	// Y12, Y14 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -2650,14 +2693,14 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	MOVQ   block+56(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
-	ADDQ   DX, exp_avg+8(FP)
-	ADDQ   DX, exp_avg_sq+16(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, x+32(FP)
 	MOVQ   w+0(FP), CX
 	MOVQ   scalars+24(FP), DX
-	MOVQ   exp_avg+8(FP), BX
-	MOVQ   exp_avg_sq+16(FP), SI
+	MOVQ   expAvg+8(FP), BX
+	MOVQ   expAvgSq+16(FP), SI
 	MOVQ   x+32(FP), DI
 	MOVQ   dz+40(FP), R8
 	MOVQ   blocks+64(FP), R9
@@ -2665,7 +2708,7 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 5 of the block.
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2682,10 +2725,10 @@ block2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone3
 
 four4:
@@ -2776,11 +2819,11 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four4
 
 fourDone3:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone5
 
 one6:
@@ -2806,7 +2849,7 @@ one6:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one6
 
 oneDone5:
@@ -2824,11 +2867,11 @@ oneDone5:
 	VMOVUPS Y11, 352(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000006, R11
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
 update7:
 	VMOVUPS      (R10), Y5
@@ -2883,7 +2926,7 @@ update7:
 	ADDQ         $-384, BX
 	ADDQ         $-384, SI
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2898,10 +2941,10 @@ update7:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone8
 
 four9:
@@ -2980,11 +3023,11 @@ four9:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four9
 
 fourDone8:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone10
 
 one11:
@@ -3007,7 +3050,7 @@ one11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one11
 
 oneDone10:
@@ -3023,11 +3066,11 @@ oneDone10:
 	VMOVUPS Y9, 288(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000005, R11
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
 update12:
 	VMOVUPS      (R10), Y5
@@ -3082,7 +3125,7 @@ update12:
 	ADDQ         $-320, BX
 	ADDQ         $-320, SI
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3097,10 +3140,10 @@ update12:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone13
 
 four14:
@@ -3183,11 +3226,11 @@ four14:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four14
 
 fourDone13:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone15
 
 one16:
@@ -3210,7 +3253,7 @@ one16:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one16
 
 oneDone15:
@@ -3226,11 +3269,11 @@ oneDone15:
 	VMOVUPS Y9, 288(AX)
 	MOVQ    AX, R10
 	MOVQ    $0x00000005, R11
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
 update17:
 	VMOVUPS      (R10), Y5
@@ -3295,19 +3338,19 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-48
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
 	// DI    rows: number of rows
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    dz: [1][16][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Y0, Y0, Y0
@@ -3324,17 +3367,17 @@ row2:
 
 rowDone1:
 	VMOVUPS      (DX), Y2
-	VMULPS       simdConstsavx2<>+1088(SB), Y2, Y2
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y0, Y2
+	VMULPS       simdConstsAVX2<>+1088(SB), Y2, Y2
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y2
 	VBROADCASTSS 8(CX), Y3
 	VMULPS       Y3, Y2, Y3
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y4
-	VMULPS       simdConstsavx2<>+1152(SB), Y4, Y4
-	VFMADD231PS  simdConstsavx2<>+1184(SB), Y0, Y4
+	VMULPS       simdConstsAVX2<>+1152(SB), Y4, Y4
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y4
 	VSQRTPS      Y4, Y0
 	VBROADCASTSS (CX), Y5
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y5, Y0
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y5, Y0
 	VDIVPS       Y0, Y3, Y0
 	VMOVUPS      (AX), Y3
 	VBROADCASTSS 4(CX), Y5
@@ -3344,17 +3387,17 @@ rowDone1:
 	VMOVUPS      Y4, (BX)
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      32(DX), Y0
-	VMULPS       simdConstsavx2<>+1088(SB), Y0, Y0
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y1, Y0
+	VMULPS       simdConstsAVX2<>+1088(SB), Y0, Y0
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y1, Y0
 	VBROADCASTSS 8(CX), Y2
 	VMULPS       Y2, Y0, Y2
 	VMULPS       Y1, Y1, Y1
 	VMOVUPS      32(BX), Y3
-	VMULPS       simdConstsavx2<>+1152(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+1184(SB), Y1, Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y1, Y3
 	VSQRTPS      Y3, Y1
 	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y4, Y1
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y1
 	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      32(AX), Y2
 	VBROADCASTSS 4(CX), Y4
@@ -3366,54 +3409,694 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, CMOV, FMA3, MMX+
+// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
 TEXT ·gradWeight0AVX2(SB), $448-72
-	// AX    scratch, gradients of the tile
-	// BX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    exp_avg_sq: [2][16][16], the optimizer's state
-	// DX    w: [2][16][16], the parameter
-	// R8    x: [1][16][16], inputs of the layer
-	// R9    dz: [2][16][16], gradient by its outputs
-	// R11   running pointer into x
-	// R11   running pointer into x
-	// R12   running pointer into dz
-	// R12   running pointer into dz
-	// R15   line of the next tile to fetch
-	// R15   line of the next tile to fetch
-	// SI    exp_avg: [2][16][16], the optimizer's state
+	// AX                scratch, gradients of the tile
+	// BX                scalars: [3], hoisted0, scalar2, scalar3
+	// CX                panels to do
+	// DI                expAvgSq: at the block
+	// DX                w: at the block
+	// R8                x: at the block
+	// R9                dz: [2][16][16], gradient by its outputs
+	// R11               x: at the row
+	// R12               dz: at the row
+	// R15               offset of the next tile's line to fetch
+	// SI                expAvg: at the block
+	// Y0-Y11            sums of the tile [6][1][16], row by row
+	// Y0-Y9             sums of the tile [5][1][16], row by row
+	// Y0-Y7             sums of the tile [4][1][16], row by row
+	// Y0-Y5             sums of the tile [3][1][16], row by row
+	// Y6-Y13            vectors of dz
+	// Y8, Y10, Y12, Y14 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
 	CMOVQGT blocks+64(FP), DX
 	MOVQ    DX, block+56(FP)
 	SUBQ    DX, blocks+64(FP)
-	MOVQ    $0x00000002, CX
+
+	// One panel after the other; the pointers on the stack move on.
+	MOVQ $0x00000002, CX
 
 panel1:
 	MOVQ  w+0(FP), DX
 	MOVQ  scalars+24(FP), BX
-	MOVQ  exp_avg+8(FP), SI
-	MOVQ  exp_avg_sq+16(FP), DI
+	MOVQ  expAvg+8(FP), SI
+	MOVQ  expAvgSq+16(FP), DI
 	MOVQ  x+32(FP), R8
 	MOVQ  dz+40(FP), R9
+	MOVQ  block+56(FP), R10
+	TESTQ R10, R10
+	JZ    blockDone2
+
+block3:
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone4
+
+four5:
+	VMOVUPS      (R12), Y12
+	VMOVUPS      32(R12), Y13
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R12), Y12
+	VMOVUPS      96(R12), Y13
+	PREFETCHT0   384(DX)(R15*1)
+	VBROADCASTSS 64(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 68(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 72(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 76(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 80(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 84(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R12), Y12
+	VMOVUPS      160(R12), Y13
+	PREFETCHT0   384(SI)(R15*1)
+	VBROADCASTSS 128(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 132(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 140(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 144(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 148(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R12), Y12
+	VMOVUPS      224(R12), Y13
+	PREFETCHT0   384(DI)(R15*1)
+	VBROADCASTSS 192(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 196(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 200(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 204(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 208(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 212(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four5
+
+fourDone4:
+	TESTQ R13, R13
+	JZ    oneDone6
+
+one7:
+	VMOVUPS      (R12), Y12
+	VMOVUPS      32(R12), Y13
+	VBROADCASTSS (R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R11), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one7
+
+oneDone6:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000006, R12
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
+
+update8:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      (SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      (DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, (SI)
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y5, (DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      32(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      32(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, 32(SI)
+	VMOVUPS      Y8, 32(DI)
+	VMOVUPS      Y5, 32(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update8
+	ADDQ         $-384, DX
+	ADDQ         $-384, SI
+	ADDQ         $-384, DI
+
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone9
+
+four10:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 36(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R12), Y10
+	VMOVUPS      96(R12), Y11
+	PREFETCHT0   704(DX)(R15*1)
+	VBROADCASTSS 88(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 92(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 96(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 100(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 104(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R12), Y10
+	VMOVUPS      160(R12), Y11
+	PREFETCHT0   704(SI)(R15*1)
+	VBROADCASTSS 152(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 156(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 160(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 164(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 168(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R12), Y10
+	VMOVUPS      224(R12), Y11
+	PREFETCHT0   704(DI)(R15*1)
+	VBROADCASTSS 216(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 220(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 224(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 228(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 232(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four10
+
+fourDone9:
+	TESTQ R13, R13
+	JZ    oneDone11
+
+one12:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 36(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one12
+
+oneDone11:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000005, R12
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
+
+update13:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      384(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      384(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      384(DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, 384(SI)
+	VMOVUPS      Y8, 384(DI)
+	VMOVUPS      Y5, 384(DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      416(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      416(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      416(DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, 416(SI)
+	VMOVUPS      Y8, 416(DI)
+	VMOVUPS      Y5, 416(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update13
+	ADDQ         $-320, DX
+	ADDQ         $-320, SI
+	ADDQ         $-320, DI
+
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   R8, R11
+	MOVQ   R9, R12
+	MOVQ   rows+48(FP), R13
+	MOVQ   R13, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
+	XORQ   R15, R15
+	TESTQ  R14, R14
+	JZ     fourDone14
+
+four15:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	PREFETCHT0   1024(R11)
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 56(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 60(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R12), Y10
+	VMOVUPS      96(R12), Y11
+	PREFETCHT0   1088(R11)
+	PREFETCHT0   1024(DX)(R15*1)
+	VBROADCASTSS 108(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 112(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 116(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 120(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 124(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R12), Y10
+	VMOVUPS      160(R12), Y11
+	PREFETCHT0   1152(R11)
+	PREFETCHT0   1024(SI)(R15*1)
+	VBROADCASTSS 172(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 176(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 180(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 184(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 188(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R12), Y10
+	VMOVUPS      224(R12), Y11
+	PREFETCHT0   1216(R11)
+	PREFETCHT0   1024(DI)(R15*1)
+	VBROADCASTSS 236(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 240(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 244(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 248(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 252(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four15
+
+fourDone14:
+	TESTQ R13, R13
+	JZ    oneDone16
+
+one17:
+	VMOVUPS      (R12), Y10
+	VMOVUPS      32(R12), Y11
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 56(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 60(R11), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+64, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one17
+
+oneDone16:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	MOVQ    AX, R11
+	MOVQ    $0x00000005, R12
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
+
+update18:
+	VMOVUPS      (R11), Y5
+	VMOVUPS      704(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      704(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      704(DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, 704(SI)
+	VMOVUPS      Y8, 704(DI)
+	VMOVUPS      Y5, 704(DX)
+	VMOVUPS      32(R11), Y5
+	VMOVUPS      736(SI), Y6
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y1, Y5, Y6
+	VBROADCASTSS 8(BX), Y7
+	VMULPS       Y7, Y6, Y7
+	VMULPS       Y5, Y5, Y5
+	VMOVUPS      736(DI), Y8
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y3, Y5, Y8
+	VSQRTPS      Y8, Y5
+	VBROADCASTSS (BX), Y9
+	VFMADD213PS  Y4, Y9, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      736(DX), Y7
+	VBROADCASTSS 4(BX), Y9
+	VFNMADD213PS Y7, Y7, Y9
+	VSUBPS       Y5, Y9, Y5
+	VMOVUPS      Y6, 736(SI)
+	VMOVUPS      Y8, 736(DI)
+	VMOVUPS      Y5, 736(DX)
+	ADDQ         $+64, R11
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R12
+	JNZ          update18
+	ADDQ         $-320, DX
+	ADDQ         $-320, SI
+	ADDQ         $-320, DI
+	ADDQ         $+1024, DX
+	ADDQ         $+1024, SI
+	ADDQ         $+1024, DI
+	ADDQ         $+1024, R8
+	DECQ         R10
+	JNZ          block3
+
+blockDone2:
 	MOVQ  blocks+64(FP), R10
 	TESTQ R10, R10
-	JZ    restDone2
+	JZ    restDone19
 
-rest3:
-	// Inputs 0 to 3 of the block.
+rest20:
+	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3426,13 +4109,13 @@ rest3:
 	MOVQ   R9, R12
 	MOVQ   rows+48(FP), R13
 	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
 	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone4
+	TESTQ  R14, R14
+	JZ     fourDone21
 
-four5:
+four22:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3496,14 +4179,14 @@ four5:
 	ADDQ         $+256, R12
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
-	DECQ         R13
-	JNZ          four5
+	DECQ         R14
+	JNZ          four22
 
-fourDone4:
-	TESTQ R14, R14
-	JZ    oneDone6
+fourDone21:
+	TESTQ R13, R13
+	JZ    oneDone23
 
-one7:
+one24:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3520,10 +4203,10 @@ one7:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $+64, R11
 	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one7
+	DECQ         R13
+	JNZ          one24
 
-oneDone6:
+oneDone23:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3534,13 +4217,13 @@ oneDone6:
 	VMOVUPS Y7, 224(AX)
 	MOVQ    AX, R11
 	MOVQ    $0x00000004, R12
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update8:
+update25:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3588,12 +4271,12 @@ update8:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update8
+	JNZ          update25
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
 
-	// Inputs 4 to 6 of the block.
+	// The gradient of inputs 4 to 6 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3604,13 +4287,13 @@ update8:
 	MOVQ   R9, R12
 	MOVQ   rows+48(FP), R13
 	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
+	SHRQ   $0x02, R14
+	ANDQ   $0x03, R13
 	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone9
+	TESTQ  R14, R14
+	JZ     fourDone26
 
-four10:
+four27:
 	VMOVUPS      (R12), Y6
 	VMOVUPS      32(R12), Y7
 	PREFETCHT0   1024(R11)
@@ -3666,14 +4349,14 @@ four10:
 	ADDQ         $+256, R12
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
-	DECQ         R13
-	JNZ          four10
+	DECQ         R14
+	JNZ          four27
 
-fourDone9:
-	TESTQ R14, R14
-	JZ    oneDone11
+fourDone26:
+	TESTQ R13, R13
+	JZ    oneDone28
 
-one12:
+one29:
 	VMOVUPS      (R12), Y6
 	VMOVUPS      32(R12), Y7
 	VBROADCASTSS 16(R11), Y8
@@ -3687,10 +4370,10 @@ one12:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $+64, R11
 	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one12
+	DECQ         R13
+	JNZ          one29
 
-oneDone11:
+oneDone28:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3699,13 +4382,13 @@ oneDone11:
 	VMOVUPS Y5, 160(AX)
 	MOVQ    AX, R11
 	MOVQ    $0x00000003, R12
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update13:
+update30:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      256(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3753,36 +4436,36 @@ update13:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update13
+	JNZ          update30
 	ADDQ         $-192, DX
 	ADDQ         $-192, SI
 	ADDQ         $-192, DI
 	DECQ         R10
-	JNZ          rest3
+	JNZ          rest20
 
-restDone2:
+restDone19:
 	ADDQ $+1024, w+0(FP)
-	ADDQ $+1024, exp_avg+8(FP)
-	ADDQ $+1024, exp_avg_sq+16(FP)
+	ADDQ $+1024, expAvg+8(FP)
+	ADDQ $+1024, expAvgSq+16(FP)
 	ADDQ $+1024, dz+40(FP)
 	DECQ CX
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
-// func gradBias0AVX2(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
 TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-48
-	// AX    w: [2][16], the parameter
-	// BX    exp_avg_sq: [2][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
 	// DI    rows: number of rows
-	// DX    exp_avg: [2][16], the optimizer's state
-	// SI    dz: [2][16][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Y0, Y0, Y0
@@ -3803,21 +4486,21 @@ row2:
 
 rowDone1:
 	VMOVUPS      (DX), Y4
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y5
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
 	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y6
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y6
 	VFMADD231PS  Y6, Y0, Y4
 	VBROADCASTSS 8(CX), Y7
 	VMULPS       Y7, Y4, Y7
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (BX), Y8
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y9
 	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y10
 	VFMADD231PS  Y10, Y0, Y8
 	VSQRTPS      Y8, Y0
 	VBROADCASTSS (CX), Y11
-	VMOVUPS      simdConstsavx2<>+1216(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y12
 	VFMADD213PS  Y12, Y11, Y0
 	VDIVPS       Y0, Y7, Y0
 	VMOVUPS      (AX), Y7
@@ -3891,101 +4574,20 @@ rowDone1:
 	RET
 
 // func stepAVX2(memory *float32, batch *float32, target *int32, scale float32) float64
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·stepAVX2(SB), $4448-40
 	// AX    memory: parameters, states and buffers
-	// AX    w: [2][16], the parameter
-	// BP    line of the next tile to fetch
-	// BP    line of the next tile to fetch
-	// BX    rows: number of rows
-	// BX    bias: [2][16]
-	// BX    bias: [1][16]
-	// BX    class: [rows], class indices
-	// BX    a: [panels][16][16]
-	// BX    scalars: [3], hoisted0, scalar2, scalar3
-	// BX    exp_avg: [1][16], the optimizer's state
-	// BX    w: [2][16][16], the parameter
-	// BX    exp_avg_sq: [2][16], the optimizer's state
-	// CX    blocked: [1][16][16]
-	// CX    src: [1][16][16], rows to multiply
-	// CX    src: [2][16][16], rows to multiply
-	// CX    z: [1][16][16], raw outputs
-	// CX    t: [2][16][16], transposed weights
-	// CX    src: [1][16][16], rows to multiply
-	// CX    running pointer into src
-	// CX    running pointer into src
-	// CX    scratch, gradients of the tile
-	// CX    w: [1][16], the parameter
-	// CX    scratch, gradients of the tile
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DI    exp_avg_sq: [1][32][16], the optimizer's state
-	// DI    dz: [1][16][16], gradient by the outputs
-	// DI    exp_avg: [2][16][16], the optimizer's state
-	// DI    rows: number of rows
-	// DX    flat: [rows][7]
-	// DX    mat: [2][16][16], packed matrix
-	// DX    mat: [1][32][16], packed matrix
-	// DX    dz: [1][16][16], gradient by them
-	// DX    w: [1][32][16], packed weights from the first input on
-	// DX    mat: [2][16][16], packed matrix
-	// DX    w: [1][32][16], the parameter
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// DX    exp_avg: [2][16], the optimizer's state
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    rows that wait for their logarithm, times 4
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R8    x: [2][16][16], inputs of the layer
-	// R8    rows: number of rows
-	// R8    exp_avg_sq: [2][16][16], the optimizer's state
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    dz: [1][16][16], gradient by its outputs
-	// R9    x: [1][16][16], inputs of the layer
-	// R10   blocks of 16 steps left
-	// R10   blocks of 16 steps left
-	// R10   dz: [2][16][16], gradient by its outputs
-	// R11   what is fetched from src
-	// R11   what is fetched from src
-	// R11   running pointer into x
-	// R11   running pointer into x
-	// R11   running pointer into x
-	// R12   running pointer into dz
-	// R12   running pointer into dz
-	// R12   running pointer into dz
-	// R12   running pointer into x
-	// R12   running pointer into x
-	// R13   running pointer into dz
-	// R13   running pointer into dz
-	// R15   line of the next tile to fetch
-	// R15   line of the next tile to fetch
-	// R15   line of the next tile to fetch
-	// SI    rows of this block
-	// SI    a: [panels][16][16]
-	// SI    acc: [1][16][16], the product
-	// SI    dz: [panels][16][16]
-	// SI    exp_avg: [1][32][16], the optimizer's state
-	// SI    exp_avg_sq: [1][16], the optimizer's state
-	// SI    scalars: [3], hoisted0, scalar2, scalar3
-	// SI    dz: [2][16][16], gradient by the outputs
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
 	// Pack: copies rows into panels of 16 columns.
+	// BX    rows: number of rows
+	// CX    blocked: [1][16][16]
+	// DX    flat: [rows][7]
+	// SI    rows of this block
 	LEAQ 14976(AX), CX
-	MOVQ CX, (SP)
-	MOVQ batch+8(FP), CX
-	MOVQ CX, 8(SP)
-	MOVQ $0x00000010, 16(SP)
-	MOVQ (SP), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
+	MOVQ batch+8(FP), DX
+	MOVQ $0x00000010, BX
 
 rows3:
 	TESTQ   BX, BX
@@ -3996,7 +4598,7 @@ rows3:
 	SUBQ    SI, BX
 	MOVQ    CX, DI
 	MOVQ    DX, R8
-	VMOVUPS simdConstsavx2<>+4(SB), Y0
+	VMOVUPS simdConstsAVX2<>+4(SB), Y0
 	TESTQ   SI, SI
 	JZ      rowDone4
 
@@ -4017,49 +4619,32 @@ rowDone4:
 
 done2:
 	// Forward0: multiplies rows of 7 by weights of 32 outputs.
-	LEAQ 14976(AX), CX
-	MOVQ CX, (SP)
+	// BX       bias: [2][16]
+	// CX       src: at the tile's first row
+	// DI       src: at the step, in the tile's first row
+	// DX       mat: [2][16][16], packed matrix
+	// R8       mat: at the step
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	// One panel after the other; the pointers on the stack move on.
 	LEAQ (AX), CX
 	MOVQ CX, 8(SP)
 	LEAQ 2048(AX), CX
 	MOVQ CX, 16(SP)
 	LEAQ 16000(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000003, 40(SP)
-
-	// Offset of the first row in bytes.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000180, CX, DX
-	XORQ    BX, BX
-	MOVQ    CX, SI
-	SUBQ    $0x00000001, SI
-	CMOVQLT BX, SI
-	SHLQ    $0x06, SI
-	SUBQ    SI, DX
-
-	// Tiles of 6 rows and of 5 rows.
-	MOVQ    $0x00000001, SI
-	SUBQ    CX, SI
-	CMOVQLT BX, SI
-	CMPQ    SI, 40(SP)
-	CMOVQGT 40(SP), SI
-	MOVQ    SI, 32(SP)
-	SUBQ    SI, 40(SP)
-	ADDQ    DX, (SP)
-	ADDQ    DX, 24(SP)
-	MOVQ    $0x00000002, 4368(SP)
+	MOVQ $0x00000002, 4368(SP)
 
 panel6:
-	MOVQ  (SP), CX
-	MOVQ  8(SP), DX
-	MOVQ  16(SP), BX
-	MOVQ  24(SP), SI
-	MOVQ  32(SP), DI
-	TESTQ DI, DI
-	JZ    tile6xDone7
+	LEAQ 14976(AX), CX
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	MOVQ 24(SP), SI
 
-tile6x8:
+	// Tiles of 6 rows by 16 columns.
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VMOVAPS      Y0, Y2
@@ -4072,149 +4657,149 @@ tile6x8:
 	VMOVAPS      Y1, Y9
 	VMOVAPS      Y0, Y10
 	VMOVAPS      Y1, Y11
-	MOVQ         CX, R8
-	LEAQ         (DX), R9
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	MOVQ         CX, DI
+	MOVQ         DX, R8
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
+	VBROADCASTSS 64(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
+	VBROADCASTSS 128(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
+	VBROADCASTSS 192(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
+	VBROADCASTSS 256(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
+	VBROADCASTSS 320(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	VBROADCASTSS 4(R8), Y14
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
+	VBROADCASTSS 68(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
+	VBROADCASTSS 132(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
+	VBROADCASTSS 196(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
+	VBROADCASTSS 260(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
+	VBROADCASTSS 324(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	VBROADCASTSS 8(R8), Y14
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
+	VBROADCASTSS 72(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
+	VBROADCASTSS 136(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
+	VBROADCASTSS 200(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
+	VBROADCASTSS 264(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
+	VBROADCASTSS 328(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	VBROADCASTSS 12(R8), Y14
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
+	VBROADCASTSS 76(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
+	VBROADCASTSS 140(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
+	VBROADCASTSS 204(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
+	VBROADCASTSS 268(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
+	VBROADCASTSS 332(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+960, R8
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS -960(R8), Y14
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+960, DI
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS -960(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS -896(R8), Y14
+	VBROADCASTSS -896(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS -832(R8), Y14
+	VBROADCASTSS -832(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS -768(R8), Y14
+	VBROADCASTSS -768(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS -704(R8), Y14
+	VBROADCASTSS -704(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS -640(R8), Y14
+	VBROADCASTSS -640(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	VBROADCASTSS -956(R8), Y14
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS -956(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS -892(R8), Y14
+	VBROADCASTSS -892(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS -828(R8), Y14
+	VBROADCASTSS -828(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS -764(R8), Y14
+	VBROADCASTSS -764(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS -700(R8), Y14
+	VBROADCASTSS -700(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS -636(R8), Y14
+	VBROADCASTSS -636(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	VBROADCASTSS -952(R8), Y14
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS -952(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS -888(R8), Y14
+	VBROADCASTSS -888(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS -824(R8), Y14
+	VBROADCASTSS -824(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS -760(R8), Y14
+	VBROADCASTSS -760(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS -696(R8), Y14
+	VBROADCASTSS -696(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS -632(R8), Y14
+	VBROADCASTSS -632(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VXORPS       Y12, Y12, Y12
@@ -4255,15 +4840,11 @@ tile6x8:
 	VMOVUPS      Y0, 352(SI)
 	ADDQ         $+384, CX
 	ADDQ         $+384, SI
-	DECQ         DI
-	JNZ          tile6x8
 
-tile6xDone7:
-	MOVQ  40(SP), DI
-	TESTQ DI, DI
-	JZ    tile5xDone9
+	// Tiles of 5 rows by 16 columns.
+	MOVQ $0x00000002, R9
 
-tile5x10:
+short7:
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VMOVAPS      Y0, Y2
@@ -4274,128 +4855,128 @@ tile5x10:
 	VMOVAPS      Y1, Y7
 	VMOVAPS      Y0, Y8
 	VMOVAPS      Y1, Y9
-	MOVQ         CX, R8
-	LEAQ         (DX), R9
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	VBROADCASTSS (R8), Y12
+	MOVQ         CX, DI
+	MOVQ         DX, R8
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R8), Y12
+	VBROADCASTSS 64(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R8), Y12
+	VBROADCASTSS 128(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R8), Y12
+	VBROADCASTSS 192(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R8), Y12
+	VBROADCASTSS 256(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	VBROADCASTSS 4(R8), Y12
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R8), Y12
+	VBROADCASTSS 68(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R8), Y12
+	VBROADCASTSS 132(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R8), Y12
+	VBROADCASTSS 196(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R8), Y12
+	VBROADCASTSS 260(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	VBROADCASTSS 8(R8), Y12
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R8), Y12
+	VBROADCASTSS 72(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R8), Y12
+	VBROADCASTSS 136(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R8), Y12
+	VBROADCASTSS 200(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R8), Y12
+	VBROADCASTSS 264(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R9), Y10
-	VMOVUPS      224(R9), Y11
-	VBROADCASTSS 12(R8), Y12
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R8), Y12
+	VBROADCASTSS 76(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R8), Y12
+	VBROADCASTSS 140(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R8), Y12
+	VBROADCASTSS 204(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R8), Y12
+	VBROADCASTSS 268(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+960, R8
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	VBROADCASTSS -960(R8), Y12
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+960, DI
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS -960(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS -896(R8), Y12
+	VBROADCASTSS -896(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS -832(R8), Y12
+	VBROADCASTSS -832(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS -768(R8), Y12
+	VBROADCASTSS -768(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS -704(R8), Y12
+	VBROADCASTSS -704(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	VBROADCASTSS -956(R8), Y12
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS -956(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS -892(R8), Y12
+	VBROADCASTSS -892(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS -828(R8), Y12
+	VBROADCASTSS -828(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS -764(R8), Y12
+	VBROADCASTSS -764(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS -700(R8), Y12
+	VBROADCASTSS -700(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	VBROADCASTSS -952(R8), Y12
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS -952(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS -888(R8), Y12
+	VBROADCASTSS -888(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS -824(R8), Y12
+	VBROADCASTSS -824(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS -760(R8), Y12
+	VBROADCASTSS -760(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS -696(R8), Y12
+	VBROADCASTSS -696(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	VXORPS       Y10, Y10, Y10
@@ -4430,57 +5011,33 @@ tile5x10:
 	VMOVUPS      Y0, 288(SI)
 	ADDQ         $+320, CX
 	ADDQ         $+320, SI
-	DECQ         DI
-	JNZ          tile5x10
-
-tile5xDone9:
-	ADDQ $+1024, 8(SP)
-	ADDQ $+64, 16(SP)
-	ADDQ $+1024, 24(SP)
-	DECQ 4368(SP)
-	JNZ  panel6
+	DECQ         R9
+	JNZ          short7
+	ADDQ         $+1024, 8(SP)
+	ADDQ         $+64, 16(SP)
+	ADDQ         $+1024, 24(SP)
+	DECQ         4368(SP)
+	JNZ          panel6
 
 	// Forward2: multiplies rows of 32 by weights of 3 outputs.
+	// BX       bias: [1][16]
+	// CX       src: at the tile's first row
+	// DI       src: at the step, in the tile's first row
+	// DX       mat: [1][32][16], packed matrix
+	// R8       mat: at the step
+	// R9-R10   blocks of 16 steps to do
+	// R10-R11  groups of 4 steps to do in the block
+	// SI       acc: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
 	LEAQ 16000(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 2176(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 4224(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 18048(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000003, 40(SP)
+	LEAQ 2176(AX), DX
+	LEAQ 4224(AX), BX
+	LEAQ 18048(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000180, CX, DX
-	XORQ    BX, BX
-	MOVQ    CX, SI
-	SUBQ    $0x00000001, SI
-	CMOVQLT BX, SI
-	SHLQ    $0x06, SI
-	SUBQ    SI, DX
-
-	// Tiles of 6 rows and of 5 rows.
-	MOVQ    $0x00000001, SI
-	SUBQ    CX, SI
-	CMOVQLT BX, SI
-	CMPQ    SI, 40(SP)
-	CMOVQGT 40(SP), SI
-	MOVQ    SI, 32(SP)
-	SUBQ    SI, 40(SP)
-	ADDQ    DX, (SP)
-	ADDQ    DX, 24(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
-	MOVQ    24(SP), SI
-	MOVQ    32(SP), DI
-	TESTQ   DI, DI
-	JZ      tile6xDone11
-
-tile6x12:
+	// Tiles of 6 rows by 16 columns.
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -4493,110 +5050,103 @@ tile6x12:
 	VMOVAPS Y1, Y9
 	VMOVAPS Y0, Y10
 	VMOVAPS Y1, Y11
-	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    CX, DI
+	MOVQ    DX, R8
 
-block13:
-	LEAQ 1024(R8), R11
-	CMPQ R10, $0x01
-	JNE  fetch14
-	LEAQ 384(CX), R11
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
-fetch14:
-	MOVQ $0x00000004, R12
+block8:
+	MOVQ $0x00000004, R10
 
-step15:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y14
+step9:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
+	VBROADCASTSS 64(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
+	VBROADCASTSS 128(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
+	VBROADCASTSS 192(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
+	VBROADCASTSS 256(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
+	VBROADCASTSS 320(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y14
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
+	VBROADCASTSS 68(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
+	VBROADCASTSS 132(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
+	VBROADCASTSS 196(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
+	VBROADCASTSS 260(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
+	VBROADCASTSS 324(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	VBROADCASTSS 8(R8), Y14
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
+	VBROADCASTSS 72(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
+	VBROADCASTSS 136(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
+	VBROADCASTSS 200(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
+	VBROADCASTSS 264(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
+	VBROADCASTSS 328(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	VBROADCASTSS 12(R8), Y14
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
+	VBROADCASTSS 76(DI), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
+	VBROADCASTSS 140(DI), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
+	VBROADCASTSS 204(DI), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
+	VBROADCASTSS 268(DI), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
+	VBROADCASTSS 332(DI), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step15
-	ADDQ         $+960, R8
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
 	DECQ         R10
-	JNZ          block13
+	JNZ          step9
+	ADDQ         $+960, DI
+	DECQ         R9
+	JNZ          block8
 	VMOVUPS      Y0, (SI)
 	VMOVUPS      Y1, 32(SI)
 	VMOVUPS      Y2, 64(SI)
@@ -4611,15 +5161,11 @@ step15:
 	VMOVUPS      Y11, 352(SI)
 	ADDQ         $+384, CX
 	ADDQ         $+384, SI
-	DECQ         DI
-	JNZ          tile6x12
 
-tile6xDone11:
-	MOVQ  40(SP), DI
-	TESTQ DI, DI
-	JZ    tile5xDone16
+	// Tiles of 5 rows by 16 columns.
+	MOVQ $0x00000002, R9
 
-tile5x17:
+short10:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVAPS Y0, Y2
@@ -4630,98 +5176,91 @@ tile5x17:
 	VMOVAPS Y1, Y7
 	VMOVAPS Y0, Y8
 	VMOVAPS Y1, Y9
-	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    CX, DI
+	MOVQ    DX, R8
 
-block18:
-	LEAQ 1024(R8), R11
-	CMPQ R10, $0x01
-	JNE  fetch19
-	LEAQ 320(CX), R11
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
-fetch19:
-	MOVQ $0x00000004, R12
+block11:
+	MOVQ $0x00000004, R11
 
-step20:
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y12
+step12:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R8), Y12
+	VBROADCASTSS 64(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R8), Y12
+	VBROADCASTSS 128(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R8), Y12
+	VBROADCASTSS 192(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R8), Y12
+	VBROADCASTSS 256(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y12
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R8), Y12
+	VBROADCASTSS 68(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R8), Y12
+	VBROADCASTSS 132(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R8), Y12
+	VBROADCASTSS 196(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R8), Y12
+	VBROADCASTSS 260(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	VBROADCASTSS 8(R8), Y12
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R8), Y12
+	VBROADCASTSS 72(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R8), Y12
+	VBROADCASTSS 136(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R8), Y12
+	VBROADCASTSS 200(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R8), Y12
+	VBROADCASTSS 264(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R9), Y10
-	VMOVUPS      224(R9), Y11
-	VBROADCASTSS 12(R8), Y12
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R8), Y12
+	VBROADCASTSS 76(DI), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R8), Y12
+	VBROADCASTSS 140(DI), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R8), Y12
+	VBROADCASTSS 204(DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R8), Y12
+	VBROADCASTSS 268(DI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step20
-	ADDQ         $+960, R8
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	DECQ         R11
+	JNZ          step12
+	ADDQ         $+960, DI
 	DECQ         R10
-	JNZ          block18
+	JNZ          block11
 	VMOVUPS      Y0, (SI)
 	VMOVUPS      Y1, 32(SI)
 	VMOVUPS      Y2, 64(SI)
@@ -4734,53 +5273,45 @@ step20:
 	VMOVUPS      Y9, 288(SI)
 	ADDQ         $+320, CX
 	ADDQ         $+320, SI
-	DECQ         DI
-	JNZ          tile5x17
+	DECQ         R9
+	JNZ          short10
 
-tile5xDone16:
 	// LossRows: returns the sum of the rows' cross-entropies and writes softmax - onehot, scaled.
+	// BX    class: at the row
+	// CX    z: at the row
+	// DI    rows that wait for their logarithm, times 4
+	// DX    dz: at the row
 	LEAQ    18048(AX), CX
-	MOVQ    CX, (SP)
-	LEAQ    19072(AX), CX
-	MOVQ    CX, 8(SP)
-	MOVQ    target+16(FP), CX
-	MOVQ    CX, 16(SP)
-	MOVQ    $0x00000010, 24(SP)
-	MOVL    scale+24(FP), CX
-	MOVQ    CX, 32(SP)
-	MOVQ    (SP), CX
-	MOVQ    8(SP), DX
-	MOVQ    16(SP), BX
+	LEAQ    19072(AX), DX
+	MOVQ    target+16(FP), BX
 	LEAQ    255(SP), SI
 	ANDQ    $-64, SI
-	VMOVUPS simdConstsavx2<>+20(SB), Y0
-	VMOVUPS simdConstsavx2<>+64(SB), Y1
+	VMOVUPS simdConstsAVX2<>+20(SB), Y0
+	VMOVUPS simdConstsAVX2<>+64(SB), Y1
 	VANDPS  Y0, Y1, Y1
-	VMOVUPS simdConstsavx2<>+96(SB), Y2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y2
 	VANDNPS Y2, Y1, Y1
-	VMOVUPS simdConstsavx2<>+32(SB), Y2
-	VMOVUPS simdConstsavx2<>+64(SB), Y3
+	VMOVUPS simdConstsAVX2<>+32(SB), Y2
+	VMOVUPS simdConstsAVX2<>+64(SB), Y3
 	VANDPS  Y2, Y3, Y3
-	VMOVUPS simdConstsavx2<>+96(SB), Y4
+	VMOVUPS simdConstsAVX2<>+96(SB), Y4
 	VANDNPS Y4, Y3, Y3
-	MOVQ    24(SP), DI
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	XORQ    R8, R8
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	XORQ    DI, DI
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, (SI)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 64(SI)
-	VMOVUPS simdConstsavx2<>+128(SB), Y8
+	VMOVUPS simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS Y8, 32(SI)
 	VXORPS  Y8, Y8, Y8
 	VMOVUPS Y8, 96(SI)
-	TESTQ   DI, DI
-	JZ      rowDone21
+	MOVQ    $0x00000010, R8
 
-row22:
+row13:
 	VMOVUPS      Y4, 4384(SP)
 	VMOVUPS      Y5, 4416(SP)
 	VMASKMOVPS   (CX), Y0, Y4
@@ -4802,57 +5333,57 @@ row22:
 	VMASKMOVPS   32(CX), Y2, Y11
 	VORPS        Y3, Y11, Y11
 	VSUBPS       Y5, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+160(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y12
 	VMINPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+192(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y12
 	VMAXPS       Y10, Y12, Y10
-	VMOVUPS      simdConstsavx2<>+224(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y10, Y12
-	VSUBPS       simdConstsavx2<>+256(SB), Y12, Y12
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y12, Y10
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y12, Y10
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y10, Y12
+	VSUBPS       simdConstsAVX2<>+256(SB), Y12, Y12
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y12, Y10
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y12, Y10
 	VMULPS       Y10, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+352(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y10, Y14
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y13, Y14
-	VMOVUPS      simdConstsavx2<>+448(SB), Y15
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y10, Y15
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y10, Y14
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y13, Y14
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y15
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y10, Y15
 	VFMADD213PS  Y15, Y14, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y10, Y13
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y13, Y10
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y10, Y13
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y13, Y10
 	VCVTPS2DQ    Y12, Y12
 	VPSRAD       $0x01, Y12, Y13
 	VPSUBD       Y13, Y12, Y12
 	VPSLLD       $0x17, Y12, Y12
-	VPADDD       simdConstsavx2<>+128(SB), Y12, Y12
+	VPADDD       simdConstsAVX2<>+128(SB), Y12, Y12
 	VPSLLD       $0x17, Y13, Y13
 	VPADDD       Y13, Y10, Y10
 	VMULPS       Y12, Y10, Y10
 	VADDPS       Y10, Y8, Y8
 	VSUBPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+160(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y11
 	VMINPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+192(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y11
 	VMAXPS       Y5, Y11, Y5
-	VMOVUPS      simdConstsavx2<>+224(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+256(SB), Y5, Y11
-	VSUBPS       simdConstsavx2<>+256(SB), Y11, Y11
-	VFMADD231PS  simdConstsavx2<>+288(SB), Y11, Y5
-	VFMADD231PS  simdConstsavx2<>+320(SB), Y11, Y5
+	VMOVUPS      simdConstsAVX2<>+224(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y5, Y11
+	VSUBPS       simdConstsAVX2<>+256(SB), Y11, Y11
+	VFMADD231PS  simdConstsAVX2<>+288(SB), Y11, Y5
+	VFMADD231PS  simdConstsAVX2<>+320(SB), Y11, Y5
 	VMULPS       Y5, Y5, Y12
-	VMOVUPS      simdConstsavx2<>+352(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+384(SB), Y5, Y13
-	VFMADD231PS  simdConstsavx2<>+416(SB), Y12, Y13
-	VMOVUPS      simdConstsavx2<>+448(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+480(SB), Y5, Y14
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+384(SB), Y5, Y13
+	VFMADD231PS  simdConstsAVX2<>+416(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y5, Y14
 	VFMADD213PS  Y14, Y13, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y5, Y12
-	VFMADD213PS  simdConstsavx2<>+128(SB), Y12, Y5
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y5, Y12
+	VFMADD213PS  simdConstsAVX2<>+128(SB), Y12, Y5
 	VCVTPS2DQ    Y11, Y11
 	VPSRAD       $0x01, Y11, Y12
 	VPSUBD       Y12, Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
-	VPADDD       simdConstsavx2<>+128(SB), Y11, Y11
+	VPADDD       simdConstsAVX2<>+128(SB), Y11, Y11
 	VPSLLD       $0x17, Y12, Y12
 	VPADDD       Y12, Y5, Y5
 	VMULPS       Y11, Y5, Y5
@@ -4864,8 +5395,8 @@ row22:
 	VADDPS       X9, X8, X8
 	VPERMILPS    $0x01, X8, X9
 	VADDPS       X9, X8, X8
-	VMOVSS       X8, (SI)(R8*1)
-	VMOVSS       32(SP), X9
+	VMOVSS       X8, (SI)(DI*1)
+	VMOVSS       scale+24(FP), X9
 	VDIVSS       X8, X9, X9
 	VBROADCASTSS X9, Y8
 	VMULPS       Y8, Y10, Y9
@@ -4880,54 +5411,54 @@ row22:
 	ANDQ         $0x0f, R9
 	LEAQ         (R10)(R9*4), R10
 	VSUBSS       (CX)(R10*1), X4, X4
-	VMOVSS       X4, 64(SI)(R8*1)
+	VMOVSS       X4, 64(SI)(DI*1)
 	VMOVSS       (DX)(R10*1), X4
-	VSUBSS       32(SP), X4, X4
+	VSUBSS       scale+24(FP), X4, X4
 	VMOVSS       X4, (DX)(R10*1)
 	ADDQ         $+64, CX
 	ADDQ         $+64, DX
-	ADDQ         $+4, R8
-	CMPQ         R8, $0x40
+	ADDQ         $+4, DI
+	CMPQ         DI, $0x40
 	VMOVUPS      4384(SP), Y4
 	VMOVUPS      4416(SP), Y5
-	JNE          more23
+	JNE          more14
 	VMOVUPS      (SI), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y11
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y11
 	VPSRAD       $0x17, Y11, Y11
 	VPSLLD       $0x17, Y11, Y12
 	VPSUBD       Y12, Y10, Y10
-	VMOVUPS      simdConstsavx2<>+608(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y12
 	VCMPPS       $0x19, Y12, Y8, Y13
-	VBLENDVPS    Y13, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y13, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y11, Y11
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y11, Y9
 	VCMPPS       $0x00, Y12, Y8, Y11
-	VBLENDVPS    Y11, simdConstsavx2<>+96(SB), Y9, Y9
-	VMOVUPS      simdConstsavx2<>+704(SB), Y11
+	VBLENDVPS    Y11, simdConstsAVX2<>+96(SB), Y9, Y9
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y13
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y13
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y13
-	VMOVUPS      simdConstsavx2<>+832(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+896(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMOVUPS      simdConstsavx2<>+960(SB), Y14
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y14
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y14
 	VFMADD213PS  Y14, Y10, Y13
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y14
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y14
 	VFMADD213PS  Y14, Y13, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      64(SI), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -4936,40 +5467,40 @@ row22:
 	VADDPD       Y9, Y4, Y4
 	VADDPD       Y8, Y5, Y5
 	VMOVUPS      32(SI), Y8
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y8, Y9
-	VMULPS       simdConstsavx2<>+544(SB), Y8, Y10
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
+	VMULPS       simdConstsAVX2<>+544(SB), Y8, Y10
 	VBLENDVPS    Y9, Y10, Y8, Y10
-	VPSUBD       simdConstsavx2<>+576(SB), Y10, Y13
+	VPSUBD       simdConstsAVX2<>+576(SB), Y10, Y13
 	VPSRAD       $0x17, Y13, Y13
 	VPSLLD       $0x17, Y13, Y14
 	VPSUBD       Y14, Y10, Y10
 	VCMPPS       $0x19, Y12, Y8, Y14
-	VBLENDVPS    Y14, simdConstsavx2<>+640(SB), Y10, Y10
+	VBLENDVPS    Y14, simdConstsAVX2<>+640(SB), Y10, Y10
 	VCVTDQ2PS    Y13, Y13
-	VANDPS       simdConstsavx2<>+672(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+672(SB), Y9, Y9
 	VSUBPS       Y9, Y13, Y9
 	VCMPPS       $0x00, Y12, Y8, Y12
-	VBLENDVPS    Y12, simdConstsavx2<>+96(SB), Y9, Y9
+	VBLENDVPS    Y12, simdConstsAVX2<>+96(SB), Y9, Y9
 	VCMPPS       $0x15, Y11, Y8, Y8
 	VBLENDVPS    Y8, Y11, Y9, Y8
-	VSUBPS       simdConstsavx2<>+128(SB), Y10, Y9
+	VSUBPS       simdConstsAVX2<>+128(SB), Y10, Y9
 	VMULPS       Y9, Y9, Y10
-	VMOVUPS      simdConstsavx2<>+736(SB), Y11
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y9, Y11
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y10, Y11
-	VMOVUPS      simdConstsavx2<>+832(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y9, Y11
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+896(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMOVUPS      simdConstsavx2<>+960(SB), Y12
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y9, Y12
 	VFMADD213PS  Y12, Y10, Y11
-	VMULPS       simdConstsavx2<>+1024(SB), Y8, Y12
+	VMULPS       simdConstsAVX2<>+1024(SB), Y8, Y12
 	VFMADD213PS  Y12, Y11, Y10
 	VADDPS       Y9, Y10, Y9
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y8, Y9
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y8, Y9
 	VMOVUPS      96(SI), Y8
 	VADDPS       Y8, Y9, Y8
 	VCVTPS2PD    X8, Y9
@@ -4977,58 +5508,56 @@ row22:
 	VCVTPS2PD    X8, Y8
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y8, Y7, Y7
-	XORQ         R8, R8
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	XORQ         DI, DI
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, (SI)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 64(SI)
-	VMOVUPS      simdConstsavx2<>+128(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
 	VMOVUPS      Y8, 32(SI)
 	VXORPS       Y8, Y8, Y8
 	VMOVUPS      Y8, 96(SI)
 
-more23:
-	DECQ DI
-	JNZ  row22
-
-rowDone21:
+more14:
+	DECQ         R8
+	JNZ          row13
 	VMOVUPS      (SI), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y3
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y3
 	VPSRAD       $0x17, Y3, Y3
 	VPSLLD       $0x17, Y3, Y8
 	VPSUBD       Y8, Y2, Y2
-	VMOVUPS      simdConstsavx2<>+608(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VCMPPS       $0x19, Y8, Y0, Y9
-	VBLENDVPS    Y9, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y9, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y3, Y3
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y3, Y1
 	VCMPPS       $0x00, Y8, Y0, Y3
-	VBLENDVPS    Y3, simdConstsavx2<>+96(SB), Y1, Y1
-	VMOVUPS      simdConstsavx2<>+704(SB), Y3
+	VBLENDVPS    Y3, simdConstsAVX2<>+96(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y3
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y9
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y9
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y9
-	VMOVUPS      simdConstsavx2<>+832(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y9
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y9
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y9
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+896(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMOVUPS      simdConstsavx2<>+960(SB), Y10
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y10
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y10
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y10
 	VFMADD213PS  Y10, Y2, Y9
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y10
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y10
 	VFMADD213PS  Y10, Y9, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      64(SI), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -5037,40 +5566,40 @@ rowDone21:
 	VADDPD       Y1, Y4, Y4
 	VADDPD       Y0, Y5, Y5
 	VMOVUPS      32(SI), Y0
-	VCMPPS       $0x11, simdConstsavx2<>+512(SB), Y0, Y1
-	VMULPS       simdConstsavx2<>+544(SB), Y0, Y2
+	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y0, Y1
+	VMULPS       simdConstsAVX2<>+544(SB), Y0, Y2
 	VBLENDVPS    Y1, Y2, Y0, Y2
-	VPSUBD       simdConstsavx2<>+576(SB), Y2, Y9
+	VPSUBD       simdConstsAVX2<>+576(SB), Y2, Y9
 	VPSRAD       $0x17, Y9, Y9
 	VPSLLD       $0x17, Y9, Y10
 	VPSUBD       Y10, Y2, Y2
 	VCMPPS       $0x19, Y8, Y0, Y10
-	VBLENDVPS    Y10, simdConstsavx2<>+640(SB), Y2, Y2
+	VBLENDVPS    Y10, simdConstsAVX2<>+640(SB), Y2, Y2
 	VCVTDQ2PS    Y9, Y9
-	VANDPS       simdConstsavx2<>+672(SB), Y1, Y1
+	VANDPS       simdConstsAVX2<>+672(SB), Y1, Y1
 	VSUBPS       Y1, Y9, Y1
 	VCMPPS       $0x00, Y8, Y0, Y8
-	VBLENDVPS    Y8, simdConstsavx2<>+96(SB), Y1, Y1
+	VBLENDVPS    Y8, simdConstsAVX2<>+96(SB), Y1, Y1
 	VCMPPS       $0x15, Y3, Y0, Y0
 	VBLENDVPS    Y0, Y3, Y1, Y0
-	VSUBPS       simdConstsavx2<>+128(SB), Y2, Y1
+	VSUBPS       simdConstsAVX2<>+128(SB), Y2, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      simdConstsavx2<>+736(SB), Y3
-	VFMADD213PS  simdConstsavx2<>+768(SB), Y1, Y3
-	VFMADD231PS  simdConstsavx2<>+800(SB), Y2, Y3
-	VMOVUPS      simdConstsavx2<>+832(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+864(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y3
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y1, Y3
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y2, Y3
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+896(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+928(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+928(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMOVUPS      simdConstsavx2<>+960(SB), Y8
-	VFMADD213PS  simdConstsavx2<>+992(SB), Y1, Y8
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y8
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y1, Y8
 	VFMADD213PS  Y8, Y2, Y3
-	VMULPS       simdConstsavx2<>+1024(SB), Y0, Y8
+	VMULPS       simdConstsAVX2<>+1024(SB), Y0, Y8
 	VFMADD213PS  Y8, Y3, Y2
 	VADDPS       Y1, Y2, Y1
-	VFMADD231PS  simdConstsavx2<>+1056(SB), Y0, Y1
+	VFMADD231PS  simdConstsAVX2<>+1056(SB), Y0, Y1
 	VMOVUPS      96(SI), Y0
 	VADDPS       Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
@@ -5097,12 +5626,10 @@ rowDone21:
 	JPS      done1
 
 	// Transpose2: transposes 32 inputs of a packed weight.
+	// CX    t: [2][16][16], transposed weights
+	// DX    w: [1][32][16], packed weights from the first input on
 	LEAQ       12928(AX), CX
-	MOVQ       CX, (SP)
-	LEAQ       2176(AX), CX
-	MOVQ       CX, 8(SP)
-	MOVQ       (SP), CX
-	MOVQ       8(SP), DX
+	LEAQ       2176(AX), DX
 	PREFETCHT0 2048(DX)
 	PREFETCHT0 2112(DX)
 	PREFETCHT0 2176(DX)
@@ -5463,50 +5990,32 @@ rowDone21:
 	ADDQ        $+1024, CX
 
 	// GradInput2: multiplies gradients of 3 outputs by the transposed weights of 32 inputs.
-	LEAQ 19072(AX), CX
-	MOVQ CX, (SP)
+	// BX      a: at the tile's first row
+	// CX      src: at the tile's first row
+	// CX      src: at the step, in the tile's first row
+	// DX      mat: [2][16][16], packed matrix
+	// DX      mat: at the step
+	// SI      dz: at the tile's first row
+	// Y0-Y11  sums of the tile [6][1][16], row by row
+	// Y2-Y11  sums of the tile [5][1][16], row by row
+	// Y12-Y13 vectors of mat
+	// Y14     a number of src, in all lanes
+	// One panel after the other; the pointers on the stack move on.
 	LEAQ 12928(AX), CX
 	MOVQ CX, 8(SP)
 	LEAQ 16000(AX), CX
 	MOVQ CX, 16(SP)
 	LEAQ 20096(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000003, 40(SP)
+	MOVQ $0x00000002, 4376(SP)
 
-	// Offset of the first row in bytes.
-	MOVQ    32(SP), CX
-	IMUL3Q  $0x00000180, CX, DX
-	XORQ    BX, BX
-	MOVQ    CX, SI
-	SUBQ    $0x00000001, SI
-	CMOVQLT BX, SI
-	SHLQ    $0x06, SI
-	SUBQ    SI, DX
+panel15:
+	LEAQ 19072(AX), CX
+	MOVQ 8(SP), DX
+	MOVQ 16(SP), BX
+	MOVQ 24(SP), SI
 
-	// Tiles of 6 rows and of 5 rows.
-	MOVQ    $0x00000001, SI
-	SUBQ    CX, SI
-	CMOVQLT BX, SI
-	CMPQ    SI, 40(SP)
-	CMOVQGT 40(SP), SI
-	MOVQ    SI, 32(SP)
-	SUBQ    SI, 40(SP)
-	ADDQ    DX, (SP)
-	ADDQ    DX, 16(SP)
-	ADDQ    DX, 24(SP)
-	MOVQ    $0x00000002, 4376(SP)
-
-panel24:
-	MOVQ  (SP), CX
-	MOVQ  8(SP), DX
-	MOVQ  16(SP), BX
-	MOVQ  24(SP), SI
-	MOVQ  32(SP), DI
-	TESTQ DI, DI
-	JZ    tile6xDone25
-
-tile6x26:
+	// Tiles of 6 rows by 16 columns.
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -5519,9 +6028,8 @@ tile6x26:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5540,8 +6048,8 @@ tile6x26:
 	VBROADCASTSS 320(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
+	VMOVUPS      64(DX), Y12
+	VMOVUPS      96(DX), Y13
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5560,8 +6068,8 @@ tile6x26:
 	VBROADCASTSS 324(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
+	VMOVUPS      128(DX), Y12
+	VMOVUPS      160(DX), Y13
 	VBROADCASTSS 8(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5581,79 +6089,77 @@ tile6x26:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      (BX), Y12
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y12, Y12
-	VANDNPS      simdConstsavx2<>+128(SB), Y12, Y12
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y13
+	VCMPPS       $0x12, Y13, Y12, Y12
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y14
+	VANDNPS      Y14, Y12, Y12
 	VMULPS       Y12, Y0, Y0
 	VMOVUPS      Y0, (SI)
 	VMOVUPS      32(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, 32(SI)
 	VMOVUPS      64(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y2, Y0
 	VMOVUPS      Y0, 64(SI)
 	VMOVUPS      96(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y3, Y0
 	VMOVUPS      Y0, 96(SI)
 	VMOVUPS      128(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y4, Y0
 	VMOVUPS      Y0, 128(SI)
 	VMOVUPS      160(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y5, Y0
 	VMOVUPS      Y0, 160(SI)
 	VMOVUPS      192(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y6, Y0
 	VMOVUPS      Y0, 192(SI)
 	VMOVUPS      224(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y7, Y0
 	VMOVUPS      Y0, 224(SI)
 	VMOVUPS      256(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y8, Y0
 	VMOVUPS      Y0, 256(SI)
 	VMOVUPS      288(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y9, Y0
 	VMOVUPS      Y0, 288(SI)
 	VMOVUPS      320(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y10, Y0
 	VMOVUPS      Y0, 320(SI)
 	VMOVUPS      352(BX), Y0
-	VCMPPS       $0x12, simdConstsavx2<>+608(SB), Y0, Y0
-	VANDNPS      simdConstsavx2<>+128(SB), Y0, Y0
+	VCMPPS       $0x12, Y13, Y0, Y0
+	VANDNPS      Y14, Y0, Y0
 	VMULPS       Y0, Y11, Y0
 	VMOVUPS      Y0, 352(SI)
 	ADDQ         $+384, CX
 	ADDQ         $+384, BX
 	ADDQ         $+384, SI
-	DECQ         DI
-	JNZ          tile6x26
 
-tile6xDone25:
-	MOVQ    40(SP), DI
-	TESTQ   DI, DI
-	JZ      tile5xDone27
-	VMOVUPS simdConstsavx2<>+608(SB), Y0
-	VMOVUPS simdConstsavx2<>+128(SB), Y1
+	// Tiles of 5 rows by 16 columns.
+	MOVQ    $0x00000002, DI
+	VMOVUPS simdConstsAVX2<>+608(SB), Y0
+	VMOVUPS simdConstsAVX2<>+128(SB), Y1
 
-tile5x28:
+short16:
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -5664,9 +6170,8 @@ tile5x28:
 	VXORPS       Y9, Y9, Y9
 	VXORPS       Y10, Y10, Y10
 	VXORPS       Y11, Y11, Y11
-	LEAQ         (DX), R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -5682,8 +6187,8 @@ tile5x28:
 	VBROADCASTSS 256(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
+	VMOVUPS      64(DX), Y12
+	VMOVUPS      96(DX), Y13
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -5699,8 +6204,8 @@ tile5x28:
 	VBROADCASTSS 260(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
+	VMOVUPS      128(DX), Y12
+	VMOVUPS      160(DX), Y13
 	VBROADCASTSS 8(CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
@@ -5770,54 +6275,39 @@ tile5x28:
 	ADDQ         $+320, BX
 	ADDQ         $+320, SI
 	DECQ         DI
-	JNZ          tile5x28
-
-tile5xDone27:
-	ADDQ $+1024, 8(SP)
-	ADDQ $+1024, 16(SP)
-	ADDQ $+1024, 24(SP)
-	DECQ 4376(SP)
-	JNZ  panel24
+	JNZ          short16
+	ADDQ         $+1024, 8(SP)
+	ADDQ         $+1024, 16(SP)
+	ADDQ         $+1024, 24(SP)
+	DECQ         4376(SP)
+	JNZ          panel15
 
 	// GradWeight2: updates weights of 32 inputs by their gradient.
-	LEAQ 2176(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 6464(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 10752(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 12864(AX), CX
-	MOVQ CX, 24(SP)
-	LEAQ 16000(AX), CX
-	MOVQ CX, 32(SP)
-	LEAQ 19072(AX), CX
-	MOVQ CX, 40(SP)
-	MOVQ $0x00000010, 48(SP)
-	MOVQ $0x00000000, 56(SP)
-	MOVQ $0x00000002, 64(SP)
+	// BX       scalars: [3], hoisted0, scalar2, scalar3
+	// CX       scratch, gradients of the tile
+	// DI       expAvgSq: at the block
+	// DX       w: at the block
+	// R8       x: at the block
+	// R9       dz: [1][16][16], gradient by its outputs
+	// R11      x: at the row
+	// R12      dz: at the row
+	// SI       expAvg: at the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of dz
+	// Y12, Y14 a number of x, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
+	LEAQ 2176(AX), DX
+	LEAQ 12864(AX), BX
+	LEAQ 6464(AX), SI
+	LEAQ 10752(AX), DI
+	LEAQ 16000(AX), R8
+	LEAQ 19072(AX), R9
+	MOVQ $0x00000002, R10
 
-	// Go to the first block.
-	MOVQ   56(SP), DX
-	IMUL3Q $0x00000400, DX, BX
-	ADDQ   BX, (SP)
-	ADDQ   BX, 8(SP)
-	ADDQ   BX, 16(SP)
-	IMUL3Q $0x00000400, DX, BX
-	ADDQ   BX, 32(SP)
-	MOVQ   (SP), DX
-	MOVQ   24(SP), BX
-	MOVQ   8(SP), SI
-	MOVQ   16(SP), DI
-	MOVQ   32(SP), R8
-	MOVQ   40(SP), R9
-	MOVQ   64(SP), R10
-	TESTQ  R10, R10
-	JZ     blockDone29
-
-block30:
-	// Inputs 0 to 5 of the block.
+block17:
+	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5832,15 +6322,9 @@ block30:
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   48(SP), R13
-	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
-	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone31
+	MOVQ   $0x00000004, R13
 
-four32:
+four18:
 	VMOVUPS      (R12), Y12
 	VMOVUPS      32(R12), Y13
 	VBROADCASTSS (R11), Y14
@@ -5863,7 +6347,6 @@ four32:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R12), Y12
 	VMOVUPS      96(R12), Y13
-	PREFETCHT0   384(DX)(R15*1)
 	VBROADCASTSS 64(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5884,7 +6367,6 @@ four32:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      128(R12), Y12
 	VMOVUPS      160(R12), Y13
-	PREFETCHT0   384(SI)(R15*1)
 	VBROADCASTSS 128(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5905,7 +6387,6 @@ four32:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      192(R12), Y12
 	VMOVUPS      224(R12), Y13
-	PREFETCHT0   384(DI)(R15*1)
 	VBROADCASTSS 192(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -5926,63 +6407,29 @@ four32:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+64, R15
-	ANDQ         $0x000001ff, R15
 	DECQ         R13
-	JNZ          four32
+	JNZ          four18
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	VMOVUPS      Y8, 256(CX)
+	VMOVUPS      Y9, 288(CX)
+	VMOVUPS      Y10, 320(CX)
+	VMOVUPS      Y11, 352(CX)
+	MOVQ         CX, R11
+	MOVQ         $0x00000006, R12
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-fourDone31:
-	TESTQ R14, R14
-	JZ    oneDone33
-
-one34:
-	VMOVUPS      (R12), Y12
-	VMOVUPS      32(R12), Y13
-	VBROADCASTSS (R11), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R11), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R11), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R11), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R11), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R11), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+64, R11
-	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one34
-
-oneDone33:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	VMOVUPS Y8, 256(CX)
-	VMOVUPS Y9, 288(CX)
-	VMOVUPS Y10, 320(CX)
-	VMOVUPS Y11, 352(CX)
-	MOVQ    CX, R11
-	MOVQ    $0x00000006, R12
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
-
-update35:
+update19:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -6030,12 +6477,12 @@ update35:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update35
+	JNZ          update19
 	ADDQ         $-384, DX
 	ADDQ         $-384, SI
 	ADDQ         $-384, DI
 
-	// Inputs 6 to 10 of the block.
+	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6048,15 +6495,9 @@ update35:
 	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   48(SP), R13
-	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
-	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone36
+	MOVQ   $0x00000004, R13
 
-four37:
+four20:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	VBROADCASTSS 24(R11), Y12
@@ -6076,7 +6517,6 @@ four37:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R12), Y10
 	VMOVUPS      96(R12), Y11
-	PREFETCHT0   704(DX)(R15*1)
 	VBROADCASTSS 88(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6094,7 +6534,6 @@ four37:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      128(R12), Y10
 	VMOVUPS      160(R12), Y11
-	PREFETCHT0   704(SI)(R15*1)
 	VBROADCASTSS 152(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6112,7 +6551,6 @@ four37:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      192(R12), Y10
 	VMOVUPS      224(R12), Y11
-	PREFETCHT0   704(DI)(R15*1)
 	VBROADCASTSS 216(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6130,58 +6568,27 @@ four37:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+64, R15
-	ANDQ         $0x000001ff, R15
 	DECQ         R13
-	JNZ          four37
+	JNZ          four20
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	VMOVUPS      Y8, 256(CX)
+	VMOVUPS      Y9, 288(CX)
+	MOVQ         CX, R11
+	MOVQ         $0x00000005, R12
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-fourDone36:
-	TESTQ R14, R14
-	JZ    oneDone38
-
-one39:
-	VMOVUPS      (R12), Y10
-	VMOVUPS      32(R12), Y11
-	VBROADCASTSS 24(R11), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 28(R11), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 32(R11), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 36(R11), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 40(R11), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+64, R11
-	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one39
-
-oneDone38:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	VMOVUPS Y8, 256(CX)
-	VMOVUPS Y9, 288(CX)
-	MOVQ    CX, R11
-	MOVQ    $0x00000005, R12
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
-
-update40:
+update21:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      384(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -6229,12 +6636,12 @@ update40:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update40
+	JNZ          update21
 	ADDQ         $-320, DX
 	ADDQ         $-320, SI
 	ADDQ         $-320, DI
 
-	// Inputs 11 to 15 of the block.
+	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6247,18 +6654,11 @@ update40:
 	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   48(SP), R13
-	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
-	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone41
+	MOVQ   $0x00000004, R13
 
-four42:
+four22:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
-	PREFETCHT0   1024(R11)
 	VBROADCASTSS 44(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6276,8 +6676,6 @@ four42:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R12), Y10
 	VMOVUPS      96(R12), Y11
-	PREFETCHT0   1088(R11)
-	PREFETCHT0   1024(DX)(R15*1)
 	VBROADCASTSS 108(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6295,8 +6693,6 @@ four42:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      128(R12), Y10
 	VMOVUPS      160(R12), Y11
-	PREFETCHT0   1152(R11)
-	PREFETCHT0   1024(SI)(R15*1)
 	VBROADCASTSS 172(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6314,8 +6710,6 @@ four42:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      192(R12), Y10
 	VMOVUPS      224(R12), Y11
-	PREFETCHT0   1216(R11)
-	PREFETCHT0   1024(DI)(R15*1)
 	VBROADCASTSS 236(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6333,58 +6727,27 @@ four42:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+64, R15
-	ANDQ         $0x000001ff, R15
 	DECQ         R13
-	JNZ          four42
+	JNZ          four22
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	VMOVUPS      Y8, 256(CX)
+	VMOVUPS      Y9, 288(CX)
+	MOVQ         CX, R11
+	MOVQ         $0x00000005, R12
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-fourDone41:
-	TESTQ R14, R14
-	JZ    oneDone43
-
-one44:
-	VMOVUPS      (R12), Y10
-	VMOVUPS      32(R12), Y11
-	VBROADCASTSS 44(R11), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 48(R11), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 52(R11), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 56(R11), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 60(R11), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+64, R11
-	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one44
-
-oneDone43:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	VMOVUPS Y8, 256(CX)
-	VMOVUPS Y9, 288(CX)
-	MOVQ    CX, R11
-	MOVQ    $0x00000005, R12
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
-
-update45:
+update23:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      704(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -6432,7 +6795,7 @@ update45:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update45
+	JNZ          update23
 	ADDQ         $-320, DX
 	ADDQ         $-320, SI
 	ADDQ         $-320, DI
@@ -6441,52 +6804,41 @@ update45:
 	ADDQ         $+1024, DI
 	ADDQ         $+1024, R8
 	DECQ         R10
-	JNZ          block30
+	JNZ          block17
 
-blockDone29:
 	// GradBias2: updates a bias by the sum of the gradients by the outputs.
+	// BX    expAvg: the panel
+	// CX    w: the panel
+	// DI    dz: at the row
+	// DX    scalars: [3], hoisted0, scalar2, scalar3
+	// SI    expAvgSq: the panel
 	LEAQ   4224(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   8512(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   12800(AX), CX
-	MOVQ   CX, 16(SP)
-	LEAQ   12864(AX), CX
-	MOVQ   CX, 24(SP)
-	LEAQ   19072(AX), CX
-	MOVQ   CX, 32(SP)
-	MOVQ   $0x00000010, 40(SP)
-	MOVQ   (SP), CX
-	MOVQ   24(SP), DX
-	MOVQ   8(SP), BX
-	MOVQ   16(SP), SI
-	MOVQ   32(SP), DI
-	MOVQ   40(SP), R8
+	LEAQ   12864(AX), DX
+	LEAQ   8512(AX), BX
+	LEAQ   12800(AX), SI
+	LEAQ   19072(AX), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	TESTQ  R8, R8
-	JZ     rowDone46
+	MOVQ   $0x00000010, R8
 
-row47:
-	VADDPS (DI), Y0, Y0
-	VADDPS 32(DI), Y1, Y1
-	ADDQ   $+64, DI
-	DECQ   R8
-	JNZ    row47
-
-rowDone46:
+row24:
+	VADDPS       (DI), Y0, Y0
+	VADDPS       32(DI), Y1, Y1
+	ADDQ         $+64, DI
+	DECQ         R8
+	JNZ          row24
 	VMOVUPS      (BX), Y2
-	VMULPS       simdConstsavx2<>+1088(SB), Y2, Y2
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y0, Y2
+	VMULPS       simdConstsAVX2<>+1088(SB), Y2, Y2
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y2
 	VBROADCASTSS 8(DX), Y3
 	VMULPS       Y3, Y2, Y3
 	VMULPS       Y0, Y0, Y0
 	VMOVUPS      (SI), Y4
-	VMULPS       simdConstsavx2<>+1152(SB), Y4, Y4
-	VFMADD231PS  simdConstsavx2<>+1184(SB), Y0, Y4
+	VMULPS       simdConstsAVX2<>+1152(SB), Y4, Y4
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y4
 	VSQRTPS      Y4, Y0
 	VBROADCASTSS (DX), Y5
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y5, Y0
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y5, Y0
 	VDIVPS       Y0, Y3, Y0
 	VMOVUPS      (CX), Y3
 	VBROADCASTSS 4(DX), Y5
@@ -6496,17 +6848,17 @@ rowDone46:
 	VMOVUPS      Y4, (SI)
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      32(BX), Y0
-	VMULPS       simdConstsavx2<>+1088(SB), Y0, Y0
-	VFMADD231PS  simdConstsavx2<>+1120(SB), Y1, Y0
+	VMULPS       simdConstsAVX2<>+1088(SB), Y0, Y0
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y1, Y0
 	VBROADCASTSS 8(DX), Y2
 	VMULPS       Y2, Y0, Y2
 	VMULPS       Y1, Y1, Y1
 	VMOVUPS      32(SI), Y3
-	VMULPS       simdConstsavx2<>+1152(SB), Y3, Y3
-	VFMADD231PS  simdConstsavx2<>+1184(SB), Y1, Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y1, Y3
 	VSQRTPS      Y3, Y1
 	VBROADCASTSS (DX), Y4
-	VFMADD213PS  simdConstsavx2<>+1216(SB), Y4, Y1
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y1
 	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      32(CX), Y2
 	VBROADCASTSS 4(DX), Y4
@@ -6517,53 +6869,43 @@ rowDone46:
 	VMOVUPS      Y1, 32(CX)
 
 	// GradWeight0: updates weights of 7 inputs by their gradient.
-	LEAQ (AX), CX
-	MOVQ CX, (SP)
-	LEAQ 4288(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 8576(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 12864(AX), CX
-	MOVQ CX, 24(SP)
-	LEAQ 14976(AX), CX
-	MOVQ CX, 32(SP)
-	LEAQ 20096(AX), CX
-	MOVQ CX, 40(SP)
-	MOVQ $0x00000010, 48(SP)
-	MOVQ $0x00000000, 56(SP)
-	MOVQ $0x00000001, 64(SP)
+	// BX      w: at the block
+	// CX      scratch, gradients of the tile
+	// DI      expAvg: at the block
+	// DX      panels to do
+	// R8      expAvgSq: at the block
+	// R9      x: at the block
+	// R10     dz: [2][16][16], gradient by its outputs
+	// R11     x: at the row
+	// R12     dz: at the row
+	// SI      scalars: [3], hoisted0, scalar2, scalar3
+	// Y0-Y7   sums of the tile [4][1][16], row by row
+	// Y0-Y5   sums of the tile [3][1][16], row by row
+	// Y6-Y9   vectors of dz
+	// Y8, Y10 a number of x, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
 
-	// Go to the first block.
-	MOVQ    56(SP), DX
-	IMUL3Q  $0x00000400, DX, BX
-	ADDQ    BX, (SP)
-	ADDQ    BX, 8(SP)
-	ADDQ    BX, 16(SP)
-	IMUL3Q  $0x00000400, DX, BX
-	ADDQ    BX, 32(SP)
-	MOVQ    $0x00000000, BX
-	SUBQ    DX, BX
-	CMPQ    BX, 64(SP)
-	CMOVQGT 64(SP), BX
-	MOVQ    BX, 56(SP)
-	SUBQ    BX, 64(SP)
-	MOVQ    $0x00000002, DX
+	// One panel after the other; the pointers on the stack move on.
+	LEAQ (AX), DX
+	MOVQ DX, (SP)
+	LEAQ 4288(AX), DX
+	MOVQ DX, 8(SP)
+	LEAQ 8576(AX), DX
+	MOVQ DX, 16(SP)
+	LEAQ 20096(AX), DX
+	MOVQ DX, 40(SP)
+	MOVQ $0x00000002, DX
 
-panel48:
-	MOVQ  (SP), BX
-	MOVQ  24(SP), SI
-	MOVQ  8(SP), DI
-	MOVQ  16(SP), R8
-	MOVQ  32(SP), R9
-	MOVQ  40(SP), R10
-	MOVQ  64(SP), R11
-	TESTQ R11, R11
-	JZ    restDone49
+panel25:
+	MOVQ (SP), BX
+	LEAQ 12864(AX), SI
+	MOVQ 8(SP), DI
+	MOVQ 16(SP), R8
+	LEAQ 14976(AX), R9
+	MOVQ 40(SP), R10
 
-rest50:
-	// Inputs 0 to 3 of the block.
+	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6572,126 +6914,89 @@ rest50:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   R9, R12
-	MOVQ   R10, R13
-	MOVQ   48(SP), R14
-	MOVQ   R14, R15
-	SHRQ   $0x02, R14
-	ANDQ   $0x03, R15
-	XORQ   BP, BP
-	TESTQ  R14, R14
-	JZ     fourDone51
+	MOVQ   R9, R11
+	MOVQ   R10, R12
+	MOVQ   $0x00000004, R13
 
-four52:
-	VMOVUPS      (R13), Y8
-	VMOVUPS      32(R13), Y9
-	VBROADCASTSS (R12), Y10
+four26:
+	VMOVUPS      (R12), Y8
+	VMOVUPS      32(R12), Y9
+	VBROADCASTSS (R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R12), Y10
+	VBROADCASTSS 4(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R12), Y10
+	VBROADCASTSS 8(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
+	VBROADCASTSS 12(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R13), Y8
-	VMOVUPS      96(R13), Y9
-	PREFETCHT0   256(BX)(BP*1)
-	VBROADCASTSS 64(R12), Y10
+	VMOVUPS      64(R12), Y8
+	VMOVUPS      96(R12), Y9
+	VBROADCASTSS 64(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 68(R12), Y10
+	VBROADCASTSS 68(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 72(R12), Y10
+	VBROADCASTSS 72(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 76(R12), Y10
+	VBROADCASTSS 76(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R13), Y8
-	VMOVUPS      160(R13), Y9
-	PREFETCHT0   256(DI)(BP*1)
-	VBROADCASTSS 128(R12), Y10
+	VMOVUPS      128(R12), Y8
+	VMOVUPS      160(R12), Y9
+	VBROADCASTSS 128(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 132(R12), Y10
+	VBROADCASTSS 132(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 136(R12), Y10
+	VBROADCASTSS 136(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 140(R12), Y10
+	VBROADCASTSS 140(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R13), Y8
-	VMOVUPS      224(R13), Y9
-	PREFETCHT0   256(R8)(BP*1)
-	VBROADCASTSS 192(R12), Y10
+	VMOVUPS      192(R12), Y8
+	VMOVUPS      224(R12), Y9
+	VBROADCASTSS 192(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 196(R12), Y10
+	VBROADCASTSS 196(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 200(R12), Y10
+	VBROADCASTSS 200(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 204(R12), Y10
+	VBROADCASTSS 204(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+256, R13
-	ADDQ         $+64, BP
-	ANDQ         $0x000001ff, BP
-	DECQ         R14
-	JNZ          four52
+	DECQ         R13
+	JNZ          four26
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	MOVQ         CX, R11
+	MOVQ         $0x00000004, R12
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-fourDone51:
-	TESTQ R15, R15
-	JZ    oneDone53
-
-one54:
-	VMOVUPS      (R13), Y8
-	VMOVUPS      32(R13), Y9
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $+64, R12
-	ADDQ         $+64, R13
-	DECQ         R15
-	JNZ          one54
-
-oneDone53:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	MOVQ    CX, R12
-	MOVQ    $0x00000004, R13
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
-
-update55:
-	VMOVUPS      (R12), Y5
+update27:
+	VMOVUPS      (R11), Y5
 	VMOVUPS      (DI), Y6
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y1, Y5, Y6
@@ -6712,7 +7017,7 @@ update55:
 	VMOVUPS      Y6, (DI)
 	VMOVUPS      Y8, (R8)
 	VMOVUPS      Y5, (BX)
-	VMOVUPS      32(R12), Y5
+	VMOVUPS      32(R11), Y5
 	VMOVUPS      32(DI), Y6
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y1, Y5, Y6
@@ -6733,130 +7038,92 @@ update55:
 	VMOVUPS      Y6, 32(DI)
 	VMOVUPS      Y8, 32(R8)
 	VMOVUPS      Y5, 32(BX)
-	ADDQ         $+64, R12
+	ADDQ         $+64, R11
 	ADDQ         $+64, BX
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
-	DECQ         R13
-	JNZ          update55
+	DECQ         R12
+	JNZ          update27
 	ADDQ         $-256, BX
 	ADDQ         $-256, DI
 	ADDQ         $-256, R8
 
-	// Inputs 4 to 6 of the block.
+	// The gradient of inputs 4 to 6 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   R9, R12
-	MOVQ   R10, R13
-	MOVQ   48(SP), R14
-	MOVQ   R14, R15
-	SHRQ   $0x02, R14
-	ANDQ   $0x03, R15
-	XORQ   BP, BP
-	TESTQ  R14, R14
-	JZ     fourDone56
+	MOVQ   R9, R11
+	MOVQ   R10, R12
+	MOVQ   $0x00000004, R9
 
-four57:
-	VMOVUPS      (R13), Y6
-	VMOVUPS      32(R13), Y7
-	PREFETCHT0   1024(R12)
-	VBROADCASTSS 16(R12), Y8
+four28:
+	VMOVUPS      (R12), Y6
+	VMOVUPS      32(R12), Y7
+	VBROADCASTSS 16(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 20(R12), Y8
+	VBROADCASTSS 20(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 24(R12), Y8
+	VBROADCASTSS 24(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R13), Y6
-	VMOVUPS      96(R13), Y7
-	PREFETCHT0   1088(R12)
-	PREFETCHT0   448(BX)(BP*1)
-	VBROADCASTSS 80(R12), Y8
+	VMOVUPS      64(R12), Y6
+	VMOVUPS      96(R12), Y7
+	VBROADCASTSS 80(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 84(R12), Y8
+	VBROADCASTSS 84(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 88(R12), Y8
+	VBROADCASTSS 88(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R13), Y6
-	VMOVUPS      160(R13), Y7
-	PREFETCHT0   1152(R12)
-	PREFETCHT0   448(DI)(BP*1)
-	VBROADCASTSS 144(R12), Y8
+	VMOVUPS      128(R12), Y6
+	VMOVUPS      160(R12), Y7
+	VBROADCASTSS 144(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 148(R12), Y8
+	VBROADCASTSS 148(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 152(R12), Y8
+	VBROADCASTSS 152(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R13), Y6
-	VMOVUPS      224(R13), Y7
-	PREFETCHT0   1216(R12)
-	PREFETCHT0   448(R8)(BP*1)
-	VBROADCASTSS 208(R12), Y8
+	VMOVUPS      192(R12), Y6
+	VMOVUPS      224(R12), Y7
+	VBROADCASTSS 208(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 212(R12), Y8
+	VBROADCASTSS 212(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 216(R12), Y8
+	VBROADCASTSS 216(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+256, R13
-	ADDQ         $+64, BP
-	ANDQ         $0x000001ff, BP
-	DECQ         R14
-	JNZ          four57
+	DECQ         R9
+	JNZ          four28
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	MOVQ         CX, R9
+	MOVQ         $0x00000003, R10
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-fourDone56:
-	TESTQ R15, R15
-	JZ    oneDone58
-
-one59:
-	VMOVUPS      (R13), Y6
-	VMOVUPS      32(R13), Y7
-	VBROADCASTSS 16(R12), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 20(R12), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 24(R12), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $+64, R12
-	ADDQ         $+64, R13
-	DECQ         R15
-	JNZ          one59
-
-oneDone58:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	MOVQ    CX, R12
-	MOVQ    $0x00000003, R13
-	VMOVUPS simdConstsavx2<>+1088(SB), Y0
-	VMOVUPS simdConstsavx2<>+1120(SB), Y1
-	VMOVUPS simdConstsavx2<>+1152(SB), Y2
-	VMOVUPS simdConstsavx2<>+1184(SB), Y3
-	VMOVUPS simdConstsavx2<>+1216(SB), Y4
-
-update60:
-	VMOVUPS      (R12), Y5
+update29:
+	VMOVUPS      (R9), Y5
 	VMOVUPS      256(DI), Y6
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y1, Y5, Y6
@@ -6877,7 +7144,7 @@ update60:
 	VMOVUPS      Y6, 256(DI)
 	VMOVUPS      Y8, 256(R8)
 	VMOVUPS      Y5, 256(BX)
-	VMOVUPS      32(R12), Y5
+	VMOVUPS      32(R9), Y5
 	VMOVUPS      288(DI), Y6
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y1, Y5, Y6
@@ -6898,461 +7165,447 @@ update60:
 	VMOVUPS      Y6, 288(DI)
 	VMOVUPS      Y8, 288(R8)
 	VMOVUPS      Y5, 288(BX)
-	ADDQ         $+64, R12
+	ADDQ         $+64, R9
 	ADDQ         $+64, BX
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
-	DECQ         R13
-	JNZ          update60
+	DECQ         R10
+	JNZ          update29
 	ADDQ         $-192, BX
 	ADDQ         $-192, DI
 	ADDQ         $-192, R8
-	DECQ         R11
-	JNZ          rest50
-
-restDone49:
-	ADDQ $+1024, (SP)
-	ADDQ $+1024, 8(SP)
-	ADDQ $+1024, 16(SP)
-	ADDQ $+1024, 40(SP)
-	DECQ DX
-	JNZ  panel48
+	ADDQ         $+1024, (SP)
+	ADDQ         $+1024, 8(SP)
+	ADDQ         $+1024, 16(SP)
+	ADDQ         $+1024, 40(SP)
+	DECQ         DX
+	JNZ          panel25
 
 	// GradBias0: updates a bias by the sum of the gradients by the outputs.
+	// AX    dz: at the row
+	// BX    expAvg: the panel
+	// CX    w: the panel
+	// DX    scalars: [3], hoisted0, scalar2, scalar3
+	// SI    expAvgSq: the panel
 	LEAQ   2048(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   6336(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   10624(AX), CX
-	MOVQ   CX, 16(SP)
-	LEAQ   12864(AX), CX
-	MOVQ   CX, 24(SP)
+	LEAQ   12864(AX), DX
+	LEAQ   6336(AX), BX
+	LEAQ   10624(AX), SI
 	LEAQ   20096(AX), AX
-	MOVQ   AX, 32(SP)
-	MOVQ   $0x00000010, 40(SP)
-	MOVQ   (SP), AX
-	MOVQ   24(SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   32(SP), SI
-	MOVQ   40(SP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	TESTQ  DI, DI
-	JZ     rowDone61
+	MOVQ   $0x00000010, DI
 
-row62:
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	VADDPS 1024(SI), Y2, Y2
-	VADDPS 1056(SI), Y3, Y3
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row62
-
-rowDone61:
-	VMOVUPS      (DX), Y4
-	VMOVUPS      simdConstsavx2<>+1088(SB), Y5
+row30:
+	VADDPS       (AX), Y0, Y0
+	VADDPS       32(AX), Y1, Y1
+	VADDPS       1024(AX), Y2, Y2
+	VADDPS       1056(AX), Y3, Y3
+	ADDQ         $+64, AX
+	DECQ         DI
+	JNZ          row30
+	VMOVUPS      (BX), Y4
+	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
 	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsavx2<>+1120(SB), Y6
+	VMOVUPS      simdConstsAVX2<>+1120(SB), Y6
 	VFMADD231PS  Y6, Y0, Y4
-	VBROADCASTSS 8(CX), Y7
+	VBROADCASTSS 8(DX), Y7
 	VMULPS       Y7, Y4, Y7
 	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (BX), Y8
-	VMOVUPS      simdConstsavx2<>+1152(SB), Y9
+	VMOVUPS      (SI), Y8
+	VMOVUPS      simdConstsAVX2<>+1152(SB), Y9
 	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsavx2<>+1184(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+1184(SB), Y10
 	VFMADD231PS  Y10, Y0, Y8
 	VSQRTPS      Y8, Y0
-	VBROADCASTSS (CX), Y11
-	VMOVUPS      simdConstsavx2<>+1216(SB), Y12
+	VBROADCASTSS (DX), Y11
+	VMOVUPS      simdConstsAVX2<>+1216(SB), Y12
 	VFMADD213PS  Y12, Y11, Y0
 	VDIVPS       Y0, Y7, Y0
-	VMOVUPS      (AX), Y7
-	VBROADCASTSS 4(CX), Y11
+	VMOVUPS      (CX), Y7
+	VBROADCASTSS 4(DX), Y11
 	VFNMADD213PS Y7, Y7, Y11
 	VSUBPS       Y0, Y11, Y0
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y8, (SI)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      32(BX), Y0
 	VMULPS       Y5, Y0, Y0
 	VFMADD231PS  Y6, Y1, Y0
-	VBROADCASTSS 8(CX), Y4
+	VBROADCASTSS 8(DX), Y4
 	VMULPS       Y4, Y0, Y4
 	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(BX), Y7
+	VMOVUPS      32(SI), Y7
 	VMULPS       Y9, Y7, Y7
 	VFMADD231PS  Y10, Y1, Y7
 	VSQRTPS      Y7, Y1
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (DX), Y8
 	VFMADD213PS  Y12, Y8, Y1
 	VDIVPS       Y1, Y4, Y1
-	VMOVUPS      32(AX), Y4
-	VBROADCASTSS 4(CX), Y8
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS 4(DX), Y8
 	VFNMADD213PS Y4, Y4, Y8
 	VSUBPS       Y1, Y8, Y1
-	VMOVUPS      Y0, 32(DX)
-	VMOVUPS      Y7, 32(BX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      64(DX), Y0
+	VMOVUPS      Y0, 32(BX)
+	VMOVUPS      Y7, 32(SI)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      64(BX), Y0
 	VMULPS       Y5, Y0, Y0
 	VFMADD231PS  Y6, Y2, Y0
-	VBROADCASTSS 8(CX), Y1
+	VBROADCASTSS 8(DX), Y1
 	VMULPS       Y1, Y0, Y1
 	VMULPS       Y2, Y2, Y2
-	VMOVUPS      64(BX), Y4
+	VMOVUPS      64(SI), Y4
 	VMULPS       Y9, Y4, Y4
 	VFMADD231PS  Y10, Y2, Y4
 	VSQRTPS      Y4, Y2
-	VBROADCASTSS (CX), Y7
+	VBROADCASTSS (DX), Y7
 	VFMADD213PS  Y12, Y7, Y2
 	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      64(AX), Y2
-	VBROADCASTSS 4(CX), Y7
+	VMOVUPS      64(CX), Y2
+	VBROADCASTSS 4(DX), Y7
 	VFNMADD213PS Y2, Y2, Y7
 	VSUBPS       Y1, Y7, Y1
-	VMOVUPS      Y0, 64(DX)
-	VMOVUPS      Y4, 64(BX)
-	VMOVUPS      Y1, 64(AX)
-	VMOVUPS      96(DX), Y0
+	VMOVUPS      Y0, 64(BX)
+	VMOVUPS      Y4, 64(SI)
+	VMOVUPS      Y1, 64(CX)
+	VMOVUPS      96(BX), Y0
 	VMULPS       Y5, Y0, Y0
 	VFMADD231PS  Y6, Y3, Y0
-	VBROADCASTSS 8(CX), Y1
+	VBROADCASTSS 8(DX), Y1
 	VMULPS       Y1, Y0, Y1
 	VMULPS       Y3, Y3, Y2
-	VMOVUPS      96(BX), Y3
+	VMOVUPS      96(SI), Y3
 	VMULPS       Y9, Y3, Y3
 	VFMADD231PS  Y10, Y2, Y3
 	VSQRTPS      Y3, Y2
-	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (DX), Y4
 	VFMADD213PS  Y12, Y4, Y2
 	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      96(AX), Y2
-	VBROADCASTSS 4(CX), Y4
+	VMOVUPS      96(CX), Y2
+	VBROADCASTSS 4(DX), Y4
 	VFNMADD213PS Y2, Y2, Y4
 	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 96(DX)
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y1, 96(AX)
+	VMOVUPS      Y0, 96(BX)
+	VMOVUPS      Y3, 96(SI)
+	VMOVUPS      Y1, 96(CX)
 
 done1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx2<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+4(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+8(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+12(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+16(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+20(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+24(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+28(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+32(SB)/4, $0x00000000
-DATA simdConstsavx2<>+36(SB)/4, $0x00000000
-DATA simdConstsavx2<>+40(SB)/4, $0x00000000
-DATA simdConstsavx2<>+44(SB)/4, $0x00000000
-DATA simdConstsavx2<>+48(SB)/4, $0x00000000
-DATA simdConstsavx2<>+52(SB)/4, $0x00000000
-DATA simdConstsavx2<>+56(SB)/4, $0x00000000
-DATA simdConstsavx2<>+60(SB)/4, $0x00000000
-DATA simdConstsavx2<>+64(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+68(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+72(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+76(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+80(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+84(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+88(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+92(SB)/4, $0xffffffff
-DATA simdConstsavx2<>+96(SB)/4, $0xff800000
-DATA simdConstsavx2<>+100(SB)/4, $0xff800000
-DATA simdConstsavx2<>+104(SB)/4, $0xff800000
-DATA simdConstsavx2<>+108(SB)/4, $0xff800000
-DATA simdConstsavx2<>+112(SB)/4, $0xff800000
-DATA simdConstsavx2<>+116(SB)/4, $0xff800000
-DATA simdConstsavx2<>+120(SB)/4, $0xff800000
-DATA simdConstsavx2<>+124(SB)/4, $0xff800000
-DATA simdConstsavx2<>+128(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+132(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+136(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+140(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+144(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+148(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+152(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+156(SB)/4, $0x3f800000
-DATA simdConstsavx2<>+160(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+164(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+168(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+172(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+176(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+180(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+184(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+188(SB)/4, $0x42b20000
-DATA simdConstsavx2<>+192(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+196(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+200(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+204(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+208(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+212(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+216(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+220(SB)/4, $0xc2d00000
-DATA simdConstsavx2<>+224(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+228(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+232(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+236(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+240(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+244(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+248(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+252(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx2<>+256(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+260(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+264(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+268(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+272(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+276(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+280(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+284(SB)/4, $0x4b400000
-DATA simdConstsavx2<>+288(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+292(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+296(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+300(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+304(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+308(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+312(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+316(SB)/4, $0xbf317200
-DATA simdConstsavx2<>+320(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+324(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+328(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+332(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+336(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+340(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+344(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+348(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx2<>+352(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+356(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+360(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+364(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+368(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+372(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+376(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+380(SB)/4, $0x3c091c2c
-DATA simdConstsavx2<>+384(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+388(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+392(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+396(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+400(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+404(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+408(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+412(SB)/4, $0x3d2aac5f
-DATA simdConstsavx2<>+416(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+420(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+424(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+428(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+432(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+436(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+440(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+444(SB)/4, $0x3ab51e7e
-DATA simdConstsavx2<>+448(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+452(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+456(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+460(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+464(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+468(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+472(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+476(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx2<>+480(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+484(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+488(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+492(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+496(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+500(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+504(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+508(SB)/4, $0x3efffffe
-DATA simdConstsavx2<>+512(SB)/4, $0x00800000
-DATA simdConstsavx2<>+516(SB)/4, $0x00800000
-DATA simdConstsavx2<>+520(SB)/4, $0x00800000
-DATA simdConstsavx2<>+524(SB)/4, $0x00800000
-DATA simdConstsavx2<>+528(SB)/4, $0x00800000
-DATA simdConstsavx2<>+532(SB)/4, $0x00800000
-DATA simdConstsavx2<>+536(SB)/4, $0x00800000
-DATA simdConstsavx2<>+540(SB)/4, $0x00800000
-DATA simdConstsavx2<>+544(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+548(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+552(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+556(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+560(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+564(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+568(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+572(SB)/4, $0x4b000000
-DATA simdConstsavx2<>+576(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+580(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+584(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+588(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+592(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+596(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+600(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+604(SB)/4, $0x3f400000
-DATA simdConstsavx2<>+608(SB)/4, $0x00000000
-DATA simdConstsavx2<>+612(SB)/4, $0x00000000
-DATA simdConstsavx2<>+616(SB)/4, $0x00000000
-DATA simdConstsavx2<>+620(SB)/4, $0x00000000
-DATA simdConstsavx2<>+624(SB)/4, $0x00000000
-DATA simdConstsavx2<>+628(SB)/4, $0x00000000
-DATA simdConstsavx2<>+632(SB)/4, $0x00000000
-DATA simdConstsavx2<>+636(SB)/4, $0x00000000
-DATA simdConstsavx2<>+640(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+644(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+648(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+652(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+656(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+660(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+664(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+668(SB)/4, $0x7fc00000
-DATA simdConstsavx2<>+672(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+676(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+680(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+684(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+688(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+692(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+696(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+700(SB)/4, $0x41b80000
-DATA simdConstsavx2<>+704(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+708(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+712(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+716(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+720(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+724(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+728(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+732(SB)/4, $0x7f800000
-DATA simdConstsavx2<>+736(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+740(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+744(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+748(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+752(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+756(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+760(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+764(SB)/4, $0x3dd67a54
-DATA simdConstsavx2<>+768(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+772(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+776(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+780(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+784(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+788(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+792(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+796(SB)/4, $0xbe06cc78
-DATA simdConstsavx2<>+800(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+804(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+808(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+812(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+816(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+820(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+824(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+828(SB)/4, $0xbd38f196
-DATA simdConstsavx2<>+832(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+836(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+840(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+844(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+848(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+852(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+856(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+860(SB)/4, $0x3e14403d
-DATA simdConstsavx2<>+864(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+868(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+872(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+876(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+880(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+884(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+888(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+892(SB)/4, $0xbe2a76cb
-DATA simdConstsavx2<>+896(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+900(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+904(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+908(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+912(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+916(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+920(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+924(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx2<>+928(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+932(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+936(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+940(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+944(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+948(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+952(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+956(SB)/4, $0xbe800025
-DATA simdConstsavx2<>+960(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+964(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+968(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+972(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+976(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+980(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+984(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+988(SB)/4, $0x3eaaaad2
-DATA simdConstsavx2<>+992(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+996(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1000(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1004(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1008(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1012(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1016(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1020(SB)/4, $0xbf000000
-DATA simdConstsavx2<>+1024(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1028(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1032(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1036(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1040(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1044(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1048(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1052(SB)/4, $0x35bfbe8e
-DATA simdConstsavx2<>+1056(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1060(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1064(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1068(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1072(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1076(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1080(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1084(SB)/4, $0x3f317200
-DATA simdConstsavx2<>+1088(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1092(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1096(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1100(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1104(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1108(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1112(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1116(SB)/4, $0x3f666666
-DATA simdConstsavx2<>+1120(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1124(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1128(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1132(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1136(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1140(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1144(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1148(SB)/4, $0x3dcccccd
-DATA simdConstsavx2<>+1152(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1156(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1160(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1164(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1168(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1172(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1176(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1180(SB)/4, $0x3f7fbe77
-DATA simdConstsavx2<>+1184(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1188(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1192(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1196(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1200(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1204(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1208(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1212(SB)/4, $0x3a83126f
-DATA simdConstsavx2<>+1216(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1220(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1224(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1228(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1232(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1236(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1240(SB)/4, $0x322bcc77
-DATA simdConstsavx2<>+1244(SB)/4, $0x322bcc77
-GLOBL simdConstsavx2<>(SB), RODATA|NOPTR, $1248
+DATA simdConstsAVX2<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+4(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+8(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+12(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+16(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+20(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+24(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+28(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+32(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+36(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+40(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+44(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+48(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+52(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+56(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+60(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+64(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+68(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+72(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+76(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+80(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+84(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+88(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+92(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+96(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+100(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+104(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+108(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+112(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+116(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+120(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+124(SB)/4, $0xff800000
+DATA simdConstsAVX2<>+128(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+132(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+136(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+140(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+144(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+148(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+152(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+156(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+160(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+164(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+168(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+172(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+176(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+180(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+184(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+188(SB)/4, $0x42b20000
+DATA simdConstsAVX2<>+192(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+196(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+200(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+204(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+208(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+212(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+216(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+220(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+224(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+228(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+232(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+236(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+240(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+244(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+248(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+252(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+256(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+260(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+264(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+268(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+272(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+276(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+280(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+284(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+288(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+292(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+296(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+300(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+304(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+308(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+312(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+316(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+320(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+324(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+328(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+332(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+336(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+340(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+344(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+348(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+352(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+356(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+360(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+364(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+368(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+372(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+376(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+380(SB)/4, $0x3c091c2c
+DATA simdConstsAVX2<>+384(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+388(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+392(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+396(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+400(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+404(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+408(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+412(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX2<>+416(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+420(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+424(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+428(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+432(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+436(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+440(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+444(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX2<>+448(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+452(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+456(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+460(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+464(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+468(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+472(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+476(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX2<>+480(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+484(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+488(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+492(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+496(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+500(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+504(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+508(SB)/4, $0x3efffffe
+DATA simdConstsAVX2<>+512(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+516(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+520(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+524(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+528(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+532(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+536(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+540(SB)/4, $0x00800000
+DATA simdConstsAVX2<>+544(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+548(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+552(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+556(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+560(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+564(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+568(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+572(SB)/4, $0x4b000000
+DATA simdConstsAVX2<>+576(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+580(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+584(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+588(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+592(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+596(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+600(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+604(SB)/4, $0x3f400000
+DATA simdConstsAVX2<>+608(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+612(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+616(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+620(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+624(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+628(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+632(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+636(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+640(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+644(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+648(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+652(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+656(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+660(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+664(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+668(SB)/4, $0x7fc00000
+DATA simdConstsAVX2<>+672(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+676(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+680(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+684(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+688(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+692(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+696(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+700(SB)/4, $0x41b80000
+DATA simdConstsAVX2<>+704(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+708(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+712(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+716(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+720(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+724(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+728(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+732(SB)/4, $0x7f800000
+DATA simdConstsAVX2<>+736(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+740(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+744(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+748(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+752(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+756(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+760(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+764(SB)/4, $0x3dd67a54
+DATA simdConstsAVX2<>+768(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+772(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+776(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+780(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+784(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+788(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+792(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+796(SB)/4, $0xbe06cc78
+DATA simdConstsAVX2<>+800(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+804(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+808(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+812(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+816(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+820(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+824(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+828(SB)/4, $0xbd38f196
+DATA simdConstsAVX2<>+832(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+836(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+840(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+844(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+848(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+852(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+856(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+860(SB)/4, $0x3e14403d
+DATA simdConstsAVX2<>+864(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+868(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+872(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+876(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+880(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+884(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+888(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+892(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX2<>+896(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+900(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+904(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+908(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+912(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+916(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+920(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+924(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX2<>+928(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+932(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+936(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+940(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+944(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+948(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+952(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+956(SB)/4, $0xbe800025
+DATA simdConstsAVX2<>+960(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+964(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+968(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+972(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+976(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+980(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+984(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+988(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX2<>+992(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+996(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1000(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1004(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1008(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1012(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1016(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1020(SB)/4, $0xbf000000
+DATA simdConstsAVX2<>+1024(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1028(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1032(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1036(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1040(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1044(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1048(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1052(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX2<>+1056(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1060(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1064(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1068(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1072(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1076(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1080(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1084(SB)/4, $0x3f317200
+DATA simdConstsAVX2<>+1088(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1092(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1096(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1100(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1104(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1108(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1112(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1116(SB)/4, $0x3f666666
+DATA simdConstsAVX2<>+1120(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1124(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1128(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1132(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1136(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1140(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1144(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1148(SB)/4, $0x3dcccccd
+DATA simdConstsAVX2<>+1152(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1156(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1160(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1164(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1168(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1172(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1176(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1180(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX2<>+1184(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1188(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1192(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1196(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1200(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1204(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1208(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1212(SB)/4, $0x3a83126f
+DATA simdConstsAVX2<>+1216(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1220(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1224(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1228(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1232(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1236(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1240(SB)/4, $0x322bcc77
+DATA simdConstsAVX2<>+1244(SB)/4, $0x322bcc77
+GLOBL simdConstsAVX2<>(SB), RODATA|NOPTR, $1248

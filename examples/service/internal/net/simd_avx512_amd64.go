@@ -23,7 +23,7 @@ func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][64][16], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][64][16]
+//	a        [2][64][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -50,7 +50,7 @@ func packAVX512(blocked *float32, flat *float32, rows int)
 //	src      [1][16][16], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
-//	a        [panels][16][16]
+//	a        [2][16][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
@@ -78,8 +78,8 @@ func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float
 //
 //	src      [1][16][16], rows to multiply
 //	mat      [2][16][16], packed matrix
-//	a        [panels][16][16]
-//	dz       [panels][16][16]
+//	a        [2][16][16], which the map reads
+//	dz       [2][16][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
@@ -93,48 +93,48 @@ func transpose2AVX512(t *float32, w *float32)
 // gradWeight2AVX512 updates weights of 32 inputs by their gradient.
 //
 //	w        [1][32][16], the parameter
-//	exp_avg  [1][32][16], the optimizer's state
-//	exp_avg_sq [1][32][16], the optimizer's state
+//	expAvg   [1][32][16], the optimizer's state
+//	expAvgSq [1][32][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
 //	x        [2][16][16], inputs of the layer
 //	dz       [1][16][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias2AVX512 updates a bias by the sum of the gradients by the outputs.
 //
 //	w        [1][16], the parameter
-//	exp_avg  [1][16], the optimizer's state
-//	exp_avg_sq [1][16], the optimizer's state
+//	expAvg   [1][16], the optimizer's state
+//	expAvgSq [1][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
 //	dz       [1][16][16], gradient by the outputs
 //	rows     number of rows
-func gradBias2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+func gradBias2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 
 // gradWeight0AVX512 updates weights of 7 inputs by their gradient.
 //
 //	w        [2][16][16], the parameter
-//	exp_avg  [2][16][16], the optimizer's state
-//	exp_avg_sq [2][16][16], the optimizer's state
+//	expAvg   [2][16][16], the optimizer's state
+//	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
 //	x        [1][16][16], inputs of the layer
 //	dz       [2][16][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias0AVX512 updates a bias by the sum of the gradients by the outputs.
 //
 //	w        [2][16], the parameter
-//	exp_avg  [2][16], the optimizer's state
-//	exp_avg_sq [2][16], the optimizer's state
+//	expAvg   [2][16], the optimizer's state
+//	expAvgSq [2][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
 //	dz       [2][16][16], gradient by the outputs
 //	rows     number of rows
-func gradBias0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 
 // stepAVX512 makes a whole training step and returns the sum of the losses.
 //

@@ -91,14 +91,16 @@ done1:
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1][64][16], rows to multiply
-	// BX    a: [panels][64][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][16][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// Z0-Z25   sums of the tile [13][2][16], row by row
+	// Z0-Z23   sums of the tile [12][2][16], row by row
+	// Z24-Z27  vectors of mat
+	// Z26, Z28 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -109,7 +111,7 @@ TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -117,17 +119,21 @@ TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, a+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    a+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 13 rows by 32 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS      (DX), Z0
 	VMOVUPS      64(DX), Z1
 	VMOVAPS      Z0, Z2
@@ -155,7 +161,7 @@ tile13x2:
 	VMOVAPS      Z0, Z24
 	VMOVAPS      Z1, Z25
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Z26
 	VMOVUPS      1024(R8), Z27
 	VBROADCASTSS (DI), Z28
@@ -527,14 +533,15 @@ tile13x2:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         SI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 32 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone3
+	JZ    shortDone3
 
-tile12x4:
+short4:
 	VMOVUPS      (DX), Z0
 	VMOVUPS      64(DX), Z1
 	VMOVAPS      Z0, Z2
@@ -560,7 +567,7 @@ tile12x4:
 	VMOVAPS      Z0, Z22
 	VMOVAPS      Z1, Z23
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Z24
 	VMOVUPS      1024(R8), Z25
 	VBROADCASTSS (DI), Z26
@@ -905,27 +912,28 @@ tile12x4:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x4
+	JNZ          short4
 
-tile12xDone3:
+shortDone3:
 	VZEROUPPER
 	RET
 
 // func infer2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512F, CMOV
 TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [2][64][16], rows to multiply
-	// BX    acc: [1][64][16], the product
-	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
-	// DI    running pointer into src
-	// DX    bias: [1][16]
-	// R8    running pointer into mat
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
-	// R10   what is fetched from src
+	// AX      src: at the tile's first row
+	// BX      acc: at the tile's first row
+	// CX      mat: [1][32][16], packed matrix
+	// DI      src: at the step, in the tile's first row
+	// DX      bias: [1][16]
+	// R8      mat: at the step
+	// R9      blocks of 16 steps to do
+	// R10     src: 16 steps ahead, to fetch
+	// R11     groups of 4 steps to do in the block
+	// Z0-Z12  sums of the tile [13][1][16], row by row
+	// Z0-Z11  sums of the tile [12][1][16], row by row
+	// Z12-Z13 vectors of mat
+	// Z13-Z14 a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ    tile+32(FP), AX
 	IMUL3Q  $0x00000340, AX, CX
@@ -936,7 +944,7 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	SHLQ    $0x06, BX
 	SUBQ    BX, CX
 
-	// Tiles of 13 rows and of 12 rows.
+	// Tiles of 13 rows, and of 12 rows.
 	MOVQ    $0x00000004, BX
 	SUBQ    AX, BX
 	CMOVQLT DX, BX
@@ -944,17 +952,21 @@ TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
 	CMOVQGT tiles+40(FP), BX
 	MOVQ    BX, tile+32(FP)
 	SUBQ    BX, tiles+40(FP)
-	ADDQ    CX, src+0(FP)
-	ADDQ    CX, acc+24(FP)
-	MOVQ    src+0(FP), AX
-	MOVQ    mat+8(FP), CX
-	MOVQ    bias+16(FP), DX
-	MOVQ    acc+24(FP), BX
-	MOVQ    tile+32(FP), SI
-	TESTQ   SI, SI
-	JZ      tile13xDone1
 
-tile13x2:
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 13 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -969,8 +981,10 @@ tile13x2:
 	VMOVAPS Z0, Z11
 	VMOVAPS Z0, Z12
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 4096(DI), R10
@@ -1118,14 +1132,15 @@ step5:
 	ADDQ         $+832, AX
 	ADDQ         $+832, BX
 	DECQ         SI
-	JNZ          tile13x2
+	JNZ          tall2
 
-tile13xDone1:
+tallDone1:
+	// Tiles of 12 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    tile12xDone6
+	JZ    shortDone6
 
-tile12x7:
+short7:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1139,8 +1154,10 @@ tile12x7:
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z11
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block8:
 	LEAQ 4096(DI), R10
@@ -1278,9 +1295,9 @@ step10:
 	ADDQ         $+768, AX
 	ADDQ         $+768, BX
 	DECQ         SI
-	JNZ          tile12x7
+	JNZ          short7
 
-tile12xDone6:
+shortDone6:
 	VZEROUPPER
 	RET
 
@@ -1329,26 +1346,33 @@ done1:
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1][16][16], rows to multiply
-	// BX    a: [panels][16][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into src
-	// DX    bias: [2][16]
-	// R8    running pointer into mat
+	// AX      src: at the tile's first row
+	// BX      a: at the tile's first row
+	// CX      mat: [2][16][16], packed matrix
+	// DI      src: at the step, in the tile's first row
+	// DX      bias: [2][16]
+	// R8      mat: at the step
+	// Z0-Z15  sums of the tile [8][2][16], row by row
+	// Z16-Z17 vectors of mat
+	// Z18     a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000200, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, a+24(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   bias+16(FP), DX
-	MOVQ   a+24(FP), BX
-	MOVQ   tiles+40(FP), SI
-	TESTQ  SI, SI
-	JZ     tile8xDone1
 
-tile8x2:
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 8 rows by 32 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS      (DX), Z0
 	VMOVUPS      64(DX), Z1
 	VMOVAPS      Z0, Z2
@@ -1366,7 +1390,7 @@ tile8x2:
 	VMOVAPS      Z0, Z14
 	VMOVAPS      Z1, Z15
 	MOVQ         AX, DI
-	LEAQ         (CX), R8
+	MOVQ         CX, R8
 	VMOVUPS      (R8), Z16
 	VMOVUPS      1024(R8), Z17
 	VBROADCASTSS (DI), Z18
@@ -1603,37 +1627,45 @@ tile8x2:
 	ADDQ         $+512, AX
 	ADDQ         $+512, BX
 	DECQ         SI
-	JNZ          tile8x2
+	JNZ          tall2
 
-tile8xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func forward2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [2][16][16], rows to multiply
-	// BX    acc: [1][16][16], the product
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
-	// DI    running pointer into src
+	// DI    src: at the step, in the tile's first row
 	// DX    bias: [1][16]
-	// R8    running pointer into mat
-	// R9    blocks of 16 steps left
-	// R10   what is fetched from src
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Z0-Z7 sums of the tile [8][1][16], row by row
+	// Z8    vectors of mat
+	// Z9    a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000200, AX, AX
-	ADDQ   AX, src+0(FP)
-	ADDQ   AX, acc+24(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   bias+16(FP), DX
-	MOVQ   acc+24(FP), BX
-	MOVQ   tiles+40(FP), SI
-	TESTQ  SI, SI
-	JZ     tile8xDone1
 
-tile8x2:
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 8 rows by 16 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
 	VMOVUPS (DX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1643,8 +1675,10 @@ tile8x2:
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z7
 	MOVQ    AX, DI
-	LEAQ    (CX), R8
-	MOVQ    $0x00000002, R9
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
 
 block3:
 	LEAQ 1024(DI), R10
@@ -1745,19 +1779,19 @@ step5:
 	ADDQ         $+512, AX
 	ADDQ         $+512, BX
 	DECQ         SI
-	JNZ          tile8x2
+	JNZ          tall2
 
-tile8xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·lossRowsAVX512(SB), $192-48
-	// AX    z: [1][16][16], raw outputs
-	// CX    dz: [1][16][16], gradient by them
+	// AX    z: at the row
+	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
-	// DX    class: [rows], class indices
+	// DX    class: at the row
 	// SI    rows: number of rows
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
@@ -1766,15 +1800,15 @@ TEXT ·lossRowsAVX512(SB), $192-48
 	ANDQ         $-64, BX
 	MOVL         $0x00000007, SI
 	KMOVW        SI, K1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z0
 	VMOVAPS.Z    Z0, K1, Z0
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z1
 	VPANDND      Z1, Z0, Z0
 	MOVQ         rows+24(FP), SI
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
 	XORQ         DI, DI
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS      Z3, (BX)
 	VXORPS       Z3, Z3, Z3
 	VMOVUPS      Z3, 64(BX)
@@ -1797,24 +1831,24 @@ row2:
 	VMOVUPS.Z        (AX), K1, Z6
 	VPORD            Z0, Z6, Z6
 	VSUBPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+12(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+12(SB), Z6
 	VMINPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+16(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+16(SB), Z6
 	VMAXPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+20(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+24(SB), Z4, Z6
-	VSUBPS.BCST      simdConstsavx512<>+24(SB), Z6, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+28(SB), Z6, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+32(SB), Z6, Z4
+	VBROADCASTSS     simdConstsAVX512<>+20(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+24(SB), Z4, Z6
+	VSUBPS.BCST      simdConstsAVX512<>+24(SB), Z6, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+28(SB), Z6, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+32(SB), Z6, Z4
 	VMULPS           Z4, Z4, Z7
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+40(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+44(SB), Z7, Z8
-	VBROADCASTSS     simdConstsavx512<>+48(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+52(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+40(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+44(SB), Z7, Z8
+	VBROADCASTSS     simdConstsAVX512<>+48(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+52(SB), Z4, Z9
 	VFMADD213PS      Z9, Z8, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z4, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z7, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z4, Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z7, Z4
 	VSCALEFPS        Z6, Z4, Z4
 	VADDPS           Z4, Z5, Z5
 	VEXTRACTF64X4    $0x01, Z5, Y6
@@ -1853,24 +1887,24 @@ row2:
 	VGETEXPPS        Z3, Z3
 	VGETEXPPS        Z4, Z5
 	VSUBPS           Z5, Z3, Z3
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z4, Z4
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z4, Z4
 	VMULPS           Z4, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z4, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z4, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z5, Z6
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z3, Z7
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z3, Z7
 	VFMADD213PS      Z7, Z6, Z5
 	VADDPS           Z4, Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z3, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z3, Z4
 	VMOVUPS          64(BX), Z3
 	VADDPS           Z3, Z4, Z3
 	VCVTPS2PD        Y3, Z4
@@ -1879,7 +1913,7 @@ row2:
 	VADDPD           Z4, Z1, Z1
 	VADDPD           Z3, Z2, Z2
 	XORQ             DI, DI
-	VBROADCASTSS     simdConstsavx512<>+8(SB), Z3
+	VBROADCASTSS     simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS          Z3, (BX)
 	VXORPS           Z3, Z3, Z3
 	VMOVUPS          Z3, 64(BX)
@@ -1894,24 +1928,24 @@ rowDone1:
 	VGETEXPPS        Z0, Z0
 	VGETEXPPS        Z3, Z4
 	VSUBPS           Z4, Z0, Z0
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z3, Z3
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z3, Z3
 	VMULPS           Z3, Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z3, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z3, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z4, Z5
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z0, Z6
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z0, Z6
 	VFMADD213PS      Z6, Z5, Z4
 	VADDPS           Z3, Z4, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z0, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z0, Z3
 	VMOVUPS          64(BX), Z0
 	VADDPS           Z0, Z3, Z0
 	VCVTPS2PD        Y0, Z3
@@ -1933,28 +1967,35 @@ rowDone1:
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
-	// AX    src: [1][16][16], rows to multiply
-	// AX    running pointer into src
-	// BX    dz: [panels][16][16]
-	// CX    mat: [2][16][16], packed matrix
-	// DI    running pointer into mat
-	// DX    a: [panels][16][16]
+	// AX      src: at the tile's first row
+	// AX      src: at the step, in the tile's first row
+	// BX      dz: at the tile's first row
+	// CX      mat: [2][16][16], packed matrix
+	// CX      mat: at the step
+	// DX      a: at the tile's first row
+	// Z1-Z16  sums of the tile [8][2][16], row by row
+	// Z17-Z18 vectors of mat
+	// Z19     a number of src, in all lanes
 	// Offset of the first row in bytes.
-	MOVQ         tile+32(FP), AX
-	IMUL3Q       $0x00000200, AX, AX
-	ADDQ         AX, src+0(FP)
-	ADDQ         AX, a+16(FP)
-	ADDQ         AX, dz+24(FP)
-	MOVQ         src+0(FP), AX
-	MOVQ         mat+8(FP), CX
-	MOVQ         a+16(FP), DX
-	MOVQ         dz+24(FP), BX
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000200, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+16(FP)
+	ADDQ AX, dz+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ a+16(FP), DX
+	MOVQ dz+24(FP), BX
+
+	// Tiles of 8 rows by 32 columns.
 	MOVQ         tiles+40(FP), SI
 	TESTQ        SI, SI
-	JZ           tile8xDone1
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z0
+	JZ           tallDone1
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z0
 
-tile8x2:
+tall2:
 	VXORPS         Z1, Z1, Z1
 	VXORPS         Z2, Z2, Z2
 	VXORPS         Z3, Z3, Z3
@@ -1971,9 +2012,8 @@ tile8x2:
 	VXORPS         Z14, Z14, Z14
 	VXORPS         Z15, Z15, Z15
 	VXORPS         Z16, Z16, Z16
-	LEAQ           (CX), DI
-	VMOVUPS        (DI), Z17
-	VMOVUPS        1024(DI), Z18
+	VMOVUPS        (CX), Z17
+	VMOVUPS        1024(CX), Z18
 	VBROADCASTSS   (AX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -1998,8 +2038,8 @@ tile8x2:
 	VBROADCASTSS   448(AX), Z19
 	VFMADD231PS    Z17, Z19, Z15
 	VFMADD231PS    Z18, Z19, Z16
-	VMOVUPS        64(DI), Z17
-	VMOVUPS        1088(DI), Z18
+	VMOVUPS        64(CX), Z17
+	VMOVUPS        1088(CX), Z18
 	VBROADCASTSS   4(AX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -2024,8 +2064,8 @@ tile8x2:
 	VBROADCASTSS   452(AX), Z19
 	VFMADD231PS    Z17, Z19, Z15
 	VFMADD231PS    Z18, Z19, Z16
-	VMOVUPS        128(DI), Z17
-	VMOVUPS        1152(DI), Z18
+	VMOVUPS        128(CX), Z17
+	VMOVUPS        1152(CX), Z18
 	VBROADCASTSS   8(AX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -2052,96 +2092,96 @@ tile8x2:
 	VFMADD231PS    Z18, Z19, Z16
 	VMOVUPS        (DX), Z17
 	VCMPPS         $0x16, Z0, Z17, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z17
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z17
 	VMULPS         Z17, Z1, Z1
 	VMOVUPS        Z1, (BX)
 	VMOVUPS        1024(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z2, Z1
 	VMOVUPS        Z1, 1024(BX)
 	VMOVUPS        64(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z3, Z1
 	VMOVUPS        Z1, 64(BX)
 	VMOVUPS        1088(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z4, Z1
 	VMOVUPS        Z1, 1088(BX)
 	VMOVUPS        128(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z5, Z1
 	VMOVUPS        Z1, 128(BX)
 	VMOVUPS        1152(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z6, Z1
 	VMOVUPS        Z1, 1152(BX)
 	VMOVUPS        192(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z7, Z1
 	VMOVUPS        Z1, 192(BX)
 	VMOVUPS        1216(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z8, Z1
 	VMOVUPS        Z1, 1216(BX)
 	VMOVUPS        256(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z9, Z1
 	VMOVUPS        Z1, 256(BX)
 	VMOVUPS        1280(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z10, Z1
 	VMOVUPS        Z1, 1280(BX)
 	VMOVUPS        320(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z11, Z1
 	VMOVUPS        Z1, 320(BX)
 	VMOVUPS        1344(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z12, Z1
 	VMOVUPS        Z1, 1344(BX)
 	VMOVUPS        384(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z13, Z1
 	VMOVUPS        Z1, 384(BX)
 	VMOVUPS        1408(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z14, Z1
 	VMOVUPS        Z1, 1408(BX)
 	VMOVUPS        448(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z15, Z1
 	VMOVUPS        Z1, 448(BX)
 	VMOVUPS        1472(DX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z16, Z1
 	VMOVUPS        Z1, 1472(BX)
 	ADDQ           $+512, AX
 	ADDQ           $+512, DX
 	ADDQ           $+512, BX
 	DECQ           SI
-	JNZ            tile8x2
+	JNZ            tall2
 
-tile8xDone1:
+tallDone1:
 	VZEROUPPER
 	RET
 
 // func transpose2AVX512(t *float32, w *float32)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
@@ -2380,19 +2420,22 @@ TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradWeight2AVX512(SB), $1088-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [1][32][16], the optimizer's state
-	// CX    w: [1][32][16], the parameter
-	// DI    x: [2][16][16], inputs of the layer
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// R8    dz: [1][16][16], gradient by its outputs
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [1][32][16], the optimizer's state
+	// AX     scratch, gradients of the tile
+	// BX     expAvg: at the block
+	// CX     w: at the block
+	// DI     x: at the block
+	// DX     scalars: [3], hoisted0, scalar2, scalar3
+	// R8     dz: [1][16][16], gradient by its outputs
+	// R10    x: at the row
+	// R11    dz: at the row
+	// R14    offset of the next tile's line to fetch
+	// SI     expAvgSq: at the block
+	// Z0-Z15 sums of the tile [16][1][16], row by row
+	// Z16    vectors of dz
+	// Z17    a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -2400,14 +2443,14 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	MOVQ   block+56(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
-	ADDQ   DX, exp_avg+8(FP)
-	ADDQ   DX, exp_avg_sq+16(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, x+32(FP)
 	MOVQ   w+0(FP), CX
 	MOVQ   scalars+24(FP), DX
-	MOVQ   exp_avg+8(FP), BX
-	MOVQ   exp_avg_sq+16(FP), SI
+	MOVQ   expAvg+8(FP), BX
+	MOVQ   expAvgSq+16(FP), SI
 	MOVQ   x+32(FP), DI
 	MOVQ   dz+40(FP), R8
 	MOVQ   blocks+64(FP), R9
@@ -2415,7 +2458,7 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	JZ     blockDone1
 
 block2:
-	// Inputs 0 to 15 of the block.
+	// The gradient of inputs 0 to 15 of the block, for 16 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2436,10 +2479,10 @@ block2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
+	TESTQ  R13, R13
 	JZ     fourDone3
 
 four4:
@@ -2586,11 +2629,11 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
+	DECQ         R13
 	JNZ          four4
 
 fourDone3:
-	TESTQ R13, R13
+	TESTQ R12, R12
 	JZ    oneDone5
 
 one6:
@@ -2629,7 +2672,7 @@ one6:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
+	DECQ         R12
 	JNZ          one6
 
 oneDone5:
@@ -2651,11 +2694,11 @@ oneDone5:
 	VMOVUPS      Z15, 960(AX)
 	MOVQ         AX, R10
 	MOVQ         $0x00000010, R11
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
 update7:
 	VMOVUPS           (R10), Z5
@@ -2697,19 +2740,19 @@ blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-48
-	// AX    w: [1][16], the parameter
-	// BX    exp_avg_sq: [1][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
 	// DI    rows: number of rows
-	// DX    exp_avg: [1][16], the optimizer's state
-	// SI    dz: [1][16][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Z0, Z0, Z0
@@ -2724,16 +2767,16 @@ row2:
 
 rowDone1:
 	VMOVUPS           (DX), Z1
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z1, Z1
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z0, Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
 	VMULPS.BCST       8(CX), Z1, Z2
 	VMULPS            Z0, Z0, Z0
 	VMOVUPS           (BX), Z3
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z0, Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
 	VSQRTPS           Z3, Z0
 	VBROADCASTSS      (CX), Z4
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z0, Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
 	VDIVPS            Z4, Z2, Z0
 	VMOVUPS           (AX), Z2
 	VFNMADD231PS.BCST 4(CX), Z2, Z2
@@ -2744,30 +2787,36 @@ rowDone1:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight0AVX512(SB), $1088-72
-	// AX    scratch, gradients of the tile
-	// BX    exp_avg: [2][16][16], the optimizer's state
-	// CX    w: [2][16][16], the parameter
-	// DI    x: [1][16][16], inputs of the layer
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// R8    dz: [2][16][16], gradient by its outputs
-	// R10   running pointer into x
-	// R11   running pointer into dz
-	// R14   line of the next tile to fetch
-	// SI    exp_avg_sq: [2][16][16], the optimizer's state
+	// AX       scratch, gradients of the tile
+	// BX       expAvg: at the block
+	// CX       w: at the block
+	// DI       x: at the block
+	// DX       scalars: [3], hoisted0, scalar2, scalar3
+	// R8       dz: [2][16][16], gradient by its outputs
+	// R10      x: at the row
+	// R11      dz: at the row
+	// R14      offset of the next tile's line to fetch
+	// SI       expAvgSq: at the block
+	// Z0-Z15   sums of the tile [8][2][16], row by row
+	// Z0-Z13   sums of the tile [7][2][16], row by row
+	// Z14-Z17  vectors of dz
+	// Z16, Z18 a number of x, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
-	MOVQ    block+56(FP), CX
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, w+0(FP)
-	ADDQ    DX, exp_avg+8(FP)
-	ADDQ    DX, exp_avg_sq+16(FP)
-	IMUL3Q  $0x00000400, CX, DX
-	ADDQ    DX, x+32(FP)
+	MOVQ   block+56(FP), CX
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, w+0(FP)
+	ADDQ   DX, expAvg+8(FP)
+	ADDQ   DX, expAvgSq+16(FP)
+	IMUL3Q $0x00000400, CX, DX
+	ADDQ   DX, x+32(FP)
+
+	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
 	CMPQ    DX, blocks+64(FP)
@@ -2776,16 +2825,542 @@ TEXT ·gradWeight0AVX512(SB), $1088-72
 	SUBQ    DX, blocks+64(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
-	MOVQ    exp_avg+8(FP), BX
-	MOVQ    exp_avg_sq+16(FP), SI
+	MOVQ    expAvg+8(FP), BX
+	MOVQ    expAvgSq+16(FP), SI
 	MOVQ    x+32(FP), DI
 	MOVQ    dz+40(FP), R8
-	MOVQ    blocks+64(FP), R9
+	MOVQ    block+56(FP), R9
 	TESTQ   R9, R9
-	JZ      restDone1
+	JZ      blockDone1
 
-rest2:
-	// Inputs 0 to 6 of the block.
+block2:
+	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   DI, R10
+	MOVQ   R8, R11
+	MOVQ   rows+48(FP), R12
+	MOVQ   R12, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
+	XORQ   R14, R14
+	TESTQ  R13, R13
+	JZ     fourDone3
+
+four4:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1024(R11), Z17
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R11), Z16
+	VMOVUPS      1088(R11), Z17
+	PREFETCHT0   512(CX)(R14*1)
+	PREFETCHT0   1536(CX)(R14*1)
+	VBROADCASTSS 64(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 68(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 72(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 76(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 80(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 84(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 88(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 92(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      1152(R11), Z17
+	PREFETCHT0   512(BX)(R14*1)
+	PREFETCHT0   1536(BX)(R14*1)
+	VBROADCASTSS 128(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 132(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 136(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 140(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 144(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 148(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 152(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 156(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R11), Z16
+	VMOVUPS      1216(R11), Z17
+	PREFETCHT0   512(SI)(R14*1)
+	PREFETCHT0   1536(SI)(R14*1)
+	VBROADCASTSS 192(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 196(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 200(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 204(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 208(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 212(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 216(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 220(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four4
+
+fourDone3:
+	TESTQ R12, R12
+	JZ    oneDone5
+
+one6:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1024(R11), Z17
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one6
+
+oneDone5:
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 512(AX)
+	VMOVUPS      Z2, 64(AX)
+	VMOVUPS      Z3, 576(AX)
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z5, 640(AX)
+	VMOVUPS      Z6, 192(AX)
+	VMOVUPS      Z7, 704(AX)
+	VMOVUPS      Z8, 256(AX)
+	VMOVUPS      Z9, 768(AX)
+	VMOVUPS      Z10, 320(AX)
+	VMOVUPS      Z11, 832(AX)
+	VMOVUPS      Z12, 384(AX)
+	VMOVUPS      Z13, 896(AX)
+	VMOVUPS      Z14, 448(AX)
+	VMOVUPS      Z15, 960(AX)
+	MOVQ         AX, R10
+	MOVQ         $0x00000008, R11
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
+
+update7:
+	VMOVUPS           (R10), Z5
+	VMOVUPS           (BX), Z6
+	VMULPS            Z0, Z6, Z6
+	VFMADD231PS       Z1, Z5, Z6
+	VMULPS.BCST       8(DX), Z6, Z7
+	VMULPS            Z5, Z5, Z5
+	VMOVUPS           (SI), Z8
+	VMULPS            Z2, Z8, Z8
+	VFMADD231PS       Z3, Z5, Z8
+	VSQRTPS           Z8, Z5
+	VBROADCASTSS      (DX), Z9
+	VFMADD213PS       Z4, Z5, Z9
+	VDIVPS            Z9, Z7, Z5
+	VMOVUPS           (CX), Z7
+	VFNMADD231PS.BCST 4(DX), Z7, Z7
+	VSUBPS            Z5, Z7, Z5
+	VMOVUPS           Z6, (BX)
+	VMOVUPS           Z8, (SI)
+	VMOVUPS           Z5, (CX)
+	VMOVUPS           512(R10), Z5
+	VMOVUPS           1024(BX), Z6
+	VMULPS            Z0, Z6, Z6
+	VFMADD231PS       Z1, Z5, Z6
+	VMULPS.BCST       8(DX), Z6, Z7
+	VMULPS            Z5, Z5, Z5
+	VMOVUPS           1024(SI), Z8
+	VMULPS            Z2, Z8, Z8
+	VFMADD231PS       Z3, Z5, Z8
+	VSQRTPS           Z8, Z5
+	VBROADCASTSS      (DX), Z9
+	VFMADD213PS       Z4, Z5, Z9
+	VDIVPS            Z9, Z7, Z5
+	VMOVUPS           1024(CX), Z7
+	VFNMADD231PS.BCST 4(DX), Z7, Z7
+	VSUBPS            Z5, Z7, Z5
+	VMOVUPS           Z6, 1024(BX)
+	VMOVUPS           Z8, 1024(SI)
+	VMOVUPS           Z5, 1024(CX)
+	ADDQ              $+64, R10
+	ADDQ              $+64, CX
+	ADDQ              $+64, BX
+	ADDQ              $+64, SI
+	DECQ              R11
+	JNZ               update7
+	ADDQ              $-512, CX
+	ADDQ              $-512, BX
+	ADDQ              $-512, SI
+
+	// The gradient of inputs 8 to 15 of the block, for 32 outputs.
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   DI, R10
+	MOVQ   R8, R11
+	MOVQ   rows+48(FP), R12
+	MOVQ   R12, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
+	XORQ   R14, R14
+	TESTQ  R13, R13
+	JZ     fourDone8
+
+four9:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1024(R11), Z17
+	PREFETCHT0   1024(R10)
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R11), Z16
+	VMOVUPS      1088(R11), Z17
+	PREFETCHT0   1088(R10)
+	PREFETCHT0   1024(CX)(R14*1)
+	PREFETCHT0   2048(CX)(R14*1)
+	VBROADCASTSS 96(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 100(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 104(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 108(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 112(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 116(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 120(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 124(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      1152(R11), Z17
+	PREFETCHT0   1152(R10)
+	PREFETCHT0   1024(BX)(R14*1)
+	PREFETCHT0   2048(BX)(R14*1)
+	VBROADCASTSS 160(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 164(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 168(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 172(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 176(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 180(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 184(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 188(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R11), Z16
+	VMOVUPS      1216(R11), Z17
+	PREFETCHT0   1216(R10)
+	PREFETCHT0   1024(SI)(R14*1)
+	PREFETCHT0   2048(SI)(R14*1)
+	VBROADCASTSS 224(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 228(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 232(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 236(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 240(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 244(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 248(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 252(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four9
+
+fourDone8:
+	TESTQ R12, R12
+	JZ    oneDone10
+
+one11:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      1024(R11), Z17
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one11
+
+oneDone10:
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 512(AX)
+	VMOVUPS      Z2, 64(AX)
+	VMOVUPS      Z3, 576(AX)
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z5, 640(AX)
+	VMOVUPS      Z6, 192(AX)
+	VMOVUPS      Z7, 704(AX)
+	VMOVUPS      Z8, 256(AX)
+	VMOVUPS      Z9, 768(AX)
+	VMOVUPS      Z10, 320(AX)
+	VMOVUPS      Z11, 832(AX)
+	VMOVUPS      Z12, 384(AX)
+	VMOVUPS      Z13, 896(AX)
+	VMOVUPS      Z14, 448(AX)
+	VMOVUPS      Z15, 960(AX)
+	MOVQ         AX, R10
+	MOVQ         $0x00000008, R11
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
+
+update12:
+	VMOVUPS           (R10), Z5
+	VMOVUPS           512(BX), Z6
+	VMULPS            Z0, Z6, Z6
+	VFMADD231PS       Z1, Z5, Z6
+	VMULPS.BCST       8(DX), Z6, Z7
+	VMULPS            Z5, Z5, Z5
+	VMOVUPS           512(SI), Z8
+	VMULPS            Z2, Z8, Z8
+	VFMADD231PS       Z3, Z5, Z8
+	VSQRTPS           Z8, Z5
+	VBROADCASTSS      (DX), Z9
+	VFMADD213PS       Z4, Z5, Z9
+	VDIVPS            Z9, Z7, Z5
+	VMOVUPS           512(CX), Z7
+	VFNMADD231PS.BCST 4(DX), Z7, Z7
+	VSUBPS            Z5, Z7, Z5
+	VMOVUPS           Z6, 512(BX)
+	VMOVUPS           Z8, 512(SI)
+	VMOVUPS           Z5, 512(CX)
+	VMOVUPS           512(R10), Z5
+	VMOVUPS           1536(BX), Z6
+	VMULPS            Z0, Z6, Z6
+	VFMADD231PS       Z1, Z5, Z6
+	VMULPS.BCST       8(DX), Z6, Z7
+	VMULPS            Z5, Z5, Z5
+	VMOVUPS           1536(SI), Z8
+	VMULPS            Z2, Z8, Z8
+	VFMADD231PS       Z3, Z5, Z8
+	VSQRTPS           Z8, Z5
+	VBROADCASTSS      (DX), Z9
+	VFMADD213PS       Z4, Z5, Z9
+	VDIVPS            Z9, Z7, Z5
+	VMOVUPS           1536(CX), Z7
+	VFNMADD231PS.BCST 4(DX), Z7, Z7
+	VSUBPS            Z5, Z7, Z5
+	VMOVUPS           Z6, 1536(BX)
+	VMOVUPS           Z8, 1536(SI)
+	VMOVUPS           Z5, 1536(CX)
+	ADDQ              $+64, R10
+	ADDQ              $+64, CX
+	ADDQ              $+64, BX
+	ADDQ              $+64, SI
+	DECQ              R11
+	JNZ               update12
+	ADDQ              $-512, CX
+	ADDQ              $-512, BX
+	ADDQ              $-512, SI
+	ADDQ              $+1024, CX
+	ADDQ              $+1024, BX
+	ADDQ              $+1024, SI
+	ADDQ              $+1024, DI
+	DECQ              R9
+	JNZ               block2
+
+blockDone1:
+	MOVQ  blocks+64(FP), R9
+	TESTQ R9, R9
+	JZ    restDone13
+
+rest14:
+	// The gradient of inputs 0 to 6 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2804,13 +3379,13 @@ rest2:
 	MOVQ   R8, R11
 	MOVQ   rows+48(FP), R12
 	MOVQ   R12, R13
-	SHRQ   $0x02, R12
-	ANDQ   $0x03, R13
+	SHRQ   $0x02, R13
+	ANDQ   $0x03, R12
 	XORQ   R14, R14
-	TESTQ  R12, R12
-	JZ     fourDone3
+	TESTQ  R13, R13
+	JZ     fourDone15
 
-four4:
+four16:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      1024(R11), Z15
 	PREFETCHT0   1024(R10)
@@ -2917,14 +3492,14 @@ four4:
 	ADDQ         $+256, R11
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
-	DECQ         R12
-	JNZ          four4
+	DECQ         R13
+	JNZ          four16
 
-fourDone3:
-	TESTQ R13, R13
-	JZ    oneDone5
+fourDone15:
+	TESTQ R12, R12
+	JZ    oneDone17
 
-one6:
+one18:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      1024(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -2950,10 +3525,10 @@ one6:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
-	DECQ         R13
-	JNZ          one6
+	DECQ         R12
+	JNZ          one18
 
-oneDone5:
+oneDone17:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 448(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -2970,13 +3545,13 @@ oneDone5:
 	VMOVUPS      Z13, 832(AX)
 	MOVQ         AX, R10
 	MOVQ         $0x00000007, R11
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update7:
+update19:
 	VMOVUPS           (R10), Z5
 	VMOVUPS           (BX), Z6
 	VMULPS            Z0, Z6, Z6
@@ -3020,30 +3595,30 @@ update7:
 	ADDQ              $+64, BX
 	ADDQ              $+64, SI
 	DECQ              R11
-	JNZ               update7
+	JNZ               update19
 	ADDQ              $-448, CX
 	ADDQ              $-448, BX
 	ADDQ              $-448, SI
 	DECQ              R9
-	JNZ               rest2
+	JNZ               rest14
 
-restDone1:
+restDone13:
 	VZEROUPPER
 	RET
 
-// func gradBias0AVX512(w *float32, exp_avg *float32, exp_avg_sq *float32, scalars *float32, dz *float32, rows int)
+// func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-48
-	// AX    w: [2][16], the parameter
-	// BX    exp_avg_sq: [2][16], the optimizer's state
+	// AX    w: the panel
+	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
 	// DI    rows: number of rows
-	// DX    exp_avg: [2][16], the optimizer's state
-	// SI    dz: [2][16][16], gradient by the outputs
+	// DX    expAvg: the panel
+	// SI    dz: at the row
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+24(FP), CX
-	MOVQ   exp_avg+8(FP), DX
-	MOVQ   exp_avg_sq+16(FP), BX
+	MOVQ   expAvg+8(FP), DX
+	MOVQ   expAvgSq+16(FP), BX
 	MOVQ   dz+32(FP), SI
 	MOVQ   rows+40(FP), DI
 	VXORPS Z0, Z0, Z0
@@ -3060,16 +3635,16 @@ row2:
 
 rowDone1:
 	VMOVUPS           (DX), Z2
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z2, Z2
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z0, Z2
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z2, Z2
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z2
 	VMULPS.BCST       8(CX), Z2, Z3
 	VMULPS            Z0, Z0, Z0
 	VMOVUPS           (BX), Z4
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z4, Z4
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z0, Z4
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z4, Z4
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z4
 	VSQRTPS           Z4, Z0
 	VBROADCASTSS      (CX), Z5
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z0, Z5
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z5
 	VDIVPS            Z5, Z3, Z0
 	VMOVUPS           (AX), Z3
 	VFNMADD231PS.BCST 4(CX), Z3, Z3
@@ -3078,16 +3653,16 @@ rowDone1:
 	VMOVUPS           Z4, (BX)
 	VMOVUPS           Z0, (AX)
 	VMOVUPS           64(DX), Z0
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z0, Z0
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z1, Z0
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z0, Z0
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z1, Z0
 	VMULPS.BCST       8(CX), Z0, Z2
 	VMULPS            Z1, Z1, Z1
 	VMOVUPS           64(BX), Z3
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z1, Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z1, Z3
 	VSQRTPS           Z3, Z1
 	VBROADCASTSS      (CX), Z4
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z1, Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z1, Z4
 	VDIVPS            Z4, Z2, Z1
 	VMOVUPS           64(AX), Z2
 	VFNMADD231PS.BCST 4(CX), Z2, Z2
@@ -3099,84 +3674,20 @@ rowDone1:
 	RET
 
 // func stepAVX512(memory *float32, batch *float32, target *int32, scale float32) float64
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, CMOV, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, CMOV
 TEXT ·stepAVX512(SB), $4368-40
 	// AX    memory: parameters, states and buffers
-	// AX    w: [2][16], the parameter
-	// BX    rows: number of rows
-	// BX    bias: [2][16]
-	// BX    bias: [1][16]
-	// BX    class: [rows], class indices
-	// BX    a: [panels][16][16]
-	// BX    scalars: [3], hoisted0, scalar2, scalar3
-	// BX    exp_avg: [1][16], the optimizer's state
-	// BX    scalars: [3], hoisted0, scalar2, scalar3
-	// BX    exp_avg_sq: [2][16], the optimizer's state
-	// CX    blocked: [1][16][16]
-	// CX    src: [1][16][16], rows to multiply
-	// CX    src: [2][16][16], rows to multiply
-	// CX    z: [1][16][16], raw outputs
-	// CX    t: [2][16][16], transposed weights
-	// CX    src: [1][16][16], rows to multiply
-	// CX    running pointer into src
-	// CX    scratch, gradients of the tile
-	// CX    w: [1][16], the parameter
-	// CX    scratch, gradients of the tile
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DI    exp_avg_sq: [1][32][16], the optimizer's state
-	// DI    dz: [1][16][16], gradient by the outputs
-	// DI    exp_avg_sq: [2][16][16], the optimizer's state
-	// DI    rows: number of rows
-	// DX    flat: [rows][7]
-	// DX    mat: [2][16][16], packed matrix
-	// DX    mat: [1][32][16], packed matrix
-	// DX    dz: [1][16][16], gradient by them
-	// DX    w: [1][32][16], packed weights from the first input on
-	// DX    mat: [2][16][16], packed matrix
-	// DX    w: [1][32][16], the parameter
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// DX    w: [2][16][16], the parameter
-	// DX    exp_avg: [2][16], the optimizer's state
-	// R8    running pointer into src
-	// R8    running pointer into src
-	// R8    rows that wait for their logarithm, times 4
-	// R8    running pointer into mat
-	// R8    x: [2][16][16], inputs of the layer
-	// R8    rows: number of rows
-	// R8    x: [1][16][16], inputs of the layer
-	// R9    running pointer into mat
-	// R9    running pointer into mat
-	// R9    dz: [1][16][16], gradient by its outputs
-	// R9    dz: [2][16][16], gradient by its outputs
-	// R10   blocks of 16 steps left
-	// R11   what is fetched from src
-	// R11   running pointer into x
-	// R11   running pointer into x
-	// R12   running pointer into dz
-	// R12   running pointer into dz
-	// R15   line of the next tile to fetch
-	// R15   line of the next tile to fetch
-	// SI    rows of this block
-	// SI    a: [panels][16][16]
-	// SI    acc: [1][16][16], the product
-	// SI    dz: [panels][16][16]
-	// SI    exp_avg: [1][32][16], the optimizer's state
-	// SI    exp_avg_sq: [1][16], the optimizer's state
-	// SI    exp_avg: [2][16][16], the optimizer's state
-	// SI    dz: [2][16][16], gradient by the outputs
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
 	// Pack: copies rows into panels of 16 columns.
+	// BX    rows: number of rows
+	// CX    blocked: [1][16][16]
+	// DX    flat: [rows][7]
+	// SI    rows of this block
 	LEAQ 14976(AX), CX
-	MOVQ CX, (SP)
-	MOVQ batch+8(FP), CX
-	MOVQ CX, 8(SP)
-	MOVQ $0x00000010, 16(SP)
-	MOVQ (SP), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
+	MOVQ batch+8(FP), DX
+	MOVQ $0x00000010, BX
 
 rows3:
 	TESTQ   BX, BX
@@ -3207,31 +3718,24 @@ rowDone4:
 
 done2:
 	// Forward0: multiplies rows of 7 by weights of 32 outputs.
+	// BX      bias: [2][16]
+	// CX      src: at the tile's first row
+	// DX      mat: [2][16][16], packed matrix
+	// R8      src: at the step, in the tile's first row
+	// R9      mat: at the step
+	// SI      a: at the tile's first row
+	// Z0-Z15  sums of the tile [8][2][16], row by row
+	// Z16-Z17 vectors of mat
+	// Z18     a number of src, in all lanes
 	LEAQ 14976(AX), CX
-	MOVQ CX, (SP)
-	LEAQ (AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 2048(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 16000(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000002, 40(SP)
+	LEAQ (AX), DX
+	LEAQ 2048(AX), BX
+	LEAQ 16000(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ   32(SP), CX
-	IMUL3Q $0x00000200, CX, CX
-	ADDQ   CX, (SP)
-	ADDQ   CX, 24(SP)
-	MOVQ   (SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   24(SP), SI
-	MOVQ   40(SP), DI
-	TESTQ  DI, DI
-	JZ     tile8xDone6
+	// Tiles of 8 rows by 32 columns.
+	MOVQ $0x00000002, DI
 
-tile8x7:
+tall6:
 	VMOVUPS      (BX), Z0
 	VMOVUPS      64(BX), Z1
 	VMOVAPS      Z0, Z2
@@ -3249,7 +3753,7 @@ tile8x7:
 	VMOVAPS      Z0, Z14
 	VMOVAPS      Z1, Z15
 	MOVQ         CX, R8
-	LEAQ         (DX), R9
+	MOVQ         DX, R9
 	VMOVUPS      (R9), Z16
 	VMOVUPS      1024(R9), Z17
 	VBROADCASTSS (R8), Z18
@@ -3486,35 +3990,29 @@ tile8x7:
 	ADDQ         $+512, CX
 	ADDQ         $+512, SI
 	DECQ         DI
-	JNZ          tile8x7
+	JNZ          tall6
 
-tile8xDone6:
 	// Forward2: multiplies rows of 32 by weights of 3 outputs.
+	// BX    bias: [1][16]
+	// CX    src: at the tile's first row
+	// DX    mat: [1][32][16], packed matrix
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   groups of 4 steps to do in the block
+	// SI    acc: at the tile's first row
+	// Z0-Z7 sums of the tile [8][1][16], row by row
+	// Z8    vectors of mat
+	// Z9    a number of src, in all lanes
 	LEAQ 16000(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 2176(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 4224(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 18048(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000002, 40(SP)
+	LEAQ 2176(AX), DX
+	LEAQ 4224(AX), BX
+	LEAQ 18048(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ   32(SP), CX
-	IMUL3Q $0x00000200, CX, CX
-	ADDQ   CX, (SP)
-	ADDQ   CX, 24(SP)
-	MOVQ   (SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   24(SP), SI
-	MOVQ   40(SP), DI
-	TESTQ  DI, DI
-	JZ     tile8xDone8
+	// Tiles of 8 rows by 16 columns.
+	MOVQ $0x00000002, DI
 
-tile8x9:
+tall7:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -3524,21 +4022,16 @@ tile8x9:
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z7
 	MOVQ    CX, R8
-	LEAQ    (DX), R9
-	MOVQ    $0x00000002, R10
+	MOVQ    DX, R9
 
-block10:
-	LEAQ 1024(R8), R11
-	CMPQ R10, $0x01
-	JNE  fetch11
-	LEAQ 512(CX), R11
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
 
-fetch11:
-	MOVQ $0x00000004, R12
+block8:
+	MOVQ $0x00000004, R11
 
-step12:
+step9:
 	VMOVUPS      (R9), Z8
-	PREFETCHT0   (R11)
 	VBROADCASTSS (R8), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 64(R8), Z9
@@ -3556,7 +4049,6 @@ step12:
 	VBROADCASTSS 448(R8), Z9
 	VFMADD231PS  Z8, Z9, Z7
 	VMOVUPS      64(R9), Z8
-	PREFETCHT0   64(R11)
 	VBROADCASTSS 4(R8), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 68(R8), Z9
@@ -3609,12 +4101,11 @@ step12:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step12
+	DECQ         R11
+	JNZ          step9
 	ADDQ         $+960, R8
 	DECQ         R10
-	JNZ          block10
+	JNZ          block8
 	VMOVUPS      Z0, (SI)
 	VMOVUPS      Z1, 64(SI)
 	VMOVUPS      Z2, 128(SI)
@@ -3626,42 +4117,34 @@ step12:
 	ADDQ         $+512, CX
 	ADDQ         $+512, SI
 	DECQ         DI
-	JNZ          tile8x9
+	JNZ          tall7
 
-tile8xDone8:
 	// LossRows: returns the sum of the rows' cross-entropies and writes softmax - onehot, scaled.
+	// BX    class: at the row
+	// CX    z: at the row
+	// DI    rows that wait for their logarithm, times 4
+	// DX    dz: at the row
 	LEAQ         18048(AX), CX
-	MOVQ         CX, (SP)
-	LEAQ         19072(AX), CX
-	MOVQ         CX, 8(SP)
-	MOVQ         target+16(FP), CX
-	MOVQ         CX, 16(SP)
-	MOVQ         $0x00000010, 24(SP)
-	MOVL         scale+24(FP), CX
-	MOVQ         CX, 32(SP)
-	MOVQ         (SP), CX
-	MOVQ         8(SP), DX
-	MOVQ         16(SP), BX
+	LEAQ         19072(AX), DX
+	MOVQ         target+16(FP), BX
 	LEAQ         255(SP), SI
 	ANDQ         $-64, SI
 	MOVL         $0x00000007, DI
 	KMOVW        DI, K1
-	VBROADCASTSS simdConstsavx512<>+0(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+0(SB), Z0
 	VMOVAPS.Z    Z0, K1, Z0
-	VBROADCASTSS simdConstsavx512<>+4(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+4(SB), Z1
 	VPANDND      Z1, Z0, Z0
-	MOVQ         24(SP), DI
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z2, Z2, Z2
-	XORQ         R8, R8
-	VBROADCASTSS simdConstsavx512<>+8(SB), Z3
+	XORQ         DI, DI
+	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS      Z3, (SI)
 	VXORPS       Z3, Z3, Z3
 	VMOVUPS      Z3, 64(SI)
-	TESTQ        DI, DI
-	JZ           rowDone13
+	MOVQ         $0x00000010, R8
 
-row14:
+row10:
 	VMOVUPS.Z        (CX), K1, Z3
 	VPORD            Z0, Z3, Z3
 	VEXTRACTF64X4    $0x01, Z3, Y4
@@ -3677,24 +4160,24 @@ row14:
 	VMOVUPS.Z        (CX), K1, Z6
 	VPORD            Z0, Z6, Z6
 	VSUBPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+12(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+12(SB), Z6
 	VMINPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+16(SB), Z6
+	VBROADCASTSS     simdConstsAVX512<>+16(SB), Z6
 	VMAXPS           Z4, Z6, Z4
-	VBROADCASTSS     simdConstsavx512<>+20(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+24(SB), Z4, Z6
-	VSUBPS.BCST      simdConstsavx512<>+24(SB), Z6, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+28(SB), Z6, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+32(SB), Z6, Z4
+	VBROADCASTSS     simdConstsAVX512<>+20(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+24(SB), Z4, Z6
+	VSUBPS.BCST      simdConstsAVX512<>+24(SB), Z6, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+28(SB), Z6, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+32(SB), Z6, Z4
 	VMULPS           Z4, Z4, Z7
-	VBROADCASTSS     simdConstsavx512<>+36(SB), Z8
-	VFMADD213PS.BCST simdConstsavx512<>+40(SB), Z4, Z8
-	VFMADD231PS.BCST simdConstsavx512<>+44(SB), Z7, Z8
-	VBROADCASTSS     simdConstsavx512<>+48(SB), Z9
-	VFMADD213PS.BCST simdConstsavx512<>+52(SB), Z4, Z9
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z8
+	VFMADD213PS.BCST simdConstsAVX512<>+40(SB), Z4, Z8
+	VFMADD231PS.BCST simdConstsAVX512<>+44(SB), Z7, Z8
+	VBROADCASTSS     simdConstsAVX512<>+48(SB), Z9
+	VFMADD213PS.BCST simdConstsAVX512<>+52(SB), Z4, Z9
 	VFMADD213PS      Z9, Z8, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z4, Z7
-	VFMADD213PS.BCST simdConstsavx512<>+8(SB), Z7, Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z4, Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+8(SB), Z7, Z4
 	VSCALEFPS        Z6, Z4, Z4
 	VADDPS           Z4, Z5, Z5
 	VEXTRACTF64X4    $0x01, Z5, Y6
@@ -3705,8 +4188,8 @@ row14:
 	VADDPS           X6, X5, X5
 	VPERMILPS        $0x01, X5, X6
 	VADDPS           X6, X5, X5
-	VMOVSS           X5, (SI)(R8*1)
-	VMOVSS           32(SP), X6
+	VMOVSS           X5, (SI)(DI*1)
+	VMOVSS           scale+24(FP), X6
 	VDIVSS           X5, X6, X6
 	VBROADCASTSS     X6, Z5
 	VMULPS           Z5, Z4, Z4
@@ -3719,38 +4202,38 @@ row14:
 	ANDQ             $0x0f, R9
 	LEAQ             (R10)(R9*4), R10
 	VSUBSS           (CX)(R10*1), X3, X3
-	VMOVSS           X3, 64(SI)(R8*1)
+	VMOVSS           X3, 64(SI)(DI*1)
 	VMOVSS           (DX)(R10*1), X3
-	VSUBSS           32(SP), X3, X3
+	VSUBSS           scale+24(FP), X3, X3
 	VMOVSS           X3, (DX)(R10*1)
 	ADDQ             $+64, CX
 	ADDQ             $+64, DX
-	ADDQ             $+4, R8
-	CMPQ             R8, $0x40
-	JNE              more15
+	ADDQ             $+4, DI
+	CMPQ             DI, $0x40
+	JNE              more11
 	VMOVUPS          (SI), Z3
 	VGETMANTPS       $0x0f, Z3, Z4
 	VGETEXPPS        Z3, Z3
 	VGETEXPPS        Z4, Z5
 	VSUBPS           Z5, Z3, Z3
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z4, Z4
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z4, Z4
 	VMULPS           Z4, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z4, Z6
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z4, Z6
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z5, Z6
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z7
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z4, Z7
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z7
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z4, Z7
 	VFMADD213PS      Z7, Z5, Z6
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z3, Z7
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z3, Z7
 	VFMADD213PS      Z7, Z6, Z5
 	VADDPS           Z4, Z5, Z4
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z3, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z3, Z4
 	VMOVUPS          64(SI), Z3
 	VADDPS           Z3, Z4, Z3
 	VCVTPS2PD        Y3, Z4
@@ -3758,40 +4241,38 @@ row14:
 	VCVTPS2PD        Y3, Z3
 	VADDPD           Z4, Z1, Z1
 	VADDPD           Z3, Z2, Z2
-	XORQ             R8, R8
-	VBROADCASTSS     simdConstsavx512<>+8(SB), Z3
+	XORQ             DI, DI
+	VBROADCASTSS     simdConstsAVX512<>+8(SB), Z3
 	VMOVUPS          Z3, (SI)
 	VXORPS           Z3, Z3, Z3
 	VMOVUPS          Z3, 64(SI)
 
-more15:
-	DECQ DI
-	JNZ  row14
-
-rowDone13:
+more11:
+	DECQ             R8
+	JNZ              row10
 	VMOVUPS          (SI), Z0
 	VGETMANTPS       $0x0f, Z0, Z3
 	VGETEXPPS        Z0, Z0
 	VGETEXPPS        Z3, Z4
 	VSUBPS           Z4, Z0, Z0
-	VSUBPS.BCST      simdConstsavx512<>+8(SB), Z3, Z3
+	VSUBPS.BCST      simdConstsAVX512<>+8(SB), Z3, Z3
 	VMULPS           Z3, Z3, Z4
-	VBROADCASTSS     simdConstsavx512<>+56(SB), Z5
-	VFMADD213PS.BCST simdConstsavx512<>+60(SB), Z3, Z5
-	VFMADD231PS.BCST simdConstsavx512<>+64(SB), Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+68(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+72(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+56(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z3, Z5
+	VFMADD231PS.BCST simdConstsAVX512<>+64(SB), Z4, Z5
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+72(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+76(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+80(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+76(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VBROADCASTSS     simdConstsavx512<>+84(SB), Z6
-	VFMADD213PS.BCST simdConstsavx512<>+88(SB), Z3, Z6
+	VBROADCASTSS     simdConstsAVX512<>+84(SB), Z6
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z3, Z6
 	VFMADD213PS      Z6, Z4, Z5
-	VMULPS.BCST      simdConstsavx512<>+92(SB), Z0, Z6
+	VMULPS.BCST      simdConstsAVX512<>+92(SB), Z0, Z6
 	VFMADD213PS      Z6, Z5, Z4
 	VADDPS           Z3, Z4, Z3
-	VFMADD231PS.BCST simdConstsavx512<>+96(SB), Z0, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+96(SB), Z0, Z3
 	VMOVUPS          64(SI), Z0
 	VADDPS           Z0, Z3, Z0
 	VCVTPS2PD        Y0, Z3
@@ -3818,12 +4299,10 @@ rowDone13:
 	JPS      done1
 
 	// Transpose2: transposes 32 inputs of a packed weight.
+	// CX    t: [2][16][16], transposed weights
+	// DX    w: [1][32][16], packed weights from the first input on
 	LEAQ       12928(AX), CX
-	MOVQ       CX, (SP)
-	LEAQ       2176(AX), CX
-	MOVQ       CX, 8(SP)
-	MOVQ       (SP), CX
-	MOVQ       8(SP), DX
+	LEAQ       2176(AX), DX
 	PREFETCHT0 2048(DX)
 	PREFETCHT0 2112(DX)
 	PREFETCHT0 2176(DX)
@@ -4056,33 +4535,25 @@ rowDone13:
 	ADDQ       $+1024, CX
 
 	// GradInput2: multiplies gradients of 3 outputs by the transposed weights of 32 inputs.
+	// BX      a: at the tile's first row
+	// CX      src: at the tile's first row
+	// CX      src: at the step, in the tile's first row
+	// DX      mat: [2][16][16], packed matrix
+	// DX      mat: at the step
+	// SI      dz: at the tile's first row
+	// Z1-Z16  sums of the tile [8][2][16], row by row
+	// Z17-Z18 vectors of mat
+	// Z19     a number of src, in all lanes
 	LEAQ 19072(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 12928(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 16000(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 20096(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000000, 32(SP)
-	MOVQ $0x00000002, 40(SP)
+	LEAQ 12928(AX), DX
+	LEAQ 16000(AX), BX
+	LEAQ 20096(AX), SI
 
-	// Offset of the first row in bytes.
-	MOVQ         32(SP), CX
-	IMUL3Q       $0x00000200, CX, CX
-	ADDQ         CX, (SP)
-	ADDQ         CX, 16(SP)
-	ADDQ         CX, 24(SP)
-	MOVQ         (SP), CX
-	MOVQ         8(SP), DX
-	MOVQ         16(SP), BX
-	MOVQ         24(SP), SI
-	MOVQ         40(SP), DI
-	TESTQ        DI, DI
-	JZ           tile8xDone16
-	VBROADCASTSS simdConstsavx512<>+100(SB), Z0
+	// Tiles of 8 rows by 32 columns.
+	MOVQ         $0x00000002, DI
+	VBROADCASTSS simdConstsAVX512<>+100(SB), Z0
 
-tile8x17:
+tall12:
 	VXORPS         Z1, Z1, Z1
 	VXORPS         Z2, Z2, Z2
 	VXORPS         Z3, Z3, Z3
@@ -4099,9 +4570,8 @@ tile8x17:
 	VXORPS         Z14, Z14, Z14
 	VXORPS         Z15, Z15, Z15
 	VXORPS         Z16, Z16, Z16
-	LEAQ           (DX), R8
-	VMOVUPS        (R8), Z17
-	VMOVUPS        1024(R8), Z18
+	VMOVUPS        (DX), Z17
+	VMOVUPS        1024(DX), Z18
 	VBROADCASTSS   (CX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -4126,8 +4596,8 @@ tile8x17:
 	VBROADCASTSS   448(CX), Z19
 	VFMADD231PS    Z17, Z19, Z15
 	VFMADD231PS    Z18, Z19, Z16
-	VMOVUPS        64(R8), Z17
-	VMOVUPS        1088(R8), Z18
+	VMOVUPS        64(DX), Z17
+	VMOVUPS        1088(DX), Z18
 	VBROADCASTSS   4(CX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -4152,8 +4622,8 @@ tile8x17:
 	VBROADCASTSS   452(CX), Z19
 	VFMADD231PS    Z17, Z19, Z15
 	VFMADD231PS    Z18, Z19, Z16
-	VMOVUPS        128(R8), Z17
-	VMOVUPS        1152(R8), Z18
+	VMOVUPS        128(DX), Z17
+	VMOVUPS        1152(DX), Z18
 	VBROADCASTSS   8(CX), Z19
 	VFMADD231PS    Z17, Z19, Z1
 	VFMADD231PS    Z18, Z19, Z2
@@ -4180,130 +4650,115 @@ tile8x17:
 	VFMADD231PS    Z18, Z19, Z16
 	VMOVUPS        (BX), Z17
 	VCMPPS         $0x16, Z0, Z17, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z17
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z17
 	VMULPS         Z17, Z1, Z1
 	VMOVUPS        Z1, (SI)
 	VMOVUPS        1024(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z2, Z1
 	VMOVUPS        Z1, 1024(SI)
 	VMOVUPS        64(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z3, Z1
 	VMOVUPS        Z1, 64(SI)
 	VMOVUPS        1088(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z4, Z1
 	VMOVUPS        Z1, 1088(SI)
 	VMOVUPS        128(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z5, Z1
 	VMOVUPS        Z1, 128(SI)
 	VMOVUPS        1152(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z6, Z1
 	VMOVUPS        Z1, 1152(SI)
 	VMOVUPS        192(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z7, Z1
 	VMOVUPS        Z1, 192(SI)
 	VMOVUPS        1216(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z8, Z1
 	VMOVUPS        Z1, 1216(SI)
 	VMOVUPS        256(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z9, Z1
 	VMOVUPS        Z1, 256(SI)
 	VMOVUPS        1280(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z10, Z1
 	VMOVUPS        Z1, 1280(SI)
 	VMOVUPS        320(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z11, Z1
 	VMOVUPS        Z1, 320(SI)
 	VMOVUPS        1344(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z12, Z1
 	VMOVUPS        Z1, 1344(SI)
 	VMOVUPS        384(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z13, Z1
 	VMOVUPS        Z1, 384(SI)
 	VMOVUPS        1408(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z14, Z1
 	VMOVUPS        Z1, 1408(SI)
 	VMOVUPS        448(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z15, Z1
 	VMOVUPS        Z1, 448(SI)
 	VMOVUPS        1472(BX), Z1
 	VCMPPS         $0x16, Z0, Z1, K1
-	VBROADCASTSS.Z simdConstsavx512<>+8(SB), K1, Z1
+	VBROADCASTSS.Z simdConstsAVX512<>+8(SB), K1, Z1
 	VMULPS         Z1, Z16, Z1
 	VMOVUPS        Z1, 1472(SI)
 	ADDQ           $+512, CX
 	ADDQ           $+512, BX
 	ADDQ           $+512, SI
 	DECQ           DI
-	JNZ            tile8x17
+	JNZ            tall12
 
-tile8xDone16:
 	// GradWeight2: updates weights of 32 inputs by their gradient.
-	LEAQ 2176(AX), CX
-	MOVQ CX, (SP)
-	LEAQ 6464(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 10752(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 12864(AX), CX
-	MOVQ CX, 24(SP)
-	LEAQ 16000(AX), CX
-	MOVQ CX, 32(SP)
-	LEAQ 19072(AX), CX
-	MOVQ CX, 40(SP)
-	MOVQ $0x00000010, 48(SP)
-	MOVQ $0x00000000, 56(SP)
-	MOVQ $0x00000002, 64(SP)
+	// BX     scalars: [3], hoisted0, scalar2, scalar3
+	// CX     scratch, gradients of the tile
+	// DI     expAvgSq: at the block
+	// DX     w: at the block
+	// R8     x: at the block
+	// R9     dz: [1][16][16], gradient by its outputs
+	// R11    x: at the row
+	// R12    dz: at the row
+	// SI     expAvg: at the block
+	// Z0-Z15 sums of the tile [16][1][16], row by row
+	// Z16    vectors of dz
+	// Z17    a number of x, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
+	LEAQ 2176(AX), DX
+	LEAQ 12864(AX), BX
+	LEAQ 6464(AX), SI
+	LEAQ 10752(AX), DI
+	LEAQ 16000(AX), R8
+	LEAQ 19072(AX), R9
+	MOVQ $0x00000002, R10
 
-	// Go to the first block.
-	MOVQ   56(SP), DX
-	IMUL3Q $0x00000400, DX, BX
-	ADDQ   BX, (SP)
-	ADDQ   BX, 8(SP)
-	ADDQ   BX, 16(SP)
-	IMUL3Q $0x00000400, DX, BX
-	ADDQ   BX, 32(SP)
-	MOVQ   (SP), DX
-	MOVQ   24(SP), BX
-	MOVQ   8(SP), SI
-	MOVQ   16(SP), DI
-	MOVQ   32(SP), R8
-	MOVQ   40(SP), R9
-	MOVQ   64(SP), R10
-	TESTQ  R10, R10
-	JZ     blockDone18
-
-block19:
-	// Inputs 0 to 15 of the block.
+block13:
+	// The gradient of inputs 0 to 15 of the block, for 16 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4322,17 +4777,10 @@ block19:
 	VXORPS Z15, Z15, Z15
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   48(SP), R13
-	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
-	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone20
+	MOVQ   $0x00000004, R13
 
-four21:
+four14:
 	VMOVUPS      (R12), Z16
-	PREFETCHT0   1024(R11)
 	VBROADCASTSS (R11), Z17
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 4(R11), Z17
@@ -4366,8 +4814,6 @@ four21:
 	VBROADCASTSS 60(R11), Z17
 	VFMADD231PS  Z16, Z17, Z15
 	VMOVUPS      64(R12), Z16
-	PREFETCHT0   1088(R11)
-	PREFETCHT0   1024(DX)(R15*1)
 	VBROADCASTSS 64(R11), Z17
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 68(R11), Z17
@@ -4401,8 +4847,6 @@ four21:
 	VBROADCASTSS 124(R11), Z17
 	VFMADD231PS  Z16, Z17, Z15
 	VMOVUPS      128(R12), Z16
-	PREFETCHT0   1152(R11)
-	PREFETCHT0   1024(SI)(R15*1)
 	VBROADCASTSS 128(R11), Z17
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 132(R11), Z17
@@ -4436,8 +4880,6 @@ four21:
 	VBROADCASTSS 188(R11), Z17
 	VFMADD231PS  Z16, Z17, Z15
 	VMOVUPS      192(R12), Z16
-	PREFETCHT0   1216(R11)
-	PREFETCHT0   1024(DI)(R15*1)
 	VBROADCASTSS 192(R11), Z17
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 196(R11), Z17
@@ -4472,55 +4914,8 @@ four21:
 	VFMADD231PS  Z16, Z17, Z15
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
-	ADDQ         $+64, R15
-	ANDQ         $0x000001ff, R15
 	DECQ         R13
-	JNZ          four21
-
-fourDone20:
-	TESTQ R14, R14
-	JZ    oneDone22
-
-one23:
-	VMOVUPS      (R12), Z16
-	VBROADCASTSS (R11), Z17
-	VFMADD231PS  Z16, Z17, Z0
-	VBROADCASTSS 4(R11), Z17
-	VFMADD231PS  Z16, Z17, Z1
-	VBROADCASTSS 8(R11), Z17
-	VFMADD231PS  Z16, Z17, Z2
-	VBROADCASTSS 12(R11), Z17
-	VFMADD231PS  Z16, Z17, Z3
-	VBROADCASTSS 16(R11), Z17
-	VFMADD231PS  Z16, Z17, Z4
-	VBROADCASTSS 20(R11), Z17
-	VFMADD231PS  Z16, Z17, Z5
-	VBROADCASTSS 24(R11), Z17
-	VFMADD231PS  Z16, Z17, Z6
-	VBROADCASTSS 28(R11), Z17
-	VFMADD231PS  Z16, Z17, Z7
-	VBROADCASTSS 32(R11), Z17
-	VFMADD231PS  Z16, Z17, Z8
-	VBROADCASTSS 36(R11), Z17
-	VFMADD231PS  Z16, Z17, Z9
-	VBROADCASTSS 40(R11), Z17
-	VFMADD231PS  Z16, Z17, Z10
-	VBROADCASTSS 44(R11), Z17
-	VFMADD231PS  Z16, Z17, Z11
-	VBROADCASTSS 48(R11), Z17
-	VFMADD231PS  Z16, Z17, Z12
-	VBROADCASTSS 52(R11), Z17
-	VFMADD231PS  Z16, Z17, Z13
-	VBROADCASTSS 56(R11), Z17
-	VFMADD231PS  Z16, Z17, Z14
-	VBROADCASTSS 60(R11), Z17
-	VFMADD231PS  Z16, Z17, Z15
-	ADDQ         $+64, R11
-	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one23
-
-oneDone22:
+	JNZ          four14
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
 	VMOVUPS      Z2, 128(CX)
@@ -4539,13 +4934,13 @@ oneDone22:
 	VMOVUPS      Z15, 960(CX)
 	MOVQ         CX, R11
 	MOVQ         $0x00000010, R12
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z4
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update24:
+update15:
 	VMOVUPS           (R11), Z5
 	VMOVUPS           (SI), Z6
 	VMULPS            Z0, Z6, Z6
@@ -4570,7 +4965,7 @@ update24:
 	ADDQ              $+64, SI
 	ADDQ              $+64, DI
 	DECQ              R12
-	JNZ               update24
+	JNZ               update15
 	ADDQ              $-1024, DX
 	ADDQ              $-1024, SI
 	ADDQ              $-1024, DI
@@ -4579,49 +4974,38 @@ update24:
 	ADDQ              $+1024, DI
 	ADDQ              $+1024, R8
 	DECQ              R10
-	JNZ               block19
+	JNZ               block13
 
-blockDone18:
 	// GradBias2: updates a bias by the sum of the gradients by the outputs.
+	// BX    expAvg: the panel
+	// CX    w: the panel
+	// DI    dz: at the row
+	// DX    scalars: [3], hoisted0, scalar2, scalar3
+	// SI    expAvgSq: the panel
 	LEAQ   4224(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   8512(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   12800(AX), CX
-	MOVQ   CX, 16(SP)
-	LEAQ   12864(AX), CX
-	MOVQ   CX, 24(SP)
-	LEAQ   19072(AX), CX
-	MOVQ   CX, 32(SP)
-	MOVQ   $0x00000010, 40(SP)
-	MOVQ   (SP), CX
-	MOVQ   24(SP), DX
-	MOVQ   8(SP), BX
-	MOVQ   16(SP), SI
-	MOVQ   32(SP), DI
-	MOVQ   40(SP), R8
+	LEAQ   12864(AX), DX
+	LEAQ   8512(AX), BX
+	LEAQ   12800(AX), SI
+	LEAQ   19072(AX), DI
 	VXORPS Z0, Z0, Z0
-	TESTQ  R8, R8
-	JZ     rowDone25
+	MOVQ   $0x00000010, R8
 
-row26:
-	VADDPS (DI), Z0, Z0
-	ADDQ   $+64, DI
-	DECQ   R8
-	JNZ    row26
-
-rowDone25:
+row16:
+	VADDPS            (DI), Z0, Z0
+	ADDQ              $+64, DI
+	DECQ              R8
+	JNZ               row16
 	VMOVUPS           (BX), Z1
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z1, Z1
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z0, Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
 	VMULPS.BCST       8(DX), Z1, Z2
 	VMULPS            Z0, Z0, Z0
 	VMOVUPS           (SI), Z3
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z0, Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
 	VSQRTPS           Z3, Z0
 	VBROADCASTSS      (DX), Z4
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z0, Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
 	VDIVPS            Z4, Z2, Z0
 	VMOVUPS           (CX), Z2
 	VFNMADD231PS.BCST 4(DX), Z2, Z2
@@ -4631,50 +5015,28 @@ rowDone25:
 	VMOVUPS           Z0, (CX)
 
 	// GradWeight0: updates weights of 7 inputs by their gradient.
-	LEAQ (AX), CX
-	MOVQ CX, (SP)
-	LEAQ 4288(AX), CX
-	MOVQ CX, 8(SP)
-	LEAQ 8576(AX), CX
-	MOVQ CX, 16(SP)
-	LEAQ 12864(AX), CX
-	MOVQ CX, 24(SP)
-	LEAQ 14976(AX), CX
-	MOVQ CX, 32(SP)
-	LEAQ 20096(AX), CX
-	MOVQ CX, 40(SP)
-	MOVQ $0x00000010, 48(SP)
-	MOVQ $0x00000000, 56(SP)
-	MOVQ $0x00000001, 64(SP)
+	// BX      scalars: [3], hoisted0, scalar2, scalar3
+	// CX      scratch, gradients of the tile
+	// DI      expAvgSq: at the block
+	// DX      w: at the block
+	// R8      x: at the block
+	// R8      x: at the row
+	// R9      dz: [2][16][16], gradient by its outputs
+	// R9      dz: at the row
+	// SI      expAvg: at the block
+	// Z0-Z13  sums of the tile [7][2][16], row by row
+	// Z14-Z15 vectors of dz
+	// Z16     a number of x, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
+	LEAQ (AX), DX
+	LEAQ 12864(AX), BX
+	LEAQ 4288(AX), SI
+	LEAQ 8576(AX), DI
+	LEAQ 14976(AX), R8
+	LEAQ 20096(AX), R9
 
-	// Go to the first block.
-	MOVQ    56(SP), DX
-	IMUL3Q  $0x00000400, DX, BX
-	ADDQ    BX, (SP)
-	ADDQ    BX, 8(SP)
-	ADDQ    BX, 16(SP)
-	IMUL3Q  $0x00000400, DX, BX
-	ADDQ    BX, 32(SP)
-	MOVQ    $0x00000000, BX
-	SUBQ    DX, BX
-	CMPQ    BX, 64(SP)
-	CMOVQGT 64(SP), BX
-	MOVQ    BX, 56(SP)
-	SUBQ    BX, 64(SP)
-	MOVQ    (SP), DX
-	MOVQ    24(SP), BX
-	MOVQ    8(SP), SI
-	MOVQ    16(SP), DI
-	MOVQ    32(SP), R8
-	MOVQ    40(SP), R9
-	MOVQ    64(SP), R10
-	TESTQ   R10, R10
-	JZ      restDone27
-
-rest28:
-	// Inputs 0 to 6 of the block.
+	// The gradient of inputs 0 to 6 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4689,160 +5051,105 @@ rest28:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	MOVQ   R8, R11
-	MOVQ   R9, R12
-	MOVQ   48(SP), R13
-	MOVQ   R13, R14
-	SHRQ   $0x02, R13
-	ANDQ   $0x03, R14
-	XORQ   R15, R15
-	TESTQ  R13, R13
-	JZ     fourDone29
+	MOVQ   $0x00000004, R10
 
-four30:
-	VMOVUPS      (R12), Z14
-	VMOVUPS      1024(R12), Z15
-	PREFETCHT0   1024(R11)
-	VBROADCASTSS (R11), Z16
+four17:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      1024(R9), Z15
+	VBROADCASTSS (R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R11), Z16
+	VBROADCASTSS 4(R8), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R11), Z16
+	VBROADCASTSS 8(R8), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R11), Z16
+	VBROADCASTSS 12(R8), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R11), Z16
+	VBROADCASTSS 16(R8), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R11), Z16
+	VBROADCASTSS 20(R8), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R11), Z16
+	VBROADCASTSS 24(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      64(R12), Z14
-	VMOVUPS      1088(R12), Z15
-	PREFETCHT0   1088(R11)
-	PREFETCHT0   448(DX)(R15*1)
-	PREFETCHT0   1472(DX)(R15*1)
-	VBROADCASTSS 64(R11), Z16
+	VMOVUPS      64(R9), Z14
+	VMOVUPS      1088(R9), Z15
+	VBROADCASTSS 64(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 68(R11), Z16
+	VBROADCASTSS 68(R8), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 72(R11), Z16
+	VBROADCASTSS 72(R8), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 76(R11), Z16
+	VBROADCASTSS 76(R8), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 80(R11), Z16
+	VBROADCASTSS 80(R8), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 84(R11), Z16
+	VBROADCASTSS 84(R8), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 88(R11), Z16
+	VBROADCASTSS 88(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R12), Z14
-	VMOVUPS      1152(R12), Z15
-	PREFETCHT0   1152(R11)
-	PREFETCHT0   448(SI)(R15*1)
-	PREFETCHT0   1472(SI)(R15*1)
-	VBROADCASTSS 128(R11), Z16
+	VMOVUPS      128(R9), Z14
+	VMOVUPS      1152(R9), Z15
+	VBROADCASTSS 128(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 132(R11), Z16
+	VBROADCASTSS 132(R8), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 136(R11), Z16
+	VBROADCASTSS 136(R8), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 140(R11), Z16
+	VBROADCASTSS 140(R8), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 144(R11), Z16
+	VBROADCASTSS 144(R8), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 148(R11), Z16
+	VBROADCASTSS 148(R8), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 152(R11), Z16
+	VBROADCASTSS 152(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      192(R12), Z14
-	VMOVUPS      1216(R12), Z15
-	PREFETCHT0   1216(R11)
-	PREFETCHT0   448(DI)(R15*1)
-	PREFETCHT0   1472(DI)(R15*1)
-	VBROADCASTSS 192(R11), Z16
+	VMOVUPS      192(R9), Z14
+	VMOVUPS      1216(R9), Z15
+	VBROADCASTSS 192(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 196(R11), Z16
+	VBROADCASTSS 196(R8), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 200(R11), Z16
+	VBROADCASTSS 200(R8), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 204(R11), Z16
+	VBROADCASTSS 204(R8), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 208(R11), Z16
+	VBROADCASTSS 208(R8), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 212(R11), Z16
+	VBROADCASTSS 212(R8), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 216(R11), Z16
+	VBROADCASTSS 216(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $+256, R11
-	ADDQ         $+256, R12
-	ADDQ         $+64, R15
-	ANDQ         $0x000001ff, R15
-	DECQ         R13
-	JNZ          four30
-
-fourDone29:
-	TESTQ R14, R14
-	JZ    oneDone31
-
-one32:
-	VMOVUPS      (R12), Z14
-	VMOVUPS      1024(R12), Z15
-	VBROADCASTSS (R11), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R11), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R11), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R11), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R11), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R11), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R11), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $+64, R11
-	ADDQ         $+64, R12
-	DECQ         R14
-	JNZ          one32
-
-oneDone31:
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	DECQ         R10
+	JNZ          four17
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 448(CX)
 	VMOVUPS      Z2, 64(CX)
@@ -4857,16 +5164,15 @@ oneDone31:
 	VMOVUPS      Z11, 768(CX)
 	VMOVUPS      Z12, 384(CX)
 	VMOVUPS      Z13, 832(CX)
-	MOVQ         CX, R11
-	MOVQ         $0x00000007, R12
-	VBROADCASTSS simdConstsavx512<>+104(SB), Z0
-	VBROADCASTSS simdConstsavx512<>+108(SB), Z1
-	VBROADCASTSS simdConstsavx512<>+112(SB), Z2
-	VBROADCASTSS simdConstsavx512<>+116(SB), Z3
-	VBROADCASTSS simdConstsavx512<>+120(SB), Z4
+	MOVQ         $0x00000007, R8
+	VBROADCASTSS simdConstsAVX512<>+104(SB), Z0
+	VBROADCASTSS simdConstsAVX512<>+108(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+112(SB), Z2
+	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
+	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update33:
-	VMOVUPS           (R11), Z5
+update18:
+	VMOVUPS           (CX), Z5
 	VMOVUPS           (SI), Z6
 	VMULPS            Z0, Z6, Z6
 	VFMADD231PS       Z1, Z5, Z6
@@ -4885,7 +5191,7 @@ update33:
 	VMOVUPS           Z6, (SI)
 	VMOVUPS           Z8, (DI)
 	VMOVUPS           Z5, (DX)
-	VMOVUPS           448(R11), Z5
+	VMOVUPS           448(CX), Z5
 	VMOVUPS           1024(SI), Z6
 	VMULPS            Z0, Z6, Z6
 	VFMADD231PS       Z1, Z5, Z6
@@ -4904,120 +5210,107 @@ update33:
 	VMOVUPS           Z6, 1024(SI)
 	VMOVUPS           Z8, 1024(DI)
 	VMOVUPS           Z5, 1024(DX)
-	ADDQ              $+64, R11
+	ADDQ              $+64, CX
 	ADDQ              $+64, DX
 	ADDQ              $+64, SI
 	ADDQ              $+64, DI
-	DECQ              R12
-	JNZ               update33
+	DECQ              R8
+	JNZ               update18
 	ADDQ              $-448, DX
 	ADDQ              $-448, SI
 	ADDQ              $-448, DI
-	DECQ              R10
-	JNZ               rest28
 
-restDone27:
 	// GradBias0: updates a bias by the sum of the gradients by the outputs.
+	// AX    dz: at the row
+	// BX    expAvg: the panel
+	// CX    w: the panel
+	// DX    scalars: [3], hoisted0, scalar2, scalar3
+	// SI    expAvgSq: the panel
 	LEAQ   2048(AX), CX
-	MOVQ   CX, (SP)
-	LEAQ   6336(AX), CX
-	MOVQ   CX, 8(SP)
-	LEAQ   10624(AX), CX
-	MOVQ   CX, 16(SP)
-	LEAQ   12864(AX), CX
-	MOVQ   CX, 24(SP)
+	LEAQ   12864(AX), DX
+	LEAQ   6336(AX), BX
+	LEAQ   10624(AX), SI
 	LEAQ   20096(AX), AX
-	MOVQ   AX, 32(SP)
-	MOVQ   $0x00000010, 40(SP)
-	MOVQ   (SP), AX
-	MOVQ   24(SP), CX
-	MOVQ   8(SP), DX
-	MOVQ   16(SP), BX
-	MOVQ   32(SP), SI
-	MOVQ   40(SP), DI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	TESTQ  DI, DI
-	JZ     rowDone34
+	MOVQ   $0x00000010, DI
 
-row35:
-	VADDPS (SI), Z0, Z0
-	VADDPS 1024(SI), Z1, Z1
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row35
-
-rowDone34:
-	VMOVUPS           (DX), Z2
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z2, Z2
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z0, Z2
-	VMULPS.BCST       8(CX), Z2, Z3
+row19:
+	VADDPS            (AX), Z0, Z0
+	VADDPS            1024(AX), Z1, Z1
+	ADDQ              $+64, AX
+	DECQ              DI
+	JNZ               row19
+	VMOVUPS           (BX), Z2
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z2, Z2
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z2
+	VMULPS.BCST       8(DX), Z2, Z3
 	VMULPS            Z0, Z0, Z0
-	VMOVUPS           (BX), Z4
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z4, Z4
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z0, Z4
+	VMOVUPS           (SI), Z4
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z4, Z4
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z4
 	VSQRTPS           Z4, Z0
-	VBROADCASTSS      (CX), Z5
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z0, Z5
+	VBROADCASTSS      (DX), Z5
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z5
 	VDIVPS            Z5, Z3, Z0
-	VMOVUPS           (AX), Z3
-	VFNMADD231PS.BCST 4(CX), Z3, Z3
+	VMOVUPS           (CX), Z3
+	VFNMADD231PS.BCST 4(DX), Z3, Z3
 	VSUBPS            Z0, Z3, Z0
-	VMOVUPS           Z2, (DX)
-	VMOVUPS           Z4, (BX)
-	VMOVUPS           Z0, (AX)
-	VMOVUPS           64(DX), Z0
-	VMULPS.BCST       simdConstsavx512<>+104(SB), Z0, Z0
-	VFMADD231PS.BCST  simdConstsavx512<>+108(SB), Z1, Z0
-	VMULPS.BCST       8(CX), Z0, Z2
+	VMOVUPS           Z2, (BX)
+	VMOVUPS           Z4, (SI)
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           64(BX), Z0
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z0, Z0
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z1, Z0
+	VMULPS.BCST       8(DX), Z0, Z2
 	VMULPS            Z1, Z1, Z1
-	VMOVUPS           64(BX), Z3
-	VMULPS.BCST       simdConstsavx512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsavx512<>+116(SB), Z1, Z3
+	VMOVUPS           64(SI), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z1, Z3
 	VSQRTPS           Z3, Z1
-	VBROADCASTSS      (CX), Z4
-	VFMADD213PS.BCST  simdConstsavx512<>+120(SB), Z1, Z4
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z1, Z4
 	VDIVPS            Z4, Z2, Z1
-	VMOVUPS           64(AX), Z2
-	VFNMADD231PS.BCST 4(CX), Z2, Z2
+	VMOVUPS           64(CX), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
 	VSUBPS            Z1, Z2, Z1
-	VMOVUPS           Z0, 64(DX)
-	VMOVUPS           Z3, 64(BX)
-	VMOVUPS           Z1, 64(AX)
+	VMOVUPS           Z0, 64(BX)
+	VMOVUPS           Z3, 64(SI)
+	VMOVUPS           Z1, 64(CX)
 
 done1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsavx512<>+0(SB)/4, $0xffffffff
-DATA simdConstsavx512<>+4(SB)/4, $0xff800000
-DATA simdConstsavx512<>+8(SB)/4, $0x3f800000
-DATA simdConstsavx512<>+12(SB)/4, $0x42b20000
-DATA simdConstsavx512<>+16(SB)/4, $0xc2d00000
-DATA simdConstsavx512<>+20(SB)/4, $0x3fb8aa3b
-DATA simdConstsavx512<>+24(SB)/4, $0x4b400000
-DATA simdConstsavx512<>+28(SB)/4, $0xbf317200
-DATA simdConstsavx512<>+32(SB)/4, $0xb5bfbe8e
-DATA simdConstsavx512<>+36(SB)/4, $0x3c091c2c
-DATA simdConstsavx512<>+40(SB)/4, $0x3d2aac5f
-DATA simdConstsavx512<>+44(SB)/4, $0x3ab51e7e
-DATA simdConstsavx512<>+48(SB)/4, $0x3e2aaa4a
-DATA simdConstsavx512<>+52(SB)/4, $0x3efffffe
-DATA simdConstsavx512<>+56(SB)/4, $0x3dd67a54
-DATA simdConstsavx512<>+60(SB)/4, $0xbe06cc78
-DATA simdConstsavx512<>+64(SB)/4, $0xbd38f196
-DATA simdConstsavx512<>+68(SB)/4, $0x3e14403d
-DATA simdConstsavx512<>+72(SB)/4, $0xbe2a76cb
-DATA simdConstsavx512<>+76(SB)/4, $0x3e4cb4cf
-DATA simdConstsavx512<>+80(SB)/4, $0xbe800025
-DATA simdConstsavx512<>+84(SB)/4, $0x3eaaaad2
-DATA simdConstsavx512<>+88(SB)/4, $0xbf000000
-DATA simdConstsavx512<>+92(SB)/4, $0x35bfbe8e
-DATA simdConstsavx512<>+96(SB)/4, $0x3f317200
-DATA simdConstsavx512<>+100(SB)/4, $0x00000000
-DATA simdConstsavx512<>+104(SB)/4, $0x3f666666
-DATA simdConstsavx512<>+108(SB)/4, $0x3dcccccd
-DATA simdConstsavx512<>+112(SB)/4, $0x3f7fbe77
-DATA simdConstsavx512<>+116(SB)/4, $0x3a83126f
-DATA simdConstsavx512<>+120(SB)/4, $0x322bcc77
-GLOBL simdConstsavx512<>(SB), RODATA|NOPTR, $124
+DATA simdConstsAVX512<>+0(SB)/4, $0xffffffff
+DATA simdConstsAVX512<>+4(SB)/4, $0xff800000
+DATA simdConstsAVX512<>+8(SB)/4, $0x3f800000
+DATA simdConstsAVX512<>+12(SB)/4, $0x42b20000
+DATA simdConstsAVX512<>+16(SB)/4, $0xc2d00000
+DATA simdConstsAVX512<>+20(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX512<>+24(SB)/4, $0x4b400000
+DATA simdConstsAVX512<>+28(SB)/4, $0xbf317200
+DATA simdConstsAVX512<>+32(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX512<>+36(SB)/4, $0x3c091c2c
+DATA simdConstsAVX512<>+40(SB)/4, $0x3d2aac5f
+DATA simdConstsAVX512<>+44(SB)/4, $0x3ab51e7e
+DATA simdConstsAVX512<>+48(SB)/4, $0x3e2aaa4a
+DATA simdConstsAVX512<>+52(SB)/4, $0x3efffffe
+DATA simdConstsAVX512<>+56(SB)/4, $0x3dd67a54
+DATA simdConstsAVX512<>+60(SB)/4, $0xbe06cc78
+DATA simdConstsAVX512<>+64(SB)/4, $0xbd38f196
+DATA simdConstsAVX512<>+68(SB)/4, $0x3e14403d
+DATA simdConstsAVX512<>+72(SB)/4, $0xbe2a76cb
+DATA simdConstsAVX512<>+76(SB)/4, $0x3e4cb4cf
+DATA simdConstsAVX512<>+80(SB)/4, $0xbe800025
+DATA simdConstsAVX512<>+84(SB)/4, $0x3eaaaad2
+DATA simdConstsAVX512<>+88(SB)/4, $0xbf000000
+DATA simdConstsAVX512<>+92(SB)/4, $0x35bfbe8e
+DATA simdConstsAVX512<>+96(SB)/4, $0x3f317200
+DATA simdConstsAVX512<>+100(SB)/4, $0x00000000
+DATA simdConstsAVX512<>+104(SB)/4, $0x3f666666
+DATA simdConstsAVX512<>+108(SB)/4, $0x3dcccccd
+DATA simdConstsAVX512<>+112(SB)/4, $0x3f7fbe77
+DATA simdConstsAVX512<>+116(SB)/4, $0x3a83126f
+DATA simdConstsAVX512<>+120(SB)/4, $0x322bcc77
+GLOBL simdConstsAVX512<>(SB), RODATA|NOPTR, $124

@@ -18,10 +18,10 @@ type vectorKernels struct {
 	lossRows    func(z, dz *float32, class *int32, rows int, scale float32) float64
 	gradInput2  func(src, mat, a, dz *float32, tile, tiles int)
 	transpose2  func(t, w *float32)
-	gradWeight2 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
-	gradWeight0 func(w, exp_avg, exp_avg_sq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias0   func(w, exp_avg, exp_avg_sq, scalars, dz *float32, rows int)
+	gradWeight2 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias2   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	gradWeight0 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias0   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
 	step        func(memory, batch *float32, target *int32, scale float32) float64
 }
 
@@ -31,11 +31,11 @@ type vectorSplit struct {
 }
 
 // cover returns the number of tiles that hold the first n rows.
-func (e vectorSplit) cover(n int) int {
-	if tall := e.tall * e.height; n > tall {
-		return e.tall + (n-tall+e.height-2)/(e.height-1)
+func (s vectorSplit) cover(n int) int {
+	if tall := s.tall * s.height; n > tall {
+		return s.tall + (n-tall+s.height-2)/(s.height-1)
 	}
-	return (n + e.height - 1) / e.height
+	return (n + s.height - 1) / s.height
 }
 
 var vectorAVX2 = vectorKernels{

@@ -1,0 +1,175 @@
+package kernel
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// depth writes the loop over the sums: blocks of 16 columns of A, in steps of
+// four.
+func (p *product) depth(t *tile, q int) {
+	f, k := p.function, p.k
+	f.MOVQ(p.a, p.numbers)
+	if q == 0 {
+		f.MOVQ(p.b, p.vectors)
+	} else {
+		f.LEAQ(at(p.b, q*k.PanelDepth*lineBytes), p.vectors)
+	}
+	fours, rest := k.Depth/unroll, k.Depth%unroll
+	perBlock := Lanes / unroll
+	blocks, odd := (fours+perBlock-1)/perBlock, fours%perBlock
+	jump := k.Rows*lineBytes - lineBytes // from the end of a block's line to the next block
+	fetch := blocks > 1 && !(p.gather && p.panels < k.Panels) && f.inline == nil
+	if blocks > 0 {
+		p.blocks(t, blocks, odd, jump, fetch)
+	}
+	if rest > 0 {
+		// The last block's line goes on where the loop left it, less the jump.
+		back := 0
+		if blocks > 0 && odd > 0 {
+			back = jump
+		}
+		number := t.number
+		t.number = func(r, u int) int { return number(r, u) - back }
+		t.steps(rest, p.numbers, p.vectors, nil)
+	}
+}
+
+// blocks writes the loop over blocks of 16 steps. The last block has odd
+// groups of four steps; 0 means all.
+func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
+	f, k, numbers, vectors := p.function, p.k, p.numbers, p.vectors
+	perBlock := Lanes / unroll
+	fetchB := fetch && p.fetchVectors()
+	// What the map reads is fetched a row at a time: by blocks if there are as
+	// many as rows, or else by groups of four steps.
+	byBlock := blocks >= t.rows
+	byGroup := !byBlock && blocks*perBlock >= t.rows
+	if f.inline != nil {
+		byBlock, byGroup = false, false // all is in the first cache
+	}
+	if byBlock || byGroup {
+		p.startInputs()
+	}
+	group := func() {
+		if byGroup {
+			p.fetchInputs()
+		}
+		extra := func(u int) {
+			if fetchB {
+				for panel := range t.panels {
+					f.PREFETCHT0(at(p.ahead, t.vector(panel, u)))
+				}
+			}
+			if fetch && u*perBlock < t.rows {
+				f.PREFETCHT0(at(p.next, u*lineBytes))
+			}
+		}
+		t.steps(unroll, numbers, vectors, extra)
+		f.add(4*unroll, numbers)
+		f.add(unroll*lineBytes, vectors)
+		if fetchB {
+			f.add(unroll*lineBytes, p.ahead)
+		}
+		if fetch {
+			f.add(unroll*lineBytes, p.next)
+		}
+	}
+	if blocks == 1 {
+		n := odd
+		if n == 0 {
+			n = perBlock
+		}
+		f.loop("step", n, group)
+		f.add(jump, numbers)
+		return
+	}
+	f.Commentf("%d steps: the products of 16 numbers of each row and as many vectors.", k.Depth)
+	left, groups := f.GP64(), f.GP64()
+	f.Name(groups, "groups of %d steps to do in the block", unroll)
+	f.Name(left, "blocks of 16 steps to do")
+	f.MOVQ(operand.U32(uint32(blocks)), left)
+	if fetch {
+		p.next = f.GP64()
+		f.Name(p.next, "src: 16 steps ahead, to fetch")
+	}
+	again := f.label("block")
+	f.Label(again)
+	if fetchB {
+		// Near the end of the panel, fetch its beginning for the next tile.
+		skip := f.label("fetch")
+		f.CMPQ(left, operand.U8(fetchDistance/Lanes))
+		f.JNE(operand.LabelRef(skip))
+		f.MOVQ(p.b, p.ahead)
+		f.Label(skip)
+	}
+	if fetch {
+		// Fetch the next block of the same rows; after the last, the first block
+		// of the next rows.
+		skip := f.label("fetch")
+		f.LEAQ(at(numbers, k.Rows*lineBytes), p.next)
+		f.CMPQ(left, operand.U8(1))
+		f.JNE(operand.LabelRef(skip))
+		f.LEAQ(at(p.a, t.rows*lineBytes), p.next)
+		f.Label(skip)
+	}
+	if byBlock {
+		p.fetchInputs()
+	}
+	f.MOVQ(operand.U32(uint32(perBlock)), groups)
+	if odd > 0 {
+		whole := f.label("whole")
+		f.CMPQ(left, operand.U8(1))
+		f.JNE(operand.LabelRef(whole))
+		f.MOVQ(operand.U32(uint32(odd)), groups)
+		f.Label(whole)
+	}
+	inner := f.label("step")
+	f.Label(inner)
+	group()
+	f.DECQ(groups)
+	f.JNZ(operand.LabelRef(inner))
+	f.add(jump, numbers)
+	f.DECQ(left)
+	f.JNZ(operand.LabelRef(again))
+}
+
+// fetchDistance is the number of steps by which vectors are fetched ahead of
+// their use: about the latency of the second cache, and enough of a start for
+// the third.
+const fetchDistance = 64
+
+// fetchVectors tells whether the panels are too large to stay in the first
+// cache, so that it pays to fetch them.
+func (p *product) fetchVectors() bool { return p.k.Depth >= 2*fetchDistance }
+
+// startInputs begins to fetch what the map will read of this tile.
+func (p *product) startInputs() {
+	if m := p.k.Map; m == nil || !m.reads() {
+		return
+	}
+	p.inputs = p.GP64()
+	p.Name(p.inputs, "offset in the map's buffers of the row to fetch")
+	p.XORQ(p.inputs, p.inputs)
+}
+
+// fetchInputs fetches the lines of one row that the map will read.
+func (p *product) fetchInputs() {
+	m := p.k.Map
+	if m == nil || !m.reads() {
+		return
+	}
+	for _, in := range m.In {
+		if in.Buffer == Accumulator {
+			continue
+		}
+		units := p.panels / m.Width()
+		if p.gather {
+			units = p.k.Panels / m.Width()
+		}
+		for u := range units {
+			panel := in.Offset + in.Stride*u
+			p.PREFETCHT0(operand.Mem{Base: p.ptr.buffer[in.Buffer], Index: p.inputs, Scale: 1, Disp: panel * m.Rows * lineBytes})
+		}
+	}
+	p.add(lineBytes, p.inputs)
+}
