@@ -35,7 +35,8 @@ type PeerReport struct {
 	Versions map[string]string `json:"versions"` // of the peers
 }
 
-// RunPeers compares the fastest device of the trainer with peers. A peer that
+// RunPeers compares the fastest device of the trainer with the interpreter and
+// with peers. A peer that
 // cannot train the network is left out and named; one whose losses differ is an
 // error.
 func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
@@ -56,6 +57,13 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	problem, err := readProblem(j.Temp, j.Net)
+	if err != nil {
+		return nil, err
+	}
+	c := &contenders{net: j.Net, problem: problem}
+	defer c.close()
+	entries = append(entries, c.interpreted(1))
 	for _, p := range peers {
 		if p.Absent != nil {
 			out.Absent = append(out.Absent, Absence{p.Name, p.Absent.Error()})
@@ -67,7 +75,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 			continue
 		}
 		defer remote.stop()
-		c, version, err := remote.take(p)
+		peer, version, err := remote.take(p)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
@@ -76,7 +84,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 			continue
 		}
 		out.Versions[p.Name] = version
-		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Contender: c})
+		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Contender: peer})
 	}
 	most := 1
 	for _, e := range entries {

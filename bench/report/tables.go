@@ -69,29 +69,38 @@ const (
 	jaxJit       = "JAX jit"
 )
 
-// summary is the README's part.
+// summary is the README's part. Every time in a row is of one run.
 func (r *results) summary() string {
 	t := &table{}
 	t.f("Time of one training step, one thread, medians of alternating rounds in one run:\n")
-	t.head("network", "interpreted autograd in Go", "PyTorch eager", "torch.compile", "JAX jit", "dnngen", "share of the FMA peak")
-	for _, s := range r.Suite.Reports {
-		best := find(s.Results, s.Results[bestOf(s.Results)].Name, 1)
-		cells := []string{shapes[s.Network], step(find(s.Results, compare.Interpreted, 1), s.Batch)}
-		p := r.peersOf(s.Network)
-		for _, name := range []string{torchEager, torchCompile, jaxJit} {
-			if p == nil {
-				cells = append(cells, "-")
-				continue
-			}
+	t.head("network", "interpreted autograd in Go", "PyTorch eager", "torch.compile", "JAX jit", "dnngen", "beside the nearest")
+	for i := range r.Peers.Reports {
+		p := &r.Peers.Reports[i]
+		own := find(p.Results, p.Results[0].Name, 1)
+		cells := []string{shapes[p.Network]}
+		for _, name := range []string{compare.Interpreted, torchEager, torchCompile, jaxJit} {
 			cells = append(cells, step(find(p.Results, name, 1), p.Batch))
 		}
-		t.row(append(cells, "**"+step(best, s.Batch)+"**", fmt.Sprintf("%.0f %%", 100*best.Share))...)
+		t.row(append(cells, "**"+step(own, p.Batch)+"**", times(nearest(p), own))...)
 	}
-	s := r.Suite.Stamp
-	t.f("\n%s, %s. The first column: `dnngen bench SPEC`; the peers: `make peers`; all tables,", s.Machine.CPU, s.Date)
-	t.f("versions and what is not comparable: [bench/README.md](bench/README.md).\n")
+	s := r.Peers.Stamp
+	t.f("\n%s, %s. Again: `make peers`; without the libraries: `dnngen bench SPEC`. All tables,", s.Machine.CPU, s.Date)
+	t.f("shares of the machine's peak, two threads, versions and what is not comparable:")
+	t.f("[bench/README.md](bench/README.md).\n")
 	t.f("![samples per second](docs/img/bench.svg)")
 	return t.String()
+}
+
+// nearest returns the fastest result with one thread that is not dnngen's.
+func nearest(p *compare.PeerReport) *bench.Result {
+	var best *bench.Result
+	for i := range p.Results {
+		x := &p.Results[i]
+		if x.Threads == 1 && x.Name != p.Results[0].Name && (best == nil || x.Step.Median < best.Step.Median) {
+			best = x
+		}
+	}
+	return best
 }
 
 // bestOf returns the index of the fastest result with one thread.
