@@ -38,7 +38,7 @@ func TestClang(t *testing.T) {
 		// Many networks in one file: each has its names to itself.
 		fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads) %s_##name(float *m)\n", c.Name)
 		fmt.Fprintf(&text, "namespace %s {\n%s}\n", c.Name, cuda.Kernels(pl))
-		kernels += len(pl.Pass) + len(pl.Update) + len(pl.Infer)
+		kernels += len(pl.Launches())
 	}
 	source := filepath.Join(dir, "kernels.cu")
 	if err := os.WriteFile(source, []byte(text.String()), 0o600); err != nil {

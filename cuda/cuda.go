@@ -128,6 +128,7 @@ func (e *emitter) codeFunc(f *jen.File) {
 			id("X"):         hostRegion(e.X),
 			id("Y"):         hostRegion(e.Y),
 			id("Step"):      hostRegion(e.Step),
+			id("Feed"):      hostRegion(e.Feed),
 			id("Loss"):      jen.Lit(e.Loss.Offset),
 			id("Slots"):     hostRegion(e.Slots),
 			id("Slot"):      jen.Lit(e.Slot),
@@ -141,6 +142,9 @@ func (e *emitter) codeFunc(f *jen.File) {
 			id("Pass"):    launches(e.Pass),
 			id("Update"):  launches(e.Update),
 			id("Infer"):   launches(e.Infer),
+			id("Fetch"):   launch(e.Fetch),
+			id("Advance"): launch(e.Advance),
+			id("Steps"):   jen.Lit(e.Plan.Steps),
 			id("Scalars"): id("cudaScalars"),
 		})),
 	).Line()
@@ -154,10 +158,14 @@ func comment(s string) string {
 func launches(list []*plan.Launch) code {
 	return jen.Index().Qual(hostPath, "Launch").ValuesFunc(func(g *jen.Group) {
 		for _, l := range list {
-			g.Line().Qual(hostPath, "Run").Call(jen.Lit(l.Name), jen.Lit(l.Grid[0]), jen.Lit(l.Grid[1]), jen.Lit(l.Grid[2]))
+			g.Line().Add(launch(l))
 		}
 		g.Line()
 	})
+}
+
+func launch(l *plan.Launch) code {
+	return jen.Qual(hostPath, "Run").Call(jen.Lit(l.Name), jen.Lit(l.Grid[0]), jen.Lit(l.Grid[1]), jen.Lit(l.Grid[2]))
 }
 
 // scalarsFunc writes what all elements of an update share, in float64.

@@ -148,7 +148,8 @@ func (r *result) same(o *result) bool {
 	bits := func(a, b []float32) bool {
 		return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 	}
-	if !slices.Equal(r.losses, o.losses) || !bits(r.raw, o.raw) {
+	sameLosses := slices.EqualFunc(r.losses, o.losses, func(x, y float64) bool { return x == y || x != x && y != y })
+	if !sameLosses || !bits(r.raw, o.raw) {
 		return false
 	}
 	for s := range r.slots {

@@ -11,7 +11,7 @@ import (
 
 // headers are the parts of templates/cuda that kernels are compiled with, in
 // order.
-var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h"}
+var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h", "dnn_feed.h"}
 
 // tensorHeaders follow them where kernels use tensor cores: they need sm_80.
 var tensorHeaders = []string{"dnn_mma.h"}
@@ -89,6 +89,21 @@ func (s *source) kernel(l *plan.Launch) {
 		s.comment("the gradient of %s from its %d parts", q.Name, w.Sum.Count)
 		s.open(l.Name)
 		s.line("dnn_fold(%s, %d, %d, %s, %s);", at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad))
+		s.line("}")
+	case *plan.Fetch:
+		width := s.Program.Output
+		if s.Program.Loss.Classes() {
+			width = 1
+		}
+		s.comment("the batch and the step's words, where many steps are one launch")
+		s.open(l.Name)
+		s.line("dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", s.Program.Input, width, s.Step.Size,
+			at(s.Feed.Offset), at(s.X.Offset), at(s.Y.Offset), at(s.Step.Offset))
+		s.line("}")
+	case *plan.Advance:
+		s.comment("the next pass's turn")
+		s.open(l.Name)
+		s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
 		s.line("}")
 	case *plan.Update:
 		s.update(l, w)

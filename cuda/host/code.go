@@ -30,6 +30,7 @@ type Code struct {
 	X     Region // the batch
 	Y     Region // targets
 	Step  Region // what the host says about a step: four words, then the scalars
+	Feed  Region // what the host says about a launch of many steps: see feedHead
 	Loss  int    // the sum of the step's losses, a float64
 	Slots Region // parameters, then the optimizer's states laid out alike
 	Slot  int    // size of one of these
@@ -38,6 +39,11 @@ type Code struct {
 	Params []Region // in a slot
 
 	Pass, Update, Infer []Launch
+
+	// Fetch makes a pass's batch from rows that lie on the device, and Advance
+	// follows the pass. With them up to Steps steps are one launch.
+	Fetch, Advance Launch
+	Steps          int
 
 	// Scalars writes what all elements of an update share, in the order in
 	// which the kernels read it.

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dnngen/dnngen/cuda/driver"
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -15,7 +16,7 @@ func open(c *Code, d *driver.Driver, gpu driver.Device) (engine.Engine, error) {
 		return nil, err
 	}
 	g := &gpuEngine{Code: c, context: context}
-	g.train, g.infer = g.doStep, g.doInfer
+	g.train, g.infer, g.march = g.doStep, g.doInfer, g.doRun
 	if err := context.Do(g.prepare); err != nil {
 		return nil, errors.Join(err, context.Close())
 	}
@@ -42,6 +43,10 @@ type gpuEngine struct {
 	train func(*driver.Thread) error // the method doStep, bound once
 	job   job                        // what doStep does
 	infer func(*driver.Thread, inferJob) error
+
+	feed  feed
+	march func(*driver.Thread) error // the method doRun, bound once
+	many  manyJob                    // what doRun does
 }
 
 // job is one training step.
@@ -137,6 +142,15 @@ func (g *gpuEngine) record(m *driver.Module) (err error) {
 	if err != nil {
 		return err
 	}
+	fetch, err := g.bind(m, []Launch{g.Fetch})
+	if err != nil {
+		return err
+	}
+	advance, err := g.bind(m, []Launch{g.Advance})
+	if err != nil {
+		return err
+	}
+	g.feed.pass, g.feed.update = slices.Concat(fetch, pass, advance), update
 	in := func(to Region, from []float32) error {
 		return driver.CopyInAsync(g.stream, g.at(to.Offset), from)
 	}
@@ -201,16 +215,9 @@ func (g *gpuEngine) do(f func(*driver.Thread) error) {
 
 // Step makes one step and returns the mean loss before the update.
 func (g *gpuEngine) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float64 {
-	if rows < 1 || rows > g.Batch && !g.Full {
-		panic(fmt.Sprintf("a step of %d rows, of at most %d", rows, g.Batch))
-	}
-	if g.Classes {
-		for _, c := range y.Class[:rows] {
-			if c < 0 || int(c) >= g.Outputs {
-				panic("class index out of range")
-			}
-		}
-	} else {
+	g.checkRows(rows)
+	g.checkTargets(y, rows)
+	if !g.Classes {
 		y.Value = y.Value[:rows*g.Outputs]
 	}
 	g.job = job{x: x[:rows*g.Inputs], y: y, rows: rows, hyper: h}
@@ -218,6 +225,24 @@ func (g *gpuEngine) Step(x []float32, y engine.Target, rows int, h engine.Hyper)
 	mean := g.job.mean
 	g.job = job{} // the rows are the caller's
 	return mean
+}
+
+// checkRows and checkTargets refuse what kernels would read beside the rows for.
+func (g *gpuEngine) checkRows(rows int) {
+	if rows < 1 || rows > g.Batch && !g.Full {
+		panic(fmt.Sprintf("a step of %d rows, of at most %d", rows, g.Batch))
+	}
+}
+
+func (g *gpuEngine) checkTargets(y engine.Target, rows int) {
+	if !g.Classes {
+		return
+	}
+	for _, c := range y.Class[:rows] {
+		if c < 0 || int(c) >= g.Outputs {
+			panic("class index out of range")
+		}
+	}
 }
 
 func (g *gpuEngine) doStep(*driver.Thread) error {

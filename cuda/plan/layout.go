@@ -17,6 +17,7 @@ type Layout struct {
 	X       Region // the batch [rows, inputs]
 	Y       Region // targets [rows, outputs], or class indices [rows] as int32
 	Step    Region // what the host says about a step: StepWords, then the scalars
+	Feed    Region // what the host says about a launch of many steps
 	Loss    Region // the sum of the step's losses, a float64
 	Partial Region // sums of losses by block, in float64
 	Slots   Region // all parameters, then the optimizer's states laid out alike
@@ -29,13 +30,16 @@ type Layout struct {
 
 // Regions lists the regions in the order in which they lie.
 func (l *Layout) Regions() []*Region {
-	return []*Region{&l.X, &l.Y, &l.Step, &l.Loss, &l.Partial, &l.Slots, &l.Grads, &l.Sums, &l.Work}
+	return []*Region{&l.X, &l.Y, &l.Step, &l.Feed, &l.Loss, &l.Partial, &l.Slots, &l.Grads, &l.Sums, &l.Work}
 }
 
 // StepWords is the number of words before the scalars in Layout.Step: the rows,
 // whether this is the first part of a step, one over the number of losses, and
 // one to spare.
 const StepWords = 4
+
+// FeedWords is the size of Layout.Feed: DnnFeed of dnn_feed.h.
+const FeedWords = 10
 
 // place lays the regions out.
 func (l *Layout) place() {

@@ -27,10 +27,17 @@ type Plan struct {
 	// Pass is a forward and a backward pass over up to Program.Batch rows.
 	// Update makes the new parameters from the gradients.
 	Pass, Update, Infer []*Launch
+
+	// Fetch makes the batch of a pass from rows that lie on the GPU, Advance
+	// follows the pass: with them a graph has many steps, up to Steps.
+	Fetch, Advance *Launch
+	Steps          int
 }
 
 // Launches lists all launches. Each has a kernel of its own.
-func (p *Plan) Launches() []*Launch { return slices.Concat(p.Pass, p.Update, p.Infer) }
+func (p *Plan) Launches() []*Launch {
+	return slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer)
+}
 
 // Launch is one launch of a kernel that this plan has for it alone.
 type Launch struct {
@@ -83,6 +90,12 @@ type Fold struct{ Sum *Sum }
 // Update is the update of all parameters.
 type Update struct{ Blocks []int } // first block of each parameter
 
+// Fetch brings a batch and the step's words, Advance ends its pass.
+type (
+	Fetch   struct{}
+	Advance struct{}
+)
+
 // updateBlock is the number of elements that a block of the update takes.
 const updateBlock = 1024
 
@@ -97,10 +110,12 @@ func New(p *ir.Program) (*Plan, error) {
 		pl.Y.Size *= p.Output
 	}
 	pl.Step.Size = StepWords + len(pl.Scalars)
+	pl.Feed.Size = FeedWords
 	pl.Loss.Size = 2
 	pl.Slots.Size = pl.Slot * (1 + len(p.Rule.States))
 	pl.Work.Size = max(p.ArenaWidth*p.Batch, p.InferWidth*pl.InferRows)
 	pl.train()
+	pl.feed()
 	pl.steps(&pl.Infer, "infer", p.Infer, true)
 	pl.place()
 	for _, q := range pl.Params {
@@ -157,6 +172,28 @@ func (p *Plan) train() {
 		blocks += ceil(q.Size(), updateBlock)
 	}
 	p.Update = []*Launch{{Name: "update", Grid: [3]int{blocks, 1, 1}, Work: u}}
+}
+
+const (
+	// mostSteps bounds the steps of a graph, and launchFLOPs the work of one: the
+	// host hears nothing, an interrupt included, before a launch has ended.
+	mostSteps   = 64
+	launchFLOPs = 1e11
+	// fetchBlocks are enough to copy a batch as fast as memory allows.
+	fetchBlocks = 1024
+)
+
+// feed plans what stands around a pass where many steps are one launch.
+func (p *Plan) feed() {
+	blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), fetchBlocks)
+	p.Fetch = &Launch{Name: "fetch", Grid: [3]int{blocks, 1, 1}, Work: &Fetch{}}
+	p.Advance = &Launch{Name: "advance", Grid: [3]int{1, 1, 1}, Work: &Advance{}}
+	flops := 0.0
+	for _, q := range p.Program.Params {
+		flops += 6 * float64(q.Size()) * float64(p.Program.Batch)
+	}
+	for p.Steps = 1; p.Steps < mostSteps && 2*float64(p.Steps)*flops <= launchFLOPs; p.Steps *= 2 {
+	}
 }
 
 func sumOf(l *Launch) *Sum {

@@ -24,8 +24,11 @@ func cudaDevices() []engine.Device {
 // order of a step.
 func cudaCode() *host.Code {
 	return &host.Code{
+		Advance: host.Run("advance", 1, 1, 1),
 		Batch:   24,
 		Classes: false,
+		Feed:    host.At(2368, 10),
+		Fetch:   host.Run("fetch", 1, 1, 1),
 		Files:   cudaFiles,
 		Full:    false,
 		Infer: []host.Launch{
@@ -35,7 +38,7 @@ func cudaCode() *host.Code {
 		},
 		InferRows: 256,
 		Inputs:    8,
-		Loss:      2368,
+		Loss:      2496,
 		Outputs:   1,
 		Params: []host.Region{
 			host.At(0, 384),   /* 0.weight */
@@ -58,12 +61,13 @@ func cudaCode() *host.Code {
 			host.Run("backward4", 1, 1, 1),
 			host.Run("fold3", 1, 1, 1),
 		},
-		Raw:     5952,
+		Raw:     6080,
 		Scalars: cudaScalars,
 		Slot:    768,
-		Slots:   host.At(2624, 2304),
+		Slots:   host.At(2752, 2304),
 		Step:    host.At(2240, 6),
-		Total:   15232,
+		Steps:   64,
+		Total:   15360,
 		Update: []host.Launch{
 			host.Run("update", 6, 1, 1),
 		},

@@ -23,8 +23,11 @@ func cudaDevices() []engine.Device {
 // order of a step.
 func cudaCode() *host.Code {
 	return &host.Code{
+		Advance: host.Run("advance", 1, 1, 1),
 		Batch:   32,
 		Classes: true,
+		Feed:    host.At(16704, 10),
+		Fetch:   host.Run("fetch", 2, 1, 1),
 		Files:   cudaFiles,
 		Full:    false,
 		Infer: []host.Launch{
@@ -34,7 +37,7 @@ func cudaCode() *host.Code {
 		},
 		InferRows: 256,
 		Inputs:    64,
-		Loss:      16704,
+		Loss:      16832,
 		Outputs:   10,
 		Params: []host.Region{
 			host.At(0, 16384),     /* 0.weight */
@@ -56,12 +59,13 @@ func cudaCode() *host.Code {
 			host.Run("backward3", 4, 2, 1),
 			host.Run("backward4", 1, 4, 1),
 		},
-		Raw:     169792,
+		Raw:     169920,
 		Scalars: cudaScalars,
 		Slot:    50880,
-		Slots:   host.At(16960, 101760),
+		Slots:   host.At(17088, 101760),
 		Step:    host.At(16576, 6),
-		Total:   268160,
+		Steps:   64,
+		Total:   268288,
 		Update: []host.Launch{
 			host.Run("update", 53, 1, 1),
 		},

@@ -23,8 +23,11 @@ func cudaDevices() []engine.Device {
 // order of a step.
 func cudaCode() *host.Code {
 	return &host.Code{
+		Advance: host.Run("advance", 1, 1, 1),
 		Batch:   1,
 		Classes: false,
+		Feed:    host.At(832, 10),
+		Fetch:   host.Run("fetch", 1, 1, 1),
 		Files:   cudaFiles,
 		Full:    false,
 		Infer: []host.Launch{
@@ -33,7 +36,7 @@ func cudaCode() *host.Code {
 		},
 		InferRows: 256,
 		Inputs:    2,
-		Loss:      832,
+		Loss:      960,
 		Outputs:   1,
 		Params: []host.Region{
 			host.At(0, 16), /* 0.weight */
@@ -50,12 +53,13 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 1),
 			host.Run("backward2", 1, 1, 1),
 		},
-		Raw:     3456,
+		Raw:     3584,
 		Scalars: cudaScalars,
 		Slot:    64,
-		Slots:   host.At(1088, 64),
+		Slots:   host.At(1216, 64),
 		Step:    host.At(704, 5),
-		Total:   3776,
+		Steps:   64,
+		Total:   3904,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},

@@ -23,8 +23,11 @@ func cudaDevices() []engine.Device {
 // order of a step.
 func cudaCode() *host.Code {
 	return &host.Code{
+		Advance: host.Run("advance", 1, 1, 1),
 		Batch:   256,
 		Classes: false,
+		Feed:    host.At(8192, 10),
+		Fetch:   host.Run("fetch", 8, 1, 1),
 		Files:   cudaFiles,
 		Full:    true,
 		Infer: []host.Launch{
@@ -33,7 +36,7 @@ func cudaCode() *host.Code {
 		},
 		InferRows: 256,
 		Inputs:    30,
-		Loss:      8192,
+		Loss:      8320,
 		Outputs:   1,
 		Params: []host.Region{
 			host.At(0, 480),  /* 0.weight */
@@ -50,12 +53,13 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 4),
 			host.Run("backward2", 1, 1, 4),
 		},
-		Raw:     16000,
+		Raw:     16128,
 		Scalars: cudaScalars,
 		Slot:    576,
-		Slots:   host.At(8448, 1152),
+		Slots:   host.At(8576, 1152),
 		Step:    host.At(8064, 6),
-		Total:   24768,
+		Steps:   64,
+		Total:   24896,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},

@@ -26,6 +26,14 @@ func (r *Rows) Batch(to *Rows, order []int32) {
 	}
 }
 
+// Copy copies the rows lo to hi as they lie to the first rows of to.
+func (r *Rows) Copy(to *Rows, lo, hi int) {
+	copy(to.X, r.X[lo*r.Inputs:hi*r.Inputs])
+	from := r.Y.Rows(lo, hi, r.Outputs)
+	copy(to.Y.Class, from.Class)
+	copy(to.Y.Value, from.Value)
+}
+
 // floats copies rows of src [.., width] to dst [len(order), width].
 func floats(dst, src []float32, order []int32, width int) {
 	const short = 8 // up to this, a loop beats a call of copy

@@ -32,25 +32,33 @@ func TestBatch(t *testing.T) {
 				}
 			}
 			from.Batch(to, order)
-			for i, r := range append(order, -1) { // the row behind stays empty
-				for k := range width {
-					want := float32(int(r)*width + k + 1)
-					if r < 0 {
-						want = 0
-					}
-					if got := to.X[i*width+k]; got != want {
-						t.Fatalf("width %d, row %d, column %d: %g, want %g", width, i, k, got, want)
-					}
-				}
-				switch {
-				case classes && to.Y.Class[i] != r+1:
-					t.Errorf("row %d has class %d, want %d", i, to.Y.Class[i], r+1)
-				case !classes && r >= 0 && to.Y.Value[3*i+2] != float32(10*r+3):
-					t.Errorf("row %d has target %g", i, to.Y.Value[3*i+2])
-				case !classes && r < 0 && to.Y.Value[3*i+2] != 0:
-					t.Errorf("a target was written behind the batch")
-				}
+			check(t, to, width, classes, order)
+			from.Copy(to, 2, 6)
+			check(t, to, width, classes, []int32{2, 3, 4, 5})
+		}
+	}
+}
+
+// check looks at the rows of a batch, and at the one behind it, which is empty.
+func check(t *testing.T, to *Rows, width int, classes bool, order []int32) {
+	t.Helper()
+	for i, r := range append(order, -1) { // the row behind stays empty
+		for k := range width {
+			want := float32(int(r)*width + k + 1)
+			if r < 0 {
+				want = 0
 			}
+			if got := to.X[i*width+k]; got != want {
+				t.Fatalf("width %d, row %d, column %d: %g, want %g", width, i, k, got, want)
+			}
+		}
+		switch {
+		case classes && to.Y.Class[i] != r+1:
+			t.Errorf("row %d has class %d, want %d", i, to.Y.Class[i], r+1)
+		case !classes && r >= 0 && to.Y.Value[3*i+2] != float32(10*r+3):
+			t.Errorf("row %d has target %g", i, to.Y.Value[3*i+2])
+		case !classes && r < 0 && to.Y.Value[3*i+2] != 0:
+			t.Errorf("a target was written behind the batch")
 		}
 	}
 }

@@ -170,8 +170,14 @@ type Device struct {
 // with the test.
 func (p *Program) Start(t testing.TB, net string) *Device {
 	t.Helper()
+	return p.StartWith(t, net, 0)
+}
+
+// StartWith is Start with more float32 behind the network's arena.
+func (p *Program) StartWith(t testing.TB, net string, more int) *Device {
+	t.Helper()
 	pl := p.nets[net]
-	d := p.StartArena(t, pl.Total)
+	d := p.StartArena(t, pl.Total+more)
 	d.prefix, d.plan = net+"::", pl
 	for _, r := range pl.Regions() {
 		// The sanitizer wants multiples of 8 bytes.

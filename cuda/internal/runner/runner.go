@@ -7,6 +7,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -17,6 +18,7 @@ type Request struct {
 	Net       string
 	Params    [][]float32 // initial values
 	Steps     []Step
+	Feed      *Feed     // after Steps
 	Infer     []float32 // rows to infer with the trained parameters
 	InferRows int
 	Outputs   int
@@ -31,12 +33,24 @@ type Step struct {
 	Hyper  engine.Hyper
 }
 
+// Feed is a training by engine.Runner: the steps are made by as many calls of Run
+// as they need, also where a loss is not finite.
+type Feed struct {
+	X      []float32
+	Target engine.Target
+	Rows   int
+	Order  []int32
+	Steps  []engine.Planned
+}
+
 // Response is what came of it.
 type Response struct {
 	Err    string
 	Failed bool // the device failed in the middle of something
 	Device string
 	Losses []float64
+	Kept   bool  // Hold said so
+	Calls  []int // steps made by each call of Run
 	Slots  [][][]float32 // [slot][param]
 	Raw    []float32
 	Allocs float64 // of a step
@@ -90,6 +104,9 @@ func serve(q *Request, r *Response) (err error) {
 	for _, s := range q.Steps {
 		r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
 	}
+	if q.Feed != nil {
+		feed(e.(engine.Runner), q.Feed, r)
+	}
 	for slot := range 1 + q.States {
 		var tensors [][]float32
 		for i, p := range q.Params {
@@ -101,20 +118,39 @@ func serve(q *Request, r *Response) (err error) {
 	}
 	r.Raw = make([]float32, q.InferRows*q.Outputs)
 	e.Infer(q.Infer, r.Raw, q.InferRows)
+	if q.Feed != nil {
+		f, losses := q.Feed, make([]float64, len(q.Feed.Steps))
+		r.Allocs = allocs(func() { e.(engine.Runner).Run(f.Steps, losses) })
+		return nil
+	}
 	s := q.Steps[len(q.Steps)-1]
 	r.Allocs = allocs(func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
 	return nil
 }
 
-// allocs counts the allocations of a call, over several.
-func allocs(f func()) float64 {
-	const calls = 10
-	f()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range calls {
-		f()
+func feed(e engine.Runner, f *Feed, r *Response) {
+	r.Kept = e.Hold(f.X, f.Target, f.Rows)
+	e.Order(f.Order)
+	losses := make([]float64, len(f.Steps))
+	for at := 0; at < len(f.Steps); {
+		n := e.Run(f.Steps[at:], losses[at:])
+		r.Calls = append(r.Calls, n)
+		at += n
 	}
-	runtime.ReadMemStats(&after)
-	return float64((after.Mallocs - before.Mallocs) / calls)
+	r.Losses = append(r.Losses, losses...)
+}
+
+// allocs counts the allocations of a call: the least of several, for the
+// program does more than the call.
+func allocs(f func()) float64 {
+	f()
+	least := math.Inf(1)
+	for range 10 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs))
+	}
+	return least
 }

@@ -572,14 +572,92 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 #endif
 
-// concrete: 8 -> 1. All matrices lie in one arena of 15232 float32; a kernel's argument
+// dnn_feed.h: many steps in one launch. The host lays a table with an entry for
+// each pass beside the training rows; before a pass its batch and what is said
+// of the step are fetched by that entry, and after it the next entry's turn
+// comes. Places are distances from the arena's start, in float32.
+#ifndef DNN_FEED_H
+#define DNN_FEED_H
+
+// DnnFeed is what the host says about a launch.
+struct DnnFeed {
+    long long table;  // the entries
+    long long order;  // int32, which row is which; 0: rows follow each other
+    long long losses; // a float64 for each step
+    int entry;        // whose turn it is
+    int passes;       // of a step
+    int halted;       // set by a loss that is not finite
+    int spare;
+};
+
+// DnnEntry begins an entry. What dnn_step.h calls a step's words follow.
+struct DnnEntry {
+    long long x, y; // the rows and their targets
+    long long row;  // the first of the pass, in the order
+};
+
+// DnnFour is what a thread moves at once.
+struct alignas(16) DnnFour {
+    float v[4];
+};
+
+// dnn_gather copies rows of from [.., WIDTH] to to [rows, WIDTH]: a block takes
+// elements at the distance of the grid.
+template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, const int *order, long long first, int rows) {
+    const int FOURS = WIDTH % 4 == 0 ? 4 : 1, ACROSS = WIDTH / FOURS;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        const long long row = i / ACROSS, column = i % ACROSS * FOURS;
+        const long long source = (order ? order[first + row] : first + row) * WIDTH + column;
+        if (FOURS == 4)
+            *(DnnFour *)(to + row * WIDTH + column) = *(const DnnFour *)(from + source);
+        else
+            to[row * WIDTH + column] = from[source];
+    }
+}
+
+// dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
+// of the step. After a halt it leaves all as it was: every pass to come repeats
+// the one whose loss was not finite, which changes nothing.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
+    if (feed->halted) return;
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    const float *at = m + feed->table + (long long)feed->entry * entryWords;
+    const DnnEntry *entry = (const DnnEntry *)at;
+    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
+    dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
+    dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
+}
+
+// dnn_advance gives the turn to the next entry. At the end of a step it notes
+// the loss.
+DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
+    if (dnn_thread() != 0 || feed->halted) return;
+    const int entry = feed->entry;
+    feed->entry = entry + 1;
+    if ((entry + 1) % feed->passes != 0) return;
+    ((double *)(m + feed->losses))[entry / feed->passes] = *loss;
+    if (!dnn_finite(*loss)) feed->halted = 1;
+}
+
+#endif
+
+// concrete: 8 -> 1. All matrices lie in one arena of 15360 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
-//     0.weight     [48 8] at 2624
-//     0.bias       [48] at 3008
-//     2.weight     [12 24] at 3056
-//     3.weight     [1] at 3344
-//     4.weight     [1 12] at 3348
-//     4.bias       [1] at 3360
+//     0.weight     [48 8] at 2752
+//     0.bias       [48] at 3136
+//     2.weight     [12 24] at 3184
+//     3.weight     [1] at 3472
+//     4.weight     [1 12] at 3476
+//     4.bias       [1] at 3488
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 2368LL), m + 0LL, m + 2112LL, m + 2240LL);
+}
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)), s1[0::2] = g*sigmoid(g), s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))) with z=acc[0::2], g=acc[1::2]
 // concrete.yaml:6  linear: 48
@@ -588,8 +666,8 @@ struct of_forward0 {
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[3008LL + unit * 2];
-        const float z1 = acc[1] + m[3008LL + unit * 2 + 1];
+        const float z0 = acc[0] + m[3136LL + unit * 2];
+        const float z1 = acc[1] + m[3136LL + unit * 2 + 1];
         const float t0 = dnn_sigmoid(z1);
         const float t1 = z1 * t0;
         const float t2 = z0 * t1;
@@ -598,15 +676,15 @@ struct of_forward0 {
         const float t5 = z1 * t4;
         const float t6 = t0 + t5;
         const float t7 = z0 * t6;
-        m[8256LL + r * 24 + unit] = t2;
-        m[7104LL + r * 48 + unit * 2] = t1;
-        m[7104LL + r * 48 + unit * 2 + 1] = t7;
+        m[8384LL + r * 24 + unit] = t2;
+        m[7232LL + r * 48 + unit * 2] = t1;
+        m[7232LL + r * 48 + unit * 2 + 1] = t7;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward0, 256) {
     const DnnRowMajor<8> a = {m + 0LL};
-    const DnnRowMajor<8> b = {m + 2624LL};
+    const DnnRowMajor<8> b = {m + 2752LL};
     const of_forward0 epilogue = {m};
     dnn_linear<2, 4>(a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
 }
@@ -618,17 +696,17 @@ struct of_forward1 {
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        m[5952LL + r * 12 + unit] = acc[0];
-        const float in_p = m[3344LL + 0];
+        m[6080LL + r * 12 + unit] = acc[0];
+        const float in_p = m[3472LL + 0];
         const float t8 = in_p * acc[0];
         const float t9 = acc[0] <= 0.0f ? t8 : acc[0];
-        m[6240LL + r * 12 + unit] = t9;
+        m[6368LL + r * 12 + unit] = t9;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<24> a = {m + 8256LL};
-    const DnnRowMajor<24> b = {m + 3056LL};
+    const DnnRowMajor<24> a = {m + 8384LL};
+    const DnnRowMajor<24> b = {m + 3184LL};
     const of_forward1 epilogue = {m};
     dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
 }
@@ -640,14 +718,14 @@ struct of_forward2 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[3360LL + unit];
-        m[9120LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[3488LL + unit];
+        m[9248LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward2, 256) {
-    const DnnRowMajor<12> a = {m + 6240LL};
-    const DnnRowMajor<12> b = {m + 3348LL};
+    const DnnRowMajor<12> a = {m + 6368LL};
+    const DnnRowMajor<12> b = {m + 3476LL};
     const of_forward2 epilogue = {m};
     dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
 }
@@ -673,12 +751,12 @@ struct of_loss {
     }
 };
 DNN_KERNEL(loss, 256) {
-    dnn_element_loss<of_loss, 1>(m + 9120LL, m + 2112LL, m + 6528LL, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2496LL));
+    dnn_element_loss<of_loss, 1>(m + 9248LL, m + 2112LL, m + 6656LL, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2624LL));
 }
 
 // the sum of the step's losses
 DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 2496LL), 1, true, (double *)(m + 2368LL));
+    dnn_loss_sum((const double *)(m + 2624LL), 1, true, (double *)(m + 2496LL));
 }
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
@@ -688,27 +766,27 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_WHOLE_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_z = m[5952LL + r * 12 + unit];
-        const float in_p = m[3344LL + 0];
+        const float in_z = m[6080LL + r * 12 + unit];
+        const float in_p = m[3472LL + 0];
         const float t23 = in_z <= 0.0f ? in_p : 1.0f;
         const float t24 = acc[0] * t23;
         const float t25 = in_z <= 0.0f ? in_z : 0.0f;
         const float t26 = acc[0] * t25;
-        m[8832LL + r * 12 + unit] = t24;
+        m[8960LL + r * 12 + unit] = t24;
         return t26;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 6528LL};
-    const DnnColMajor<12> b = {m + 3348LL};
+    const DnnRowMajor<1> a = {m + 6656LL};
+    const DnnColMajor<12> b = {m + 3476LL};
     const of_backward0 epilogue = {m};
-    dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 12, 1, epilogue, m + 5824LL);
+    dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 12, 1, epilogue, m + 5952LL);
 }
 
 // d4.weight [1 12] = dz4^T*a3, in parts of 32 rows
 // concrete.yaml:10  linear: 1
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 12, true>(m + 6528LL, m + 6240LL, dnn_rows(m + 2240LL), 32, true, m + 4996LL, m + 5008LL);
+    dnn_weight_gradient<1, 1, 1, 12, true>(m + 6656LL, m + 6368LL, dnn_rows(m + 2240LL), 32, true, m + 5124LL, m + 5136LL);
 }
 
 // gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2]
@@ -718,18 +796,18 @@ struct of_backward2 {
     static constexpr int STRIDE = 1, WIDTH = 24, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_s = m[7104LL + r * 48 + unit * 2];
-        const float in_t = m[7104LL + r * 48 + unit * 2 + 1];
+        const float in_s = m[7232LL + r * 48 + unit * 2];
+        const float in_t = m[7232LL + r * 48 + unit * 2 + 1];
         const float t27 = acc[0] * in_s;
         const float t28 = acc[0] * in_t;
-        m[5952LL + r * 48 + unit * 2] = t27;
-        m[5952LL + r * 48 + unit * 2 + 1] = t28;
+        m[6080LL + r * 48 + unit * 2] = t27;
+        m[6080LL + r * 48 + unit * 2 + 1] = t28;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward2, 256) {
-    const DnnRowMajor<12> a = {m + 8832LL};
-    const DnnColMajor<24> b = {m + 3056LL};
+    const DnnRowMajor<12> a = {m + 8960LL};
+    const DnnColMajor<24> b = {m + 3184LL};
     const of_backward2 epilogue = {m};
     dnn_linear<2, 2>(a, b, dnn_rows(m + 2240LL), 24, 12, epilogue, (float *)0);
 }
@@ -737,18 +815,18 @@ DNN_KERNEL(backward2, 256) {
 // d2.weight [12 24] = dz2^T*a1, in parts of 32 rows
 // concrete.yaml:8  linear: {out: 12, bias: false}
 DNN_KERNEL(backward3, 256) {
-    dnn_weight_gradient<1, 2, 12, 24, false>(m + 8832LL, m + 8256LL, dnn_rows(m + 2240LL), 32, true, m + 5012LL, (float *)0);
+    dnn_weight_gradient<1, 2, 12, 24, false>(m + 8960LL, m + 8384LL, dnn_rows(m + 2240LL), 32, true, m + 5140LL, (float *)0);
 }
 
 // d0.weight [48 8] = dz0^T*x, in parts of 32 rows
 // concrete.yaml:6  linear: 48
 DNN_KERNEL(backward4, 256) {
-    dnn_weight_gradient<4, 1, 48, 8, true>(m + 5952LL, m + 0LL, dnn_rows(m + 2240LL), 32, true, m + 5300LL, m + 5684LL);
+    dnn_weight_gradient<4, 1, 48, 8, true>(m + 6080LL, m + 0LL, dnn_rows(m + 2240LL), 32, true, m + 5428LL, m + 5812LL);
 }
 
 // the gradient of 3.weight from its 1 parts
 DNN_KERNEL(fold3, 256) {
-    dnn_fold(m + 5824LL, 1, 1, true, m + 4992LL);
+    dnn_fold(m + 5952LL, 1, 1, true, m + 5120LL);
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -778,15 +856,20 @@ struct of_update {
     }
 };
 DNN_TABLE DnnTensor tensors[] = {
-    {0LL, 5300LL, 384, 1, 0}, // 0.weight [48 8]
-    {384LL, 5684LL, 48, 1, 1}, // 0.bias [48]
-    {432LL, 5012LL, 288, 1, 2}, // 2.weight [12 24]
-    {720LL, 4992LL, 1, 1, 3}, // 3.weight [1]
-    {724LL, 4996LL, 12, 1, 4}, // 4.weight [1 12]
-    {736LL, 5008LL, 1, 1, 5}, // 4.bias [1]
+    {0LL, 5428LL, 384, 1, 0}, // 0.weight [48 8]
+    {384LL, 5812LL, 48, 1, 1}, // 0.bias [48]
+    {432LL, 5140LL, 288, 1, 2}, // 2.weight [12 24]
+    {720LL, 5120LL, 1, 1, 3}, // 3.weight [1]
+    {724LL, 5124LL, 12, 1, 4}, // 4.weight [1 12]
+    {736LL, 5136LL, 1, 1, 5}, // 4.bias [1]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 6>(tensors, m, (const double *)(m + 2368LL), m + 2244LL, 2624LL, 768LL);
+    dnn_update<of_update, 6>(tensors, m, (const double *)(m + 2496LL), m + 2244LL, 2752LL, 768LL);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 2368LL), (const double *)(m + 2496LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2]
@@ -796,18 +879,18 @@ struct of_infer0 {
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[3008LL + unit * 2];
-        const float z1 = acc[1] + m[3008LL + unit * 2 + 1];
+        const float z0 = acc[0] + m[3136LL + unit * 2];
+        const float z1 = acc[1] + m[3136LL + unit * 2 + 1];
         const float t42 = dnn_sigmoid(z1);
         const float t43 = z1 * t42;
         const float t44 = z0 * t43;
-        m[5952LL + r * 24 + unit] = t44;
+        m[6080LL + r * 24 + unit] = t44;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer0, 256) {
     const DnnRowMajor<8> a = {m + 0LL};
-    const DnnRowMajor<8> b = {m + 2624LL};
+    const DnnRowMajor<8> b = {m + 2752LL};
     const of_infer0 epilogue = {m};
     dnn_linear<4, 4>(a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
 }
@@ -819,16 +902,16 @@ struct of_infer1 {
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_p = m[3344LL + 0];
+        const float in_p = m[3472LL + 0];
         const float t45 = in_p * acc[0];
         const float t46 = acc[0] <= 0.0f ? t45 : acc[0];
-        m[12096LL + r * 12 + unit] = t46;
+        m[12224LL + r * 12 + unit] = t46;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<24> a = {m + 5952LL};
-    const DnnRowMajor<24> b = {m + 3056LL};
+    const DnnRowMajor<24> a = {m + 6080LL};
+    const DnnRowMajor<24> b = {m + 3184LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
 }
@@ -840,14 +923,14 @@ struct of_infer2 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[3360LL + unit];
-        m[5952LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[3488LL + unit];
+        m[6080LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer2, 256) {
-    const DnnRowMajor<12> a = {m + 12096LL};
-    const DnnRowMajor<12> b = {m + 3348LL};
+    const DnnRowMajor<12> a = {m + 12224LL};
+    const DnnRowMajor<12> b = {m + 3476LL};
     const of_infer2 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
 }

@@ -572,14 +572,92 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 #endif
 
-// digits: 64 -> 10. All matrices lie in one arena of 268160 float32; a kernel's argument
+// dnn_feed.h: many steps in one launch. The host lays a table with an entry for
+// each pass beside the training rows; before a pass its batch and what is said
+// of the step are fetched by that entry, and after it the next entry's turn
+// comes. Places are distances from the arena's start, in float32.
+#ifndef DNN_FEED_H
+#define DNN_FEED_H
+
+// DnnFeed is what the host says about a launch.
+struct DnnFeed {
+    long long table;  // the entries
+    long long order;  // int32, which row is which; 0: rows follow each other
+    long long losses; // a float64 for each step
+    int entry;        // whose turn it is
+    int passes;       // of a step
+    int halted;       // set by a loss that is not finite
+    int spare;
+};
+
+// DnnEntry begins an entry. What dnn_step.h calls a step's words follow.
+struct DnnEntry {
+    long long x, y; // the rows and their targets
+    long long row;  // the first of the pass, in the order
+};
+
+// DnnFour is what a thread moves at once.
+struct alignas(16) DnnFour {
+    float v[4];
+};
+
+// dnn_gather copies rows of from [.., WIDTH] to to [rows, WIDTH]: a block takes
+// elements at the distance of the grid.
+template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, const int *order, long long first, int rows) {
+    const int FOURS = WIDTH % 4 == 0 ? 4 : 1, ACROSS = WIDTH / FOURS;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        const long long row = i / ACROSS, column = i % ACROSS * FOURS;
+        const long long source = (order ? order[first + row] : first + row) * WIDTH + column;
+        if (FOURS == 4)
+            *(DnnFour *)(to + row * WIDTH + column) = *(const DnnFour *)(from + source);
+        else
+            to[row * WIDTH + column] = from[source];
+    }
+}
+
+// dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
+// of the step. After a halt it leaves all as it was: every pass to come repeats
+// the one whose loss was not finite, which changes nothing.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
+    if (feed->halted) return;
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    const float *at = m + feed->table + (long long)feed->entry * entryWords;
+    const DnnEntry *entry = (const DnnEntry *)at;
+    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
+    dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
+    dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
+}
+
+// dnn_advance gives the turn to the next entry. At the end of a step it notes
+// the loss.
+DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
+    if (dnn_thread() != 0 || feed->halted) return;
+    const int entry = feed->entry;
+    feed->entry = entry + 1;
+    if ((entry + 1) % feed->passes != 0) return;
+    ((double *)(m + feed->losses))[entry / feed->passes] = *loss;
+    if (!dnn_finite(*loss)) feed->halted = 1;
+}
+
+#endif
+
+// digits: 64 -> 10. All matrices lie in one arena of 268288 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
-//     0.weight     [256 64] at 16960
-//     0.bias       [256] at 33344
-//     2.weight     [128 256] at 33600
-//     2.bias       [128] at 66368
-//     4.weight     [10 128] at 66496
-//     4.bias       [10] at 67776
+//     0.weight     [256 64] at 17088
+//     0.bias       [256] at 33472
+//     2.weight     [128 256] at 33728
+//     2.bias       [128] at 66496
+//     4.weight     [10 128] at 66624
+//     4.bias       [10] at 67904
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 16704LL), m + 0LL, m + 16448LL, m + 16576LL);
+}
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
 // digits.yaml:5  linear: 256
@@ -588,15 +666,15 @@ struct of_forward0 {
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[33344LL + unit];
+        const float z0 = acc[0] + m[33472LL + unit];
         const float t0 = z0 <= 0.0f ? 0.0f : z0;
-        m[169792LL + r * 256 + unit] = t0;
+        m[169920LL + r * 256 + unit] = t0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward0, 256) {
     const DnnRowMajor<64> a = {m + 0LL};
-    const DnnRowMajor<64> b = {m + 16960LL};
+    const DnnRowMajor<64> b = {m + 17088LL};
     const of_forward0 epilogue = {m};
     dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
 }
@@ -608,15 +686,15 @@ struct of_forward1 {
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[66368LL + unit];
+        const float z0 = acc[0] + m[66496LL + unit];
         const float t1 = z0 <= 0.0f ? 0.0f : z0;
-        m[177984LL + r * 128 + unit] = t1;
+        m[178112LL + r * 128 + unit] = t1;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<256> a = {m + 169792LL};
-    const DnnRowMajor<256> b = {m + 33600LL};
+    const DnnRowMajor<256> a = {m + 169920LL};
+    const DnnRowMajor<256> b = {m + 33728LL};
     const of_forward1 epilogue = {m};
     dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
 }
@@ -628,26 +706,26 @@ struct of_forward2 {
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[67776LL + unit];
-        m[190272LL + r * 10 + unit] = z0;
+        const float z0 = acc[0] + m[67904LL + unit];
+        m[190400LL + r * 10 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward2, 256) {
-    const DnnRowMajor<128> a = {m + 177984LL};
-    const DnnRowMajor<128> b = {m + 66496LL};
+    const DnnRowMajor<128> a = {m + 178112LL};
+    const DnnRowMajor<128> b = {m + 66624LL};
     const of_forward2 epilogue = {m};
     dnn_linear<2, 1>(a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z4), dz4
 DNN_KERNEL(loss, 256) {
-    dnn_cross_entropy<10>(m + 190272LL, m + 16448LL, m + 182080LL, dnn_rows(m + 16576LL), dnn_scale(m + 16576LL), (double *)(m + 16832LL));
+    dnn_cross_entropy<10>(m + 190400LL, m + 16448LL, m + 182208LL, dnn_rows(m + 16576LL), dnn_scale(m + 16576LL), (double *)(m + 16960LL));
 }
 
 // the sum of the step's losses
 DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 16832LL), 4, true, (double *)(m + 16704LL));
+    dnn_loss_sum((const double *)(m + 16960LL), 4, true, (double *)(m + 16832LL));
 }
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
@@ -657,16 +735,16 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_a = m[177984LL + r * 128 + unit];
+        const float in_a = m[178112LL + r * 128 + unit];
         const float t2 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t3 = acc[0] * t2;
-        m[186176LL + r * 128 + unit] = t3;
+        m[186304LL + r * 128 + unit] = t3;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<10> a = {m + 182080LL};
-    const DnnColMajor<128> b = {m + 66496LL};
+    const DnnRowMajor<10> a = {m + 182208LL};
+    const DnnColMajor<128> b = {m + 66624LL};
     const of_backward0 epilogue = {m};
     dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 128, 10, epilogue, (float *)0);
 }
@@ -674,7 +752,7 @@ DNN_KERNEL(backward0, 256) {
 // d4.weight [10 128] = dz4^T*a3, in parts of 32 rows
 // digits.yaml:9  linear: 10
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 4, 10, 128, true>(m + 182080LL, m + 177984LL, dnn_rows(m + 16576LL), 32, true, m + 118784LL, m + 120064LL);
+    dnn_weight_gradient<1, 4, 10, 128, true>(m + 182208LL, m + 178112LL, dnn_rows(m + 16576LL), 32, true, m + 118912LL, m + 120192LL);
 }
 
 // gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -684,16 +762,16 @@ struct of_backward2 {
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_a = m[169792LL + r * 256 + unit];
+        const float in_a = m[169920LL + r * 256 + unit];
         const float t4 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t5 = acc[0] * t4;
-        m[177984LL + r * 256 + unit] = t5;
+        m[178112LL + r * 256 + unit] = t5;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward2, 256) {
-    const DnnRowMajor<128> a = {m + 186176LL};
-    const DnnColMajor<256> b = {m + 33600LL};
+    const DnnRowMajor<128> a = {m + 186304LL};
+    const DnnColMajor<256> b = {m + 33728LL};
     const of_backward2 epilogue = {m};
     dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 256, 128, epilogue, (float *)0);
 }
@@ -701,13 +779,13 @@ DNN_KERNEL(backward2, 256) {
 // d2.weight [128 256] = dz2^T*a1, in parts of 32 rows
 // digits.yaml:7  linear: 128
 DNN_KERNEL(backward3, 256) {
-    dnn_weight_gradient<4, 4, 128, 256, true>(m + 186176LL, m + 169792LL, dnn_rows(m + 16576LL), 32, true, m + 120076LL, m + 152844LL);
+    dnn_weight_gradient<4, 4, 128, 256, true>(m + 186304LL, m + 169920LL, dnn_rows(m + 16576LL), 32, true, m + 120204LL, m + 152972LL);
 }
 
 // d0.weight [256 64] = dz0^T*x, in parts of 32 rows
 // digits.yaml:5  linear: 256
 DNN_KERNEL(backward4, 256) {
-    dnn_weight_gradient<4, 4, 256, 64, true>(m + 177984LL, m + 0LL, dnn_rows(m + 16576LL), 32, true, m + 152972LL, m + 169356LL);
+    dnn_weight_gradient<4, 4, 256, 64, true>(m + 178112LL, m + 0LL, dnn_rows(m + 16576LL), 32, true, m + 153100LL, m + 169484LL);
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -728,15 +806,20 @@ struct of_update {
     }
 };
 DNN_TABLE DnnTensor tensors[] = {
-    {0LL, 152972LL, 16384, 1, 0}, // 0.weight [256 64]
-    {16384LL, 169356LL, 256, 1, 16}, // 0.bias [256]
-    {16640LL, 120076LL, 32768, 1, 17}, // 2.weight [128 256]
-    {49408LL, 152844LL, 128, 1, 49}, // 2.bias [128]
-    {49536LL, 118784LL, 1280, 1, 50}, // 4.weight [10 128]
-    {50816LL, 120064LL, 10, 1, 52}, // 4.bias [10]
+    {0LL, 153100LL, 16384, 1, 0}, // 0.weight [256 64]
+    {16384LL, 169484LL, 256, 1, 16}, // 0.bias [256]
+    {16640LL, 120204LL, 32768, 1, 17}, // 2.weight [128 256]
+    {49408LL, 152972LL, 128, 1, 49}, // 2.bias [128]
+    {49536LL, 118912LL, 1280, 1, 50}, // 4.weight [10 128]
+    {50816LL, 120192LL, 10, 1, 52}, // 4.bias [10]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 6>(tensors, m, (const double *)(m + 16704LL), m + 16580LL, 16960LL, 50880LL);
+    dnn_update<of_update, 6>(tensors, m, (const double *)(m + 16832LL), m + 16580LL, 17088LL, 50880LL);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -746,15 +829,15 @@ struct of_infer0 {
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[33344LL + unit];
+        const float z0 = acc[0] + m[33472LL + unit];
         const float t12 = z0 <= 0.0f ? 0.0f : z0;
-        m[169792LL + r * 256 + unit] = t12;
+        m[169920LL + r * 256 + unit] = t12;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer0, 256) {
     const DnnRowMajor<64> a = {m + 0LL};
-    const DnnRowMajor<64> b = {m + 16960LL};
+    const DnnRowMajor<64> b = {m + 17088LL};
     const of_infer0 epilogue = {m};
     dnn_linear<4, 4>(a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
 }
@@ -766,15 +849,15 @@ struct of_infer1 {
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[66368LL + unit];
+        const float z0 = acc[0] + m[66496LL + unit];
         const float t13 = z0 <= 0.0f ? 0.0f : z0;
-        m[235328LL + r * 128 + unit] = t13;
+        m[235456LL + r * 128 + unit] = t13;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<256> a = {m + 169792LL};
-    const DnnRowMajor<256> b = {m + 33600LL};
+    const DnnRowMajor<256> a = {m + 169920LL};
+    const DnnRowMajor<256> b = {m + 33728LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 4>(a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
 }
@@ -786,14 +869,14 @@ struct of_infer2 {
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[67776LL + unit];
-        m[169792LL + r * 10 + unit] = z0;
+        const float z0 = acc[0] + m[67904LL + unit];
+        m[169920LL + r * 10 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer2, 256) {
-    const DnnRowMajor<128> a = {m + 235328LL};
-    const DnnRowMajor<128> b = {m + 66496LL};
+    const DnnRowMajor<128> a = {m + 235456LL};
+    const DnnRowMajor<128> b = {m + 66624LL};
     const of_infer2 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
 }

@@ -572,12 +572,90 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 #endif
 
-// single: 2 -> 1. All matrices lie in one arena of 3776 float32; a kernel's argument
+// dnn_feed.h: many steps in one launch. The host lays a table with an entry for
+// each pass beside the training rows; before a pass its batch and what is said
+// of the step are fetched by that entry, and after it the next entry's turn
+// comes. Places are distances from the arena's start, in float32.
+#ifndef DNN_FEED_H
+#define DNN_FEED_H
+
+// DnnFeed is what the host says about a launch.
+struct DnnFeed {
+    long long table;  // the entries
+    long long order;  // int32, which row is which; 0: rows follow each other
+    long long losses; // a float64 for each step
+    int entry;        // whose turn it is
+    int passes;       // of a step
+    int halted;       // set by a loss that is not finite
+    int spare;
+};
+
+// DnnEntry begins an entry. What dnn_step.h calls a step's words follow.
+struct DnnEntry {
+    long long x, y; // the rows and their targets
+    long long row;  // the first of the pass, in the order
+};
+
+// DnnFour is what a thread moves at once.
+struct alignas(16) DnnFour {
+    float v[4];
+};
+
+// dnn_gather copies rows of from [.., WIDTH] to to [rows, WIDTH]: a block takes
+// elements at the distance of the grid.
+template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, const int *order, long long first, int rows) {
+    const int FOURS = WIDTH % 4 == 0 ? 4 : 1, ACROSS = WIDTH / FOURS;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        const long long row = i / ACROSS, column = i % ACROSS * FOURS;
+        const long long source = (order ? order[first + row] : first + row) * WIDTH + column;
+        if (FOURS == 4)
+            *(DnnFour *)(to + row * WIDTH + column) = *(const DnnFour *)(from + source);
+        else
+            to[row * WIDTH + column] = from[source];
+    }
+}
+
+// dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
+// of the step. After a halt it leaves all as it was: every pass to come repeats
+// the one whose loss was not finite, which changes nothing.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
+    if (feed->halted) return;
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    const float *at = m + feed->table + (long long)feed->entry * entryWords;
+    const DnnEntry *entry = (const DnnEntry *)at;
+    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
+    dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
+    dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
+}
+
+// dnn_advance gives the turn to the next entry. At the end of a step it notes
+// the loss.
+DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
+    if (dnn_thread() != 0 || feed->halted) return;
+    const int entry = feed->entry;
+    feed->entry = entry + 1;
+    if ((entry + 1) % feed->passes != 0) return;
+    ((double *)(m + feed->losses))[entry / feed->passes] = *loss;
+    if (!dnn_finite(*loss)) feed->halted = 1;
+}
+
+#endif
+
+// single: 2 -> 1. All matrices lie in one arena of 3904 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
-//     0.weight     [8 2] at 1088
-//     0.bias       [8] at 1104
-//     2.weight     [1 8] at 1112
-//     2.bias       [1] at 1120
+//     0.weight     [8 2] at 1216
+//     0.bias       [8] at 1232
+//     2.weight     [1 8] at 1240
+//     2.bias       [1] at 1248
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<2, 1, 5>(m, (const DnnFeed *)(m + 832LL), m + 0LL, m + 576LL, m + 704LL);
+}
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
 // single.yaml:6  linear: 8
@@ -586,15 +664,15 @@ struct of_forward0 {
     static constexpr int STRIDE = 1, WIDTH = 8, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[1104LL + unit];
+        const float z0 = acc[0] + m[1232LL + unit];
         const float t0 = dnn_tanh(z0);
-        m[1408LL + r * 8 + unit] = t0;
+        m[1536LL + r * 8 + unit] = t0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward0, 256) {
     const DnnRowMajor<2> a = {m + 0LL};
-    const DnnRowMajor<2> b = {m + 1088LL};
+    const DnnRowMajor<2> b = {m + 1216LL};
     const of_forward0 epilogue = {m};
     dnn_linear<1, 1>(a, b, dnn_rows(m + 704LL), 8, 2, epilogue, (float *)0);
 }
@@ -606,14 +684,14 @@ struct of_forward1 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[1120LL + unit];
-        m[1424LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[1248LL + unit];
+        m[1552LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<8> a = {m + 1408LL};
-    const DnnRowMajor<8> b = {m + 1112LL};
+    const DnnRowMajor<8> a = {m + 1536LL};
+    const DnnRowMajor<8> b = {m + 1240LL};
     const of_forward1 epilogue = {m};
     dnn_linear<1, 1>(a, b, dnn_rows(m + 704LL), 1, 8, epilogue, (float *)0);
 }
@@ -631,12 +709,12 @@ struct of_loss {
     }
 };
 DNN_KERNEL(loss, 256) {
-    dnn_element_loss<of_loss, 1>(m + 1424LL, m + 576LL, m + 1425LL, dnn_rows(m + 704LL), dnn_scale(m + 704LL), (double *)(m + 960LL));
+    dnn_element_loss<of_loss, 1>(m + 1552LL, m + 576LL, m + 1553LL, dnn_rows(m + 704LL), dnn_scale(m + 704LL), (double *)(m + 1088LL));
 }
 
 // the sum of the step's losses
 DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 960LL), 1, true, (double *)(m + 832LL));
+    dnn_loss_sum((const double *)(m + 1088LL), 1, true, (double *)(m + 960LL));
 }
 
 // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
@@ -646,17 +724,17 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 8, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_a = m[1408LL + r * 8 + unit];
+        const float in_a = m[1536LL + r * 8 + unit];
         const float t6 = in_a * in_a;
         const float t7 = 1.0f - t6;
         const float t8 = acc[0] * t7;
-        m[1416LL + r * 8 + unit] = t8;
+        m[1544LL + r * 8 + unit] = t8;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 1425LL};
-    const DnnColMajor<8> b = {m + 1112LL};
+    const DnnRowMajor<1> a = {m + 1553LL};
+    const DnnColMajor<8> b = {m + 1240LL};
     const of_backward0 epilogue = {m};
     dnn_linear<1, 1>(a, b, dnn_rows(m + 704LL), 8, 1, epilogue, (float *)0);
 }
@@ -664,13 +742,13 @@ DNN_KERNEL(backward0, 256) {
 // d2.weight [1 8] = dz2^T*a1, in parts of 16 rows
 // single.yaml:8  linear: 1
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 8, true>(m + 1425LL, m + 1408LL, dnn_rows(m + 704LL), 16, true, m + 1216LL, m + 1224LL);
+    dnn_weight_gradient<1, 1, 1, 8, true>(m + 1553LL, m + 1536LL, dnn_rows(m + 704LL), 16, true, m + 1344LL, m + 1352LL);
 }
 
 // d0.weight [8 2] = dz0^T*x, in parts of 16 rows
 // single.yaml:6  linear: 8
 DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<1, 1, 8, 2, true>(m + 1416LL, m + 0LL, dnn_rows(m + 704LL), 16, true, m + 1228LL, m + 1244LL);
+    dnn_weight_gradient<1, 1, 8, 2, true>(m + 1544LL, m + 0LL, dnn_rows(m + 704LL), 16, true, m + 1356LL, m + 1372LL);
 }
 
 // w = w - lr*g
@@ -684,13 +762,18 @@ struct of_update {
     }
 };
 DNN_TABLE DnnTensor tensors[] = {
-    {0LL, 1228LL, 16, 1, 0}, // 0.weight [8 2]
-    {16LL, 1244LL, 8, 1, 1}, // 0.bias [8]
-    {24LL, 1216LL, 8, 1, 2}, // 2.weight [1 8]
-    {32LL, 1224LL, 1, 1, 3}, // 2.bias [1]
+    {0LL, 1356LL, 16, 1, 0}, // 0.weight [8 2]
+    {16LL, 1372LL, 8, 1, 1}, // 0.bias [8]
+    {24LL, 1344LL, 8, 1, 2}, // 2.weight [1 8]
+    {32LL, 1352LL, 1, 1, 3}, // 2.bias [1]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 832LL), m + 708LL, 1088LL, 64LL);
+    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 960LL), m + 708LL, 1216LL, 64LL);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 832LL), (const double *)(m + 960LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -700,15 +783,15 @@ struct of_infer0 {
     static constexpr int STRIDE = 1, WIDTH = 8, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[1104LL + unit];
+        const float z0 = acc[0] + m[1232LL + unit];
         const float t11 = dnn_tanh(z0);
-        m[1408LL + r * 8 + unit] = t11;
+        m[1536LL + r * 8 + unit] = t11;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer0, 256) {
     const DnnRowMajor<2> a = {m + 0LL};
-    const DnnRowMajor<2> b = {m + 1088LL};
+    const DnnRowMajor<2> b = {m + 1216LL};
     const of_infer0 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 704LL), 8, 2, epilogue, (float *)0);
 }
@@ -720,14 +803,14 @@ struct of_infer1 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[1120LL + unit];
-        m[3456LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[1248LL + unit];
+        m[3584LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<8> a = {m + 1408LL};
-    const DnnRowMajor<8> b = {m + 1112LL};
+    const DnnRowMajor<8> a = {m + 1536LL};
+    const DnnRowMajor<8> b = {m + 1240LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 704LL), 1, 8, epilogue, (float *)0);
 }

@@ -572,12 +572,90 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 #endif
 
-// tumour: 30 -> 1. All matrices lie in one arena of 24768 float32; a kernel's argument
+// dnn_feed.h: many steps in one launch. The host lays a table with an entry for
+// each pass beside the training rows; before a pass its batch and what is said
+// of the step are fetched by that entry, and after it the next entry's turn
+// comes. Places are distances from the arena's start, in float32.
+#ifndef DNN_FEED_H
+#define DNN_FEED_H
+
+// DnnFeed is what the host says about a launch.
+struct DnnFeed {
+    long long table;  // the entries
+    long long order;  // int32, which row is which; 0: rows follow each other
+    long long losses; // a float64 for each step
+    int entry;        // whose turn it is
+    int passes;       // of a step
+    int halted;       // set by a loss that is not finite
+    int spare;
+};
+
+// DnnEntry begins an entry. What dnn_step.h calls a step's words follow.
+struct DnnEntry {
+    long long x, y; // the rows and their targets
+    long long row;  // the first of the pass, in the order
+};
+
+// DnnFour is what a thread moves at once.
+struct alignas(16) DnnFour {
+    float v[4];
+};
+
+// dnn_gather copies rows of from [.., WIDTH] to to [rows, WIDTH]: a block takes
+// elements at the distance of the grid.
+template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, const int *order, long long first, int rows) {
+    const int FOURS = WIDTH % 4 == 0 ? 4 : 1, ACROSS = WIDTH / FOURS;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        const long long row = i / ACROSS, column = i % ACROSS * FOURS;
+        const long long source = (order ? order[first + row] : first + row) * WIDTH + column;
+        if (FOURS == 4)
+            *(DnnFour *)(to + row * WIDTH + column) = *(const DnnFour *)(from + source);
+        else
+            to[row * WIDTH + column] = from[source];
+    }
+}
+
+// dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
+// of the step. After a halt it leaves all as it was: every pass to come repeats
+// the one whose loss was not finite, which changes nothing.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
+    if (feed->halted) return;
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    const float *at = m + feed->table + (long long)feed->entry * entryWords;
+    const DnnEntry *entry = (const DnnEntry *)at;
+    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
+    dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
+    dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
+}
+
+// dnn_advance gives the turn to the next entry. At the end of a step it notes
+// the loss.
+DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
+    if (dnn_thread() != 0 || feed->halted) return;
+    const int entry = feed->entry;
+    feed->entry = entry + 1;
+    if ((entry + 1) % feed->passes != 0) return;
+    ((double *)(m + feed->losses))[entry / feed->passes] = *loss;
+    if (!dnn_finite(*loss)) feed->halted = 1;
+}
+
+#endif
+
+// tumour: 30 -> 1. All matrices lie in one arena of 24896 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
-//     0.weight     [16 30] at 8448
-//     0.bias       [16] at 8928
-//     2.weight     [1 16] at 8944
-//     2.bias       [1] at 8960
+//     0.weight     [16 30] at 8576
+//     0.bias       [16] at 9056
+//     2.weight     [1 16] at 9072
+//     2.bias       [1] at 9088
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 8192LL), m + 0LL, m + 7744LL, m + 8064LL);
+}
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
 // tumour.yaml:6  linear: 16
@@ -586,7 +664,7 @@ struct of_forward0 {
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[8928LL + unit];
+        const float z0 = acc[0] + m[9056LL + unit];
         const float t0 = 0.5f * z0;
         const float t1 = 0.70710677f * z0;
         const float t2 = dnn_erf(t1);
@@ -599,14 +677,14 @@ struct of_forward0 {
         const float t9 = 0.7978846f * t8;
         const float t10 = t0 * t9;
         const float t11 = t5 + t10;
-        m[11904LL + r * 16 + unit] = t4;
-        m[20096LL + r * 16 + unit] = t11;
+        m[12032LL + r * 16 + unit] = t4;
+        m[20224LL + r * 16 + unit] = t11;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward0, 256) {
     const DnnRowMajor<30> a = {m + 0LL};
-    const DnnRowMajor<30> b = {m + 8448LL};
+    const DnnRowMajor<30> b = {m + 8576LL};
     const of_forward0 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
 }
@@ -618,14 +696,14 @@ struct of_forward1 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[8960LL + unit];
-        m[24192LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[9088LL + unit];
+        m[24320LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<16> a = {m + 11904LL};
-    const DnnRowMajor<16> b = {m + 8944LL};
+    const DnnRowMajor<16> a = {m + 12032LL};
+    const DnnRowMajor<16> b = {m + 9072LL};
     const of_forward1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
 }
@@ -643,12 +721,12 @@ struct of_loss {
     }
 };
 DNN_KERNEL(loss, 256) {
-    dnn_element_loss<of_loss, 1>(m + 24192LL, m + 7744LL, m + 24448LL, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8320LL));
+    dnn_element_loss<of_loss, 1>(m + 24320LL, m + 7744LL, m + 24576LL, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
 }
 
 // the sum of the step's losses
 DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 8320LL), 1, dnn_first(m + 8064LL), (double *)(m + 8192LL));
+    dnn_loss_sum((const double *)(m + 8448LL), 1, dnn_first(m + 8064LL), (double *)(m + 8320LL));
 }
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
@@ -658,15 +736,15 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_s = m[20096LL + r * 16 + unit];
+        const float in_s = m[20224LL + r * 16 + unit];
         const float t17 = acc[0] * in_s;
-        m[16000LL + r * 16 + unit] = t17;
+        m[16128LL + r * 16 + unit] = t17;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 24448LL};
-    const DnnColMajor<16> b = {m + 8944LL};
+    const DnnRowMajor<1> a = {m + 24576LL};
+    const DnnColMajor<16> b = {m + 9072LL};
     const of_backward0 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 1, epilogue, (float *)0);
 }
@@ -674,13 +752,13 @@ DNN_KERNEL(backward0, 256) {
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 16, true>(m + 24448LL, m + 11904LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9664LL, m + 9728LL);
+    dnn_weight_gradient<1, 1, 1, 16, true>(m + 24576LL, m + 12032LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9792LL, m + 9856LL);
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
 DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<1, 2, 16, 30, true>(m + 16000LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9732LL, m + 11652LL);
+    dnn_weight_gradient<1, 2, 16, 30, true>(m + 16128LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9860LL, m + 11780LL);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -703,13 +781,18 @@ struct of_update {
     }
 };
 DNN_TABLE DnnTensor tensors[] = {
-    {0LL, 9732LL, 480, 4, 0}, // 0.weight [16 30]
-    {480LL, 11652LL, 16, 4, 1}, // 0.bias [16]
-    {496LL, 9664LL, 16, 4, 2}, // 2.weight [1 16]
-    {512LL, 9728LL, 1, 4, 3}, // 2.bias [1]
+    {0LL, 9860LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 11780LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 9792LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 9856LL, 1, 4, 3}, // 2.bias [1]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 8192LL), m + 8068LL, 8448LL, 576LL);
+    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
@@ -719,19 +802,19 @@ struct of_infer0 {
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[8928LL + unit];
+        const float z0 = acc[0] + m[9056LL + unit];
         const float t26 = 0.5f * z0;
         const float t27 = 0.70710677f * z0;
         const float t28 = dnn_erf(t27);
         const float t29 = 1.0f + t28;
         const float t30 = t26 * t29;
-        m[11904LL + r * 16 + unit] = t30;
+        m[12032LL + r * 16 + unit] = t30;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer0, 256) {
     const DnnRowMajor<30> a = {m + 0LL};
-    const DnnRowMajor<30> b = {m + 8448LL};
+    const DnnRowMajor<30> b = {m + 8576LL};
     const of_infer0 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
 }
@@ -743,14 +826,14 @@ struct of_infer1 {
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[8960LL + unit];
-        m[16000LL + r * 1 + unit] = z0;
+        const float z0 = acc[0] + m[9088LL + unit];
+        m[16128LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<16> a = {m + 11904LL};
-    const DnnRowMajor<16> b = {m + 8944LL};
+    const DnnRowMajor<16> a = {m + 12032LL};
+    const DnnRowMajor<16> b = {m + 9072LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
 }

@@ -23,13 +23,13 @@ struct settings set;
 struct counted count;
 
 static const struct settings defaults = {
-	.devices = 1, .version = 12040, .cc = 90, .memory = 1L << 30, .sms = 4, .fail_code = INVALID_VALUE, .lost_code = ILLEGAL_ADDRESS, .host_memory = 1L << 30,
+	.devices = 1, .version = 12040, .cc = 90, .memory = 1L << 30, .sms = 4, .fail_code = INVALID_VALUE, .lost_code = ILLEGAL_ADDRESS, .host_memory = 1L << 30, .largest = 1L << 60,
 };
 
 static const struct { const char *name; size_t at; } names[] = {
 #define SETTING(x) {#x, offsetof(struct settings, x)}
 	SETTING(devices), SETTING(version), SETTING(cc), SETTING(memory), SETTING(sms), SETTING(fail_at), SETTING(fail_code),
-	SETTING(lost_at), SETTING(lost_code), SETTING(init_code), SETTING(host_memory),
+	SETTING(lost_at), SETTING(lost_code), SETTING(init_code), SETTING(host_memory), SETTING(largest),
 };
 
 static const struct { const char *name; size_t at; } counters[] = {

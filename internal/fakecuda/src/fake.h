@@ -39,6 +39,7 @@ struct settings {
 	long lost_at, lost_code; // from that call on every call fails
 	long init_code;          // what cuInit returns
 	long host_memory;        // pinned memory that can be had
+	long largest;            // allocation of device memory that can be had
 };
 extern struct settings set;
 

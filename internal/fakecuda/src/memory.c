@@ -82,7 +82,7 @@ CUresult cuMemGetInfo_v2(size_t *available, size_t *total) {
 CUresult cuMemAlloc_v2(uint64_t *address, size_t bytes) {
 	ENTER(3);
 	if (address == NULL || bytes == 0) return leave(wrong(INVALID_VALUE, "%zu bytes", bytes));
-	if (bytes > (size_t)(set.memory - count.memory)) return leave(OUT_OF_MEMORY);
+	if (bytes > (size_t)(set.memory - count.memory) || bytes > (size_t)set.largest) return leave(OUT_OF_MEMORY);
 	unsigned char *start = block_new(bytes, 0);
 	if (start == NULL) return leave(OUT_OF_MEMORY);
 	count.memory += bytes;

@@ -24,8 +24,11 @@ func cudaDevices() []engine.Device {
 // order of a step.
 func cudaCode() *host.Code {
 	return &host.Code{
+		Advance: host.Run("advance", 1, 1, 1),
 		Batch:   16,
 		Classes: true,
+		Feed:    host.At(2112, 10),
+		Fetch:   host.Run("fetch", 1, 1, 1),
 		Files:   cudaFiles,
 		Full:    false,
 		Infer: []host.Launch{
@@ -34,7 +37,7 @@ func cudaCode() *host.Code {
 		},
 		InferRows: 256,
 		Inputs:    7,
-		Loss:      2112,
+		Loss:      2240,
 		Outputs:   3,
 		Params: []host.Region{
 			host.At(0, 224),  /* 0.weight */
@@ -51,12 +54,13 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 1),
 			host.Run("backward2", 1, 1, 1),
 		},
-		Raw:     12288,
+		Raw:     12416,
 		Scalars: cudaScalars,
 		Slot:    384,
-		Slots:   host.At(2368, 1152),
+		Slots:   host.At(2496, 1152),
 		Step:    host.At(1984, 7),
-		Total:   13120,
+		Steps:   64,
+		Total:   13248,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},

@@ -572,12 +572,90 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 #endif
 
-// net: 7 -> 3. All matrices lie in one arena of 13120 float32; a kernel's argument
+// dnn_feed.h: many steps in one launch. The host lays a table with an entry for
+// each pass beside the training rows; before a pass its batch and what is said
+// of the step are fetched by that entry, and after it the next entry's turn
+// comes. Places are distances from the arena's start, in float32.
+#ifndef DNN_FEED_H
+#define DNN_FEED_H
+
+// DnnFeed is what the host says about a launch.
+struct DnnFeed {
+    long long table;  // the entries
+    long long order;  // int32, which row is which; 0: rows follow each other
+    long long losses; // a float64 for each step
+    int entry;        // whose turn it is
+    int passes;       // of a step
+    int halted;       // set by a loss that is not finite
+    int spare;
+};
+
+// DnnEntry begins an entry. What dnn_step.h calls a step's words follow.
+struct DnnEntry {
+    long long x, y; // the rows and their targets
+    long long row;  // the first of the pass, in the order
+};
+
+// DnnFour is what a thread moves at once.
+struct alignas(16) DnnFour {
+    float v[4];
+};
+
+// dnn_gather copies rows of from [.., WIDTH] to to [rows, WIDTH]: a block takes
+// elements at the distance of the grid.
+template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, const int *order, long long first, int rows) {
+    const int FOURS = WIDTH % 4 == 0 ? 4 : 1, ACROSS = WIDTH / FOURS;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        const long long row = i / ACROSS, column = i % ACROSS * FOURS;
+        const long long source = (order ? order[first + row] : first + row) * WIDTH + column;
+        if (FOURS == 4)
+            *(DnnFour *)(to + row * WIDTH + column) = *(const DnnFour *)(from + source);
+        else
+            to[row * WIDTH + column] = from[source];
+    }
+}
+
+// dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
+// of the step. After a halt it leaves all as it was: every pass to come repeats
+// the one whose loss was not finite, which changes nothing.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
+    if (feed->halted) return;
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    const float *at = m + feed->table + (long long)feed->entry * entryWords;
+    const DnnEntry *entry = (const DnnEntry *)at;
+    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
+    dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
+    dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
+}
+
+// dnn_advance gives the turn to the next entry. At the end of a step it notes
+// the loss.
+DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
+    if (dnn_thread() != 0 || feed->halted) return;
+    const int entry = feed->entry;
+    feed->entry = entry + 1;
+    if ((entry + 1) % feed->passes != 0) return;
+    ((double *)(m + feed->losses))[entry / feed->passes] = *loss;
+    if (!dnn_finite(*loss)) feed->halted = 1;
+}
+
+#endif
+
+// net: 7 -> 3. All matrices lie in one arena of 13248 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
-//     0.weight     [32 7] at 2368
-//     0.bias       [32] at 2592
-//     2.weight     [3 32] at 2624
-//     2.bias       [3] at 2720
+//     0.weight     [32 7] at 2496
+//     0.bias       [32] at 2720
+//     2.weight     [3 32] at 2752
+//     2.bias       [3] at 2848
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<7, 1, 7>(m, (const DnnFeed *)(m + 2112LL), m + 0LL, m + 1856LL, m + 1984LL);
+}
 
 // linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc
 // net.yaml:5  linear: 32
@@ -586,15 +664,15 @@ struct of_forward0 {
     static constexpr int STRIDE = 1, WIDTH = 32, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[2592LL + unit];
+        const float z0 = acc[0] + m[2720LL + unit];
         const float t0 = z0 <= 0.0f ? 0.0f : z0;
-        m[4096LL + r * 32 + unit] = t0;
+        m[4224LL + r * 32 + unit] = t0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward0, 256) {
     const DnnRowMajor<7> a = {m + 0LL};
-    const DnnRowMajor<7> b = {m + 2368LL};
+    const DnnRowMajor<7> b = {m + 2496LL};
     const of_forward0 epilogue = {m};
     dnn_linear<1, 2>(a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
 }
@@ -606,26 +684,26 @@ struct of_forward1 {
     static constexpr int STRIDE = 1, WIDTH = 3, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[2720LL + unit];
-        m[5120LL + r * 3 + unit] = z0;
+        const float z0 = acc[0] + m[2848LL + unit];
+        m[5248LL + r * 3 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<32> a = {m + 4096LL};
-    const DnnRowMajor<32> b = {m + 2624LL};
+    const DnnRowMajor<32> a = {m + 4224LL};
+    const DnnRowMajor<32> b = {m + 2752LL};
     const of_forward1 epilogue = {m};
     dnn_linear<1, 1>(a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z2), dz2
 DNN_KERNEL(loss, 256) {
-    dnn_cross_entropy<3>(m + 5120LL, m + 1856LL, m + 5168LL, dnn_rows(m + 1984LL), dnn_scale(m + 1984LL), (double *)(m + 2240LL));
+    dnn_cross_entropy<3>(m + 5248LL, m + 1856LL, m + 5296LL, dnn_rows(m + 1984LL), dnn_scale(m + 1984LL), (double *)(m + 2368LL));
 }
 
 // the sum of the step's losses
 DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 2240LL), 2, true, (double *)(m + 2112LL));
+    dnn_loss_sum((const double *)(m + 2368LL), 2, true, (double *)(m + 2240LL));
 }
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -635,16 +713,16 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 32, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_a = m[4096LL + r * 32 + unit];
+        const float in_a = m[4224LL + r * 32 + unit];
         const float t1 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t2 = acc[0] * t1;
-        m[4608LL + r * 32 + unit] = t2;
+        m[4736LL + r * 32 + unit] = t2;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<3> a = {m + 5168LL};
-    const DnnColMajor<32> b = {m + 2624LL};
+    const DnnRowMajor<3> a = {m + 5296LL};
+    const DnnColMajor<32> b = {m + 2752LL};
     const of_backward0 epilogue = {m};
     dnn_linear<1, 2>(a, b, dnn_rows(m + 1984LL), 32, 3, epilogue, (float *)0);
 }
@@ -652,13 +730,13 @@ DNN_KERNEL(backward0, 256) {
 // d2.weight [3 32] = dz2^T*a1, in parts of 16 rows
 // net.yaml:7  linear: 3
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 2, 3, 32, true>(m + 5168LL, m + 4096LL, dnn_rows(m + 1984LL), 16, true, m + 3584LL, m + 3680LL);
+    dnn_weight_gradient<1, 2, 3, 32, true>(m + 5296LL, m + 4224LL, dnn_rows(m + 1984LL), 16, true, m + 3712LL, m + 3808LL);
 }
 
 // d0.weight [32 7] = dz0^T*x, in parts of 16 rows
 // net.yaml:5  linear: 32
 DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<2, 1, 32, 7, true>(m + 4608LL, m + 0LL, dnn_rows(m + 1984LL), 16, true, m + 3684LL, m + 3908LL);
+    dnn_weight_gradient<2, 1, 32, 7, true>(m + 4736LL, m + 0LL, dnn_rows(m + 1984LL), 16, true, m + 3812LL, m + 4036LL);
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -691,13 +769,18 @@ struct of_update {
     }
 };
 DNN_TABLE DnnTensor tensors[] = {
-    {0LL, 3684LL, 224, 1, 0}, // 0.weight [32 7]
-    {224LL, 3908LL, 32, 1, 1}, // 0.bias [32]
-    {256LL, 3584LL, 96, 1, 2}, // 2.weight [3 32]
-    {352LL, 3680LL, 3, 1, 3}, // 2.bias [3]
+    {0LL, 3812LL, 224, 1, 0}, // 0.weight [32 7]
+    {224LL, 4036LL, 32, 1, 1}, // 0.bias [32]
+    {256LL, 3712LL, 96, 1, 2}, // 2.weight [3 32]
+    {352LL, 3808LL, 3, 1, 3}, // 2.bias [3]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 2112LL), m + 1988LL, 2368LL, 384LL);
+    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 2240LL), m + 1988LL, 2496LL, 384LL);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc
@@ -707,15 +790,15 @@ struct of_infer0 {
     static constexpr int STRIDE = 1, WIDTH = 32, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[2592LL + unit];
+        const float z0 = acc[0] + m[2720LL + unit];
         const float t18 = z0 <= 0.0f ? 0.0f : z0;
-        m[4096LL + r * 32 + unit] = t18;
+        m[4224LL + r * 32 + unit] = t18;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer0, 256) {
     const DnnRowMajor<7> a = {m + 0LL};
-    const DnnRowMajor<7> b = {m + 2368LL};
+    const DnnRowMajor<7> b = {m + 2496LL};
     const of_infer0 epilogue = {m};
     dnn_linear<4, 2>(a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
 }
@@ -727,14 +810,14 @@ struct of_infer1 {
     static constexpr int STRIDE = 1, WIDTH = 3, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float z0 = acc[0] + m[2720LL + unit];
-        m[12288LL + r * 3 + unit] = z0;
+        const float z0 = acc[0] + m[2848LL + unit];
+        m[12416LL + r * 3 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<32> a = {m + 4096LL};
-    const DnnRowMajor<32> b = {m + 2624LL};
+    const DnnRowMajor<32> a = {m + 4224LL};
+    const DnnRowMajor<32> b = {m + 2752LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
 }
