@@ -88,7 +88,14 @@ func checkHostile(t *testing.T, g generator, a, b string) {
 	net.Data.Train, net.Data.Test, net.Data.Target = a, b, a
 	net.Data.Features = []string{b, a}
 	net.Layers[1].Text, net.Layers[1].Name = a, b
-	compareCode(t, emit(t, g, net), emit(t, g, network(t, plainSpec)))
+	want := network(t, plainSpec)
+	if a == "" { // a field that is empty is left out
+		want.Data.Train, want.Data.Target = "", ""
+	}
+	if b == "" {
+		want.Data.Test = ""
+	}
+	compareCode(t, emit(t, g, net), emit(t, g, want))
 }
 
 // checkName compares the code of a network of any name that a spec may have

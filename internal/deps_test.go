@@ -19,7 +19,7 @@ import (
 const policy = `
 # The language, the program, and its interpreter.
 internal/expr < internal/op, internal/ir;
-internal/op < spec;
+internal/op, runtime/wording < spec;
 internal/ir < internal/ir/eval;
 spec, internal/op, internal/ir < gen/lower;
 
@@ -36,7 +36,7 @@ NONE < templates;
 runtime/fsys < cuda/toolchain;
 
 # The pipeline, what writes its files, and the command.
-internal/ir, internal/expr < gen/summary;
+internal/ir, internal/expr, runtime/wording < gen/summary;
 spec, gen/lower, gen/golang, gen/summary, asm, cuda < gen;
 NONE < .;
 internal/ir, runtime/fsys < internal/output;
@@ -46,10 +46,10 @@ spec, gen, templates, internal/output, internal/workspace, internal/verify, benc
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;
-NONE < runtime/arena, runtime/pool, runtime/scalar, runtime/simd;
+NONE < runtime/arena, runtime/pool, runtime/scalar, runtime/simd, runtime/wording;
 runtime/fsys < runtime/fsys/faultfs, runtime/safetensors;
 runtime/engine < runtime/device, runtime/gather;
-runtime/engine, runtime/fsys, runtime/npy < runtime/data;
+runtime/engine, runtime/fsys, runtime/npy, runtime/wording < runtime/data;
 runtime/engine, runtime/data, runtime/gather < runtime/loop;
 runtime/engine, runtime/data < runtime/metric;
 runtime/data, runtime/safetensors < runtime/modelfile;

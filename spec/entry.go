@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // picked is an entry of a table as the spec chose it.
@@ -228,7 +229,7 @@ func (r *reader) unknownSetting(e *op.Entry, name string, k *node) {
 		p.Expected = oneOf(names, "or")
 		p.Hint = "settings of " + name + ": " + settingsOf(e, nil)
 	}
-	if guess := nearest(k.text, names); guess != "" {
+	if guess := wording.Nearest(k.text, names); guess != "" {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	}
@@ -312,7 +313,7 @@ func (r *reader) wrongChoice(n *node, key string, choices []string) {
 		Code: codeChoice, Message: fmt.Sprintf("`%s` cannot be %s", key, n.describe()),
 		Found: n.describe(), Expected: oneOf(choices, "or"), Hint: "write " + oneOf(choices, "or"),
 	}
-	if guess := nearest(n.text, choices); guess != "" {
+	if guess := wording.Nearest(n.text, choices); guess != "" {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	}

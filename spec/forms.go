@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // whole is a whole number in a range.
@@ -230,7 +232,7 @@ func (f batchForm) read(r *reader, key string, n *node) (int, bool) {
 		return 0, false
 	case !n.number():
 		hint := numberHint(n, f.expects())
-		if n.word() && nearest(n.text, []string{wordFull}) != "" {
+		if n.word() && wording.Nearest(n.text, []string{wordFull}) != "" {
 			hint = "write " + wordFull
 		}
 		r.wrongType(n, code(key), f.expects(), hint)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // section is a mapping with a fixed set of keys.
@@ -147,7 +149,7 @@ func (r *reader) unknownKey(path string, s section, k *node) (guess string) {
 		Code: codeUnknownKey, Message: fmt.Sprintf("unknown key %s in %s", quote(k.text), inside),
 		Found: quote(k.text), Expected: oneOf(s.names(), "or"), Hint: "keys here: " + strings.Join(s.names(), ", "),
 	}
-	guess = nearest(k.text, s.names())
+	guess = wording.Nearest(k.text, s.names())
 	if home := homeOf(k.text); home != "" {
 		p.Message = fmt.Sprintf("the key %s does not belong in %s", quote(k.text), inside)
 		p.Hint = "put it " + home
@@ -188,7 +190,7 @@ func homeOf(key string) string {
 // nearestElsewhere looks for a misspelled key in the sections inside the spec.
 func nearestElsewhere(key string) (near, home string) {
 	for _, f := range grammar() {
-		if near := nearest(key, f.sub.names()); near != "" {
+		if near := wording.Nearest(key, f.sub.names()); near != "" {
 			return near, "under " + code(f.name+":")
 		}
 	}

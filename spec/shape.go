@@ -3,6 +3,8 @@ package spec
 import (
 	"fmt"
 	"slices"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // inferInput finds the number of features where the spec does not give it: by
@@ -32,7 +34,7 @@ func (r *reader) inferInput(root *node, o Options) {
 			return
 		}
 		if err == nil {
-			err = fmt.Errorf("the data has %d features", inputs)
+			err = fmt.Errorf("the data has %s", wording.Count(inputs, "feature"))
 		}
 		p.Message = "the number of features cannot be read from the data: " + foreign(err.Error())
 		p.cause = err
@@ -54,7 +56,7 @@ func (r *reader) checkColumns() {
 				Code: codeNotAFeature, Message: fmt.Sprintf("the categorical column %s is not among the features", quote(c)),
 				Found: quote(c), Expected: "a column of `features`", Hint: "add it to `features`, or take it out here",
 			}
-			if guess := nearest(c, d.Features); guess != "" {
+			if guess := wording.Nearest(c, d.Features); guess != "" {
 				p.Message += didYouMean(visible(guess))
 				p.Hint = "write the column as `features` does"
 			}
@@ -78,7 +80,7 @@ func (r *reader) checkColumns() {
 		return
 	}
 	r.report(r.where("input"), Problem{
-		Code: codeInputColumns, Message: fmt.Sprintf("`input` is %d, but `features` names %d columns", input, features),
+		Code: codeInputColumns, Message: fmt.Sprintf("`input` is %d, but `features` names %s", input, wording.Count(features, "column")),
 		Found: fmt.Sprint(input), Expected: fmt.Sprint(features),
 		Hint: "delete `input`: it follows from the columns",
 	})
@@ -113,7 +115,7 @@ func (r *reader) shapes() {
 		params += int64(learned(*l))
 		if _, ok := product(rows, int64(l.Out), maxTensor); !ok {
 			r.report(at, Problem{
-				Code: codeTensor, Message: fmt.Sprintf("a batch of %d rows of width %d is too large", rows, l.Out),
+				Code: codeTensor, Message: fmt.Sprintf("a batch of %s of width %d is too large", wording.Count(rows, "row"), l.Out),
 				Expected: fmt.Sprintf("at most %d elements", int64(maxTensor)), Hint: "make the batch or the layer smaller",
 			})
 			return

@@ -5,29 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
-
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
-
-// nearest returns the word that name was probably meant to be: at most two
-// edits away, and about half of a short word, by letters of either case
-// without what joins words. "" where there is none.
-func nearest(name string, words []string) string {
-	best, guess := 3, ""
-	for _, w := range words {
-		a, b := bare(name), bare(w)
-		d := levenshtein.ComputeDistance(a, b)
-		if d < best && 2*d <= max(len(a), len(b))+1 {
-			best, guess = d, w
-		}
-	}
-	return guess
-}
-
-func bare(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(shorten(s)))
-}
 
 func didYouMean(guess string) string { return fmt.Sprintf(" (did you mean %q?)", guess) }
 
@@ -77,7 +57,7 @@ var (
 
 // unknownName reports a name that the catalogue lacks.
 func (r *reader) unknownName(n *node, c catalogue) {
-	guess := nearest(n.text, c.names())
+	guess := wording.Nearest(n.text, c.names())
 	noun := c.noun
 	if slices.Contains(activations.names(), guess) && c.home == activations.home {
 		noun = activations.noun

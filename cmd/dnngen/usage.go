@@ -3,9 +3,10 @@ package main
 import (
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // unknownCommand is the error for an argument that is neither a command nor a
@@ -15,7 +16,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	if guess := nearest(name, names); guess != "" {
+	if guess := wording.Nearest(name, names); guess != "" {
 		return usageError(root, "there is no command, and no file, %q; did you mean %q?", name, guess)
 	}
 	return usageError(root, "there is no command, and no file, %q", name)
@@ -30,21 +31,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if guess := nearest(name, names); guess != "" {
+		if guess := wording.Nearest(name, names); guess != "" {
 			text += "; did you mean --" + guess + "?"
 		}
 	}
 	return usageError(cmd, "%s", text)
-}
-
-// nearest returns the name that is spelled most like the given one; empty where
-// none is near.
-func nearest(name string, names []string) string {
-	best, least := "", 1+max(1, min(3, len(name)/3))
-	for _, n := range names {
-		if d := levenshtein.ComputeDistance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
 }

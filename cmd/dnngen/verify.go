@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dnngen/dnngen/internal/verify"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 func verifyCommand(o *options) *cobra.Command {
@@ -57,7 +58,7 @@ elsewhere. The exit status is 1 where a check fails.`,
 			case err != nil:
 				return fail(exitFailed, "verify: %w", err)
 			case failures > 0:
-				return fail(exitFailed, "%s: %d checks failed", args[0], failures)
+				return fail(exitFailed, "%s: %s failed", args[0], wording.Count(failures, "check"))
 			}
 			return nil
 		},

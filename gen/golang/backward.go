@@ -66,14 +66,20 @@ func (e *emitter) gradInput(f *jen.File, s *ir.GradInput) {
 			target := id("acc")
 			w := id("p").Dot(field(s.W))
 			full := out / addRows * addRows
-			if full > 0 {
-				g.Add(stride("o", full, addRows)).BlockFunc(func(g *jen.Group) {
-					args := []jen.Code{target.Clone(), from(w.Clone(), id("o"), in)}
-					for k := range addRows {
-						args = append(args, id("dz").Index(plus("o", k)))
-					}
-					g.Id(addName(addRows, in)).Call(args...)
-				})
+			several := func(g *jen.Group) {
+				args := []jen.Code{target.Clone(), from(w.Clone(), id("o"), in)}
+				for k := range addRows {
+					args = append(args, id("dz").Index(plus("o", k)))
+				}
+				g.Id(addName(addRows, in)).Call(args...)
+			}
+			switch full {
+			case 0:
+			case addRows:
+				g.Const().Id("o").Op("=").Lit(0)
+				several(g)
+			default:
+				g.Add(stride("o", full, addRows)).BlockFunc(several)
 			}
 			for o := full; o < out; o++ {
 				g.Id(addName(1, in)).Call(target.Clone(), w.Clone().Index(n(o*in).Op(":")), id("dz").Index(n(o)))

@@ -133,20 +133,24 @@ func (e *emitter) linear(g *jen.Group, s *ir.Linear) {
 		for _, b := range distinct(ir.Writes(s)) {
 			g.Add(define(b.Name+"Row", from(id(b.Name), id("r"), b.Width).Index(jen.Op(":").Lit(b.Width))))
 		}
+		once := func(at, wide int) func(*jen.Group) {
+			return func(g *jen.Group) {
+				g.Const().Id("o").Op("=").Lit(at)
+				e.outputs(g, s, id("o"), wide)
+			}
+		}
 		full := out / lanes * lanes
-		if full > 0 {
+		switch {
+		case out <= lanes:
+			once(0, out)(g)
+			return
+		case full == lanes:
+			g.BlockFunc(once(0, lanes))
+		default:
 			g.Add(stride("o", full, lanes)).BlockFunc(func(g *jen.Group) { e.outputs(g, s, id("o"), lanes) })
 		}
 		if rest := out - full; rest > 0 {
-			if full > 0 {
-				g.BlockFunc(func(g *jen.Group) {
-					g.Const().Id("o").Op("=").Lit(full)
-					e.outputs(g, s, id("o"), rest)
-				})
-				return
-			}
-			g.Const().Id("o").Op("=").Lit(0)
-			e.outputs(g, s, id("o"), rest)
+			g.BlockFunc(once(full, rest))
 		}
 	})
 }

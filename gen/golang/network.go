@@ -44,11 +44,14 @@ func textLines(text string) code {
 // multi is how a composite literal is written with an element a line.
 var multi = jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}
 
-// fields is a composite literal's body in a fixed order, a field a line.
+// fields is a composite literal's body in a fixed order, a field a line; a field
+// whose value is nil is left out.
 func fields(pairs ...any) code {
 	return jen.CustomFunc(multi, func(g *jen.Group) {
 		for i := 0; i < len(pairs); i += 2 {
-			g.Id(pairs[i].(string)).Op(":").Add(pairs[i+1].(jen.Code))
+			if value := pairs[i+1].(code); value != nil {
+				g.Id(pairs[i].(string)).Op(":").Add(value)
+			}
 		}
 	})
 }
@@ -72,9 +75,18 @@ func (e *emitter) networkFields() code {
 	)
 }
 
+// text is a string for fields; an empty one is left out.
+func text(s string) code {
+	if s == "" {
+		return nil
+	}
+	return jen.Lit(s)
+}
+
+// texts is a list of strings for fields; an empty one is left out.
 func texts(list []string) code {
 	if len(list) == 0 {
-		return jen.Nil()
+		return nil
 	}
 	var lits []jen.Code
 	for _, s := range list {
@@ -123,7 +135,7 @@ func (e *emitter) precisionList() code {
 func (e *emitter) data() code {
 	d := e.p.Settings.Data
 	return jen.Qual(enginePath, "Data").Add(fields(
-		"Train", jen.Lit(d.Train), "Test", jen.Lit(d.Test), "Target", jen.Lit(d.Target),
+		"Train", text(d.Train), "Test", text(d.Test), "Target", text(d.Target),
 		"Features", texts(d.Features), "Categorical", texts(d.Categorical),
 		"Scale", jen.Qual(enginePath, "Scale").Values(
 			jen.Id("Kind").Op(":").Lit(d.ScaleKind), jen.Id("Factor").Op(":").Lit(d.ScaleFactor)),

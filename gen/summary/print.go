@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Print writes the summary as a table for a terminal.
@@ -14,8 +16,8 @@ func (s *Summary) Print(w io.Writer) error {
 		batch = fmt.Sprintf("the full set in chunks of %d", s.Rows)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s): %d inputs, %d outputs, %s parameters, %s\n\n",
-		s.Name, s.Source, s.Input, s.Output, grouped(int64(s.Parameters)), batch)
+	fmt.Fprintf(&b, "%s (%s): %s, %s, %s parameters, %s\n\n",
+		s.Name, s.Source, wording.Count(s.Input, "input"), wording.Count(s.Output, "output"), grouped(int64(s.Parameters)), batch)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "#\tlayer\tshape\tparameters\tFLOP\tbytes\tkernels")
 	for i, l := range s.Layers {
@@ -26,7 +28,7 @@ func (s *Summary) Print(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\none step   %sFLOP on %d rows, update by %s included\n", scaled(s.StepFLOPs), s.Rows, s.Optimizer)
+	fmt.Fprintf(&b, "\none step   %sFLOP on %s, update by %s included\n", scaled(s.StepFLOPs), wording.Count(s.Rows, "row"), s.Optimizer)
 	fmt.Fprintf(&b, "one row    %sFLOP forward\n", scaled(s.InferFLOPs))
 	fmt.Fprintf(&b, "memory     %sB parameters, %sB optimizer state, %sB buffers (%sB if they did not share)\n",
 		scaled(s.ParamBytes), scaled(s.StateBytes), scaled(s.BufferBytes), scaled(s.UnsharedBytes))

@@ -49,7 +49,8 @@ func (p *parameters) forward2(a1, z2, a3 []float32, rows int) {
 		in := (*[24]float32)(a1[r*24:])
 		z2Row := z2[r*12:][:12]
 		a3Row := a3[r*12:][:12]
-		for o := 0; o < 8; o += 8 {
+		{
+			const o = 0
 			var acc [8]float32
 			dot8x24(&acc, in, p.weight2[o*24:])
 			copy(z2Row[o:], acc[:])
@@ -136,7 +137,8 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 	for r := range rows {
 		in := (*[24]float32)(a1[r*24:])
 		a3Row := a3[r*12:][:12]
-		for o := 0; o < 8; o += 8 {
+		{
+			const o = 0
 			var acc [8]float32
 			dot8x24(&acc, in, p.weight2[o*24:])
 			a3 := (*[8]float32)(a3Row[o:])

@@ -52,13 +52,10 @@ func Network() *engine.Network {
 		},
 		Schedule: schedule,
 		Data: engine.Data{
-			Train:       "builtin:concrete/train",
-			Test:        "builtin:concrete/test",
-			Target:      "",
-			Features:    nil,
-			Categorical: nil,
-			Scale:       engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing:     engine.Missing{Kind: "error", Value: 0.0},
+			Train:   "builtin:concrete/train",
+			Test:    "builtin:concrete/test",
+			Scale:   engine.Scale{Kind: "standardize", Factor: 0.0},
+			Missing: engine.Missing{Kind: "error", Value: 0.0},
 		},
 		Devices: devices(),
 	}

@@ -72,7 +72,8 @@ func (p *parameters) forward4(a3, z4 []float32, rows int) {
 	for r := range rows {
 		in := (*[128]float32)(a3[r*128:])
 		z4Row := z4[r*10:][:10]
-		for o := 0; o < 8; o += 8 {
+		{
+			const o = 0
 			var acc [8]float32
 			dot8x128(&acc, in, p.weight4[o*128:])
 			bias := (*[8]float32)(p.bias4[o:])

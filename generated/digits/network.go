@@ -52,13 +52,10 @@ func Network() *engine.Network {
 		},
 		Schedule: schedule,
 		Data: engine.Data{
-			Train:       "builtin:digits/train",
-			Test:        "builtin:digits/test",
-			Target:      "",
-			Features:    nil,
-			Categorical: nil,
-			Scale:       engine.Scale{Kind: "divide", Factor: 16.0},
-			Missing:     engine.Missing{Kind: "error", Value: 0.0},
+			Train:   "builtin:digits/train",
+			Test:    "builtin:digits/test",
+			Scale:   engine.Scale{Kind: "divide", Factor: 16.0},
+			Missing: engine.Missing{Kind: "error", Value: 0.0},
 		},
 		Devices: devices(),
 	}

@@ -16,18 +16,17 @@ func (p *parameters) forward0(x, a1 []float32, rows int) {
 	for r := range rows {
 		in := (*[2]float32)(x[r*2:])
 		a1Row := a1[r*8:][:8]
-		for o := 0; o < 8; o += 8 {
-			var acc [8]float32
-			dot8x2(&acc, in, p.weight0[o*2:])
-			bias := (*[8]float32)(p.bias0[o:])
-			for k := range acc {
-				acc[k] += bias[k]
-			}
-			a1 := (*[8]float32)(a1Row[o:])
-			for k := range 8 {
-				z := acc[k]
-				a1[k] = scalar.Tanh(z)
-			}
+		const o = 0
+		var acc [8]float32
+		dot8x2(&acc, in, p.weight0[o*2:])
+		bias := (*[8]float32)(p.bias0[o:])
+		for k := range acc {
+			acc[k] += bias[k]
+		}
+		a1 := (*[8]float32)(a1Row[o:])
+		for k := range 8 {
+			z := acc[k]
+			a1[k] = scalar.Tanh(z)
 		}
 	}
 }

@@ -45,13 +45,10 @@ func Network() *engine.Network {
 		},
 		Schedule: schedule,
 		Data: engine.Data{
-			Train:       "builtin:breast_cancer/train",
-			Test:        "builtin:breast_cancer/test",
-			Target:      "",
-			Features:    nil,
-			Categorical: nil,
-			Scale:       engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing:     engine.Missing{Kind: "error", Value: 0.0},
+			Train:   "builtin:breast_cancer/train",
+			Test:    "builtin:breast_cancer/test",
+			Scale:   engine.Scale{Kind: "standardize", Factor: 0.0},
+			Missing: engine.Missing{Kind: "error", Value: 0.0},
 		},
 		Devices: devices(),
 	}

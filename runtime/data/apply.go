@@ -15,6 +15,8 @@ type Set struct {
 	X      []float32     // [Rows, Inputs], row-major
 	Target engine.Target // empty in a Set that Prep.Rows made
 	Labels []string      // names of the classes 0, 1, …, or nil
+
+	origin origin
 }
 
 // Apply prepares the rows of t with their targets, for training or evaluation.
@@ -81,7 +83,7 @@ func (p *Prep) prepare(t *Table, columns, rows []int) (*Set, error) {
 	if len(rows) > math.MaxInt/4/p.Inputs {
 		return nil, t.errorf("", "%d rows of %d numbers are more than this machine can address", len(rows), p.Inputs)
 	}
-	s := &Set{Rows: len(rows), Inputs: p.Inputs, Outputs: p.Outputs, Labels: p.Labels()}
+	s := &Set{Rows: len(rows), Inputs: p.Inputs, Outputs: p.Outputs, Labels: p.Labels(), origin: t.origin(rows)}
 	if x, ok := p.asTheyAre(t, columns, rows); ok {
 		s.X = x
 		return s, nil

@@ -84,6 +84,9 @@ func generated(name, doc string, make func() *Table) builtin {
 	}
 }
 
+// builtinPrefix begins the sources that are built in.
+const builtinPrefix = "builtin:"
+
 // Parts of a built-in data set. Every fifth row, counted from the fifth, is a
 // test row; all others are for training.
 const (
@@ -134,7 +137,7 @@ func openBuiltin(name string) (*Table, error) {
 	if hint == "" {
 		hint = "there are " + builtinNames() + ", each also with /train and /test"
 	}
-	return nil, &Error{File: "builtin:" + name, Msg: "there is no such built-in data", Hint: hint}
+	return nil, &Error{File: builtinPrefix + name, Msg: "there is no such built-in data", Hint: hint}
 }
 
 func builtinNames() string {
@@ -155,7 +158,7 @@ func (b *builtin) open() (*Table, error) {
 }
 
 func (b *builtin) load() (*Table, error) {
-	name := "builtin:" + b.Name
+	name := builtinPrefix + b.Name
 	if b.make != nil {
 		t := b.make()
 		t.file = name

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // find returns the column of a name, or of a number from 0 that is no name.
@@ -27,7 +28,11 @@ func (t *Table) find(name string) int {
 func (t *Table) noColumn(what, name string) *Error {
 	_, columns := t.x.size()
 	if t.names == nil {
-		return t.errorf(fmt.Sprintf("the source has no header; its %d columns are called 0 to %d", columns, columns-1),
+		hint := fmt.Sprintf("the source has no header; its %d columns are called 0 to %d", columns, columns-1)
+		if columns == 1 {
+			hint = "the source has no header; its only column is called 0"
+		}
+		return t.errorf(hint,
 			"there is no column %q for the %s", name, what)
 	}
 	hint := didYouMean(name, t.names)
@@ -208,7 +213,7 @@ func (p *Prep) locate(t *Table) ([]int, error) {
 
 func (t *Table) wrongWidth(width, features int) *Error {
 	return t.errorf("give the columns that the network was trained on, in the same order",
-		"there are %d columns, but the network takes %d features", width, features)
+		"a row has %s, but the network takes %s", wording.Count(width, "column"), wording.Count(features, "feature"))
 }
 
 // named tells whether the features were fitted by name.

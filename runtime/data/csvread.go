@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // readCSV makes a table of the text of a file.
@@ -152,14 +154,7 @@ func (g *text) index(pos, first int) *Error {
 func (g *text) ragged(line []uint32, other, want int) *Error {
 	at := line[min(want, len(line)-1)] // the first cell too many, or the last one there is
 	return g.errorf(int(at), "a cell with a separator inside needs quotes",
-		"the line has %s, but line %d has %d", count(len(line), "cell"), g.place(other).Line, want)
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
+		"the line has %s, but line %d has %d", wording.Count(len(line), "cell"), g.place(other).Line, want)
 }
 
 func (g *text) cells(starts []uint32) [][]byte {
@@ -204,7 +199,7 @@ func (g *text) classNames(head [][]byte) (names []string, is bool, _ *Error) {
 		return nil, false, nil // a row may start with two whole numbers, too
 	}
 	return nil, false, g.errorf(0, "the file may be cut off",
-		"the first line promises %s, but there are %d", count(rows, "row"), have)
+		"the first line promises %s, but there are %d", wording.Count(rows, "row"), have)
 }
 
 // whole reads a cell as a whole number that is not negative.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Fit learns the preparation that n declares from the training rows t: the
@@ -30,8 +31,8 @@ func Fit(t *Table, n *engine.Network) (*Prep, error) {
 		Drop:     f.missing.Kind == "drop",
 	}
 	if p.Inputs != n.Inputs {
-		return nil, t.errorf(f.widthHint(p.Inputs-n.Inputs, n), "the features make %d inputs, but the network %s takes %d",
-			p.Inputs, n.Name, n.Inputs)
+		return nil, t.errorf(f.widthHint(p.Inputs-n.Inputs, n), "the features make %s, but the network %s takes %d",
+			wording.Count(p.Inputs, "input"), n.Name, n.Inputs)
 	}
 	p.Target, err = f.learnTarget(n)
 	return p, err

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"math"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // maxDeflate is the most that gzip can shrink data.
@@ -27,7 +29,7 @@ func openIDX(images, labels string, o Options) (*Table, error) {
 		return nil, t.errorf("the images come first, then the labels", "the second file does not hold labels")
 	}
 	if x.rows != y.rows {
-		return nil, t.errorf("", "there are %s, but %s", count(x.rows, "image"), count(y.rows, "label"))
+		return nil, t.errorf("", "there are %s, but %s", wording.Count(x.rows, "image"), wording.Count(y.rows, "label"))
 	}
 	return t, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // memory is how messages name rows that no file holds.
@@ -17,7 +18,7 @@ const memory = "rows"
 // shares the memory of x and of y's values.
 func FromNumbers(x []float32, inputs int, y engine.Target, outputs int, labels ...string) (*Table, error) {
 	if inputs < 1 || len(x)%inputs != 0 {
-		return nil, &Error{File: memory, Msg: fmt.Sprintf("%d numbers are no rows of %d features", len(x), inputs)}
+		return nil, &Error{File: memory, Msg: fmt.Sprintf("%d numbers are no rows of %s", len(x), wording.Count(inputs, "feature"))}
 	}
 	rows := len(x) / inputs
 	t := &Table{file: memory, labels: labels}
@@ -31,7 +32,7 @@ func FromNumbers(x []float32, inputs int, y engine.Target, outputs int, labels .
 func FromCells(names []string, rows [][]Cell, y engine.Target, outputs int, labels ...string) (*Table, error) {
 	for i, r := range rows {
 		if len(r) != len(names) {
-			return nil, &Error{File: memory, Msg: fmt.Sprintf("row %d has %d features, not %d", i, len(r), len(names))}
+			return nil, &Error{File: memory, Msg: fmt.Sprintf("row %d has %s, not %d", i, wording.Count(len(r), "feature"), len(names))}
 		}
 	}
 	t := &Table{file: memory, labels: labels, names: names, x: &cells{rows, len(names)}}
@@ -44,7 +45,7 @@ func (t *Table) setTargets(y engine.Target, outputs int) error {
 	have := len(y.Class)
 	if y.Class == nil {
 		if outputs < 1 || len(y.Value)%outputs != 0 {
-			return t.errorf("", "%d target values are no rows of %d outputs", len(y.Value), outputs)
+			return t.errorf("", "%d target values are no rows of %s", len(y.Value), wording.Count(outputs, "output"))
 		}
 		have = len(y.Value) / outputs
 		t.y = &numeric[float32]{file: t.file, name: "y", data: y.Value, rows: have, columns: outputs}
@@ -56,7 +57,7 @@ func (t *Table) setTargets(y engine.Target, outputs int) error {
 		t.y = &numeric[int64]{file: t.file, name: "y", data: classes, rows: have, columns: 1}
 	}
 	if have != rows {
-		return t.errorf("", "there are %s, but targets for %d", count(rows, "row"), have)
+		return t.errorf("", "there are %s, but targets for %d", wording.Count(rows, "row"), have)
 	}
 	return nil
 }

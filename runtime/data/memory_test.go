@@ -168,7 +168,7 @@ func TestMemoryTablesThatDoNotFit(t *testing.T) {
 		{"no y", func() (*Table, error) { return FromNumbers(x, 2, engine.Target{}, 2) }, "3 rows, but targets for 0"},
 		{"ragged row", func() (*Table, error) {
 			return FromCells([]string{"a", "b"}, [][]Cell{{Number(1)}}, engine.Target{Class: []int32{0}}, 2)
-		}, "row 0 has 1 features, not 2"},
+		}, "row 0 has 1 feature, not 2"},
 	} {
 		_, err := test.make()
 		if err == nil || !strings.Contains(err.Error(), test.want) {

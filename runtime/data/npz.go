@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/runtime/npy"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // readNPZ reads x and, where it is there, y.
@@ -47,7 +48,7 @@ func readNPZ(f *file) (*Table, error) {
 	}
 	rows, _ := t.x.size()
 	if have, _ := t.y.size(); have != rows {
-		return nil, f.errorf("", "x has %s, but y has %d", count(rows, "row"), have)
+		return nil, f.errorf("", "x has %s, but y has %d", wording.Count(rows, "row"), have)
 	}
 	return t, nil
 }

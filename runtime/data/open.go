@@ -36,7 +36,7 @@ func Open(src string, o Options) (*Table, error) {
 }
 
 func open(src string, o Options) (*Table, error) {
-	if name, is := strings.CutPrefix(src, "builtin:"); is {
+	if name, is := strings.CutPrefix(src, builtinPrefix); is {
 		return openBuiltin(name)
 	}
 	if src == "-" {

@@ -178,7 +178,7 @@ func TestColumnErrors(t *testing.T) {
 		"target":    {engine.Data{Target: "specis"}, `train.csv:1:1: there is no column "specis" for the target; hint: did you mean "species"?`},
 		"far":       {engine.Data{Target: "colour"}, `train.csv:1:1: there is no column "colour" for the target; hint: the columns are "island", "bill_mm", "species"`},
 		"number":    {engine.Data{Target: "3"}, `train.csv:1:1: there is no column "3" for the target; hint: the columns are "island", "bill_mm", "species"`},
-		"feature":   {engine.Data{Features: []string{"bill"}}, `train.csv:1:1: there is no column "bill" for the features; hint: the columns are "island", "bill_mm", "species"`},
+		"feature":   {engine.Data{Features: []string{"bill"}}, `train.csv:1:1: there is no column "bill" for the features; hint: did you mean "bill_mm"?`},
 		"category":  {engine.Data{Categorical: []string{"Island2"}}, `train.csv:1:1: there is no column "Island2" for the categories; hint: did you mean "island"?`},
 		"no target": {engine.Data{Features: []string{"species"}}, `train.csv: the column "species" is the target and a feature; hint: take it out of features:`},
 		"twice":     {engine.Data{Features: []string{"bill_mm", "1"}}, `train.csv: the column "bill_mm" is named twice among the features`},
@@ -187,7 +187,7 @@ func TestColumnErrors(t *testing.T) {
 		"width": {engine.Data{Categorical: []string{"island"}, Features: []string{"island"}},
 			`train.csv: the features make 2 inputs, but the network net takes 7; hint: each category of a categorical column makes one input`},
 		"plain width": {engine.Data{Features: []string{"bill_mm"}},
-			`train.csv: the features make 1 inputs, but the network net takes 7; hint: set input: to the number of features, or choose columns under data: features:`},
+			`train.csv: the features make 1 input, but the network net takes 7; hint: set input: to the number of features, or choose columns under data: features:`},
 	} {
 		_, err := data.Fit(mustCSV(t, text), classes(7, 2, c.d))
 		wantError(t, name, err, c.want)
@@ -227,8 +227,8 @@ func TestColumnsAreFound(t *testing.T) {
 		table *data.Table
 		want  string
 	}{
-		"one column": {mustCSV(t, "1\n2\n"), `train.csv: there are 1 columns, but the network takes 2 features; hint: give the columns that the network was trained on, in the same order`},
-		"four":       {mustNPZ(t, "x", floats([]int{1, 4}, 1, 2, 3, 4)), `train.npz: there are 4 columns, but the network takes 2 features; hint: give the columns that the network was trained on, in the same order`},
+		"one column": {mustCSV(t, "1\n2\n"), `train.csv: a row has 1 column, but the network takes 2 features; hint: give the columns that the network was trained on, in the same order`},
+		"four":       {mustNPZ(t, "x", floats([]int{1, 4}, 1, 2, 3, 4)), `train.npz: a row has 4 columns, but the network takes 2 features; hint: give the columns that the network was trained on, in the same order`},
 		"other name": {mustCSV(t, "a,bb\n1,2\n"), `train.csv:1:1: there is no column "b" for the features; hint: did you mean "bb"?`},
 	} {
 		_, err := p.Rows(c.table)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Cell is one feature of a row in memory: a number or a category.
@@ -65,7 +67,7 @@ func (p *Prep) Numbers(dst, src []float32) {
 // Rows does. Its errors are of type *Error.
 func (p *Prep) Row(dst []float32, row []Cell) error {
 	if len(row) != len(p.Features) {
-		return &Error{File: "row", Msg: fmt.Sprintf("has %d features, but the network was trained on %d", len(row), len(p.Features))}
+		return &Error{File: "row", Msg: fmt.Sprintf("has %s, but the network was trained on %d", wording.Count(len(row), "feature"), len(p.Features))}
 	}
 	clear(dst[:p.Inputs])
 	for i := range p.Features {

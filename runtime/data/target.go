@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // targets is where the targets of a table stand.
@@ -136,8 +137,8 @@ func (f *fitting) learnTarget(n *engine.Network) (Target, error) {
 	}
 	if len(target.Labels) > most {
 		return Target{}, f.t.errorf("the last layer needs an output for each class",
-			"the target has %d classes (%s), but the network tells %d apart",
-			len(target.Labels), listOf(target.Labels), most)
+			"the target has %s (%s), but the network tells %d apart",
+			wording.Count(len(target.Labels), "class"), listOf(target.Labels), most)
 	}
 	_, err := s.read(target, f.rows, n.Outputs)
 	return target, err
@@ -172,7 +173,7 @@ func (s *targets) checkWidth(kind string, outputs int) error {
 			hint = "y needs the shape [rows] and the numbers of the classes, not one column a class"
 		}
 	}
-	return s.t.errorf(hint, "there are %d targets in a row, but the network needs %d", len(s.columns), want)
+	return s.t.errorf(hint, "a row has %s, but the network needs %d", wording.Count(len(s.columns), "target"), want)
 }
 
 // read converts the targets of the given rows of the grid.

@@ -58,7 +58,7 @@ func TestClassTargetErrors(t *testing.T) {
 			`train.npz: y[1,0] is missing; hint: a target is never made up; missing: drop leaves such rows out`},
 		"array, infinite": {mustNPZ(t, "x", floats([]int{2, 1}, 1, 2), "y", floats([]int{2}, 2, inf)), `train.npz: y[1,0] is infinite`},
 		"one column a class": {mustNPZ(t, "x", floats([]int{1, 1}, 1), "y", ints([]int{1, 3}, 0, 0, 1)),
-			`train.npz: there are 3 targets in a row, but the network needs 1; hint: y needs the shape [rows] and the numbers of the classes, not one column a class`},
+			`train.npz: a row has 3 targets, but the network needs 1; hint: y needs the shape [rows] and the numbers of the classes, not one column a class`},
 		"none": {mustNPZ(t, "x", floats([]int{1, 1}, 1)),
 			`train.npz: there are no targets; hint: an .npz file with x and y, or a table with a target column`},
 	} {
@@ -117,11 +117,11 @@ func TestValueTargetErrors(t *testing.T) {
 		want  string
 	}{
 		"several from a table": {mustCSV(t, "1,2,3\n"), regression(2, 2, engine.Data{}),
-			`train.csv: there are 1 targets in a row, but the network needs 2; hint: a table of text has one target column; give several as y of an .npz file`},
+			`train.csv: a row has 1 target, but the network needs 2; hint: a table of text has one target column; give several as y of an .npz file`},
 		"several, taken for features": {mustCSV(t, "1,2,3,4\n"), regression(2, 2, engine.Data{}),
 			`train.csv: the features make 3 inputs, but the network net takes 2; hint: a table of text has one target column; give several as y of an .npz file`},
 		"too few": {mustNPZ(t, "x", floats([]int{1, 1}, 1), "y", floats([]int{1}, 1)), regression(1, 2, engine.Data{}),
-			`train.npz: there are 1 targets in a row, but the network needs 2; hint: y needs the shape [rows] or [rows, outputs]`},
+			`train.npz: a row has 1 target, but the network needs 2; hint: y needs the shape [rows] or [rows, outputs]`},
 		"not binary": {mustCSV(t, "a,y\n1,1\n2,2\n"), unitNet(1, 1, engine.Data{}),
 			`train.csv:3:3: the cell "2" is 2, not from 0 to 1 (column "y"); hint: bce_with_logits takes targets from 0 to 1`},
 		"three names": {mustCSV(t, "a,y\n1,x\n2,y\n3,z\n"), unitNet(1, 1, engine.Data{}),

@@ -14,6 +14,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/gather"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Options are what may differ between two trainings of one network.
@@ -159,15 +160,15 @@ func fits(n *engine.Network, s *data.Set) error {
 	case s.Rows > math.MaxInt32:
 		return fmt.Errorf("%d rows are more than the %d that can be trained on", s.Rows, math.MaxInt32)
 	case s.Inputs != n.Inputs || len(s.X) != s.Rows*n.Inputs:
-		return fmt.Errorf("the rows have %d features, the network has %d inputs", s.Inputs, n.Inputs)
+		return fmt.Errorf("the rows have %s, the network has %s", wording.Count(s.Inputs, "feature"), wording.Count(n.Inputs, "input"))
 	case n.Classes && len(s.Target.Class) != s.Rows:
 		return fmt.Errorf("the loss %s needs a class for each row", n.Loss)
 	case !n.Classes && len(s.Target.Value) != s.Rows*n.Outputs:
-		return fmt.Errorf("the loss %s needs %d target values for each row", n.Loss, n.Outputs)
+		return fmt.Errorf("the loss %s needs %s for each row", n.Loss, wording.Count(n.Outputs, "target value"))
 	}
 	for i, c := range s.Target.Class {
 		if c < 0 || int(c) >= n.Outputs {
-			return fmt.Errorf("row %d has class %d, the network has %d outputs", i, c, n.Outputs)
+			return fmt.Errorf("row %d has class %d, the network has %s", i, c, wording.Count(n.Outputs, "output"))
 		}
 	}
 	return finiteSet(n, s)

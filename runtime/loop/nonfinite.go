@@ -20,6 +20,7 @@ type NonFinite struct {
 	Line  int    // of the spec
 	Param string // the parameter that held one, if any
 	Row   int    // of the training data, counted from 0; -1 where unknown
+	Where string // that row stands in its source, where that tells more
 	// Column is the feature (or, with Target, the target) that is not finite
 	// in the data; -1 where the data is finite.
 	Column int
@@ -33,18 +34,25 @@ func (e *NonFinite) Error() string {
 		if e.Target {
 			what = "target"
 		}
-		return fmt.Sprintf("%s %d of training row %d is %s", what, e.Column, e.Row, kind(e.Loss))
+		return fmt.Sprintf("%s %d of %s is %s", what, e.Column, e.row(), kind(e.Loss))
 	}
 	s := fmt.Sprintf("the loss of step %d (epoch %d) is %s", e.Step, e.Epoch, kind(e.Loss))
 	switch {
 	case e.Param != "":
 		return s + fmt.Sprintf(": parameter %s of layer %d (%s, line %d of the spec) is no longer finite since the update before", e.Param, e.Layer, e.Name, e.Line)
 	case e.Layer >= 0:
-		return s + fmt.Sprintf(": layer %d (%s, line %d of the spec) is the first to give it, for training row %d", e.Layer, e.Name, e.Line, e.Row)
+		return s + fmt.Sprintf(": layer %d (%s, line %d of the spec) is the first to give it, for %s", e.Layer, e.Name, e.Line, e.row())
 	case e.Row >= 0:
-		return s + fmt.Sprintf(": all layers are finite, the loss itself is not, for training row %d", e.Row)
+		return s + fmt.Sprintf(": all layers are finite, the loss itself is not, for %s", e.row())
 	}
 	return s + fmt.Sprintf(": %s gives finite numbers for the same rows", e.Device)
+}
+
+func (e *NonFinite) row() string {
+	if e.Where == "" {
+		return fmt.Sprintf("training row %d", e.Row)
+	}
+	return fmt.Sprintf("training row %d (%s)", e.Row, e.Where)
 }
 
 func kind(v float64) string {
@@ -58,10 +66,12 @@ func kind(v float64) string {
 // done once and up front: a layer such as ReLU would hide a NaN.
 func finiteSet(n *engine.Network, s *data.Set) error {
 	if i := bad(s.X); i >= 0 {
-		return &NonFinite{Step: -1, Loss: float64(s.X[i]), Layer: -1, Row: i / n.Inputs, Column: i % n.Inputs}
+		row := i / n.Inputs
+		return &NonFinite{Step: -1, Loss: float64(s.X[i]), Layer: -1, Row: row, Where: s.Where(row), Column: i % n.Inputs}
 	}
 	if i := bad(s.Target.Value); i >= 0 {
-		return &NonFinite{Step: -1, Loss: float64(s.Target.Value[i]), Layer: -1, Row: i / n.Outputs, Column: i % n.Outputs, Target: true}
+		row := i / n.Outputs
+		return &NonFinite{Step: -1, Loss: float64(s.Target.Value[i]), Layer: -1, Row: row, Where: s.Where(row), Column: i % n.Outputs, Target: true}
 	}
 	return nil
 }
@@ -107,6 +117,7 @@ func (l *Loop) locate(x []float32, y engine.Target, epoch, lo, hi int, loss floa
 		if l.order != nil {
 			found.Row = int(l.order[lo+row])
 		}
+		found.Where = l.train.Where(found.Row)
 	}
 	return found
 }

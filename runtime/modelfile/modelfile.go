@@ -16,6 +16,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/safetensors"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Keys of a model file's metadata.
@@ -118,8 +119,8 @@ func Decode(b []byte, name string, n *engine.Network) (*Model, error) {
 		if err := json.Unmarshal([]byte(text), m.Prep); err != nil {
 			wrong = append(wrong, "its metadata: "+err.Error())
 		} else if m.Prep.Inputs != n.Inputs || m.Prep.Outputs != n.Outputs {
-			wrong = append(wrong, fmt.Sprintf("its metadata prepares rows for a network of %d inputs and %d outputs; this one has %d and %d",
-				m.Prep.Inputs, m.Prep.Outputs, n.Inputs, n.Outputs))
+			wrong = append(wrong, fmt.Sprintf("its metadata prepares rows for a network of %s and %s; this one has %d and %d",
+				wording.Count(m.Prep.Inputs, "input"), wording.Count(m.Prep.Outputs, "output"), n.Inputs, n.Outputs))
 		}
 	}
 	if seed, err := strconv.ParseUint(f.Metadata[keySeed], 10, 64); err == nil {

@@ -91,7 +91,7 @@ func TestMisfit(t *testing.T) {
 	for _, want := range []string{
 		"run/m does not hold the parameters of tiny",
 		"0.weight has shape [2 3], not [3 2]", "0.bias is not finite at index 1", "2.bias [1] is missing",
-		"fc.bias [1] is not a parameter", "prepares rows for a network of 1 inputs and 1 outputs",
+		"fc.bias [1] is not a parameter", "prepares rows for a network of 1 input and 1 output",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("message lacks %q:\n%v", want, err)

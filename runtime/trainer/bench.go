@@ -17,6 +17,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/npy"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 var benchCommand = &command{
@@ -123,8 +124,9 @@ func (a *app) bench(f *benchFlags) error {
 	if f.json {
 		return a.stdout.object(benchReport{"bench", a.net.Name, source, dnngenVersion(), bench.ThisMachine(), report})
 	}
-	a.stdout.printf("%s: a step has %d rows and %s of matrix products; rows: %s\n", a.net.Name, p.Batch, bench.Count(report.FLOPs)+"FLOP", source)
-	a.stdout.printf("%s, %d threads; medians of %d rounds; the losses of %d steps agree\n", bench.ThisMachine().CPU, runtime.GOMAXPROCS(0), report.Rounds, report.Checked)
+	a.stdout.printf("%s: a step has %s and %s of matrix products; rows: %s\n", a.net.Name, wording.Count(p.Batch, "row"), bench.Count(report.FLOPs)+"FLOP", source)
+	a.stdout.printf("%s, %s; medians of %s; the losses of %s agree\n", bench.ThisMachine().CPU,
+		wording.Count(runtime.GOMAXPROCS(0), "thread"), wording.Count(report.Rounds, "round"), wording.Count(report.Checked, "step"))
 	report.Table(a.stdout)
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // command is one command of the trainer.
@@ -67,16 +67,11 @@ func find(name string) (*command, error) {
 
 // nearest suggests the name that is spelled most like the given one.
 func nearest(name string, names []string) string {
-	best, least := "", max(1, min(3, (len(name)+1)/3))+1
-	for _, n := range names {
-		if d := levenshtein.ComputeDistance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
+	guess := wording.Nearest(name, names)
+	if guess == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf("; did you mean %q?", guess)
 }
 
 // start parses the command's flags and runs it.

@@ -13,6 +13,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/metric"
 	"github.com/dnngen/dnngen/runtime/progress"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // info is the content of info.json, and of the start and done events.
@@ -77,7 +78,7 @@ func (s *session) writeInfo(status string) error {
 // announce says what is going to happen.
 func (s *session) announce() error {
 	n, state := s.app.net, s.loop.State()
-	data := fmt.Sprintf("%d rows", s.rows.train.Rows)
+	data := wording.Count(s.rows.train.Rows, "row")
 	if s.rows.test != nil {
 		data += fmt.Sprintf(" and %d to test", s.rows.test.Rows)
 	}
@@ -89,7 +90,8 @@ func (s *session) announce() error {
 	if s.device.Precision != engine.FP32 {
 		on += " in " + s.device.Precision
 	}
-	s.show.Say("%s: %d parameters, %s (%s), %d threads, %s%s", n.Name, parameters(n), on, s.device.Why, s.threads(), data, from)
+	s.show.Say("%s: %s, %s (%s), %s, %s%s", n.Name, wording.Count(parameters(n), "parameter"), on, s.device.Why,
+		wording.Count(s.threads(), "thread"), data, from)
 	if !s.flags.json {
 		return nil
 	}
@@ -151,7 +153,7 @@ func (s *session) finish() error {
 // summary prints the results for a person.
 func (s *session) summary() {
 	i, o := s.info("finished"), s.app.stdout
-	o.printf("%s: %d steps in %s (%s samples/s)\n", i.Network, i.Steps-s.from, time.Duration(i.Seconds*float64(time.Second)).Round(time.Millisecond), progress.Count(i.Speed))
+	o.printf("%s: %s in %s (%s samples/s)\n", i.Network, wording.Count(i.Steps-s.from, "step"), time.Duration(i.Seconds*float64(time.Second)).Round(time.Millisecond), progress.Count(i.Speed))
 	if i.TrainLoss != nil {
 		o.printf("train    loss %.6g (mean of epoch %d)\n", i.TrainLoss.Loss, i.TrainLoss.Epoch+1)
 	} else if s.trained > 0 {
@@ -167,7 +169,7 @@ func (s *session) summary() {
 	o.printf("run      %s\n", i.Run)
 	o.printf("predict  %s predict --model %s --input FILE -o predictions.csv\n", s.app.program, filepath.Join(i.Run, rundir.ModelFile))
 	if i.Steps == s.from {
-		s.show.Warn("nothing was left to train: the run has made its %d steps; raise --epochs%s", i.Steps, s.stepsHint())
+		s.show.Warn("nothing was left to train: the run has made its %s; raise --epochs%s", wording.Count(i.Steps, "step"), s.stepsHint())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 var infoCommand = &command{
@@ -106,7 +107,7 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 }
 
 func (o *output) facts(i facts) {
-	o.printf("%s: %d inputs, %d outputs, %d parameters\n", i.Name, i.Inputs, i.Outputs, i.Parameters)
+	o.printf("%s: %s, %s, %s\n", i.Name, wording.Count(i.Inputs, "input"), wording.Count(i.Outputs, "output"), wording.Count(i.Parameters, "parameter"))
 	if i.Batch == 0 {
 		o.printf("trained on the full set, ")
 	} else {

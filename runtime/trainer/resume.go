@@ -6,6 +6,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // takeUp fills the flags that were not given from a checkpoint, and refuses
@@ -21,9 +22,9 @@ func (t *trainFlags) takeUp(m rundir.Meta, given map[string]bool) error {
 	case given["shuffle"] && o.Shuffle != had.Shuffle:
 		return refuse("leave --shuffle out", "the run was started with --shuffle=%v", had.Shuffle)
 	case given["epochs"] && o.Epochs < had.Epochs:
-		return refuse("it may be raised", "the run was started for %d epochs, which cannot be lowered to %d", had.Epochs, o.Epochs)
+		return refuse("it may be raised", "the run was started for %s, which cannot be lowered to %d", wording.Count(had.Epochs, "epoch"), o.Epochs)
 	case given["steps"] && o.Steps != 0 && o.Steps < m.State.Step:
-		return refuse("", "the run has made %d steps, more than --steps %d", m.State.Step, o.Steps)
+		return refuse("", "the run has made %s, more than --steps %d", wording.Count(m.State.Step, "step"), o.Steps)
 	}
 	t.options = had
 	if given["epochs"] {
@@ -107,7 +108,7 @@ func describe(s rundir.Source) string {
 	if s.Sum == "" {
 		return "none"
 	}
-	return fmt.Sprintf("%s (%d rows, SHA-256 %.12s)", s.Name, s.Rows, s.Sum)
+	return fmt.Sprintf("%s (%s, SHA-256 %.12s)", s.Name, wording.Count(s.Rows, "row"), s.Sum)
 }
 
 // changes says what will be different from a training that was never stopped.

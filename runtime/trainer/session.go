@@ -16,6 +16,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/metric"
 	"github.com/dnngen/dnngen/runtime/progress"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // session is one training: it ties the loop to the run directory, to the
@@ -101,7 +102,7 @@ func (s *session) openFiles(metrics int64) error {
 		return inRun(err)
 	}
 	if have < metrics {
-		s.show.Warn("%s lacks its last %d bytes", s.dir.File(rundir.MetricsFile), metrics-have)
+		s.show.Warn("%s lacks its last %s", s.dir.File(rundir.MetricsFile), wording.Count(metrics-have, "byte"))
 	}
 	s.curves.perEpoch = float64(s.loop.StepsPerEpoch())
 	if metrics > 0 {

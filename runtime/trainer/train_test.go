@@ -370,6 +370,15 @@ func (p *poisoned) Step(x []float32, y engine.Target, rows int, h engine.Hyper) 
 	return loss
 }
 
+// A row of a file is named by its line, whatever was dropped before it.
+func TestNaNNamesTheLine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	net := testnet.New(testnet.Options{Name: "net", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy"})
+	net.Data = engine.Data{Train: "rows.csv", Missing: engine.Missing{Kind: "drop"}}
+	write(t, "rows.csv", "a,b,c\n1,?,0\n1,2,1\n-3.4e38,-3.4e38,2\n2,1,0\n")
+	in{net: net}.run("--run", "r").want(t, 5, "layer 0 (linear, line 3 of the spec) is the first to give it, for training row 1 (rows.csv, line 4)")
+}
+
 func TestNaNLeavesTheCheckpoint(t *testing.T) {
 	t.Chdir(t.TempDir())
 	i := in{net: spirals()}
