@@ -57,7 +57,7 @@ runtime/device, runtime/loop, runtime/metric, runtime/modelfile < runtime/model;
 runtime/loop, runtime/metric, runtime/modelfile < runtime/rundir;
 runtime/engine, runtime/simd < runtime/bench;
 runtime/bench, runtime/chart, runtime/device, runtime/progress, runtime/rundir < runtime/trainer;
-runtime/engine < runtime/internal/testnet;
+runtime/engine, runtime/gather < runtime/internal/testnet;
 runtime/internal/testnet, runtime/trainer < runtime/internal/testtrainer;
 NONE < cuda/driver;
 cuda/driver, runtime/engine, runtime/gather < cuda/host;

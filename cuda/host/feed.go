@@ -19,11 +19,11 @@ type feed struct {
 	count int         // of rows
 	order []int32     // the caller's; nil: as they lie
 	kept  bool        // all rows lie on the device
-	calls int         // steps of a call at most
 
-	passes int  // of a step
+	entries, entry int // of the table, and words of one
+
+	passes int  // of a step of the last call
 	whole  bool // graphs have whole steps; else passes
-	entry  int  // words of an entry of the table
 
 	memory driver.Ptr // one allocation for all that follows
 	x, y   driver.Ptr // the rows; or the first of two batches
@@ -95,10 +95,10 @@ func (g *gpuEngine) hold(t *driver.Thread) error {
 	if err := f.release(t); err != nil {
 		return err
 	}
-	f.passes, f.calls = 1, g.Steps
+	f.passes = 0
+	f.entries = g.Steps
 	if g.Full {
-		f.passes = (f.count + g.Batch - 1) / g.Batch
-		f.calls = max(1, f.calls/f.passes)
+		f.entries = max(f.entries, g.passesOf(f.count))
 	}
 	f.entry = entryHeadWords + (g.Code.Step.Size+1)/2*2
 	free, _, err := t.MemInfo()
@@ -116,7 +116,6 @@ func (g *gpuEngine) hold(t *driver.Thread) error {
 	if err != nil {
 		return err
 	}
-	f.whole = f.passes == 1 || f.kept && f.passes <= engine.MostSteps
 	if f.kept {
 		g.layFeed(f.memory, f.count, true)
 	} else {
@@ -146,8 +145,8 @@ func (g *gpuEngine) layFeed(start driver.Ptr, rows int, all bool) int {
 	} else {
 		at += driver.Ptr(f.batch)
 	}
-	place(&f.table, f.calls*f.passes*f.entry)
-	place(&f.ring, 2*f.calls)
+	place(&f.table, f.entries*f.entry)
+	place(&f.ring, 2*g.Steps)
 	return int(at - start)
 }
 
@@ -172,7 +171,7 @@ func (g *gpuEngine) pinFeed(t *driver.Thread) (err error) {
 		}
 		return h
 	}
-	head, words, losses := pin(int(unsafe.Sizeof(feedHead{}))), pin(4*f.calls*f.passes*f.entry), pin(8*f.calls)
+	head, words, losses := pin(int(unsafe.Sizeof(feedHead{}))), pin(4*f.entries*f.entry), pin(8*g.Steps)
 	if err != nil {
 		return err
 	}
@@ -211,13 +210,7 @@ func (g *gpuEngine) pinFeed(t *driver.Thread) (err error) {
 
 // release gives back what belonged to the rows before.
 func (f *feed) release(t *driver.Thread) error {
-	err := t.Free(f.memory)
-	for i, graph := range f.graphs {
-		if graph != nil {
-			err = errors.Join(err, graph.Destroy())
-			f.graphs[i] = nil
-		}
-	}
+	err := errors.Join(f.forget(), t.Free(f.memory))
 	for _, h := range f.pinned {
 		err = errors.Join(err, h.Free())
 	}
@@ -240,11 +233,16 @@ func (g *gpuEngine) doOrder(t *driver.Thread) error {
 
 // Run makes steps on the rows that Hold named.
 func (g *gpuEngine) Run(steps []engine.Planned, losses []float64) int {
-	n := min(len(steps), g.feed.calls)
-	for _, p := range steps[:n] {
+	passes := g.passesOf(steps[0].Hi - steps[0].Lo)
+	n := min(len(steps), max(1, g.Steps/passes))
+	for i, p := range steps[:n] {
+		if p.Lo < 0 || p.Hi > g.feed.count {
+			panic(fmt.Sprintf("a step of the rows %d to %d, of %d", p.Lo, p.Hi, g.feed.count))
+		}
 		g.checkRows(p.Hi - p.Lo)
-		if p.Lo < 0 || p.Hi > g.feed.count || (p.Hi-p.Lo+g.Batch-1)/g.Batch != g.feed.passes {
-			panic(fmt.Sprintf("rows %d to %d of %d are no step", p.Lo, p.Hi, g.feed.count))
+		if g.passesOf(p.Hi-p.Lo) != passes {
+			n = i
+			break
 		}
 	}
 	g.many = manyJob{steps: steps[:n], losses: losses[:n]}
@@ -257,8 +255,12 @@ func (g *gpuEngine) Run(steps []engine.Planned, losses []float64) int {
 func (g *gpuEngine) doRun(*driver.Thread) error {
 	f, j := &g.feed, &g.many
 	n := len(j.steps)
+	err := f.shape(g.passesOf(j.steps[0].Hi - j.steps[0].Lo))
+	if err != nil {
+		return err
+	}
 	g.tabulate()
-	err := errors.Join(
+	err = errors.Join(
 		driver.CopyInAsync(g.stream, g.at(g.Feed.Offset), f.head),
 		driver.CopyInAsync(g.stream, f.table, f.words[:n*f.passes*f.entry]))
 	if err == nil {
@@ -283,6 +285,30 @@ func (g *gpuEngine) doRun(*driver.Thread) error {
 		}
 	}
 	return nil
+}
+
+// passesOf is the number of passes of a step.
+func (g *gpuEngine) passesOf(rows int) int { return (rows + g.Batch - 1) / g.Batch }
+
+// shape makes place for graphs of steps with so many passes.
+func (f *feed) shape(passes int) error {
+	if f.passes == passes {
+		return nil
+	}
+	f.passes = passes
+	f.whole = passes == 1 || f.kept && passes <= engine.MostSteps
+	return f.forget()
+}
+
+// forget gives the graphs back.
+func (f *feed) forget() (err error) {
+	for i, graph := range f.graphs {
+		if graph != nil {
+			err = errors.Join(err, graph.Destroy())
+			f.graphs[i] = nil
+		}
+	}
+	return err
 }
 
 // tabulate writes the table of the steps to be made.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,46 @@ func (o *one) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float
 }
 
 func (o *one) Write(slot, i int, src []float32) { copy(o.slots[slot][:], src) }
+
+// several is one that makes three steps at a call.
+type several struct {
+	one
+	x     []float32
+	y     engine.Target
+	calls int
+}
+
+func (s *several) Hold(x []float32, y engine.Target, _ int) bool {
+	s.x, s.y = x, y
+	return true
+}
+
+func (s *several) Order([]int32) {}
+
+func (s *several) Run(steps []engine.Planned, losses []float64) int {
+	s.calls++
+	n := min(3, len(steps))
+	for i, p := range steps[:n] {
+		losses[i] = s.Step(s.x[p.Lo:p.Hi], s.y.Rows(p.Lo, p.Hi, 1), p.Hi-p.Lo, p.Hyper)
+	}
+	return n
+}
+
+func TestTraineeOfManySteps(t *testing.T) {
+	p := &bench.Problem{
+		Inputs: 1, Outputs: 1, Batch: 2, Rows: 5, X: make([]float32, 5), Y: engine.Target{Value: []float32{1, 2, 3, 4, 5}},
+		Params: [][]float32{{3}}, States: 1, LR: 0.1, Momentum: 0.5,
+	}
+	want, err := bench.NewTrainee(&one{}, p).Losses(10, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &several{}
+	got, err := bench.NewTrainee(e, p).Losses(10, 2)
+	if err != nil || !slices.Equal(got, want) || e.calls != 4 {
+		t.Errorf("losses %v in %d calls, error %v, want %v in 4", got, e.calls, err, want)
+	}
+}
 
 func TestTraineeStartsAnew(t *testing.T) {
 	p := &bench.Problem{

@@ -121,13 +121,26 @@ func FLOPsPerRow(n *engine.Network) float64 {
 // Trainee is a contender made of an engine.
 type Trainee struct {
 	engine  engine.Engine
+	runner  engine.Runner // the engine, where it is one
 	problem *Problem
 	step    int64
 	at      int // next row
+	plan    []engine.Planned
+	losses  []float64
 }
 
 // NewTrainee returns a contender. The engine is its own.
-func NewTrainee(e engine.Engine, p *Problem) *Trainee { return &Trainee{engine: e, problem: p} }
+func NewTrainee(e engine.Engine, p *Problem) *Trainee {
+	t := &Trainee{engine: e, problem: p}
+	most := 1
+	if t.runner, _ = e.(engine.Runner); t.runner != nil {
+		t.runner.Hold(p.X, p.Y, p.Rows)
+		t.runner.Order(nil)
+		most = engine.MostSteps
+	}
+	t.plan, t.losses = make([]engine.Planned, most), make([]float64, most)
+	return t
+}
 
 // Close closes the engine.
 func (t *Trainee) Close() { t.engine.Close() }
@@ -144,23 +157,35 @@ func (t *Trainee) begin() {
 	t.step, t.at = 0, 0
 }
 
-func (t *Trainee) next(rows int, lr float32) float64 {
+// next makes up to most steps and returns their losses.
+func (t *Trainee) next(most, rows int, lr float32) []float64 {
 	p := t.problem
-	if t.at+rows > p.Rows {
-		t.at = 0
+	n := min(most, len(t.plan))
+	at := t.at
+	for i := range n {
+		if at+rows > p.Rows {
+			at = 0
+		}
+		t.plan[i] = engine.Planned{Lo: at, Hi: at + rows, Hyper: engine.Hyper{LR: lr, Momentum: p.Momentum, Step: t.step + 1 + int64(i)}}
+		at += rows
 	}
-	lo, hi := t.at, t.at+rows
-	t.at = hi
-	t.step++
-	return t.engine.Step(p.X[lo*p.Inputs:hi*p.Inputs], p.Y.Rows(lo, hi, p.Outputs), rows, engine.Hyper{LR: lr, Momentum: p.Momentum, Step: t.step})
+	if t.runner != nil {
+		n = t.runner.Run(t.plan[:n], t.losses)
+	} else {
+		q := &t.plan[0]
+		t.losses[0] = t.engine.Step(p.X[q.Lo*p.Inputs:q.Hi*p.Inputs], p.Y.Rows(q.Lo, q.Hi, p.Outputs), rows, q.Hyper)
+	}
+	t.at = t.plan[n-1].Hi
+	t.step += int64(n)
+	return t.losses[:n]
 }
 
 // Losses trains anew; see Contender.
 func (t *Trainee) Losses(steps, rows int) ([]float64, error) {
 	t.begin()
 	losses := make([]float64, 0, steps)
-	for range steps {
-		losses = append(losses, t.next(rows, t.problem.LR))
+	for len(losses) < steps {
+		losses = append(losses, t.next(steps-len(losses), rows, t.problem.LR)...)
 	}
 	return losses, checkFinite(losses)
 }
@@ -177,8 +202,12 @@ func (t *Trainee) Time(steps, rows int, fresh bool) (float64, error) {
 	lr := t.problem.LR * still
 	start := time.Now()
 	loss := 0.0
-	for range steps {
-		loss += t.next(rows, lr)
+	for left := steps; left > 0; {
+		losses := t.next(left, rows, lr)
+		for _, v := range losses {
+			loss += v
+		}
+		left -= len(losses)
 	}
 	return time.Since(start).Seconds(), checkFinite([]float64{loss})
 }

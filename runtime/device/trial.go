@@ -101,12 +101,13 @@ func (t *trial) try(d *engine.Device, precision string) (o *outcome, err error) 
 	o = &outcome{raw: make([]float32, rows*n.Outputs), before: read(n, e)}
 	e.Infer(x, o.raw, rows)
 	h := engine.Hyper{LR: float32(n.LR), Momentum: float32(n.Momentum), Step: 1}
+	steps := stepper(e, x, y, rows, h)
 	start := t.now()
-	o.loss = e.Step(x, y, rows, h)
+	o.loss, _ = steps(1)
 	o.after = read(n, e)
 	// Where gradients are scaled, steps are left out until the scale fits.
 	for i := 0; i < maxSkipped && slices.Equal(o.after, o.before); i++ {
-		o.loss = e.Step(x, y, rows, h)
+		o.loss, _ = steps(1)
 		o.after = read(n, e)
 	}
 	o.step = math.MaxInt64
@@ -116,10 +117,29 @@ func (t *trial) try(d *engine.Device, precision string) (o *outcome, err error) 
 	}
 	for i, begin := 0, t.now(); i < trialSteps && t.now().Sub(begin) < trialTime; i++ {
 		start := t.now()
-		e.Step(x, y, rows, h)
-		o.step = min(o.step, t.now().Sub(start))
+		_, made := steps(engine.MostSteps)
+		o.step = min(o.step, t.now().Sub(start)/time.Duration(made))
 	}
 	return o, nil
+}
+
+// stepper returns what makes up to most steps on the rows, as a training would,
+// and tells the loss of the first and how many it made.
+func stepper(e engine.Engine, x []float32, y engine.Target, rows int, h engine.Hyper) func(most int) (loss float64, made int) {
+	r, ok := e.(engine.Runner)
+	if !ok {
+		return func(int) (float64, int) { return e.Step(x, y, rows, h), 1 }
+	}
+	r.Hold(x, y, rows)
+	r.Order(nil)
+	losses, plan := make([]float64, engine.MostSteps), make([]engine.Planned, engine.MostSteps)
+	for i := range plan {
+		plan[i] = engine.Planned{Hi: rows, Hyper: h}
+	}
+	return func(most int) (float64, int) {
+		made := r.Run(plan[:most], losses)
+		return losses[0], made
+	}
 }
 
 // values draws a parameter: weights of a size that keeps what passes through.

@@ -36,6 +36,30 @@ func (e *toy) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float
 	return 1
 }
 
+// runner is a toy that makes up to four steps in the time of one.
+type runner struct {
+	toy
+	x    []float32
+	rows int
+}
+
+func (e *runner) Hold(x []float32, _ engine.Target, rows int) bool {
+	e.x, e.rows = x, rows
+	return true
+}
+
+func (e *runner) Order([]int32) {}
+
+func (e *runner) Run(steps []engine.Planned, losses []float64) int {
+	n := min(len(steps), 4)
+	at := e.clock.at
+	for i, p := range steps[:n] {
+		losses[i] = e.Step(e.x, engine.Target{}, p.Hi-p.Lo, p.Hyper)
+	}
+	e.clock.at = at.Add(e.step)
+	return n
+}
+
 func (e *toy) Infer(x, raw []float32, rows int) {
 	for i := range rows {
 		raw[i] = e.w * x[i]
@@ -59,6 +83,8 @@ func TestTrial(t *testing.T) {
 		{"slow steps", "", "cuda:0", time.Second, 2 * time.Second, nil, []string{"1s a step"}},
 		{"slower", "", "cpu:go", 2 * time.Millisecond, time.Millisecond, nil, []string{"best", "not cuda:0: not faster: 2ms"}},
 		{"nearly equal", "", "cpu:go", 9 * time.Millisecond, 10 * time.Millisecond, nil, []string{"not faster"}},
+		{"many steps at a call", "", "cuda:0", 8 * time.Millisecond, 3 * time.Millisecond, nil, []string{"fastest", "2ms a step, cpu:go 3ms"}},
+		{"many steps and a wrong update", "update", "cpu:go", 1, 2000, nil, []string{"wrong results: the update is off by 100 %"}},
 		{"wrong output", "raw", "cpu:go", 1, 2000, nil, []string{"cuda:0: wrong results: raw output 0"}},
 		{"wrong loss", "loss", "cpu:go", 1, 2000, nil, []string{"wrong results: the loss is 2, not 1"}},
 		{"wrong update", "update", "cpu:go", 1, 2000, nil, []string{"wrong results: the update is off by 100 %"}},
@@ -73,7 +99,11 @@ func TestTrial(t *testing.T) {
 				Params: []engine.Param{{Name: "0.weight", Shape: []int{1, 1}}},
 				Devices: []engine.Device{
 					{Name: "cuda:0", Missing: here, New: func(engine.Options) (engine.Engine, error) {
-						return &toy{clock: clock, step: c.gpu, fault: c.fault}, c.fails
+						e := toy{clock: clock, step: c.gpu, fault: c.fault}
+						if strings.HasPrefix(c.name, "many steps") {
+							return &runner{toy: e}, c.fails
+						}
+						return &e, c.fails
 					}},
 					{Name: "cuda:1", Missing: here, New: func(engine.Options) (engine.Engine, error) {
 						t.Error("a second GPU is tried")

@@ -8,64 +8,8 @@ import (
 	"testing"
 
 	"github.com/dnngen/dnngen/runtime/engine"
-	"github.com/dnngen/dnngen/runtime/gather"
 	"github.com/dnngen/dnngen/runtime/internal/testnet"
 )
-
-// ahead makes an engine one that makes up to most steps at a call.
-type ahead struct {
-	engine.Engine
-	net     *engine.Network
-	most    int
-	rows    gather.Rows
-	count   int
-	order   []int32
-	orders  int
-	calls   []int // steps made by each call of Run
-	stepped int   // steps made one by one
-}
-
-func (a *ahead) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float64 {
-	a.stepped++
-	return a.Engine.Step(x, y, rows, h)
-}
-
-func (a *ahead) Hold(x []float32, y engine.Target, rows int) bool {
-	a.rows, a.count = gather.Rows{Inputs: a.net.Inputs, Outputs: a.net.Outputs, X: x, Y: y}, rows
-	return true
-}
-
-func (a *ahead) Order(rows []int32) {
-	a.order = rows
-	a.orders++
-}
-
-func (a *ahead) Run(steps []engine.Planned, losses []float64) int {
-	n := min(len(steps), a.most)
-	for i, p := range steps[:n] {
-		batch := gather.Rows{Inputs: a.net.Inputs, Outputs: a.net.Outputs, X: make([]float32, (p.Hi-p.Lo)*a.net.Inputs)}
-		if a.net.Classes {
-			batch.Y.Class = make([]int32, p.Hi-p.Lo)
-		} else {
-			batch.Y.Value = make([]float32, (p.Hi-p.Lo)*a.net.Outputs)
-		}
-		order := make([]int32, p.Hi-p.Lo)
-		for k := range order {
-			order[k] = int32(p.Lo + k)
-			if a.order != nil {
-				order[k] = a.order[p.Lo+k]
-			}
-		}
-		a.rows.Batch(&batch, order)
-		losses[i] = a.Engine.Step(batch.X, batch.Y, p.Hi-p.Lo, p.Hyper)
-		if !finite(losses[i]) {
-			n = i + 1
-			break
-		}
-	}
-	a.calls = append(a.calls, n)
-	return n
-}
 
 // aheadNets are networks of all kinds of loss, batch and order.
 var aheadNets = []testnet.Options{
@@ -115,27 +59,27 @@ func TestRunner(t *testing.T) {
 		}
 		wantState, want, wantLog := train(testnet.Engine(o), State{}, nil, 0, 0)
 		for _, most := range []int{1, 2, 5, engine.MostSteps} {
-			a := &ahead{Engine: testnet.Engine(o), net: n, most: most}
+			a := &testnet.Ahead{Engine: testnet.Engine(o), Net: n, Most: most}
 			state, got, log := train(a, State{}, nil, 0, 0)
 			if state != wantState || fmt.Sprint(got) != fmt.Sprint(want) || log != wantLog {
 				t.Errorf("%+v, %d steps at a call: ends at %+v, told\n%s\nwant %+v\n%s", o, most, state, log, wantState, wantLog)
 			}
-			if a.stepped != 0 || a.count != set.Rows {
-				t.Errorf("%d steps were made one by one, %d rows are held", a.stepped, a.count)
+			if a.Stepped != 0 || a.Held != set.Rows {
+				t.Errorf("%d steps were made one by one, %d rows are held", a.Stepped, a.Held)
 			}
 			orders := 1 + Defaults(n).Epochs
 			if n.Batch == 0 {
 				orders = 1
 			}
-			if a.orders != orders {
-				t.Errorf("batch %d: %d orders, want %d", n.Batch, a.orders, orders)
+			if a.Orders != orders {
+				t.Errorf("batch %d: %d orders, want %d", n.Batch, a.Orders, orders)
 			}
 			for stop := int64(1); stop < wantState.Step; stop++ {
-				half, values, log := train(&ahead{Engine: testnet.Engine(o), net: n, most: most}, State{}, nil, 3, stop)
+				half, values, log := train(&testnet.Ahead{Engine: testnet.Engine(o), Net: n, Most: most}, State{}, nil, 3, stop)
 				if half.Step > stop+3 {
 					t.Errorf("to be stopped at %d, it stands at %d", stop, half.Step)
 				}
-				_, got, rest := train(&ahead{Engine: testnet.Engine(o), net: n, most: most}, half, values, 0, 0)
+				_, got, rest := train(&testnet.Ahead{Engine: testnet.Engine(o), Net: n, Most: most}, half, values, 0, 0)
 				if fmt.Sprint(got) != fmt.Sprint(want) || log+rest != wantLog {
 					t.Errorf("%+v: taken up at step %d it ends elsewhere", o, half.Step)
 				}
@@ -158,7 +102,7 @@ func TestRunnerPauses(t *testing.T) {
 		{7, 15, "[7 10 14 15]"},
 	} {
 		var pauses []int64
-		a := &ahead{Engine: testnet.Engine(testnet.Options{Inputs: 3, Outputs: 1, Batch: 2, LR: 0.001}), net: n, most: 64}
+		a := &testnet.Ahead{Engine: testnet.Engine(testnet.Options{Inputs: 3, Outputs: 1, Batch: 2, LR: 0.001}), Net: n, Most: 64}
 		l, err := New(n, a, rows(n, 20), Options{Epochs: 2, Steps: c.steps, LR: 0.001}, Events{
 			Pause: func(s State) error { pauses = append(pauses, s.Step); return nil },
 			Every: c.every,
@@ -192,7 +136,7 @@ func TestRunnerNotFinite(t *testing.T) {
 			set.X[13*3+1], set.X[13*3+2] = math.MaxFloat32, math.MaxFloat32
 			e.Write(0, 0, []float32{1, 2, 2})
 			if i == 1 {
-				e = &ahead{Engine: e, net: n, most: 64}
+				e = &testnet.Ahead{Engine: e, Net: n, Most: 64}
 			}
 			l, err := New(n, e, set, Options{Epochs: 1, LR: 0, Seed: 3, Shuffle: shuffled}, Events{Step: func(Step) { told[i]++ }})
 			if err == nil {

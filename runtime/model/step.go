@@ -114,3 +114,49 @@ func (s shared) Write(slot, i int, src []float32) {
 
 // Close leaves the engine to the model that owns it.
 func (s shared) Close() {}
+
+// ahead is shared for an engine that makes many steps at a call: predictions
+// take their turn between two calls.
+type ahead struct {
+	shared
+	runner engine.Runner
+}
+
+// forLoop is the model's engine as a training sees it.
+func (m *Model) forLoop() engine.Engine {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if r, ok := m.engine.(engine.Runner); ok {
+		return ahead{shared{m}, r}
+	}
+	return shared{m}
+}
+
+func (a ahead) Hold(x []float32, y engine.Target, rows int) bool {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	a.m.mustBeOpen()
+	return a.runner.Hold(x, y, rows)
+}
+
+func (a ahead) Order(rows []int32) {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	a.m.mustBeOpen()
+	a.runner.Order(rows)
+}
+
+func (a ahead) Run(steps []engine.Planned, losses []float64) int {
+	a.m.mu.Lock()
+	defer a.m.mu.Unlock()
+	a.m.mustBeOpen()
+	for i := range steps {
+		steps[i].Hyper.Step = a.m.steps + 1 + int64(i)
+	}
+	made := a.runner.Run(steps, losses)
+	a.m.steps += int64(made)
+	if last := losses[made-1]; last-last != 0 {
+		a.m.steps--
+	}
+	return made
+}

@@ -114,7 +114,7 @@ func (m *Model) training(train, test *data.Table, o TrainOptions) (*training, er
 			return nil, err
 		}
 	}
-	t.loop, err = loop.New(m.net, shared{m}, set, m.loopOptions(o), loop.Events{Step: o.OnStep, Epoch: t.epoch})
+	t.loop, err = loop.New(m.net, m.forLoop(), set, m.loopOptions(o), loop.Events{Step: o.OnStep, Epoch: t.epoch})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.net.Name, err)
 	}

@@ -53,6 +53,35 @@ func TestTrain(t *testing.T) {
 	}
 }
 
+// TestTrainAhead trains with an engine that makes many steps at a call: the same
+// report and model, also where single steps came before.
+func TestTrainAhead(t *testing.T) {
+	o := shapes()
+	var reports [2]model.Report
+	var predicted [2][]float32
+	for i := range 2 {
+		if i == 1 {
+			o.Front = []engine.Device{testnet.AheadDevice("cuda:0", o, 3)}
+		}
+		n := testnet.New(o)
+		m, err := model.New(n, model.WithDevice(n.Devices[0].Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		m.Step([]float32{1, 2}, engine.Target{Class: []int32{1}}, 1)
+		for range 2 {
+			if reports[i], err = m.Train(t.Context(), rows(t, 30), rows(t, 9), model.TrainOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		predicted[i], _ = predict(n, m, 120, 1)
+	}
+	if diff := cmp.Diff(reports[0], reports[1]); diff != "" || !cmp.Equal(predicted[0], predicted[1]) {
+		t.Errorf("other results: %s", diff)
+	}
+}
+
 func TestKeepBest(t *testing.T) {
 	o := shapes()
 	o.LR, o.Epochs = 4, 12 // so high that the loss jumps about

@@ -82,6 +82,9 @@ func (s *session) announce() error {
 	if s.rows.test != nil {
 		data += fmt.Sprintf(" and %d to test", s.rows.test.Rows)
 	}
+	if s.loop.Kept() {
+		data += ", kept on the device"
+	}
 	from := ""
 	if state.Step > 0 {
 		from = fmt.Sprintf(", going on after step %d", state.Step)

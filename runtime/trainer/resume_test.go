@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,6 +37,52 @@ func TestResumeIsExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A device that makes many steps at a call leaves the files of one that makes
+// one, wherever it is stopped and taken up.
+func TestManyStepsAtACall(t *testing.T) {
+	t.Chdir(t.TempDir())
+	o := testnet.Options{
+		Name: "spirals", Inputs: 2, Hidden: 16, Outputs: 3, Batch: 16, Loss: "cross_entropy", Output: "argmax",
+		Momentum: 0.9, Epochs: 3, Data: builtin("spirals"),
+	}
+	o.Front = []engine.Device{testnet.AheadDevice("cuda:0", o, engine.MostSteps)}
+	i := in{net: testnet.New(o)}
+	args := []string{"--epochs", "2", "--log-every", "3"}
+	i.must(t, append(args, "--run", "one", "--device", "cpu:go")...).want(t, 0, "rows and")
+	i.must(t, append(args, "--run", "many", "--device", "cuda:0")...).want(t, 0, "kept on the device")
+	sameRun(t, "many", "one")
+	total := loadCheckpoint(t, "one").Meta.State.Step
+	for _, cut := range []int64{1, 7, total/2 + 5, total - 1} {
+		run := "cut" + strconv.FormatInt(cut, 10)
+		i.must(t, append(args, "--run", run, "--device", "cuda:0", "--steps", strconv.FormatInt(cut, 10))...)
+		i.must(t, "--run", run, "--resume", "--steps", "0")
+		sameRun(t, run, "one")
+	}
+	// Calls end where a checkpoint is due.
+	var asked []int64
+	net := testnet.New(o)
+	fresh := net.Devices[0].New
+	net.Devices[0].New = func(e engine.Options) (engine.Engine, error) {
+		made, err := fresh(e)
+		return &asking{Ahead: made.(*testnet.Ahead), asked: &asked}, err
+	}
+	in{net: net}.must(t, append(args, "--run", "five", "--device", "cuda:0", "--checkpoint-every", "5", "--steps", "12")...)
+	if got := fmt.Sprint(asked); got != "[5 5 2]" {
+		t.Errorf("steps were made in calls of %s, want 5, 5 and 2", got)
+	}
+}
+
+// asking notes how many steps it is asked for.
+type asking struct {
+	*testnet.Ahead
+	asked *[]int64
+}
+
+func (s *asking) Run(steps []engine.Planned, losses []float64) int {
+	*s.asked = append(*s.asked, int64(len(steps)))
+	return s.Ahead.Run(steps, losses)
 }
 
 func TestResumeWithMoreEpochs(t *testing.T) {

@@ -80,7 +80,7 @@ func (s *session) start(d *device.Choice) (err error) {
 
 func (s *session) newLoop() (err error) {
 	s.loop, err = loop.New(s.app.net, s.engine, s.rows.train, s.flags.options, loop.Events{
-		Step: s.onStep, Epoch: s.onEpoch, Pause: s.onPause,
+		Step: s.onStep, Epoch: s.onEpoch, Pause: s.onPause, Every: s.flags.checkpointEvery,
 	})
 	var bad *loop.NonFinite
 	if err != nil && !errors.As(err, &bad) {

@@ -49,8 +49,8 @@ type Response struct {
 	Failed bool // the device failed in the middle of something
 	Device string
 	Losses []float64
-	Kept   bool  // Hold said so
-	Calls  []int // steps made by each call of Run
+	Kept   bool          // Hold said so
+	Calls  []int         // steps made by each call of Run
 	Slots  [][][]float32 // [slot][param]
 	Raw    []float32
 	Allocs float64 // of a step
