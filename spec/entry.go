@@ -285,6 +285,10 @@ func (r *reader) decimal(n *node, key string, s op.Setting) (float64, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(n.text, 64)
+	hint := "write 0, or a number of 1e-37 or more"
+	if s.Open {
+		hint = "write a number of 1e-37 or more"
+	}
 	switch {
 	case err != nil || v < s.Min || v > s.Max || s.Open && v == s.Min:
 		r.outOfRange(n, key, rangeOf(s))
@@ -292,7 +296,7 @@ func (r *reader) decimal(n *node, key string, s op.Setting) (float64, bool) {
 	case v != 0 && math.Abs(v) < smallest, v == 0 && strings.ContainsAny(mantissa(n.text), "123456789"):
 		r.report(n.at, Problem{
 			Code: codeTiny, Message: fmt.Sprintf("`%s` is %s, which a float32 cannot hold", key, shorten(n.text)),
-			Found: shorten(n.text), Expected: rangeOf(s), Hint: "write 0, or a number of 1e-37 or more",
+			Found: shorten(n.text), Expected: rangeOf(s), Hint: hint,
 		})
 		return 0, false
 	}

@@ -94,7 +94,11 @@ func (r *reader) section(path string, s section, n *node) {
 		if path != "" {
 			subject = code(strings.TrimSuffix(path, "."))
 		}
-		r.wrongType(n, subject, s.expects(), "write each key on a line of its own, as `key: value`")
+		if key := r.joined(n.at.line); key != nil && n.kind == plain {
+			r.reportJoined(*key)
+		} else {
+			r.wrongType(n, subject, s.expects(), "write each key on a line of its own, as `key: value`")
+		}
 		n = nil
 		if path == "" {
 			return

@@ -21,6 +21,9 @@ func checkTokens(r *reader, tokens token.Tokens) {
 		if feature := features[t.Type]; feature != "" && !said[feature] {
 			said[feature] = true
 			r.reportFeature(r.spanOf(t), feature)
+			if t.Type == token.TagType {
+				return // the columns behind a tag are not where the reader puts them
+			}
 		}
 		switch t.Type {
 		case token.DocumentHeaderType:
@@ -102,10 +105,14 @@ var features = map[token.Type]string{
 }
 
 func (r *reader) reportFeature(at span, feature string) {
+	hint := "write the value out where it is used"
+	if feature == features[token.TagType] {
+		hint = "delete it: the kind of a value is plain without"
+	}
 	r.report(at, Problem{
 		Code: codeFeature, Message: feature + " does not belong in a spec",
 		Expected: "plain values, lists and mappings",
-		Hint:     "write the value out where it is used; text that begins with a special character goes in quotes",
+		Hint:     hint + "; text that begins with a special character goes in quotes",
 	})
 }
 

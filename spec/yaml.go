@@ -131,39 +131,6 @@ func parse(tokens token.Tokens) (file *ast.File, err error) {
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
-func (r *reader) reportSyntax(err error) {
-	at, message := span{1, 1, 2}, err.Error
-	var located interface {
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if errors.As(err, &located) {
-		message = located.GetMessage
-		if t := located.GetToken(); t != nil && t.Position != nil {
-			at = r.spanOf(t)
-		}
-	}
-	p := Problem{
-		Code: codeSyntax, Message: "not valid YAML: " + foreign(message()),
-		Hint: "check the indentation of this line and its neighbours, and that every quote is closed",
-	}
-	for _, h := range syntaxHints {
-		if strings.Contains(p.Message, h.part) {
-			p.Hint = h.hint
-		}
-	}
-	r.report(at, p)
-}
-
-// syntaxHints says what to do about what the YAML reader says, by a part of it.
-var syntaxHints = []struct{ part, hint string }{
-	{"mapping value is not allowed", "indent the keys of one mapping alike; a mapping inside a line goes in braces"},
-	{"unexpected key name", "put a space behind the colon of each key"},
-	{"end character of", "close the quote"},
-	{"reserved character", "put the text in quotes"},
-	{"escape character", "in double quotes write \\\\ for a backslash, or use single quotes"},
-}
-
 // spanOf returns where a token stands; of one that goes on, the first line.
 func (r *reader) spanOf(t *token.Token) span {
 	p := t.Position
