@@ -68,6 +68,9 @@ const (
 	codeColumnTwice   = "E0503"
 	codeNotAFeature   = "E0504"
 	codeTargetFeature = "E0505"
+	codeData          = "E0506"
+	codeDataInputs    = "E0507"
+	codeDataClasses   = "E0508"
 
 	warnTwice       = "W0601"
 	warnNonNegative = "W0602"

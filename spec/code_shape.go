@@ -72,5 +72,19 @@ A network that is shown the column it should predict learns to copy it, and is
 useless on new rows, which lack it.`,
 		Wrong: "input: 2\ndata: {target: price, features: [area, price]}",
 		Right: "input: 2\ndata: {target: price, features: [area, rooms]}",
+	}, {
+		ID: codeData, Title: "training rows that cannot be used",
+		Text: `
+"dnngen check" reads the rows that the spec names, where they are here. The message says what is wrong with them, and where.`,
+	}, {
+		ID: codeDataInputs, Title: "another number of inputs than the rows make",
+		Text: `
+"dnngen check" counts what the training rows make of their columns: an input for
+each number, one for each category. "input" can be left out: it follows.`,
+	}, {
+		ID: codeDataClasses, Title: "more classes than outputs",
+		Text: `
+"dnngen check" counts the classes of the training rows. The loss compares an
+output for each; a class beyond the last one has nothing to be trained.`,
 	},
 }

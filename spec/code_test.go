@@ -25,7 +25,7 @@ func TestCodes(t *testing.T) {
 	shown := map[string]bool{codeTooLong: true} // by TestLimits
 	for _, folder := range []string{"bad", "warn"} {
 		for _, f := range yamlFiles(t, folder) {
-			_, warnings, err := Parse(f, readFile(t, f), Options{})
+			_, warnings, err := Parse(f, readFile(t, f), Options{Count: count})
 			if errs, ok := err.(Errors); ok {
 				warnings = errs
 			}

@@ -7,7 +7,18 @@ type Options struct {
 	// Infer returns the number of features of the data, where the spec leaves
 	// `input` out and it does not follow from the columns; a share for tests is
 	// split off by the seed. nil: that is an error.
+	// An error may tell its hint apart from the rest, by a method
+	// Split() (what, hint string).
 	Infer func(d Data, seed uint64) (inputs int, err error)
+	// Count counts in the training rows what the network is then compared with;
+	// it is asked once the spec is valid otherwise. nil: the data is not read.
+	Count func(d Data, seed uint64) (Counts, error)
+}
+
+// Counts is what the training rows tell; 0 stands for what they do not.
+type Counts struct {
+	Inputs  int // that a prepared row makes
+	Classes int // of their targets, where these are class labels
 }
 
 // Parse reads a spec. file is the name that messages bear. Where the spec is
@@ -41,6 +52,10 @@ func Parse(file string, text []byte, o Options) (*Network, []*Problem, error) {
 
 	// Check what belongs together.
 	r.checkOutputs()
+	if err := r.errors(); err != nil {
+		return nil, nil, err
+	}
+	r.checkData(o)
 	if err := r.errors(); err != nil {
 		return nil, nil, err
 	}

@@ -93,7 +93,7 @@ func TestSchema(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, f := range yamlFiles(t, "bad") {
-		_, _, err := Parse(f, readFile(t, f), Options{})
+		_, _, err := Parse(f, readFile(t, f), Options{Count: count})
 		var errs Errors
 		if !errors.As(err, &errs) {
 			t.Errorf("%s: %v", f, err)

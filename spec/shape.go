@@ -36,9 +36,7 @@ func (r *reader) inferInput(root *node, o Options) {
 		if err == nil {
 			err = fmt.Errorf("the data has %s", wording.Count(inputs, "feature"))
 		}
-		p.Message = "the number of features cannot be read from the data: " + foreign(err.Error())
-		p.cause = err
-		r.report(r.where("data.train"), p)
+		r.reportData("the number of features cannot be read from the data", err, p)
 		return
 	}
 	r.report(root.at, p)

@@ -20,6 +20,24 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // infer stands for the data of every spec that has some.
 func infer(Data, uint64) (int, error) { return 5, nil }
 
+// count tells what the names of rows say: "4x3.csv" has 4 inputs and 3 classes.
+// Other rows tell nothing, and broken.csv is.
+func count(d Data, _ uint64) (have Counts, err error) {
+	if d.Train == "broken.csv" {
+		return have, &brokenRows{"broken.csv:3:1: the row has 7 cells", "quote cells with commas"}
+	}
+	if n, err := fmt.Sscanf(d.Train, "%dx%d.csv", &have.Inputs, &have.Classes); err != nil || n != 2 {
+		return Counts{}, nil
+	}
+	return have, nil
+}
+
+// brokenRows is an error that tells its hint apart.
+type brokenRows struct{ what, hint string }
+
+func (e *brokenRows) Error() string              { return e.what + "; hint: " + e.hint }
+func (e *brokenRows) Split() (what, hint string) { return e.what, e.hint }
+
 // yamlFiles lists the specs of a folder of testdata.
 func yamlFiles(t testing.TB, folder string) []string {
 	t.Helper()
@@ -72,7 +90,7 @@ func TestBad(t *testing.T) {
 	for _, f := range yamlFiles(t, "bad") {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".yaml"), func(t *testing.T) {
 			text := readFile(t, f)
-			n, warnings, err := Parse(filepath.Base(f), text, Options{})
+			n, warnings, err := Parse(filepath.Base(f), text, Options{Count: count})
 			if n != nil || warnings != nil {
 				t.Fatal("a spec that is not valid gave a network or warnings")
 			}
@@ -182,6 +200,7 @@ func checkNetwork(t *testing.T, n *Network) {
 func TestInfer(t *testing.T) {
 	const head = "name: net\nlayers: [{linear: 1}]\nloss: mse\n"
 	failure := errors.New("rows.csv:3:1: the row has\n7 cells")
+	mistyped := &brokenRows{`rows.csv:1:1: there is no column "specis" for the target`, `did you mean "species"?`}
 	for _, test := range []struct {
 		name, data string
 		infer      func(Data, uint64) (int, error)
@@ -195,6 +214,7 @@ func TestInfer(t *testing.T) {
 		{"no reader", "data: {train: rows.csv}", nil, 0, codeInput, 1},
 		{"no source", "data: {scale: none}", infer, 0, codeInput, 1},
 		{"bad data", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, failure }, 0, codeInput, 4},
+		{"mistyped target", "data: {train: rows.csv, target: specis}", func(Data, uint64) (int, error) { return 0, mistyped }, 0, codeInput, 4},
 		{"no columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, nil }, 0, codeInput, 4},
 		{"too many columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 1 << 40, nil }, 0, codeInput, 4},
 		{"bad section", "data: {train: rows.csv, scale: 3}", func(Data, uint64) (int, error) { panic("not to be read") }, 0, codeType, 4},
@@ -214,6 +234,9 @@ func TestInfer(t *testing.T) {
 			checkProblems(t, []byte(head+test.data), errs)
 			if test.name == "bad data" && !errors.Is(err, failure) {
 				t.Error("the reader's error is lost")
+			}
+			if test.name == "mistyped target" && (errs[0].Hint != `did you mean "species"?` || strings.Contains(errs[0].Message, "hint")) {
+				t.Errorf("the hint is %q, the message %q", errs[0].Hint, errs[0].Message)
 			}
 		})
 	}

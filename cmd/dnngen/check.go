@@ -13,7 +13,8 @@ func checkCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SPEC [--json]",
 		Short: "Validate a spec and summarise its network",
-		Long: `check validates a spec and prints the model summary: for each layer its shape and
+		Long: `check validates a spec, counts the inputs and the classes of its training rows
+where these are here, and prints the model summary: for each layer its shape and
 parameters, the operations of one training step (FLOP), the bytes that its
 parameters, optimizer state and buffers take, and the kernels that it became:
 what is fused into what.`,
@@ -22,7 +23,7 @@ what is fused into what.`,
 		Args:              oneSpec,
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, err := load(cmd, args[0], o)
+			net, err := parse(cmd, args[0], o, true)
 			if err != nil {
 				return err
 			}

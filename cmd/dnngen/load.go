@@ -26,6 +26,12 @@ const (
 
 // load reads and validates a spec, and shows its problems on stderr.
 func load(cmd *cobra.Command, file string, o *options) (*spec.Network, error) {
+	return parse(cmd, file, o, false)
+}
+
+// parse is load; withData also compares the spec with its training rows, where
+// these are here.
+func parse(cmd *cobra.Command, file string, o *options, withData bool) (*spec.Network, error) {
 	text, err := readSpec(cmd, file)
 	if err != nil {
 		return nil, err
@@ -34,9 +40,12 @@ func load(cmd *cobra.Command, file string, o *options) (*spec.Network, error) {
 	if file == stdinName {
 		title = stdinTitle
 	}
-	net, warnings, err := spec.Parse(title, text, spec.Options{
-		Infer: func(d spec.Data, seed uint64) (int, error) { return inferInputs(d, seed, dir) },
-	})
+	rows := trainingRows{dir: dir}
+	parsing := spec.Options{Infer: rows.inputs}
+	if withData {
+		parsing.Count = rows.count
+	}
+	net, warnings, err := spec.Parse(title, text, parsing)
 	stderr := cmd.ErrOrStderr()
 	show := spec.Printer{Format: o.format, Color: isTerminal(stderr) && os.Getenv("NO_COLOR") == ""}
 	var invalid spec.Errors
@@ -80,23 +89,53 @@ func readSpec(cmd *cobra.Command, file string) ([]byte, error) {
 	return text, nil
 }
 
-// inferInputs counts the network's inputs from the rows that the trainer will
-// train on: a category that stands in test rows alone is none of theirs.
-func inferInputs(d spec.Data, seed uint64, dir string) (int, error) {
+// trainingRows counts in a spec's training rows, which it reads once.
+type trainingRows struct {
+	dir  string
+	read bool
+	have spec.Counts
+	err  error
+}
+
+func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
+	t.open(d, seed)
+	return t.have.Inputs, t.err
+}
+
+// count counts nothing in rows that are not here: a spec may be checked without
+// its data.
+func (t *trainingRows) count(d spec.Data, seed uint64) (spec.Counts, error) {
+	t.open(d, seed)
+	if errors.Is(t.err, fs.ErrNotExist) || d.Train == stdinName {
+		return spec.Counts{}, nil
+	}
+	return t.have, t.err
+}
+
+func (t *trainingRows) open(d spec.Data, seed uint64) {
+	if !t.read {
+		t.read = true
+		t.have, t.err = countRows(d, seed, t.dir)
+	}
+}
+
+// countRows counts in the rows that the trainer will train on: a category that
+// stands in test rows alone makes no input.
+func countRows(d spec.Data, seed uint64, dir string) (spec.Counts, error) {
 	table, err := data.Open(d.Train, data.Options{Dir: dir, Target: d.Target})
 	if err != nil {
-		return 0, err
+		return spec.Counts{}, err
 	}
 	if share, ok := data.Share(d.Test); ok {
 		table, _ = data.Split(table, share, seed)
 	}
-	inputs, _, _, err := data.Width(table, engine.Data{
+	inputs, classes, _, err := data.Width(table, engine.Data{
 		Train: d.Train, Test: d.Test, Target: d.Target,
 		Features: d.Features, Categorical: d.Categorical,
 		Scale:   engine.Scale{Kind: d.Scale.Kind, Factor: d.Scale.Factor},
 		Missing: engine.Missing{Kind: d.Missing.Kind, Value: d.Missing.Value},
 	})
-	return inputs, err
+	return spec.Counts{Inputs: inputs, Classes: classes}, err
 }
 
 func isTerminal(w io.Writer) bool {

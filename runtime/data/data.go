@@ -35,9 +35,23 @@ type Error struct {
 	File      string
 	Line, Col int
 	Msg, Hint string
+
+	cause error // fs.ErrNotExist where there is no such file
 }
 
 func (e *Error) Error() string {
+	what, hint := e.Split()
+	if hint != "" {
+		what += "; hint: " + hint
+	}
+	return what
+}
+
+// Unwrap returns fs.ErrNotExist where the source is a file that is not there.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Split returns what is wrong and where, and the hint apart from it.
+func (e *Error) Split() (what, hint string) {
 	var s strings.Builder
 	s.WriteString(e.File)
 	if e.Line > 0 {
@@ -45,11 +59,7 @@ func (e *Error) Error() string {
 	}
 	s.WriteString(": ")
 	s.WriteString(e.Msg)
-	if e.Hint != "" {
-		s.WriteString("; hint: ")
-		s.WriteString(e.Hint)
-	}
-	return s.String()
+	return s.String(), e.Hint
 }
 
 // Options tell Open where to look.

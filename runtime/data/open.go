@@ -134,7 +134,7 @@ func openFile(path string, o Options) (*file, error) {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{File: path, Msg: "there is no such file", Hint: missingFileHint(path, tried, o)}
+		return nil, &Error{File: path, Msg: "there is no such file", Hint: missingFileHint(path, tried, o), cause: fs.ErrNotExist}
 	}
 	if err != nil {
 		return nil, &Error{File: path, Msg: "cannot be opened: " + cause(err)}
