@@ -62,6 +62,15 @@ func Emit(p *ir.Program, pkg string) ([]ir.File, error) {
 	return files, nil
 }
 
+// ArenaBytes returns the size of the arena that a program takes on a GPU.
+func ArenaBytes(p *ir.Program) (int64, error) {
+	pl, err := plan.New(p)
+	if err != nil {
+		return 0, err
+	}
+	return 4 * int64(pl.Total), nil
+}
+
 type code = *jen.Statement
 
 func id(name string) code { return jen.Id(name) }

@@ -55,7 +55,11 @@ func Summarize(net *spec.Network) (*summary.Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lower %s: %w", net.Name, err)
 	}
-	return summary.Of(p), nil
+	s := summary.Of(p)
+	if s.GPUBytes, err = cuda.ArenaBytes(p); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Header returns the first line of every file that is emitted for a spec.

@@ -79,6 +79,7 @@ func Devices(c *Code) []engine.Device {
 			Name:    "cuda:0",
 			Missing: func() error { return err },
 			New:     func(engine.Options) (engine.Engine, error) { return nil, err },
+			Memory:  c.bytes(),
 		}}
 	}
 	var list []engine.Device
@@ -87,6 +88,7 @@ func Devices(c *Code) []engine.Device {
 			Name:    fmt.Sprintf("cuda:%d", gpu.Ordinal),
 			Missing: func() error { return missing(c, gpu) },
 			New:     func(engine.Options) (engine.Engine, error) { return open(c, d, gpu) },
+			Memory:  c.bytes(),
 		})
 	}
 	return list
@@ -111,6 +113,9 @@ func (c *Code) images() ([]driver.Image, error) {
 	}
 	return driver.ReadImages(folder)
 }
+
+// bytes is the size of the arena.
+func (c *Code) bytes() int64 { return 4 * int64(c.Total) }
 
 // losses is the number of losses in the mean of rows.
 func (c *Code) losses(rows int) int {

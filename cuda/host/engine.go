@@ -71,9 +71,9 @@ func (g *gpuEngine) prepare(t *driver.Thread) error {
 	if err != nil {
 		return err
 	}
-	need := uint64(4 * g.Total)
+	need := uint64(g.bytes())
 	if need+room > free {
-		return fmt.Errorf("the network needs %.1f MiB of the GPU's memory, and of its %.1f MiB only %.1f MiB are free; a smaller batch needs less",
+		return fmt.Errorf("the network needs %.1f MiB of the GPU's memory, and of its %.1f MiB only %.1f MiB are free: free some, compile a smaller batch, or take --device cpu",
 			mib(need+room), mib(total), mib(free))
 	}
 	images, err := g.images()

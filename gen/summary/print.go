@@ -32,6 +32,7 @@ func (s *Summary) Print(w io.Writer) error {
 	fmt.Fprintf(&b, "one row    %sFLOP forward\n", scaled(s.InferFLOPs))
 	fmt.Fprintf(&b, "memory     %sB parameters, %sB optimizer state, %sB buffers (%sB if they did not share)\n",
 		scaled(s.ParamBytes), scaled(s.StateBytes), scaled(s.BufferBytes), scaled(s.UnsharedBytes))
+	fmt.Fprintf(&b, "on a GPU   %sB, and the training rows where they fit\n", scaled(s.GPUBytes))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -32,6 +32,9 @@ type Summary struct {
 	BufferBytes int64 `json:"buffer_bytes"` // of a step, after buffers share memory
 	// UnsharedBytes is what the buffers would take if each had its own memory.
 	UnsharedBytes int64 `json:"unshared_bytes"`
+	// GPUBytes is what a GPU's arena takes: all of these, the batch, the parts of
+	// gradients, and room for inference.
+	GPUBytes int64 `json:"gpu_bytes"`
 }
 
 // Row is a part of a step and what it costs.

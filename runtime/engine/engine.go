@@ -99,6 +99,9 @@ type Device struct {
 	// A device without the function computes in FP32 alone.
 	Lacks func(precision string) error
 	New   func(Options) (Engine, error)
+	// Memory is how many bytes an engine takes of memory that the device has for
+	// itself; 0 where it works in the host's.
+	Memory int64
 }
 
 // Param describes one learned tensor, under its torch.nn.Sequential name.

@@ -285,6 +285,9 @@ func TestInfo(t *testing.T) {
 		t.Errorf("facts %+v", f)
 	}
 	i.run("info", "--device", "cpu:avx512").want(t, 7, "no AVX-512")
+	net.Devices[0].Name, net.Devices[0].Memory = "cuda:0", 5<<19
+	i.must(t, "info").want(t, 0, "cuda:0      2.5 MiB of its memory; not here: no AVX-512")
+	i.must(t, "info", "--json").want(t, 0, `"memory_bytes":2621440`)
 	full := testnet.New(testnet.Options{Inputs: 1, Outputs: 1})
 	in{net: full}.must(t, "info").want(t, 0, "trained on the full set")
 }

@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"flag"
+	"fmt"
 	"runtime"
 	"strings"
 
@@ -60,6 +61,8 @@ type deviceFacts struct {
 	Name    string `json:"name"`
 	Present bool   `json:"present"`
 	Why     string `json:"why,omitempty"` // it is not
+	// Memory is what the network takes of memory that the device has for itself.
+	Memory int64 `json:"memory_bytes,omitempty"`
 }
 
 func parameters(n *engine.Network) int {
@@ -93,7 +96,7 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 		i.Layers[p.Layer].Parameters += p.Size()
 	}
 	for _, d := range n.Devices {
-		facts := deviceFacts{Name: d.Name, Present: true}
+		facts := deviceFacts{Name: d.Name, Present: true, Memory: d.Memory}
 		if err := d.Missing(); err != nil {
 			facts.Present, facts.Why = false, err.Error()
 		}
@@ -129,6 +132,9 @@ func (o *output) facts(i facts) {
 		} else if _, why, ok := strings.Cut(i.Why, "not "+d.Name+": "); ok && d.Present {
 			why, _, _ = strings.Cut(why, ", not ")
 			state += "; not chosen: " + why
+		}
+		if d.Memory > 0 {
+			state = fmt.Sprintf("%.1f MiB of its memory; %s", float64(d.Memory)/(1<<20), state)
 		}
 		o.printf("%-11s %s\n", d.Name, state)
 	}
