@@ -33,7 +33,7 @@ func small(t *testing.T) *training {
 
 // fault runs the training under all orders of threads and returns the first
 // thing that is wrong.
-func (tr *training) fault(t *testing.T, o emulator.Options) string {
+func (tr *training) fault(t *testing.T, o emulator.Options, check func(*result) error) string {
 	prog := emulator.Build(t, o, emulator.Net{Name: tr.name, Plan: tr.plan})
 	var first *result
 	for schedule := range 4 {
@@ -41,7 +41,7 @@ func (tr *training) fault(t *testing.T, o emulator.Options) string {
 		d.Schedule = schedule
 		r, err := tr.run(d)
 		if err == nil {
-			err = tr.check(r)
+			err = check(r)
 		}
 		if err != nil {
 			return err.Error()
@@ -59,7 +59,7 @@ func (tr *training) fault(t *testing.T, o emulator.Options) string {
 func TestPlantedBugs(t *testing.T) {
 	t.Parallel()
 	tr := small(t)
-	if got := tr.fault(t, emulator.Options{Sanitize: true}); got != "" {
+	if got := tr.fault(t, emulator.Options{Sanitize: true}, tr.check); got != "" {
 		t.Fatalf("without a bug: %s", got)
 	}
 	for _, bug := range []struct {
@@ -76,7 +76,7 @@ func TestPlantedBugs(t *testing.T) {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {
 			got := tr.fault(t, emulator.Options{Sanitize: bug.sanitize, Edit: func(s string) string {
 				return strings.Replace(s, bug.old, bug.new, 1)
-			}})
+			}}, tr.check)
 			if got == "" || !strings.Contains(got, bug.want) {
 				t.Errorf("got %q, want %q in it", got, bug.want)
 			}

@@ -43,23 +43,10 @@ func TestGolden(t *testing.T) {
 	prog := emulator.Build(t, emulator.Options{}, nets...)
 	for i, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			pl := nets[i].Plan
-			p := pl.Program
 			d := prog.Start(t, c.Name)
 			d.Schedule = i % 4
-			tr := emulator.NewTrainer(d, initial(p, c))
-			var losses []float64
-			batches := c.Batches()
-			for s, b := range batches {
-				rows := nettest.Batch{Rows: b[1] - b[0], X: c.X[b[0]*p.Input : b[1]*p.Input]}
-				if c.Class != nil {
-					rows.Class = c.Class[b[0]:b[1]]
-				} else {
-					rows.Value = c.Value[b[0]*p.Output : b[1]*p.Output]
-				}
-				lr := float64(float32(learningRate(pl, c, s, len(batches)/c.Net.Train.Epochs)))
-				losses = append(losses, tr.Step(rows, lr, p.Settings.Momentum))
-			}
+			tr, losses := trainGolden(d, nets[i].Plan, c)
+			p := nets[i].Plan.Program
 			if err := c.CheckLosses(losses); err != nil {
 				t.Error(err)
 			}
@@ -79,4 +66,23 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// trainGolden trains a reference case and returns the losses.
+func trainGolden(d *emulator.Device, pl *plan.Plan, c *golden.Case) (*emulator.Trainer, []float64) {
+	p := pl.Program
+	tr := emulator.NewTrainer(d, initial(p, c))
+	var losses []float64
+	batches := c.Batches()
+	for s, b := range batches {
+		rows := nettest.Batch{Rows: b[1] - b[0], X: c.X[b[0]*p.Input : b[1]*p.Input]}
+		if c.Class != nil {
+			rows.Class = c.Class[b[0]:b[1]]
+		} else {
+			rows.Value = c.Value[b[0]*p.Output : b[1]*p.Output]
+		}
+		lr := float64(float32(learningRate(pl, c, s, len(batches)/c.Net.Train.Epochs)))
+		losses = append(losses, tr.Step(rows, lr, p.Settings.Momentum))
+	}
+	return tr, losses
 }

@@ -14,7 +14,7 @@ import (
 var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h", "dnn_feed.h"}
 
 // tensorHeaders follow them where kernels use tensor cores: they need sm_80.
-var tensorHeaders = []string{"dnn_mma.h"}
+var tensorHeaders = []string{"dnn_mma.h", "dnn_fused.h"}
 
 // Runtime returns the device code that all networks share: it stands before
 // what Kernels writes.
@@ -107,6 +107,8 @@ func (s *source) kernel(l *plan.Launch) {
 		s.line("}")
 	case *plan.Update:
 		s.update(l, w)
+	case *plan.Fused:
+		s.fused(l, w)
 	default:
 		panic(fmt.Sprintf("cuda: unknown work %T", w))
 	}
@@ -324,12 +326,12 @@ func (s *source) update(l *plan.Launch, u *plan.Update) {
 	s.line("}")
 	s.line("};")
 	s.line("DNN_TABLE DnnTensor tensors[] = {")
-	for i, q := range s.Params {
+	for i, q := range u.Params {
 		s.line("{%dLL, %dLL, %d, %d, %d}, // %s %v", q.Offset, q.Grad, q.Size(), q.Parts, u.Blocks[i], q.Name, q.Shape)
 	}
 	s.line("};")
 	s.open(l.Name)
-	s.line("dnn_update<%s, %d>(tensors, m, (const double *)(%s), %s, %dLL, %dLL);", typeName(l.Name), len(s.Params),
+	s.line("dnn_update<%s, %d>(tensors, m, (const double *)(%s), %s, %dLL, %dLL);", typeName(l.Name), len(u.Params),
 		at(s.Loss.Offset), at(s.Step.Offset+plan.StepWords), s.Slots.Offset, s.Slot)
 	s.line("}")
 }

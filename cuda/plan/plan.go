@@ -32,11 +32,19 @@ type Plan struct {
 	// follows the pass: with them a graph has many steps, up to Steps.
 	Fetch, Advance *Launch
 	Steps          int
+
+	// Fused are other ways to do what Pass and Update do, the best first. A
+	// device takes the first for which its blocks have enough shared memory.
+	Fused []*Fused
 }
 
 // Launches lists all launches. Each has a kernel of its own.
 func (p *Plan) Launches() []*Launch {
-	return slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer)
+	list := slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer)
+	for _, f := range p.Fused {
+		list = slices.Concat(list, f.Pass, f.Update)
+	}
+	return list
 }
 
 // Launch is one launch of a kernel that this plan has for it alone.
@@ -88,7 +96,10 @@ type GradWeight struct {
 type Fold struct{ Sum *Sum }
 
 // Update is the update of all parameters.
-type Update struct{ Blocks []int } // first block of each parameter
+type Update struct {
+	Params []*Param
+	Blocks []int // first block of each
+}
 
 // Fetch brings a batch and the step's words, Advance ends its pass.
 type (
@@ -99,8 +110,20 @@ type (
 // updateBlock is the number of elements that a block of the update takes.
 const updateBlock = 1024
 
-// New plans a program.
-func New(p *ir.Program) (*Plan, error) {
+// Options change what is planned.
+type Options struct {
+	// Precision is what products are made in; the zero value is float32.
+	Precision ir.Precision
+	// Multiprocessors are those to share a fused pass among; 0 stands for those
+	// of an H200.
+	Multiprocessors int
+}
+
+// New plans a program whose products are made in float32.
+func New(p *ir.Program) (*Plan, error) { return With(p, Options{}) }
+
+// With plans a program.
+func With(p *ir.Program, o Options) (*Plan, error) {
 	pl := &Plan{Program: p, InferRows: min(max(p.Batch, 256), 4096)}
 	pl.Slot = pl.params()
 	pl.Scalars = scalars(p.Rule)
@@ -117,6 +140,7 @@ func New(p *ir.Program) (*Plan, error) {
 	pl.train()
 	pl.feed()
 	pl.steps(&pl.Infer, "infer", p.Infer, true)
+	pl.fuse(o)
 	pl.place()
 	for _, q := range pl.Params {
 		q.Grad += pl.Grads.Offset
@@ -125,6 +149,12 @@ func New(p *ir.Program) (*Plan, error) {
 		if f, ok := l.Work.(*Fold); ok {
 			f.Sum.Partial += pl.Sums.Offset
 		}
+	}
+	for _, f := range pl.Fused {
+		for _, q := range f.params {
+			q.Grad += pl.Grads.Offset
+		}
+		f.Total = roundUp(pl.Work.Offset+p.InferWidth*pl.InferRows+gap, 64)
 	}
 	return pl, pl.check()
 }
@@ -163,15 +193,20 @@ func (p *Plan) train() {
 			p.Pass = append(p.Pass, &Launch{Name: fmt.Sprintf("fold%d", s.Param.Index), Grid: [3]int{s.Param.Size(), 1, 1}, Work: &Fold{s}})
 		}
 	}
-	if len(p.Params) == 0 {
-		return
+	p.Update = p.update("update", p.Params)
+}
+
+// update plans the update of parameters, as one launch where there are any.
+func (p *Plan) update(name string, params []*Param) []*Launch {
+	if len(params) == 0 {
+		return nil
 	}
-	u, blocks := &Update{}, 0
-	for _, q := range p.Params {
+	u, blocks := &Update{Params: params}, 0
+	for _, q := range params {
 		u.Blocks = append(u.Blocks, blocks)
 		blocks += ceil(q.Size(), updateBlock)
 	}
-	p.Update = []*Launch{{Name: "update", Grid: [3]int{blocks, 1, 1}, Work: u}}
+	return []*Launch{{Name: name, Grid: [3]int{blocks, 1, 1}, Work: u}}
 }
 
 const (

@@ -185,6 +185,43 @@ static int turn(int schedule, int round, int i) {
     }
 }
 
+// eager tells that a warp runs as far as it can before the next one's turn:
+// else all go from one meeting to the next together.
+static bool eager(int schedule) { return schedule == 1 || schedule == 2; }
+
+static bool resume(int thread) {
+    if (fibres[thread].state != ready) return false;
+    dnn_emu_place.thread = thread;
+    leap(&scheduler, &fibres[thread]);
+    return true;
+}
+
+// runAlone runs a warp until it waits for others.
+static bool runAlone(int warp, bool backwards) {
+    bool moved = false;
+    for (;;) {
+        for (int l = 0; l < lanes; l++) moved |= resume(warp + (backwards ? lanes - 1 - l : l));
+        if (failure[0] != 0 || !together(&fibres[warp], lanes, atMeeting)) return moved;
+        meet(&fibres[warp]);
+    }
+}
+
+// runRound gives each thread its turn.
+static bool runRound(int schedule, int round) {
+    bool moved = false;
+    if (eager(schedule)) {
+        for (int i = 0; i < threads; i += lanes) moved |= runAlone(turn(schedule, round, i) / lanes * lanes, schedule == 1);
+        return moved;
+    }
+    for (int i = 0; i < threads; i++) moved |= resume(turn(schedule, round, i));
+    for (int w = 0; w < threads; w += lanes) {
+        if (!together(&fibres[w], lanes, atMeeting)) continue;
+        meet(&fibres[w]);
+        moved = true;
+    }
+    return moved;
+}
+
 static void describe(char *to, size_t n, const Fibre *f) {
     if (f->state == done)
         snprintf(to, n, "has ended");
@@ -196,19 +233,7 @@ static void describe(char *to, size_t n, const Fibre *f) {
 static bool runBlock(int schedule) {
     for (int i = 0; i < threads; i++) start(&fibres[i]);
     for (int round = 0;; round++) {
-        bool moved = false;
-        for (int i = 0; i < threads; i++) {
-            const int t = turn(schedule, round, i);
-            if (fibres[t].state != ready) continue;
-            dnn_emu_place.thread = t;
-            leap(&scheduler, &fibres[t]);
-            moved = true;
-        }
-        for (int w = 0; w < threads; w += lanes) {
-            if (!together(&fibres[w], lanes, atMeeting)) continue;
-            meet(&fibres[w]);
-            moved = true;
-        }
+        bool moved = runRound(schedule, round);
         if (failure[0] != 0) return false;
         if (together(fibres, threads, done)) return true;
         if (together(fibres, threads, atBarrier)) {

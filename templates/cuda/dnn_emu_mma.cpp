@@ -48,10 +48,19 @@ float dnn_of_f16(unsigned short h) {
     return h & 0x8000 ? -v : v;
 }
 
+// With DNN_EMU_EXACT tf32 is float32: a kernel's plan can then be told from its
+// rounding.
+#if defined(DNN_EMU_EXACT)
+float dnn_tf32(float v) { return v; }
+static float tf32(uint32_t word) { return number(word); }
+#else
 float dnn_tf32(float v) {
     if (v != v) return number(0x7fffffff);
     return number((bitsOf(v) + 0x1000) & ~0x1fffu);
 }
+// The hardware does not look at the lower 13 bits.
+static float tf32(uint32_t word) { return number(word & ~0x1fffu); }
+#endif
 
 struct Load {
     unsigned *r;
@@ -91,9 +100,6 @@ static float half(uint32_t word, int which, DnnEmuType type) {
     const uint16_t h = word >> 16 * which;
     return type == DNN_EMU_BF16 ? number((uint32_t)h << 16) : dnn_of_f16(h);
 }
-
-// The hardware does not look at the lower 13 bits.
-static float tf32(uint32_t word) { return number(word & ~0x1fffu); }
 
 // product sums in float32, k upwards; the products are exact. A device may
 // round otherwise: the PTX ISA leaves it open.

@@ -99,6 +99,8 @@ DNN_DEVICE void dnn_copy(DnnAddress to, const void *from, bool inside) {
 DNN_DEVICE void dnn_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N> DNN_DEVICE void dnn_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
+#define DNN_PRAGMA(text) _Pragma(#text)
+#define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
 // DNN_DYNAMIC is the shared memory that a launch asks for.

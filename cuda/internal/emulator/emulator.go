@@ -32,8 +32,10 @@ type Net struct {
 type Options struct {
 	Sanitize bool // with the address sanitizer
 	Tensor   bool // with the words for tensor cores
-	// Edit changes the text of the device code that all networks share.
-	Edit func(runtime string) string
+	Exact    bool // with float32 for tf32
+	// Edit changes the text of the device code: what all networks share, then the
+	// networks' own.
+	Edit func(text string) string
 }
 
 // Program is a compiled set of networks.
@@ -80,12 +82,13 @@ func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 	if o.Tensor {
 		runtime = string(cuda.TensorRuntime())
 	}
+	text = runtime + text
 	if o.Edit != nil {
-		edited := o.Edit(runtime)
-		if edited == runtime {
+		edited := o.Edit(text)
+		if edited == text {
 			t.Fatal("the edit changes nothing")
 		}
-		runtime = edited
+		text = edited
 	}
 	p := &Program{index: map[string]int{}}
 	for i, k := range kernels {
@@ -97,7 +100,10 @@ func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 		// The sanitizer does not know fibres' stacks.
 		args = append(args, "-fsanitize=address", "--param", "asan-stack=0")
 	}
-	p.path = compile(t, runtime+text+table, args...)
+	if o.Exact {
+		args = append(args, "-DDNN_EMU_EXACT")
+	}
+	p.path = compile(t, text+table, args...)
 	return p
 }
 
