@@ -42,7 +42,7 @@ NONE < .;
 internal/ir, runtime/fsys < internal/output;
 ., internal/ir, runtime/fsys, runtime/trainer, cuda/toolchain < internal/workspace;
 gen/lower, internal/ir/eval, runtime/data, runtime/safetensors < internal/verify;
-spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine < cmd/dnngen;
+spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine, runtime/device, cuda/toolchain < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dnngen/dnngen/cuda/toolchain"
 	"github.com/dnngen/dnngen/gen"
 	"github.com/dnngen/dnngen/internal/workspace"
 	"github.com/dnngen/dnngen/spec"
@@ -22,7 +23,11 @@ trains, evaluates and predicts, to be copied to any machine of its kind. GOOS
 and GOARCH choose another kind, as they do for the go command.
 
 For Linux the trainer looks for NVIDIA's driver when it starts, and needs glibc,
-as the driver does; --tags nogpu leaves that out and gives a static program.
+as the driver does; --tags nogpu leaves that out and gives a static program, and
+--tags noasm leaves out the assembly. In your own module the same tags go to
+go build. The GPU's kernels are compiled by nvcc, or clang 19 or newer, if one is
+found; ` + toolchain.Variable + ` names the directories to look in, or none. Without one the
+trainer compiles them where it runs.
 
 The binary appears whole or not at all. It replaces a trainer that dnngen built
 before, and no other file.`,
@@ -51,8 +56,8 @@ before, and no other file.`,
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "`BIN` to write (default: ./ and the network's name)")
 	must(cmd.MarkFlagFilename("output"))
-	cmd.Flags().StringVar(&tags, "tags", "", "build `TAGS` for the go command, separated by commas: nogpu leaves CUDA out")
-	must(cmd.RegisterFlagCompletionFunc("tags", cobra.FixedCompletions([]string{"nogpu"}, cobra.ShellCompDirectiveNoFileComp)))
+	cmd.Flags().StringVar(&tags, "tags", "", "build `TAGS` for the go command, separated by commas: nogpu leaves CUDA out,\nnoasm the assembly")
+	must(cmd.RegisterFlagCompletionFunc("tags", cobra.FixedCompletions([]string{"nogpu", "noasm"}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dnngen/dnngen/cuda/toolchain"
+	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/spec"
 )
 
@@ -26,6 +28,12 @@ optimizer, data) to a specialised trainer: Go code with every shape a constant.
 
 Without a command it is gen: it emits the trainer's source. Where a command
 takes a SPEC, - is standard input.
+
+Environment:
+  ` + toolchain.Variable + `    where nvcc, clang and ptxas are looked for, which compile the GPU's
+                 kernels: directories as in PATH, or none
+  ` + device.Variable + `  the device that trainers take where --device names none
+  NO_COLOR       no colours
 
 Exit status: 0 done, 1 failed, 2 usage, 3 spec, 4 data, 7 resources or device,
 129, 130 and 143 interrupted; run passes on the trainer's own.`,
