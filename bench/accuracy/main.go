@@ -153,7 +153,7 @@ func (t task) measure(ctx context.Context, dnngen, temp string, runs int) ([]Res
 				if p.name == "dnngen" {
 					return nil, err
 				}
-				p.missing = strings.SplitN(err.Error(), "\n", 2)[0]
+				p.missing = err.Error()
 				continue
 			}
 			p.done = append(p.done, o)

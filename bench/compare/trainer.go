@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dnngen/dnngen/bench/lab"
 	"github.com/dnngen/dnngen/runtime/bench"
 )
 
@@ -70,22 +71,5 @@ func (t *trainer) explain(err error) error {
 	if t.cmd.ProcessState == nil || t.cmd.ProcessState.ExitCode() == 0 {
 		return err
 	}
-	return &TrainerError{t.cmd.ProcessState.ExitCode(), strings.TrimPrefix(lastWords(t.stderr.String()), "error: ")}
-}
-
-// lastWords is what a program's errors come down to, where it ended by a fault
-// of its own: the first line of a crash of Go's, the last one of Python's.
-func lastWords(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for _, l := range lines {
-		if strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "panic: ") {
-			return l
-		}
-	}
-	for _, l := range lines {
-		if strings.HasPrefix(l, "Traceback ") {
-			return lines[len(lines)-1]
-		}
-	}
-	return strings.Join(lines, "\n")
+	return &TrainerError{t.cmd.ProcessState.ExitCode(), strings.TrimPrefix(lab.LastWords(t.stderr.String()), "error: ")}
 }

@@ -86,10 +86,27 @@ func Time(ctx context.Context, env []string, name string, args ...string) (*Run,
 	err := cmd.Run()
 	r := &Run{Seconds: time.Since(start).Seconds(), Stdout: out.Bytes()}
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, errs.Bytes())
+		return nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, LastWords(errs.String()))
 	}
 	r.RSS = rss(cmd.ProcessState)
 	return r, nil
+}
+
+// LastWords is what a program's errors come down to, where it ended by a fault
+// of its own: the first line of a crash of Go's, the last one of Python's.
+func LastWords(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, l := range lines {
+		if strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "panic: ") {
+			return l
+		}
+	}
+	for _, l := range lines {
+		if strings.HasPrefix(l, "Traceback ") {
+			return lines[len(lines)-1]
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Python is the interpreter that has the peers.
