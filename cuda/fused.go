@@ -18,8 +18,7 @@ type fusedSource struct {
 	kernel string
 	sums   map[*ir.Param]int // number of the TileSum
 	grads  map[*ir.GradWeight]int
-	read   []extent // of shared memory, since the last barrier
-	wrote  []extent
+	past   []access // since the last barrier
 }
 
 func (s *source) fused(l *plan.Launch, f *plan.Fused) {
@@ -52,7 +51,9 @@ func (s *source) fused(l *plan.Launch, f *plan.Fused) {
 	s.line("for (int row = dnn_block_x() * %d; row < rows; row += dnn_grid_x() * %d) {", f.Rows, f.Rows)
 	x := w.buffer(p.X)
 	s.line("dnn_rows_in<P, %d, %d, %d>(%s, %s, row, rows);", f.Rows, p.Input, x.Lead, w.rowsOf(p.X), at(s.X.Offset))
-	w.note(nil, []*ir.Buffer{p.X})
+	w.note(true, nil, []*ir.Buffer{p.X})
+	s.line("dnn_rows_ahead<%d, %d>(%s, row + dnn_grid_x() * %d, rows);", f.Rows, p.Input, at(s.X.Offset), f.Rows)
+	s.line("dnn_rows_ahead<%d, %d>(%s, row + dnn_grid_x() * %d, rows);", f.Rows, s.Y.Size/p.Batch, at(s.Y.Offset), f.Rows)
 	for i, step := range p.Forward {
 		w.step(w.epilogueName("forward", i), step)
 	}
@@ -157,44 +158,62 @@ func (w *fusedSource) after() {
 	w.line("if (dnn_thread() == 0) ((double *)(%s))[dnn_block_x()] = loss;", at(w.Partial.Offset))
 }
 
-// extent is a range of bytes of shared memory.
-type extent struct{ from, to int }
-
-func (w *fusedSource) extents(buffers []*ir.Buffer) (list []extent) {
-	for _, b := range buffers {
-		m := w.buffer(b)
-		list = append(list, extent{m.Offset, m.Offset + m.Size(w.Rows)})
-	}
-	return list
-}
-
-func meet(a, b []extent) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x.from < y.to && y.from < x.to {
-				return true
-			}
-		}
-	}
-	return false
+// access is a step's use of a buffer. A group's is of its own rows.
+type access struct {
+	buffer       *ir.Buffer
+	write, group bool
+	warpSynced   bool // a barrier of the warp has followed
 }
 
 // note writes a barrier where a step reads what was written since the last one,
-// or writes over what others may still read.
-func (w *fusedSource) note(reads, writes []*ir.Buffer) {
-	r, wr := w.extents(reads), w.extents(writes)
-	if meet(r, w.wrote) || meet(wr, w.wrote) || meet(wr, w.read) {
-		w.line("DNN_SYNC();")
-		w.read, w.wrote = nil, nil
+// or writes over what others may still read. Where a group is one warp, what it
+// does to its rows one after the other needs a barrier of the warp alone.
+func (w *fusedSource) note(group bool, reads, writes []*ir.Buffer) {
+	var now []access
+	for _, b := range reads {
+		now = append(now, access{buffer: b, group: group})
 	}
-	w.read, w.wrote = append(w.read, r...), append(w.wrote, wr...)
+	for _, b := range writes {
+		now = append(now, access{buffer: b, write: true, group: group})
+	}
+	block, warp := false, false
+	for _, a := range w.past {
+		for _, b := range now {
+			if !a.write && !b.write || !w.overlap(a.buffer, b.buffer) {
+				continue
+			}
+			if a.group && b.group && a.buffer == b.buffer && w.Groups() == plan.Threads/32 {
+				warp = warp || !a.warpSynced
+			} else {
+				block = true
+			}
+		}
+	}
+	switch {
+	case block:
+		w.line("DNN_SYNC();")
+		w.past = nil
+	case warp:
+		w.line("DNN_SYNC_WARP();")
+		for i := range w.past {
+			w.past[i].warpSynced = true
+		}
+	}
+	w.past = append(w.past, now...)
+}
+
+// overlap tells whether two buffers share memory.
+func (w *fusedSource) overlap(a, b *ir.Buffer) bool {
+	m, n := w.buffer(a), w.buffer(b)
+	return m.Offset < n.Offset+n.Size(w.Rows) && n.Offset < m.Offset+m.Size(w.Rows)
 }
 
 // step writes a step of the passes.
 func (w *fusedSource) step(name string, step ir.Step) {
 	w.line("")
 	w.comment("%s", ir.StepString(step))
-	w.note(ir.Reads(step), ir.Writes(step))
+	_, whole := step.(*ir.GradWeight)
+	w.note(!whole, ir.Reads(step), ir.Writes(step))
 	switch t := step.(type) {
 	case *ir.Linear:
 		w.product(name, t.X, t.W, t.Map, t.W.Shape[0], t.W.Shape[1], false)
@@ -282,7 +301,7 @@ func (w *fusedSource) loss() {
 	}
 	w.line("")
 	w.comment("%s", l)
-	w.note([]*ir.Buffer{l.Raw}, []*ir.Buffer{l.Grad})
+	w.note(true, []*ir.Buffer{l.Raw}, []*ir.Buffer{l.Grad})
 	w.line("loss += %s(%s, %s, %s, row, rows, 1.0f);", call, w.rowsOf(l.Raw), at(w.Y.Offset), w.rowsOf(l.Grad))
 }
 

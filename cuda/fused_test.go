@@ -368,7 +368,7 @@ func TestFusedBugs(t *testing.T) {
 		{"targets read past the end", "const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;", "const int hit = (int)dnn_bits(y[row + r]);", "use-after-poison", true},
 		{"a fragment read past the end", "dnn_address(p + (row + lane % 16)", "dnn_address(p + (row + 4096 + lane % 16)", "outside shared memory", false},
 		{"rows behind the last have a gradient", "inside && i < OUT ? factor", "i < OUT ? factor", "", false},
-		{"no zeros behind the last column", "i < ROWS * half; i += DNN_THREADS) P::put2(p + i / half", "i < 0 * half; i += DNN_THREADS) P::put2(p + i / half", "", false},
+		{"no zeros behind the last column", "i < 16 * HALF; i += DnnLane", "i < 0 * HALF; i += DnnLane", "", false},
 		{"a block's part in another's place", "dnn_block_x() * 5,", "dnn_block_y() * 5,", "", false},
 	} {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {

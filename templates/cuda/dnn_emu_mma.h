@@ -38,6 +38,9 @@ void dnn_copy_commit();
 void dnn_emu_copy_wait(int groups);
 template <int N> DNN_METHOD void dnn_copy_wait() { dnn_emu_copy_wait(N); }
 
+// There is no cache.
+DNN_METHOD void dnn_ahead(const void *) {}
+
 #define DNN_UNROLL_BY(n)
 #define DNN_SYNC_WARP() dnn_emu_sync_warp(__FILE__, __LINE__)
 #define DNN_DYNAMIC(name) char *const name = dnn_emu_dynamic()

@@ -3,23 +3,24 @@
 // as rows of the precision P, filled up with zeros to a multiple of 16 columns.
 //
 // A tile of ROWS rows is 16 rows for each of ROWS/16 groups of warps; the warps
-// of a group share the columns, 16 at a time.
+// of a group share the columns, 16 at a time. All but gradients of weights is
+// done to a group's rows by the group alone.
 #ifndef DNN_FUSED_H
 #define DNN_FUSED_H
 
 #define DNN_WARPS (DNN_THREADS / 32)
 
-// DnnLane is where a thread stands: its group of warps and its place in it, and
-// its place in a fragment: row g and columns 2*t, 2*t + 1 of 8.
+// DnnLane is where a thread stands: its group, its number in it, its warp's part
+// of the columns, and its place in a fragment: row g and columns 2*t, 2*t + 1 of 8.
 template <int ROWS> struct DnnLane {
-    enum { GROUPS = ROWS / 16, SHARE = DNN_WARPS / GROUPS };
-    int group, part, g, t;
+    enum { GROUPS = ROWS / 16, SHARE = DNN_WARPS / GROUPS, THREADS = 32 * SHARE };
+    int group, index, part, g, t;
     DNN_METHOD DnnLane() {
-        const int thread = dnn_thread();
-        group = thread / 32 / SHARE;
-        part = thread / 32 % SHARE;
-        g = thread % 32 / 4;
-        t = thread % 4;
+        group = dnn_thread() / THREADS;
+        index = dnn_thread() % THREADS;
+        part = index / 32;
+        g = index % 32 / 4;
+        t = index % 4;
     }
 };
 
@@ -49,12 +50,15 @@ struct __attribute__((aligned(8))) DnnPair {
 // before it writes the first.
 template <class P, int ROWS, int IN, int LEAD>
 DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int rows) {
-    enum { HALF = (IN + 15) / 16 * 8, ALL = ROWS * HALF, TURNS = (ALL + DNN_THREADS - 1) / DNN_THREADS, EACH = TURNS < 8 ? TURNS : 8 };
+    enum { HALF = (IN + 15) / 16 * 8, ALL = 16 * HALF, STEP = DnnLane<ROWS>::THREADS, TURNS = (ALL + STEP - 1) / STEP, EACH = TURNS < 8 ? TURNS : 8 };
+    const DnnLane<ROWS> at;
+    row += at.group * 16;
+    to += at.group * 16 * LEAD;
     for (int turn = 0; turn < TURNS; turn += EACH) {
         DnnPair v[EACH];
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
-            const int i = (turn + k) * DNN_THREADS + dnn_thread(), r = i / HALF, col = i % HALF * 2;
+            const int i = (turn + k) * STEP + at.index, r = i / HALF, col = i % HALF * 2;
             const float *p = x + (long long)(row + r) * IN + col;
             const bool inside = i < ALL && row + r < rows;
             v[k].first = v[k].second = 0.0f;
@@ -67,16 +71,24 @@ DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int r
         }
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
-            const int i = (turn + k) * DNN_THREADS + dnn_thread();
+            const int i = (turn + k) * STEP + at.index;
             if (i < ALL) P::put2(to + i / HALF * LEAD + i % HALF * 2, v[k].first, v[k].second);
         }
     }
 }
 
+// dnn_rows_ahead has the rows of another tile fetched to the cache.
+template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *x, int row, int rows) {
+    const long long end = (long long)(row + ROWS < rows ? row + ROWS : rows) * WIDTH;
+    for (long long i = (long long)row * WIDTH + 32 * dnn_thread(); i < end; i += 32 * DNN_THREADS) dnn_ahead(x + i);
+}
+
 // dnn_zero_columns fills columns FROM to TO of a tile with zeros.
 template <class P, int ROWS, int FROM, int TO, int LEAD> DNN_DEVICE void dnn_zero_columns(typename P::Word *p) {
-    const int half = (TO - FROM) / 2;
-    for (int i = dnn_thread(); i < ROWS * half; i += DNN_THREADS) P::put2(p + i / half * LEAD + FROM + i % half * 2, 0.0f, 0.0f);
+    enum { HALF = (TO - FROM) / 2 };
+    const DnnLane<ROWS> at;
+    for (int i = at.index; i < 16 * HALF; i += DnnLane<ROWS>::THREADS)
+        P::put2(p + (at.group * 16 + i / HALF) * LEAD + FROM + i % HALF * 2, 0.0f, 0.0f);
 }
 
 // dnn_unit_sum adds a unit's values of 16 rows, in a fixed order, to the group's
@@ -157,10 +169,11 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 // the sum of a thread's losses.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
 DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
-    const int cols = (OUT + 15) / 16 * 16;
+    enum { COLS = (OUT + 15) / 16 * 16 };
+    const DnnLane<ROWS> at;
     double sum = 0.0;
-    for (int i = dnn_thread(); i < ROWS * cols; i += DNN_THREADS) {
-        const int r = i / cols, c = i % cols;
+    for (int i = at.index; i < 16 * COLS; i += DnnLane<ROWS>::THREADS) {
+        const int r = at.group * 16 + i / COLS, c = i % COLS;
         float slope = 0.0f;
         if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
         P::put(grad + r * LG + c, slope * factor);
@@ -175,7 +188,8 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int r = dnn_thread() / 32; r < ROWS; r += DNN_WARPS) {
+    const DnnLane<ROWS> at;
+    for (int r = at.group * 16 + at.part; r < at.group * 16 + 16; r += DnnLane<ROWS>::SHARE) {
         const bool inside = row + r < rows;
         const float *z = raw + r * LR;
         float e[EACH], top = dnn_float(0xff800000u), sum = 0.0f;

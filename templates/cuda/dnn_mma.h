@@ -99,6 +99,11 @@ DNN_DEVICE void dnn_copy(DnnAddress to, const void *from, bool inside) {
 DNN_DEVICE void dnn_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N> DNN_DEVICE void dnn_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
+// dnn_ahead has a line of memory fetched to the cache of all multiprocessors.
+DNN_DEVICE void dnn_ahead(const void *p) {
+    asm volatile("{ .reg .u64 t; cvta.to.global.u64 t, %0; prefetch.global.L2 [t]; }" ::"l"(p));
+}
+
 #define DNN_PRAGMA(text) _Pragma(#text)
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
