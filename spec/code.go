@@ -81,6 +81,7 @@ const (
 	warnCollapse    = "W0607"
 	warnNoLinear    = "W0608"
 	warnOutput      = "W0609"
+	warnAutoBatch   = "W0610"
 )
 
 // Codes returns the table of errors and warnings, by ID.

@@ -97,12 +97,14 @@ apart, are refused; nothing is renamed behind your back.`,
 		Wrong: "name: my-net",
 		Right: "name: my_net",
 	}, {
-		ID: codeAutoBatch, Title: "an automatic batch needs a GPU",
+		ID: codeAutoBatch, Title: "no batch fits the memory",
 		Text: `
-A batch that fills the memory of a GPU cannot be chosen, because this version
-compiles for CPUs alone.`,
-		Wrong: "train: {batch: auto}",
-		Right: "train: {batch: 32}",
+"batch: auto" is the largest power of two, up to 262144, with which a training
+needs at most 8 GiB of a GPU, or as many as "batch: {auto: GiB}" says, by a count
+that is rather too high. Parameters, gradients and what the layers give for one
+row are more than that already.`,
+		Wrong: "layers: [{linear: 4194304}]\ntrain: {batch: {auto: 1}}",
+		Right: "layers: [{linear: 4194304}]\ntrain: {batch: {auto: 64}}",
 	}, {
 		ID: codeShare, Title: "not a share of the rows",
 		Text: `

@@ -69,5 +69,17 @@ The loss trains raw outputs towards one meaning, and the transformation reads
 them in another. Predictions will not be what was trained.`,
 		Wrong: "loss: mse\noutput: softmax",
 		Right: "loss: mse\noutput: identity",
+	}, {
+		ID: warnAutoBatch, Title: "an automatic batch",
+		Text: `
+Kernels are compiled for one batch, so "batch: auto" is chosen when the spec is
+read: the largest power of two, up to 262144, with which a training needs at most
+8 GiB of a GPU, or as many as "batch: {auto: GiB}" says. It follows from the spec
+alone and is the same on every machine, one without a GPU included, so that a
+training is. Where the training has fewer rows, a step takes all of them. A large
+batch keeps a GPU busy and makes few updates an epoch, which may train badly: then
+write a number. At its start the trainer compares what it needs with what is free.`,
+		Wrong: "train: {batch: auto}",
+		Right: "train: {batch: 512}",
 	},
 }

@@ -205,7 +205,16 @@ func (f columnsForm) read(r *reader, key string, n *node) ([]string, bool) {
 	return columns, valid
 }
 
-// batchForm is a number of rows, or `full`, which is 0.
+// batch is what `batch` takes.
+type batch struct {
+	rows   int // 0 for `full`
+	memory int // GiB that `auto` may take; 0 where rows are given
+}
+
+// yaml is the value as a spec has it.
+func (b batch) yaml() any { return b.rows }
+
+// batchForm is a number of rows, `full`, or `auto` with the GiB that it may take.
 type batchForm struct{}
 
 const (
@@ -213,33 +222,44 @@ const (
 	wordAuto = "auto"
 )
 
-var batchSize = whole{1, maxWidth}
+var (
+	batchSize  = whole{1, maxWidth}
+	memorySize = whole{1, 1024}
+)
 
-func (batchForm) expects() string { return batchSize.expects() + ", or " + wordFull }
-func (batchForm) schema() any {
-	return object{{"anyOf", []any{batchSize.schema(), object{{"const", wordFull}}}}}
+func (batchForm) expects() string {
+	return fmt.Sprintf("%s, %s, %s, or {%s: GiB}", batchSize.expects(), wordFull, wordAuto, wordAuto)
 }
 
-func (f batchForm) read(r *reader, key string, n *node) (int, bool) {
+func (batchForm) schema() any {
+	memory := object{
+		{"type", "object"}, {"properties", object{{wordAuto, memorySize.schema()}}},
+		{"required", []any{wordAuto}}, {"additionalProperties", false},
+	}
+	return object{{"anyOf", []any{batchSize.schema(), object{{"enum", []any{wordFull, wordAuto}}}, memory}}}
+}
+
+func (f batchForm) read(r *reader, key string, n *node) (batch, bool) {
 	switch {
 	case n.word() && n.text == wordFull:
-		return 0, true
+		return batch{}, true
 	case n.word() && n.text == wordAuto:
-		r.report(n.at, Problem{
-			Code: codeAutoBatch, Message: "`batch: auto` is for GPUs, and this version has no GPU backend",
-			Found: wordAuto, Expected: f.expects(), Hint: "write a number such as 32",
-		})
-		return 0, false
+		return batch{memory: autoMemory}, true
+	case n.kind == mapping && len(n.keys) == 1 && n.keys[0].text == wordAuto:
+		v, ok := memorySize.read(r, wordAuto, n.items[0])
+		return batch{memory: int(v)}, ok
 	case !n.number():
 		hint := numberHint(n, f.expects())
-		if n.word() && wording.Nearest(n.text, []string{wordFull}) != "" {
-			hint = "write " + wordFull
+		if n.word() {
+			if near := wording.Nearest(n.text, []string{wordFull, wordAuto}); near != "" {
+				hint = "write " + near
+			}
 		}
 		r.wrongType(n, code(key), f.expects(), hint)
-		return 0, false
+		return batch{}, false
 	}
 	v, ok := batchSize.read(r, key, n)
-	return int(v), ok
+	return batch{rows: int(v)}, ok
 }
 
 // nameForm is the network's name, which becomes a Go package.

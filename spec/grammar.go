@@ -25,8 +25,8 @@ func grammar() section {
 		with("output", "what predict and eval apply to raw outputs; training never does", choose(outputs, op.Outputs),
 			func(n *Network, v picked[*op.Output]) { n.Transform = v.row }, first(op.Outputs)),
 		group("train", "how the network is trained", section{
-			with("batch", "rows of a step: 1 for single examples, full for gradient descent on the whole set", batchForm{},
-				func(n *Network, v int) { n.Train.Batch = v }, 32),
+			with("batch", "rows of a step: 1 for single examples, full for gradient descent on the whole set, auto for "+autoDoc, batchForm{},
+				func(n *Network, v batch) { n.Train.Batch, n.Train.AutoMemory = v.rows, v.memory }, batch{rows: 32}),
 			with("epochs", "passes over the training data", whole{1, maxEpochs},
 				func(n *Network, v uint64) { n.Train.Epochs = int(v) }, 10),
 			with("optimizer", "the update rule", choose(optimizers, op.Optimizers),

@@ -38,6 +38,7 @@ type Layer struct {
 // Train is the `train` section.
 type Train struct {
 	Batch        int // rows of a step; 0 is `full`, gradient descent on the whole set
+	AutoMemory   int // GiB that `auto` has chosen Batch for; 0 where the spec names it
 	Epochs       int
 	Optimizer    *op.Optimizer
 	OptimizerSet op.Values

@@ -123,6 +123,9 @@ func (r *reader) shapes() {
 	}
 	n.Output = width
 	r.checkTotals(params, activations)
+	if n.Train.AutoMemory > 0 && !r.failed() {
+		r.autoBatch()
+	}
 }
 
 // linearSize returns the parameters of a linear layer.

@@ -82,6 +82,9 @@ func (s *session) announce() error {
 	if s.rows.test != nil {
 		data += fmt.Sprintf(" and %d to test", s.rows.test.Rows)
 	}
+	if n.Batch > s.rows.train.Rows {
+		data += fmt.Sprintf(", fewer than a batch of %d: a step takes all", n.Batch)
+	}
 	if s.loop.Kept() {
 		data += ", kept on the device"
 	}

@@ -53,6 +53,9 @@ func TestManyStepsAtACall(t *testing.T) {
 	i.must(t, append(args, "--run", "one", "--device", "cpu:go")...).want(t, 0, "rows and")
 	i.must(t, append(args, "--run", "many", "--device", "cuda:0")...).want(t, 0, "kept on the device")
 	sameRun(t, "many", "one")
+	o.Batch = 1 << 12
+	in{net: testnet.New(o)}.must(t, "--run", "wide", "--epochs", "1", "--device", "cpu").want(t, 0, "fewer than a batch of 4096: a step takes all")
+	o.Batch = 16
 	total := loadCheckpoint(t, "one").Meta.State.Step
 	for _, cut := range []int64{1, 7, total/2 + 5, total - 1} {
 		run := "cut" + strconv.FormatInt(cut, 10)
