@@ -102,7 +102,7 @@ func (e *emitter) kernelsFile() *jen.File {
 	for _, isa := range vec.ISAs {
 		f.Var().Id(table(isa)).Op("=").Id("vectorKernels").Values(jen.DictFunc(func(d jen.Dict) {
 			d[id("train")] = split(e.Splits[isa])
-			d[id("infer")] = split(e.InferSplits[isa])
+			d[id("infer")] = split(e.Infer.Splits[isa])
 			for _, k := range e.Kernels {
 				d[id(k.FuncName())] = id(kernel.Symbol(k, isa))
 			}

@@ -67,7 +67,7 @@ func (e *emitter) types(f *jen.File) {
 			g.Id("vectorGrads").Op("=").Lit(e.GradSize)
 		}
 		g.Comment("// vectorInferRows is the number of rows that inference walks at a time.")
-		g.Id("vectorInferRows").Op("=").Lit(e.InferRows)
+		g.Id("vectorInferRows").Op("=").Lit(e.Infer.Rows)
 	})
 	doc(f, "vector runs the network on the vector units of amd64. Matrices lie in panels of 16",
 		"columns, [columns/16][rows][16], weights in panels of 16 outputs,",
@@ -80,7 +80,9 @@ func (e *emitter) types(f *jen.File) {
 		if e.Keep {
 			g.Id("finish").Func().Params(id("worker").Int()).Comment("// the method doFinish, bound once")
 		}
-		g.Id("infers").Qual("sync", "Pool").Comment("// of *vectorInference")
+		for _, i := range []*plan.Inference{e.Infer, e.InferRow} {
+			g.Id(i.Name).Qual("sync", "Pool").Comment("// of *" + batchOf(i))
+		}
 		g.Line()
 		g.Id("slots").Index(n(1 + len(e.Rule.States))).Add(floats()).Comment("// 0: all parameters; then the optimizer's states, laid out alike")
 		for _, q := range e.Params {
@@ -204,7 +206,9 @@ func (e *emitter) newFunc(f *jen.File) {
 				g.Id("e").Dot("batch").Dot("grads").Op("=").Id("e").Dot("grads")
 			}
 		}
-		g.Id("e").Dot("infers").Dot("New").Op("=").Func().Params().Any().Block(jen.Return(id("newVectorInference").Call()))
+		for _, i := range []*plan.Inference{e.Infer, e.InferRow} {
+			g.Id("e").Dot(i.Name).Dot("New").Op("=").Func().Params().Any().Block(jen.Return(id("new" + upper(batchOf(i))).Call()))
+		}
 		g.Return(id("e"), jen.Nil())
 	}).Line()
 	doc(f, "reserve takes the memory of the buffers.")

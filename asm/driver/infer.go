@@ -2,55 +2,98 @@ package driver
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/plan"
 )
+
+// batchOf is the type of the rows on their way through an inference.
+func batchOf(i *plan.Inference) string {
+	if i.Rows == 1 {
+		return "vectorRow"
+	}
+	return "vectorInference"
+}
+
+func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
 // inferFunc writes Infer and the buffers that it borrows.
 func (e *emitter) inferFunc(f *jen.File) {
-	doc(f, "vectorInference holds the buffers of one call of Infer.")
-	f.Type().Id("vectorInference").StructFunc(func(g *jen.Group) {
-		g.List(id("rows"), id("tiles")).Int()
-		for _, t := range e.Infers {
-			g.Id(t.Name).Add(floats()).Comment("// " + shapeOf(t))
-		}
-	})
-	f.Func().Id("newVectorInference").Params().Op("*").Id("vectorInference").BlockFunc(func(g *jen.Group) {
-		g.Id("memory").Op(":=").Qual(arenaPath, "Aligned").Call(n(e.InferSize))
-		g.Return(jen.Op("&").Id("vectorInference").Values(jen.DictFunc(func(d jen.Dict) {
-			for _, t := range e.Infers {
-				d[id(t.Name)] = id("memory").Index(n(t.Offset).Op(":").Lit(t.Offset + t.Size()))
-			}
-		})))
-	}).Line()
+	e.inferBatch(f, e.Infer, "rows on their way to the raw outputs.")
+	e.inferBatch(f, e.InferRow, "a single row on its way to the raw outputs.")
 	doc(f, fmt.Sprintf("Infer computes raw outputs raw [rows, %d] from x [rows, %d]. Many goroutines may call", e.Program.Output, e.Program.Input),
 		"it, while none calls Step or Write.")
 	method(f, "Infer").Params(jen.List(id("x"), id("raw")).Add(floats()), id("rows").Int()).BlockFunc(func(g *jen.Group) {
 		g.List(id("_"), id("_")).Op("=").List(
 			id("x").Index(jen.Op(":").Add(times(id("rows"), e.Program.Input))),
 			id("raw").Index(jen.Op(":").Add(times(id("rows"), e.Program.Output))))
-		g.Id("b").Op(":=").Add(own("infers")).Dot("Get").Call().Assert(jen.Op("*").Id("vectorInference"))
-		g.Defer().Add(own("infers")).Dot("Put").Call(id("b"))
-		g.For(id("lo").Op(":=").Lit(0), id("lo").Op("<").Id("rows"), id("lo").Op("+=").Id("vectorInferRows")).BlockFunc(func(g *jen.Group) {
+		g.If(id("rows").Op("<=").Lit(singly)).BlockFunc(func(g *jen.Group) {
+			g.Comment("// So few rows are faster one by one than as a tile; their bits are the same.")
+			e.inferLoop(g, e.InferRow, func(g *jen.Group) {})
+			g.Return()
+		})
+		e.inferLoop(g, e.Infer, func(g *jen.Group) {
 			g.Id("b").Dot("rows").Op("=").Min(id("vectorInferRows"), id("rows").Op("-").Id("lo"))
 			g.Id("b").Dot("tiles").Op("=").Add(own("k")).Dot("infer").Dot("cover").Call(inBatch("rows"))
-			x, raw := e.Infers[0], e.RawOut
-			if x.Layout.Pairs > 0 {
-				g.Id("batch").Op(":=").Id("x").Index(times(id("lo"), e.Program.Input).Op(":"))
-				g.Add(e.packPairs(x, id("batch"), inBatch("rows")))
-			} else {
-				g.Add(call(e.InferPack, at(inBatch(x.Name), n(0)), at(id("x"), times(id("lo"), e.Program.Input)), inBatch("rows")))
-			}
-			for _, s := range e.Infer {
-				g.Add(own(s.StepName())).Call(id("b"), n(0), n(1))
-			}
-			if raw.Layout.Dense {
-				g.Copy(id("raw").Index(id("lo").Op(":")), inBatch(raw.Name).Index(jen.Op(":").Add(inBatch("rows"))))
-				return
-			}
-			g.Add(call(e.Unpack, at(inBatch(raw.Name), n(0)), at(id("raw"), times(id("lo"), e.Program.Output)), inBatch("rows")))
 		})
 	}).Line()
+}
+
+// singly is the number of rows up to which inference takes one after the other.
+const singly = 2
+
+// inferBatch writes the type of an inference's rows and its constructor.
+func (e *emitter) inferBatch(f *jen.File, i *plan.Inference, what string) {
+	name := batchOf(i)
+	doc(f, name+" is "+what)
+	f.Type().Id(name).StructFunc(func(g *jen.Group) {
+		g.List(id("rows"), id("tiles")).Int()
+		for _, t := range i.Tensors {
+			g.Id(t.Name).Add(floats()).Comment("// " + shapeOf(t))
+		}
+	})
+	f.Func().Id("new" + upper(name)).Params().Op("*").Id(name).BlockFunc(func(g *jen.Group) {
+		g.Id("memory").Op(":=").Qual(arenaPath, "Aligned").Call(n(i.Size))
+		g.Return(jen.Op("&").Id(name).Values(jen.DictFunc(func(d jen.Dict) {
+			if i.Rows == 1 {
+				d[id("rows")], d[id("tiles")] = n(1), n(1)
+			}
+			for _, t := range i.Tensors {
+				d[id(t.Name)] = id("memory").Index(n(t.Offset).Op(":").Lit(t.Offset + t.Size()))
+			}
+		})))
+	}).Line()
+}
+
+// inferLoop writes the loop over the rows, as many at a time as the inference
+// takes; set sets how many those are.
+func (e *emitter) inferLoop(g *jen.Group, i *plan.Inference, set func(g *jen.Group)) {
+	g.Id("b").Op(":=").Add(own(i.Name)).Dot("Get").Call().Assert(jen.Op("*").Id(batchOf(i)))
+	g.Defer().Add(own(i.Name)).Dot("Put").Call(id("b"))
+	next := id("lo").Op("+=").Id("vectorInferRows")
+	if i.Rows == 1 {
+		next = id("lo").Op("++")
+	}
+	g.For(id("lo").Op(":=").Lit(0), id("lo").Op("<").Id("rows"), next).BlockFunc(func(g *jen.Group) {
+		set(g)
+		x, raw := i.Tensors[0], i.Raw
+		if x.Layout.Pairs > 0 {
+			g.Id("batch").Op(":=").Id("x").Index(times(id("lo"), e.Program.Input).Op(":"))
+			g.Add(e.packPairs(x, id("batch"), inBatch("rows")))
+		} else {
+			g.Add(call(i.Pack, at(inBatch(x.Name), n(0)), at(id("x"), times(id("lo"), e.Program.Input)), inBatch("rows")))
+		}
+		for _, s := range i.Steps {
+			g.Add(own(s.StepName())).Call(id("b"), n(0), n(1))
+		}
+		if raw.Layout.Dense {
+			g.Copy(id("raw").Index(id("lo").Op(":")), inBatch(raw.Name).Index(jen.Op(":").Add(inBatch("rows"))))
+			return
+		}
+		g.Add(call(i.Unpack, at(inBatch(raw.Name), n(0)), at(id("raw"), times(id("lo"), e.Program.Output)), inBatch("rows")))
+	})
 }
 
 // accessFuncs writes Read, Write and Close.

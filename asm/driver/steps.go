@@ -35,8 +35,10 @@ func (e *emitter) stepsFile() *jen.File {
 	if e.Update != nil {
 		e.updateFunc(f)
 	}
-	for _, s := range e.Infer {
-		e.step(f, s, "vectorInference")
+	for _, i := range []*plan.Inference{e.Infer, e.InferRow} {
+		for _, s := range i.Steps {
+			e.step(f, s, batchOf(i))
+		}
 	}
 	return f
 }

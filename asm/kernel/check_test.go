@@ -65,8 +65,8 @@ func (s *suite) fill() {
 			if j > 0 && i%len(capacities) != j {
 				continue // other heights of tiles for some depths
 			}
-			for _, panels := range []int{1, 2, 4} {
-				if panels > 2 && rows > 7 {
+			for _, panels := range []int{1, 2, 3, 4, 8} {
+				if panels > 2 && rows > 7 || panels > 4 && rows > 3 {
 					continue
 				}
 				p := &Product{

@@ -77,24 +77,34 @@ func (k *Product) about() string { return k.Doc }
 func (k *Product) body(f *function) {
 	p := &product{function: f, k: k, split: k.Splits[f.ISA()], panels: k.Panels}
 	if f.ISA() == vec.AVX2 {
-		p.panels = 1
+		p.panels = narrow(k.Panels, p.split.Height)
 	}
 	p.plan()
 	p.place()
 	if p.panels < k.Panels && !p.gather {
-		p.Comment("One panel after the other; the pointers on the stack move on.")
+		p.Commentf("Panels %d at a time; the pointers on the stack move on.", p.panels)
 		p.keep(p.panelPointers()...)
 		left := f.AllocLocal(8)
-		f.MOVQ(operand.U32(uint32(k.Panels)), left)
+		f.MOVQ(operand.U32(uint32(k.Panels/p.panels)), left)
 		again := f.label("panel")
 		f.Label(again)
 		p.rowsOfTiles()
-		p.nextPanel()
+		p.nextPanels()
 		f.DECQ(left)
 		f.JNZ(operand.LabelRef(again))
 	} else {
 		p.rowsOfTiles()
 	}
+}
+
+// narrow returns how many of a call's panels AVX2's register tile has: a panel
+// takes two registers a row, and twelve registers hold sums.
+func narrow(panels, height int) int {
+	n := max(1, 6/height)
+	for panels%n != 0 {
+		n--
+	}
+	return n
 }
 
 // product is the state while a Product is written.
@@ -123,7 +133,7 @@ func (p *product) plan() {
 	if m == nil {
 		return
 	}
-	p.gather = !m.light() || m.Width() > p.panels
+	p.gather = !m.light() || p.panels%m.Width() != 0
 	if p.gather {
 		p.buffer = p.scratch(p.k.Panels * p.split.Height * lineBytes)
 		p.Name(p.buffer, "scratch [%d][%d][16], sums of the tile", p.k.Panels, p.split.Height)
@@ -219,21 +229,22 @@ func (p *product) panelPointers() []string {
 	return list
 }
 
-// nextPanel moves the pointers on the stack to the next panel of outputs.
-func (p *product) nextPanel() {
-	p.move("mat", p.k.PanelDepth*lineBytes)
+// nextPanels moves the pointers on the stack to the next panels of outputs.
+func (p *product) nextPanels() {
+	p.move("mat", p.panels*p.k.PanelDepth*lineBytes)
 	if p.k.Bias {
-		p.move("bias", lineBytes)
+		p.move("bias", p.panels*lineBytes)
 	}
 	if p.k.Store {
-		p.move("acc", p.k.Rows*lineBytes)
+		p.move("acc", p.panels*p.k.Rows*lineBytes)
 	}
 	if m := p.k.Map; m != nil {
+		units := p.panels / m.Width()
 		if m.Param == PerUnit {
-			p.move("p", lineBytes)
+			p.move("p", units*lineBytes)
 		}
 		for i, name := range m.Buffers {
-			p.move(name, m.stride(i)*m.Rows*lineBytes)
+			p.move(name, units*m.stride(i)*m.Rows*lineBytes)
 		}
 	}
 }

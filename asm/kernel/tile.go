@@ -91,27 +91,75 @@ func (t *tile) store(where func(row, panel int) operand.Mem) {
 // steps writes n steps from numbers and vectors; before each, extra is called
 // to write prefetches.
 func (t *tile) steps(n int, numbers, vectors reg.Register, extra func(u int)) {
-	f := t.f
 	for u := range n {
-		row := make([]vec.Wide, t.panels)
+		if t.rows < t.panels*t.f.parts() {
+			t.lowStep(u, numbers, vectors, extra)
+		} else {
+			t.highStep(u, numbers, vectors, extra)
+		}
+	}
+}
+
+// highStep writes a step of a tile with many rows: the vectors wait in
+// registers for one number after the other.
+func (t *tile) highStep(u int, numbers, vectors reg.Register, extra func(u int)) {
+	f := t.f
+	row := make([]vec.Wide, t.panels)
+	for p := range row {
+		for v := range f.parts() {
+			row[p] = append(row[p], t.loadVector(u, p, v, vectors))
+		}
+	}
+	if extra != nil {
+		extra(u)
+	}
+	for r := range t.rows {
+		x := t.broadcast(u, r, numbers)
 		for p := range row {
-			for v := range f.parts() {
-				x := f.LoadVec(at(vectors, t.vector(p, u)+f.part(v)))
-				f.Name(x.Reg(), "vectors of %s", t.vectors)
-				row[p] = append(row[p], x)
-			}
-		}
-		if extra != nil {
-			extra(u)
-		}
-		for r := range t.rows {
-			x := f.Broadcast(at(numbers, t.number(r, u)))
-			f.Name(x.Reg(), "a number of %s, in all lanes", t.numbers)
-			for p := range row {
-				for v := range row[p] {
-					f.FmaInto(t.acc[r][p][v], x, row[p][v])
-				}
+			for v := range row[p] {
+				f.FmaInto(t.acc[r][p][v], x, row[p][v])
 			}
 		}
 	}
+}
+
+// lowStep writes a step of a tile with few rows: the numbers wait in registers
+// for one vector after the other. A single row's vectors are read by its sums.
+func (t *tile) lowStep(u int, numbers, vectors reg.Register, extra func(u int)) {
+	f := t.f
+	column := make([]vec.Vec, t.rows)
+	for r := range column {
+		column[r] = t.broadcast(u, r, numbers)
+	}
+	if extra != nil {
+		extra(u)
+	}
+	for p := range t.panels {
+		for v := range f.parts() {
+			if t.rows == 1 {
+				f.FmaInto(t.acc[0][p][v], column[0], vec.At(t.place(u, p, v, vectors)))
+				continue
+			}
+			y := t.loadVector(u, p, v, vectors)
+			for r, x := range column {
+				f.FmaInto(t.acc[r][p][v], x, y)
+			}
+		}
+	}
+}
+
+func (t *tile) broadcast(u, row int, numbers reg.Register) vec.Vec {
+	x := t.f.Broadcast(at(numbers, t.number(row, u)))
+	t.f.Name(x.Reg(), "a number of %s, in all lanes", t.numbers)
+	return x
+}
+
+func (t *tile) loadVector(u, panel, v int, vectors reg.Register) vec.Vec {
+	y := t.f.LoadVec(t.place(u, panel, v, vectors))
+	t.f.Name(y.Reg(), "vectors of %s", t.vectors)
+	return y
+}
+
+func (t *tile) place(u, panel, v int, vectors reg.Register) operand.Mem {
+	return at(vectors, t.vector(panel, u)+t.f.part(v))
 }

@@ -60,11 +60,7 @@ func (b *builder) choose() {
 		}
 	}
 	b.Alone = !p.Full && 3*weights*p.Batch < aloneWork
-	b.InferRows = b.Rows
-	if b.Rows < tileRows || b.Rows > inferMost {
-		b.InferRows = tileRows
-	}
-	b.Splits, b.InferSplits = splits(b.Rows), splits(b.InferRows)
+	b.Splits = splits(b.Rows)
 }
 
 // groupPanels returns how many panels of columns a product makes in one call:

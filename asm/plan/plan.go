@@ -21,8 +21,6 @@ type Plan struct {
 	// Rows is the number of rows that training buffers hold. A step of more rows
 	// takes them in turns.
 	Rows int
-	// InferRows is the same for inference.
-	InferRows int
 	// Keep tells that gradients are kept in memory and that all parameters are
 	// updated at the end of the step.
 	Keep   bool
@@ -30,14 +28,14 @@ type Plan struct {
 	// Alone tells that a step is too small to be worth sharing.
 	Alone bool
 
-	Splits      map[vec.ISA]kernel.Split
-	InferSplits map[vec.ISA]kernel.Split
+	Splits map[vec.ISA]kernel.Split
 
 	Params  []*Param
 	Tensors []*Tensor // of training; X first
-	Infers  []*Tensor // of inference; X first
-	Raw     *Tensor   // of training
-	RawOut  *Tensor   // of inference
+	Raw     *Tensor
+
+	// Infer is inference of many rows, InferRow that of a single one.
+	Infer, InferRow *Inference
 
 	Rule    *kernel.Rule
 	Scalars []ir.Scalar // computed once a step, in this order
@@ -45,22 +43,21 @@ type Plan struct {
 	// something else.
 	ClearPadding bool
 
-	Pack, InferPack, Unpack *kernel.Block
-	Forward, Infer          []Step
-	Loss                    *Loss
-	Backward                [][]Step // phases: no step needs another of its phase
-	Transposes              []*Transpose
-	Runs                    []Run // what is updated at the end
-	Update                  *kernel.Update
+	Pack       *kernel.Block
+	Forward    []Step
+	Loss       *Loss
+	Backward   [][]Step // phases: no step needs another of its phase
+	Transposes []*Transpose
+	Runs       []Run // what is updated at the end
+	Update     *kernel.Update
 	// Whole is a full step in one function; nil if it is too large for that.
 	Whole *kernel.Whole
 
 	Kernels []kernel.Kernel // all of them, each once
 
 	// Sizes in float32: of the parameters (and of each state), of a shard's
-	// gradients, of the training and of the inference buffers, and of a worker's
-	// transposed weights.
-	ParamSize, GradSize, TensorSize, InferSize, SlabSize int
+	// gradients, of the training buffers, and of a worker's transposed weights.
+	ParamSize, GradSize, TensorSize, SlabSize int
 }
 
 // Tensor is where a buffer lies, blocked: [panels][rows][16].
@@ -256,6 +253,8 @@ func New(p *ir.Program) (*Plan, error) {
 	b.choose()
 	b.rule()
 	b.placeParams()
+	b.Infer = b.inference("infer", b.inferRows())
+	b.InferRow = b.inference("inferRow", 1)
 	b.placeTensors()
 	b.forward()
 	b.loss()
@@ -271,7 +270,7 @@ type builder struct {
 	tensors map[*ir.Buffer]*Tensor
 	params  map[*ir.Param]*Param
 	kernels map[string]kernel.Kernel // by key
-	infer   bool                     // inference is being planned
+	infer   *Inference               // that is being planned; nil while training is
 }
 
 // share returns the kernel that is already there for the same code, or k.
@@ -334,32 +333,28 @@ func (b *builder) paramLayouts(layout map[*ir.Param]Layout) {
 
 // placeTensors gives every buffer its place.
 func (b *builder) placeTensors() {
-	over := overlays(b.Program)
-	place := func(list *[]*Tensor, size *int, rows int, buffers ...*ir.Buffer) {
-		for _, v := range buffers {
-			t := &Tensor{Name: v.Name, Layout: b.layout.of[v], Rows: rows, Offset: *size}
-			if t.Layout.Width == 0 {
-				t.Layout.Width = v.Width
-			}
-			if over[v] == nil {
-				*size += t.Size()
-			}
-			b.tensors[v] = t
-			*list = append(*list, t)
+	p, over := b.Program, overlays(b.Program)
+	b.place(p.X)
+	for _, v := range p.Buffers {
+		b.place(v)
+		if over[v] != nil {
+			b.TensorSize -= b.tensors[v].Size() // it takes the place of another
 		}
 	}
-	p := b.Program
-	// X is shared by both programs; each has its own copy of it.
-	place(&b.Infers, &b.InferSize, b.InferRows, append([]*ir.Buffer{p.X}, p.InferBuffers...)...)
-	inferX := b.tensors[p.X]
-	b.RawOut = b.tensors[p.InferRaw]
-	b.inferSteps(inferX)
-	place(&b.Tensors, &b.TensorSize, b.Rows, append([]*ir.Buffer{p.X}, p.Buffers...)...)
 	b.Raw = b.tensors[p.Raw]
 	for to, from := range over {
 		b.tensors[to].Over = b.tensors[from]
 		b.tensors[to].Offset = b.tensors[from].Offset
 	}
+}
+
+// place gives a buffer its place.
+func (b *builder) place(v *ir.Buffer) {
+	l := b.layout.of[v]
+	if l.Width == 0 {
+		l.Width = v.Width
+	}
+	b.tensors[v] = b.extra(v.Name, l)
 }
 
 // overlays lets the gradient that an activation's saved slopes are multiplied
@@ -382,22 +377,12 @@ func overlays(p *ir.Program) map[*ir.Buffer]*ir.Buffer {
 	return over
 }
 
-// inferSteps plans inference, while X stands for its own copy.
-func (b *builder) inferSteps(x *Tensor) {
-	b.InferPack = share(b, &kernel.Block{Name: "inferPack", Width: b.Program.Input, Rows: x.Rows})
-	if !b.RawOut.Layout.Dense {
-		b.Unpack = share(b, &kernel.Block{Name: "inferUnpack", Width: b.Program.Output, Rows: b.RawOut.Rows, Back: true})
-	}
-	b.infer = true
-	b.Infer = b.steps(b.Program.Infer, "infer", b.InferRows)
-	b.infer = false
-}
-
-// extra adds a buffer that the program does not have.
+// extra adds a tensor to those of training, or of the inference that is being
+// planned.
 func (b *builder) extra(name string, l Layout) *Tensor {
 	list, size, rows := &b.Tensors, &b.TensorSize, b.Rows
-	if b.infer {
-		list, size, rows = &b.Infers, &b.InferSize, b.InferRows
+	if b.infer != nil {
+		list, size, rows = &b.infer.Tensors, &b.infer.Size, b.infer.Rows
 	}
 	t := &Tensor{Name: name, Layout: l, Rows: rows, Offset: *size}
 	*size += t.Size()

@@ -1255,6 +1255,521 @@ rowDone3:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][8]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS (DI), Y0
+	VMOVUPS Y0, (SI)
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, 32(SI)
+	ADDQ    $+64, SI
+	ADDQ    $+32, DI
+	DECQ    BX
+	JNZ     row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+512, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·inferRow0AVX2(SB), $320-48
+	// AX    scratch [4][1][16], sums of the tile
+	// BX    bias: [4][16]
+	// CX    src: at the tile's first row
+	// DX    mat: [4][16][16], packed matrix
+	// R8    src: at the step, in the tile's first row
+	// R8    scratch: at the row
+	// R9    mat: at the step
+	// SI    a: at the tile's first row
+	// Y0-Y7 sums of the tile [1][4][16], row by row
+	// Y8    a number of src, in all lanes
+	LEAQ 63(SP), AX
+	ANDQ $-64, AX
+
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), CX
+	IMUL3Q $0x00000040, CX, CX
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 1 rows by 64 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	VMOVUPS 128(BX), Y4
+	VMOVUPS 160(BX), Y5
+	VMOVUPS 192(BX), Y6
+	VMOVUPS 224(BX), Y7
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+	MOVQ    $0x00000002, R10
+
+step3:
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	VFMADD231PS  1024(R9), Y8, Y2
+	VFMADD231PS  1056(R9), Y8, Y3
+	VFMADD231PS  2048(R9), Y8, Y4
+	VFMADD231PS  2080(R9), Y8, Y5
+	VFMADD231PS  3072(R9), Y8, Y6
+	VFMADD231PS  3104(R9), Y8, Y7
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  64(R9), Y8, Y0
+	VFMADD231PS  96(R9), Y8, Y1
+	VFMADD231PS  1088(R9), Y8, Y2
+	VFMADD231PS  1120(R9), Y8, Y3
+	VFMADD231PS  2112(R9), Y8, Y4
+	VFMADD231PS  2144(R9), Y8, Y5
+	VFMADD231PS  3136(R9), Y8, Y6
+	VFMADD231PS  3168(R9), Y8, Y7
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  128(R9), Y8, Y0
+	VFMADD231PS  160(R9), Y8, Y1
+	VFMADD231PS  1152(R9), Y8, Y2
+	VFMADD231PS  1184(R9), Y8, Y3
+	VFMADD231PS  2176(R9), Y8, Y4
+	VFMADD231PS  2208(R9), Y8, Y5
+	VFMADD231PS  3200(R9), Y8, Y6
+	VFMADD231PS  3232(R9), Y8, Y7
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  192(R9), Y8, Y0
+	VFMADD231PS  224(R9), Y8, Y1
+	VFMADD231PS  1216(R9), Y8, Y2
+	VFMADD231PS  1248(R9), Y8, Y3
+	VFMADD231PS  2240(R9), Y8, Y4
+	VFMADD231PS  2272(R9), Y8, Y5
+	VFMADD231PS  3264(R9), Y8, Y6
+	VFMADD231PS  3296(R9), Y8, Y7
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	DECQ         R10
+	JNZ          step3
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	MOVQ         AX, R8
+
+	// The map on the tile: a = z*(g*sigmoid(g)).
+	VMOVUPS (R8), Y0
+	VMOVUPS 64(R8), Y1
+
+	// sigmoid(g)
+	VMOVUPS      simdConstsAVX2<>+0(SB), Y2
+	VORPS        Y2, Y1, Y3
+	VMOVUPS      simdConstsAVX2<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      simdConstsAVX2<>+64(SB), Y5
+	VMOVAPS      Y5, Y6
+	VMOVUPS      simdConstsAVX2<>+96(SB), Y7
+	VFMADD213PS  Y7, Y3, Y6
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      simdConstsAVX2<>+128(SB), Y8
+	VFMADD231PS  Y8, Y6, Y3
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y9
+	VFMADD231PS  Y9, Y6, Y3
+	VMULPS       Y3, Y3, Y10
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y3, Y11
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y3, Y12
+	VFMADD213PS  Y12, Y11, Y10
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y11
+	VFMADD213PS  Y11, Y3, Y10
+	VFMADD213PS  Y11, Y10, Y3
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y3, Y3
+	VMULPS       simdConstsAVX2<>+384(SB), Y3, Y3
+	VMOVUPS      simdConstsAVX2<>+416(SB), Y6
+	VADDPS       Y6, Y3, Y10
+	VDIVPS       Y10, Y3, Y10
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y1, Y12
+	VBLENDVPS    Y12, Y6, Y3, Y3
+	VFNMADD213PS Y3, Y10, Y3
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      32(R8), Y0
+	VMOVUPS      96(R8), Y1
+
+	// sigmoid(g)
+	VORPS        Y2, Y1, Y3
+	VMAXPS       Y3, Y4, Y3
+	VMOVAPS      Y5, Y10
+	VFMADD213PS  Y7, Y3, Y10
+	VSUBPS       Y7, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y3
+	VMULPS       Y3, Y3, Y12
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y3, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y3, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y11, Y3, Y12
+	VFMADD213PS  Y11, Y12, Y3
+	VCVTPS2DQ    Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VMULPS       simdConstsAVX2<>+384(SB), Y3, Y3
+	VADDPS       Y6, Y3, Y10
+	VDIVPS       Y10, Y3, Y10
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y1, Y12
+	VBLENDVPS    Y12, Y6, Y3, Y3
+	VFNMADD213PS Y3, Y10, Y3
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(SI)
+	VMOVUPS      128(R8), Y0
+	VMOVUPS      192(R8), Y1
+
+	// sigmoid(g)
+	VORPS        Y2, Y1, Y3
+	VMAXPS       Y3, Y4, Y3
+	VMOVAPS      Y5, Y10
+	VFMADD213PS  Y7, Y3, Y10
+	VSUBPS       Y7, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y3
+	VFMADD231PS  Y9, Y10, Y3
+	VMULPS       Y3, Y3, Y12
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y3, Y13
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y3, Y14
+	VFMADD213PS  Y14, Y13, Y12
+	VFMADD213PS  Y11, Y3, Y12
+	VFMADD213PS  Y11, Y12, Y3
+	VCVTPS2DQ    Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VMULPS       simdConstsAVX2<>+384(SB), Y3, Y3
+	VADDPS       Y6, Y3, Y10
+	VDIVPS       Y10, Y3, Y10
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y1, Y12
+	VBLENDVPS    Y12, Y6, Y3, Y3
+	VFNMADD213PS Y3, Y10, Y3
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 64(SI)
+	VMOVUPS      160(R8), Y0
+	VMOVUPS      224(R8), Y1
+
+	// sigmoid(g)
+	VORPS        Y2, Y1, Y2
+	VMAXPS       Y2, Y4, Y2
+	VFMADD213PS  Y7, Y2, Y5
+	VSUBPS       Y7, Y5, Y3
+	VFMADD231PS  Y8, Y3, Y2
+	VFMADD231PS  Y9, Y3, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      simdConstsAVX2<>+192(SB), Y5
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS  simdConstsAVX2<>+256(SB), Y4, Y5
+	VMOVUPS      simdConstsAVX2<>+288(SB), Y7
+	VFMADD213PS  simdConstsAVX2<>+320(SB), Y2, Y7
+	VFMADD213PS  Y7, Y5, Y4
+	VFMADD213PS  Y11, Y2, Y4
+	VFMADD213PS  Y11, Y4, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VMULPS       simdConstsAVX2<>+384(SB), Y2, Y2
+	VADDPS       Y6, Y2, Y3
+	VDIVPS       Y3, Y2, Y3
+	VCMPPS       $0x15, simdConstsAVX2<>+448(SB), Y1, Y4
+	VBLENDVPS    Y4, Y6, Y2, Y2
+	VFNMADD213PS Y2, Y3, Y2
+	VMULPS       Y2, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 96(SI)
+	ADDQ         $+64, R8
+	ADDQ         $+64, SI
+	ADDQ         $-64, SI
+	ADDQ         $+64, CX
+	ADDQ         $+64, SI
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX2(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [1][32][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    p: [1], the learned parameter
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ p+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   AX, DI
+	MOVQ   CX, R8
+
+	// 24 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
+
+block3:
+	LEAQ 64(DI), R10
+	CMPQ R9, $0x01
+	JNE  fetch4
+	LEAQ 64(AX), R10
+
+fetch4:
+	MOVQ $0x00000004, R11
+	CMPQ R9, $0x01
+	JNE  whole5
+	MOVQ $0x00000002, R11
+
+whole5:
+step6:
+	VBROADCASTSS (DI), Y2
+	PREFETCHT0   (R10)
+	VFMADD231PS  (R8), Y2, Y0
+	VFMADD231PS  32(R8), Y2, Y1
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  64(R8), Y2, Y0
+	VFMADD231PS  96(R8), Y2, Y1
+	VBROADCASTSS 8(DI), Y2
+	VFMADD231PS  128(R8), Y2, Y0
+	VFMADD231PS  160(R8), Y2, Y1
+	VBROADCASTSS 12(DI), Y2
+	VFMADD231PS  192(R8), Y2, Y0
+	VFMADD231PS  224(R8), Y2, Y1
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step6
+	DECQ         R9
+	JNZ          block3
+	VBROADCASTSS (DX), Y2
+	VMULPS       Y2, Y0, Y2
+	VCMPPS       $0x12, simdConstsAVX2<>+448(SB), Y0, Y3
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VMOVUPS      Y0, (BX)
+	VBROADCASTSS (DX), Y0
+	VMULPS       Y0, Y1, Y0
+	VCMPPS       $0x12, simdConstsAVX2<>+448(SB), Y1, Y2
+	VBLENDVPS    Y2, Y0, Y1, Y0
+	VMOVUPS      Y0, 32(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+// Requires: AVX, FMA3
+TEXT ·inferRow4AVX2(SB), NOSPLIT, $0-40
+	// AX    src: at the row
+	// BX    bias: [1]
+	// CX    w: [1][16], the weights
+	// DX    z: at the row
+	// SI    rows: number of rows
+	MOVQ  src+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  z+24(FP), DX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
+	TESTQ DI, DI
+	JZ    rowsDone1
+
+rows2:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  64(R8), Y8, Y2
+	VFMADD231PS  128(R8), Y8, Y4
+	VFMADD231PS  192(R8), Y8, Y6
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  96(R8), Y8, Y3
+	VFMADD231PS  160(R8), Y8, Y5
+	VFMADD231PS  224(R8), Y8, Y7
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
+	DECQ         DI
+	JNZ          rows2
+
+rowsDone1:
+	TESTQ SI, SI
+	JZ    rowDone3
+
+row4:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         AX, DI
+	MOVQ         CX, R8
+	VMOVUPS      (R8), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMOVUPS      32(R8), Y2
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         $+64, DI
+	ADDQ         $+64, R8
+	ADDQ         $+64, AX
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (DX)
+	ADDQ         $+4, DX
+	DECQ         SI
+	JNZ          row4
+
+rowDone3:
+	VZEROUPPER
+	RET
+
 // func packAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
 TEXT ·packAVX2(SB), NOSPLIT, $0-24
@@ -2708,7 +3223,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ AX, s+16(FP)
 	ADDQ AX, dz+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:

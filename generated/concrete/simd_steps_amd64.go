@@ -198,3 +198,40 @@ func (e *vector) infer4(b *vectorInference, part, parts int) {
 		e.k.infer4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(end-row, 87376))
 	}
 }
+
+// inferRow0: linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2],
+// [rows, 8]·[8, 48]. layer 0, line 6: linear: 48
+func (e *vector) inferRow0(b *vectorRow, part, parts int) {
+	// 1 groups of 64 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 2048)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*1024], &e.bias0[g*64], &b.a1[g*32], tile, n)
+		lo += n
+	}
+}
+
+// inferRow2: linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight,
+// [rows, 24]·[24, 12]. layer 2, line 8: linear: {out: 12, bias: false}
+func (e *vector) inferRow2(b *vectorRow, part, parts int) {
+	// 1 groups of 16 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 2730)
+		e.k.inferRow2(&b.a1[0], &e.weight2[g*512], &e.weight3[0], &b.a3[g*16], tile, n)
+		lo += n
+	}
+}
+
+// inferRow4: linear z4 = a3*4.weight^T + 4.bias,
+// [rows, 12]·[12, 1]. layer 4, line 10: linear: 1
+func (e *vector) inferRow4(b *vectorRow, part, parts int) {
+	// by 16 rows
+	lo, hi := simd.Share((b.rows+15)/16, part, parts)
+	end := min(hi*16, b.rows)
+	for row := lo * 16; row < end; row += 87376 {
+		e.k.inferRow4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(end-row, 87376))
+	}
+}

@@ -42,11 +42,12 @@ const (
 // columns, [columns/16][rows][16], weights in panels of 16 outputs,
 // [outputs/16][inputs][16], with zeros where there is nothing.
 type vector struct {
-	k      *vectorKernels
-	pool   *pool.Pool
-	memory *arena.Arena
-	work   func(worker int) // the method doWork, bound once
-	infers sync.Pool        // of *vectorInference
+	k        *vectorKernels
+	pool     *pool.Pool
+	memory   *arena.Arena
+	work     func(worker int) // the method doWork, bound once
+	infer    sync.Pool        // of *vectorInference
+	inferRow sync.Pool        // of *vectorRow
 
 	slots                 [2][]float32 // 0: all parameters; then the optimizer's states, laid out alike
 	weight0               []float32    // 0.weight [256 64], packed [16][64][16]
@@ -120,8 +121,11 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 		e.slabs[i] = memory.Floats(4096)
 	}
 	e.batch.reserve(memory)
-	e.infers.New = func() any {
+	e.infer.New = func() any {
 		return newVectorInference()
+	}
+	e.inferRow.New = func() any {
+		return newVectorRow()
 	}
 	return e, nil
 }
@@ -197,7 +201,7 @@ func (e *vector) setScalars(h engine.Hyper) {
 	e.scalars[1] = float32(momentum)
 }
 
-// vectorInference holds the buffers of one call of Infer.
+// vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
 	x           []float32 // [4][64][16], 64 columns
@@ -216,12 +220,46 @@ func newVectorInference() *vectorInference {
 	}
 }
 
+// vectorRow is a single row on its way to the raw outputs.
+type vectorRow struct {
+	rows, tiles int
+	x           []float32 // [4][1][16], 64 columns
+	a1          []float32 // [16][1][16], 256 columns
+	a3          []float32 // [8][1][16], 128 columns
+	z4          []float32 // [1][1][16], 10 columns
+}
+
+func newVectorRow() *vectorRow {
+	memory := arena.Aligned(464)
+	return &vectorRow{
+		a1:    memory[64:320],
+		a3:    memory[320:448],
+		rows:  1,
+		tiles: 1,
+		x:     memory[0:64],
+		z4:    memory[448:464],
+	}
+}
+
 // Infer computes raw outputs raw [rows, 10] from x [rows, 64]. Many goroutines may call
 // it, while none calls Step or Write.
 func (e *vector) Infer(x, raw []float32, rows int) {
 	_, _ = x[:rows*64], raw[:rows*10]
-	b := e.infers.Get().(*vectorInference)
-	defer e.infers.Put(b)
+	if rows <= 2 {
+		// So few rows are faster one by one than as a tile; their bits are the same.
+		b := e.inferRow.Get().(*vectorRow)
+		defer e.inferRow.Put(b)
+		for lo := 0; lo < rows; lo++ {
+			e.k.inferRowPack(&b.x[0], &x[lo*64], b.rows)
+			e.inferRow0(b, 0, 1)
+			e.inferRow2(b, 0, 1)
+			e.inferRow4(b, 0, 1)
+			e.k.inferRowUnpack(&b.z4[0], &raw[lo*10], b.rows)
+		}
+		return
+	}
+	b := e.infer.Get().(*vectorInference)
+	defer e.infer.Put(b)
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)

@@ -48,6 +48,50 @@ func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	tiles    number of tiles, at least 1
 func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
+// inferRowPackAVX2 copies rows into panels of 16 columns.
+//
+//	blocked  [4][1][16]
+//	flat     [rows][64]
+//	rows     number of rows
+func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+
+// inferRowUnpackAVX2 copies rows from panels of 16 columns.
+//
+//	blocked  [1][1][16]
+//	flat     [rows][10]
+//	rows     number of rows
+func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
+
+// inferRow0AVX2 multiplies rows of 64 by weights of 256 outputs.
+//
+//	src      [4][1][16], rows to multiply
+//	mat      [8][64][16], packed matrix
+//	bias     [8][16]
+//	a        [8][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX2 multiplies rows of 256 by weights of 128 outputs.
+//
+//	src      [16][1][16], rows to multiply
+//	mat      [8][256][16], packed matrix
+//	bias     [8][16]
+//	a        [8][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow4AVX2 multiplies rows of 128 by weights of 10 outputs.
+//
+//	src      [8][1][16], rows to multiply
+//	mat      [1][128][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][1][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+
 // packAVX2 copies rows into panels of 16 columns.
 //
 //	blocked  [4][32][16]

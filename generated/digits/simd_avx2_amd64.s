@@ -138,7 +138,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -507,7 +507,7 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -1193,6 +1193,504 @@ shortDone7:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [4][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][64]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVQ    $0x00000004, R8
+
+panel3:
+	MOVQ  SI, R9
+	MOVQ  DI, R10
+	MOVQ  BX, R11
+	TESTQ R11, R11
+	JZ    rowDone4
+
+row5:
+	VMOVUPS (R10), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R10), Y0
+	VMOVUPS Y0, 32(R9)
+	ADDQ    $+64, R9
+	ADDQ    $+256, R10
+	DECQ    R11
+	JNZ     row5
+
+rowDone4:
+	ADDQ $+64, SI
+	ADDQ $+64, DI
+	DECQ R8
+	JNZ  panel3
+	ADDQ $+1024, AX
+	ADDQ $+4096, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowUnpackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][10]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS    (SI), Y1
+	VMOVUPS    Y1, (DI)
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS Y1, Y0, 32(DI)
+	ADDQ       $+64, SI
+	ADDQ       $+40, DI
+	DECQ       BX
+	JNZ        row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+640, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow0AVX2(SB), NOSPLIT, $8-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][64][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [8][16]
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Y0-Y7 sums of the tile [1][4][16], row by row
+	// Y8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+
+	// Panels 4 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 64 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VMOVUPS 128(DX), Y4
+	VMOVUPS 160(DX), Y5
+	VMOVUPS 192(DX), Y6
+	VMOVUPS 224(DX), Y7
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
+
+block4:
+	LEAQ 64(DI), R10
+	CMPQ R9, $0x01
+	JNE  fetch5
+	LEAQ 64(AX), R10
+
+fetch5:
+	MOVQ $0x00000004, R11
+
+step6:
+	VBROADCASTSS (DI), Y8
+	PREFETCHT0   (R10)
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  4096(R8), Y8, Y2
+	VFMADD231PS  4128(R8), Y8, Y3
+	VFMADD231PS  8192(R8), Y8, Y4
+	VFMADD231PS  8224(R8), Y8, Y5
+	VFMADD231PS  12288(R8), Y8, Y6
+	VFMADD231PS  12320(R8), Y8, Y7
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  64(R8), Y8, Y0
+	VFMADD231PS  96(R8), Y8, Y1
+	VFMADD231PS  4160(R8), Y8, Y2
+	VFMADD231PS  4192(R8), Y8, Y3
+	VFMADD231PS  8256(R8), Y8, Y4
+	VFMADD231PS  8288(R8), Y8, Y5
+	VFMADD231PS  12352(R8), Y8, Y6
+	VFMADD231PS  12384(R8), Y8, Y7
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  128(R8), Y8, Y0
+	VFMADD231PS  160(R8), Y8, Y1
+	VFMADD231PS  4224(R8), Y8, Y2
+	VFMADD231PS  4256(R8), Y8, Y3
+	VFMADD231PS  8320(R8), Y8, Y4
+	VFMADD231PS  8352(R8), Y8, Y5
+	VFMADD231PS  12416(R8), Y8, Y6
+	VFMADD231PS  12448(R8), Y8, Y7
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  192(R8), Y8, Y0
+	VFMADD231PS  224(R8), Y8, Y1
+	VFMADD231PS  4288(R8), Y8, Y2
+	VFMADD231PS  4320(R8), Y8, Y3
+	VFMADD231PS  8384(R8), Y8, Y4
+	VFMADD231PS  8416(R8), Y8, Y5
+	VFMADD231PS  12480(R8), Y8, Y6
+	VFMADD231PS  12512(R8), Y8, Y7
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step6
+	DECQ         R9
+	JNZ          block4
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall3
+
+tallDone2:
+	ADDQ $+16384, mat+8(FP)
+	ADDQ $+256, bias+16(FP)
+	ADDQ $+256, a+24(FP)
+	DECQ (SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow2AVX2(SB), NOSPLIT, $8-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][256][16], packed matrix
+	// DX    bias: [8][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Y0-Y7 sums of the tile [1][4][16], row by row
+	// Y8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+
+	// Panels 4 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, (SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 64 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VMOVUPS 128(DX), Y4
+	VMOVUPS 160(DX), Y5
+	VMOVUPS 192(DX), Y6
+	VMOVUPS 224(DX), Y7
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
+
+block4:
+	CMPQ R10, $0x04
+	JNE  fetch5
+	MOVQ CX, SI
+
+fetch5:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch6
+	LEAQ 64(AX), R11
+
+fetch6:
+	MOVQ $0x00000004, R12
+
+step7:
+	VBROADCASTSS (R8), Y8
+	PREFETCHT0   (SI)
+	PREFETCHT0   16384(SI)
+	PREFETCHT0   32768(SI)
+	PREFETCHT0   49152(SI)
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	VFMADD231PS  16384(R9), Y8, Y2
+	VFMADD231PS  16416(R9), Y8, Y3
+	VFMADD231PS  32768(R9), Y8, Y4
+	VFMADD231PS  32800(R9), Y8, Y5
+	VFMADD231PS  49152(R9), Y8, Y6
+	VFMADD231PS  49184(R9), Y8, Y7
+	VBROADCASTSS 4(R8), Y8
+	PREFETCHT0   64(SI)
+	PREFETCHT0   16448(SI)
+	PREFETCHT0   32832(SI)
+	PREFETCHT0   49216(SI)
+	VFMADD231PS  64(R9), Y8, Y0
+	VFMADD231PS  96(R9), Y8, Y1
+	VFMADD231PS  16448(R9), Y8, Y2
+	VFMADD231PS  16480(R9), Y8, Y3
+	VFMADD231PS  32832(R9), Y8, Y4
+	VFMADD231PS  32864(R9), Y8, Y5
+	VFMADD231PS  49216(R9), Y8, Y6
+	VFMADD231PS  49248(R9), Y8, Y7
+	VBROADCASTSS 8(R8), Y8
+	PREFETCHT0   128(SI)
+	PREFETCHT0   16512(SI)
+	PREFETCHT0   32896(SI)
+	PREFETCHT0   49280(SI)
+	VFMADD231PS  128(R9), Y8, Y0
+	VFMADD231PS  160(R9), Y8, Y1
+	VFMADD231PS  16512(R9), Y8, Y2
+	VFMADD231PS  16544(R9), Y8, Y3
+	VFMADD231PS  32896(R9), Y8, Y4
+	VFMADD231PS  32928(R9), Y8, Y5
+	VFMADD231PS  49280(R9), Y8, Y6
+	VFMADD231PS  49312(R9), Y8, Y7
+	VBROADCASTSS 12(R8), Y8
+	PREFETCHT0   192(SI)
+	PREFETCHT0   16576(SI)
+	PREFETCHT0   32960(SI)
+	PREFETCHT0   49344(SI)
+	VFMADD231PS  192(R9), Y8, Y0
+	VFMADD231PS  224(R9), Y8, Y1
+	VFMADD231PS  16576(R9), Y8, Y2
+	VFMADD231PS  16608(R9), Y8, Y3
+	VFMADD231PS  32960(R9), Y8, Y4
+	VFMADD231PS  32992(R9), Y8, Y5
+	VFMADD231PS  49344(R9), Y8, Y6
+	VFMADD231PS  49376(R9), Y8, Y7
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step7
+	DECQ         R10
+	JNZ          block4
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall3
+
+tallDone2:
+	ADDQ $+65536, mat+8(FP)
+	ADDQ $+256, bias+16(FP)
+	ADDQ $+256, a+24(FP)
+	DECQ (SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow4AVX2(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
+	// CX    mat: [1][128][16], packed matrix
+	// DX    bias: [1][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
+
+block3:
+	CMPQ R10, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch5
+	LEAQ 64(AX), R11
+
+fetch5:
+	MOVQ $0x00000004, R12
+
+step6:
+	VBROADCASTSS (R8), Y2
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Y2, Y0
+	VFMADD231PS  32(R9), Y2, Y1
+	VBROADCASTSS 4(R8), Y2
+	PREFETCHT0   64(SI)
+	VFMADD231PS  64(R9), Y2, Y0
+	VFMADD231PS  96(R9), Y2, Y1
+	VBROADCASTSS 8(R8), Y2
+	PREFETCHT0   128(SI)
+	VFMADD231PS  128(R9), Y2, Y0
+	VFMADD231PS  160(R9), Y2, Y1
+	VBROADCASTSS 12(R8), Y2
+	PREFETCHT0   192(SI)
+	VFMADD231PS  192(R9), Y2, Y0
+	VFMADD231PS  224(R9), Y2, Y1
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
 // func packAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
 TEXT ·packAVX2(SB), NOSPLIT, $0-24
@@ -1284,7 +1782,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -1653,7 +2151,7 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -2725,7 +3223,7 @@ TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, a+16(FP)
 	ADDQ CX, dz+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -4306,7 +4804,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, a+16(FP)
 	ADDQ CX, dz+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:

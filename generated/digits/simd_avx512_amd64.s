@@ -1813,6 +1813,496 @@ shortDone7:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·inferRowPackAVX512(SB), NOSPLIT, $0-24
+	// AX    blocked: [4][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][64]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVQ    $0x00000004, R8
+
+panel3:
+	MOVQ  SI, R9
+	MOVQ  DI, R10
+	MOVQ  BX, R11
+	TESTQ R11, R11
+	JZ    rowDone4
+
+row5:
+	VMOVUPS (R10), Z0
+	VMOVUPS Z0, (R9)
+	ADDQ    $+64, R9
+	ADDQ    $+256, R10
+	DECQ    R11
+	JNZ     row5
+
+rowDone4:
+	ADDQ $+64, SI
+	ADDQ $+64, DI
+	DECQ R8
+	JNZ  panel3
+	ADDQ $+1024, AX
+	ADDQ $+4096, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·inferRowUnpackAVX512(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][10]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVL    $0x000003ff, R8
+	KMOVW   R8, K1
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS (SI), Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $+64, SI
+	ADDQ    $+40, DI
+	DECQ    BX
+	JNZ     row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+640, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·inferRow0AVX512(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][64][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [8][16]
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Z0-Z7 sums of the tile [1][8][16], row by row
+	// Z8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 128 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	VMOVUPS 256(DX), Z4
+	VMOVUPS 320(DX), Z5
+	VMOVUPS 384(DX), Z6
+	VMOVUPS 448(DX), Z7
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
+
+block3:
+	LEAQ 64(DI), R10
+	CMPQ R9, $0x01
+	JNE  fetch4
+	LEAQ 64(AX), R10
+
+fetch4:
+	MOVQ $0x00000004, R11
+
+step5:
+	VBROADCASTSS (DI), Z8
+	PREFETCHT0   (R10)
+	VFMADD231PS  (R8), Z8, Z0
+	VFMADD231PS  4096(R8), Z8, Z1
+	VFMADD231PS  8192(R8), Z8, Z2
+	VFMADD231PS  12288(R8), Z8, Z3
+	VFMADD231PS  16384(R8), Z8, Z4
+	VFMADD231PS  20480(R8), Z8, Z5
+	VFMADD231PS  24576(R8), Z8, Z6
+	VFMADD231PS  28672(R8), Z8, Z7
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  64(R8), Z8, Z0
+	VFMADD231PS  4160(R8), Z8, Z1
+	VFMADD231PS  8256(R8), Z8, Z2
+	VFMADD231PS  12352(R8), Z8, Z3
+	VFMADD231PS  16448(R8), Z8, Z4
+	VFMADD231PS  20544(R8), Z8, Z5
+	VFMADD231PS  24640(R8), Z8, Z6
+	VFMADD231PS  28736(R8), Z8, Z7
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  128(R8), Z8, Z0
+	VFMADD231PS  4224(R8), Z8, Z1
+	VFMADD231PS  8320(R8), Z8, Z2
+	VFMADD231PS  12416(R8), Z8, Z3
+	VFMADD231PS  16512(R8), Z8, Z4
+	VFMADD231PS  20608(R8), Z8, Z5
+	VFMADD231PS  24704(R8), Z8, Z6
+	VFMADD231PS  28800(R8), Z8, Z7
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  192(R8), Z8, Z0
+	VFMADD231PS  4288(R8), Z8, Z1
+	VFMADD231PS  8384(R8), Z8, Z2
+	VFMADD231PS  12480(R8), Z8, Z3
+	VFMADD231PS  16576(R8), Z8, Z4
+	VFMADD231PS  20672(R8), Z8, Z5
+	VFMADD231PS  24768(R8), Z8, Z6
+	VFMADD231PS  28864(R8), Z8, Z7
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step5
+	DECQ         R9
+	JNZ          block3
+	VXORPS       Z8, Z8, Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVUPS      Z0, (BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      Z0, 64(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      Z0, 192(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z4, Z0, Z0
+	VMOVUPS      Z0, 256(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z5, Z0, Z0
+	VMOVUPS      Z0, 320(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z6, Z0, Z0
+	VMOVUPS      Z0, 384(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z7, Z0, Z0
+	VMOVUPS      Z0, 448(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][256][16], packed matrix
+	// DX    bias: [8][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Z0-Z7 sums of the tile [1][8][16], row by row
+	// Z8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 128 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	VMOVUPS 256(DX), Z4
+	VMOVUPS 320(DX), Z5
+	VMOVUPS 384(DX), Z6
+	VMOVUPS 448(DX), Z7
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
+
+block3:
+	CMPQ R10, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch5
+	LEAQ 64(AX), R11
+
+fetch5:
+	MOVQ $0x00000004, R12
+
+step6:
+	VBROADCASTSS (R8), Z8
+	PREFETCHT0   (SI)
+	PREFETCHT0   16384(SI)
+	PREFETCHT0   32768(SI)
+	PREFETCHT0   49152(SI)
+	PREFETCHT0   65536(SI)
+	PREFETCHT0   81920(SI)
+	PREFETCHT0   98304(SI)
+	PREFETCHT0   114688(SI)
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Z8, Z0
+	VFMADD231PS  16384(R9), Z8, Z1
+	VFMADD231PS  32768(R9), Z8, Z2
+	VFMADD231PS  49152(R9), Z8, Z3
+	VFMADD231PS  65536(R9), Z8, Z4
+	VFMADD231PS  81920(R9), Z8, Z5
+	VFMADD231PS  98304(R9), Z8, Z6
+	VFMADD231PS  114688(R9), Z8, Z7
+	VBROADCASTSS 4(R8), Z8
+	PREFETCHT0   64(SI)
+	PREFETCHT0   16448(SI)
+	PREFETCHT0   32832(SI)
+	PREFETCHT0   49216(SI)
+	PREFETCHT0   65600(SI)
+	PREFETCHT0   81984(SI)
+	PREFETCHT0   98368(SI)
+	PREFETCHT0   114752(SI)
+	VFMADD231PS  64(R9), Z8, Z0
+	VFMADD231PS  16448(R9), Z8, Z1
+	VFMADD231PS  32832(R9), Z8, Z2
+	VFMADD231PS  49216(R9), Z8, Z3
+	VFMADD231PS  65600(R9), Z8, Z4
+	VFMADD231PS  81984(R9), Z8, Z5
+	VFMADD231PS  98368(R9), Z8, Z6
+	VFMADD231PS  114752(R9), Z8, Z7
+	VBROADCASTSS 8(R8), Z8
+	PREFETCHT0   128(SI)
+	PREFETCHT0   16512(SI)
+	PREFETCHT0   32896(SI)
+	PREFETCHT0   49280(SI)
+	PREFETCHT0   65664(SI)
+	PREFETCHT0   82048(SI)
+	PREFETCHT0   98432(SI)
+	PREFETCHT0   114816(SI)
+	VFMADD231PS  128(R9), Z8, Z0
+	VFMADD231PS  16512(R9), Z8, Z1
+	VFMADD231PS  32896(R9), Z8, Z2
+	VFMADD231PS  49280(R9), Z8, Z3
+	VFMADD231PS  65664(R9), Z8, Z4
+	VFMADD231PS  82048(R9), Z8, Z5
+	VFMADD231PS  98432(R9), Z8, Z6
+	VFMADD231PS  114816(R9), Z8, Z7
+	VBROADCASTSS 12(R8), Z8
+	PREFETCHT0   192(SI)
+	PREFETCHT0   16576(SI)
+	PREFETCHT0   32960(SI)
+	PREFETCHT0   49344(SI)
+	PREFETCHT0   65728(SI)
+	PREFETCHT0   82112(SI)
+	PREFETCHT0   98496(SI)
+	PREFETCHT0   114880(SI)
+	VFMADD231PS  192(R9), Z8, Z0
+	VFMADD231PS  16576(R9), Z8, Z1
+	VFMADD231PS  32960(R9), Z8, Z2
+	VFMADD231PS  49344(R9), Z8, Z3
+	VFMADD231PS  65728(R9), Z8, Z4
+	VFMADD231PS  82112(R9), Z8, Z5
+	VFMADD231PS  98496(R9), Z8, Z6
+	VFMADD231PS  114880(R9), Z8, Z7
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VXORPS       Z8, Z8, Z8
+	VMAXPS       Z0, Z8, Z0
+	VMOVUPS      Z0, (BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      Z0, 64(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z2, Z0, Z0
+	VMOVUPS      Z0, 128(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z3, Z0, Z0
+	VMOVUPS      Z0, 192(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z4, Z0, Z0
+	VMOVUPS      Z0, 256(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z5, Z0, Z0
+	VMOVUPS      Z0, 320(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z6, Z0, Z0
+	VMOVUPS      Z0, 384(BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z7, Z0, Z0
+	VMOVUPS      Z0, 448(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, AVX512F
+TEXT ·inferRow4AVX512(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
+	// CX    mat: [1][128][16], packed matrix
+	// DX    bias: [1][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Z0    sums of the tile [1][1][16], row by row
+	// Z1    vectors of mat
+	// Z2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Z0
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
+
+block3:
+	CMPQ R10, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch5
+	LEAQ 64(AX), R11
+
+fetch5:
+	MOVQ $0x00000004, R12
+
+step6:
+	VMOVUPS      (R9), Z1
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(R9), Z1
+	PREFETCHT0   64(SI)
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      128(R9), Z1
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      192(R9), Z1
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VMOVUPS      Z0, (BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
 // func packAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·packAVX512(SB), NOSPLIT, $0-24

@@ -8,25 +8,30 @@ package digits
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferPack   func(blocked, flat *float32, rows int)
-	inferUnpack func(blocked, flat *float32, rows int)
-	infer0      func(src, mat, bias, a *float32, tile, tiles int)
-	infer2      func(src, mat, bias, a *float32, tile, tiles int)
-	infer4      func(src, mat, bias, acc *float32, tile, tiles int)
-	pack        func(blocked, flat *float32, rows int)
-	forward0    func(src, mat, bias, a *float32, tile, tiles int)
-	forward2    func(src, mat, bias, a *float32, tile, tiles int)
-	forward4    func(src, mat, bias, acc *float32, tile, tiles int)
-	lossRows    func(z, dz *float32, class *int32, rows int, scale float32) float64
-	gradInput4  func(src, mat, a, dz *float32, tile, tiles int)
-	transpose4  func(t, w *float32)
-	gradWeight4 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias4   func(w, momentumBuffer, scalars, dz *float32, rows int)
-	gradInput2  func(src, mat, a, dz *float32, tile, tiles int)
-	transpose2  func(t, w *float32)
-	gradWeight2 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2   func(w, momentumBuffer, scalars, dz *float32, rows int)
-	gradWeight0 func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	inferPack      func(blocked, flat *float32, rows int)
+	inferUnpack    func(blocked, flat *float32, rows int)
+	infer0         func(src, mat, bias, a *float32, tile, tiles int)
+	infer2         func(src, mat, bias, a *float32, tile, tiles int)
+	infer4         func(src, mat, bias, acc *float32, tile, tiles int)
+	inferRowPack   func(blocked, flat *float32, rows int)
+	inferRowUnpack func(blocked, flat *float32, rows int)
+	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow4      func(src, mat, bias, acc *float32, tile, tiles int)
+	pack           func(blocked, flat *float32, rows int)
+	forward0       func(src, mat, bias, a *float32, tile, tiles int)
+	forward2       func(src, mat, bias, a *float32, tile, tiles int)
+	forward4       func(src, mat, bias, acc *float32, tile, tiles int)
+	lossRows       func(z, dz *float32, class *int32, rows int, scale float32) float64
+	gradInput4     func(src, mat, a, dz *float32, tile, tiles int)
+	transpose4     func(t, w *float32)
+	gradWeight4    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias4      func(w, momentumBuffer, scalars, dz *float32, rows int)
+	gradInput2     func(src, mat, a, dz *float32, tile, tiles int)
+	transpose2     func(t, w *float32)
+	gradWeight2    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias2      func(w, momentumBuffer, scalars, dz *float32, rows int)
+	gradWeight0    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -57,13 +62,18 @@ var vectorAVX2 = vectorKernels{
 		height: 6,
 		tall:   9,
 	},
-	infer0:      infer0AVX2,
-	infer2:      infer2AVX2,
-	infer4:      infer4AVX2,
-	inferPack:   inferPackAVX2,
-	inferUnpack: inferUnpackAVX2,
-	lossRows:    lossRowsAVX2,
-	pack:        packAVX2,
+	infer0:         infer0AVX2,
+	infer2:         infer2AVX2,
+	infer4:         infer4AVX2,
+	inferPack:      inferPackAVX2,
+	inferRow0:      inferRow0AVX2,
+	inferRow2:      inferRow2AVX2,
+	inferRow4:      inferRow4AVX2,
+	inferRowPack:   inferRowPackAVX2,
+	inferRowUnpack: inferRowUnpackAVX2,
+	inferUnpack:    inferUnpackAVX2,
+	lossRows:       lossRowsAVX2,
+	pack:           packAVX2,
 	train: vectorSplit{
 		height: 6,
 		tall:   2,
@@ -87,13 +97,18 @@ var vectorAVX512 = vectorKernels{
 		height: 13,
 		tall:   4,
 	},
-	infer0:      infer0AVX512,
-	infer2:      infer2AVX512,
-	infer4:      infer4AVX512,
-	inferPack:   inferPackAVX512,
-	inferUnpack: inferUnpackAVX512,
-	lossRows:    lossRowsAVX512,
-	pack:        packAVX512,
+	infer0:         infer0AVX512,
+	infer2:         infer2AVX512,
+	infer4:         infer4AVX512,
+	inferPack:      inferPackAVX512,
+	inferRow0:      inferRow0AVX512,
+	inferRow2:      inferRow2AVX512,
+	inferRow4:      inferRow4AVX512,
+	inferRowPack:   inferRowPackAVX512,
+	inferRowUnpack: inferRowUnpackAVX512,
+	inferUnpack:    inferUnpackAVX512,
+	lossRows:       lossRowsAVX512,
+	pack:           packAVX512,
 	train: vectorSplit{
 		height: 11,
 		tall:   2,

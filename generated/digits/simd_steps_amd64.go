@@ -191,3 +191,42 @@ func (e *vector) infer4(b *vectorInference, part, parts int) {
 		lo += n
 	}
 }
+
+// inferRow0: linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc,
+// [rows, 64]·[64, 256]. layer 0, line 5: linear: 256
+func (e *vector) inferRow0(b *vectorRow, part, parts int) {
+	// 2 groups of 128 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles*2, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 128)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*8192], &e.bias0[g*128], &b.a1[g*128], tile, n)
+		lo += n
+	}
+}
+
+// inferRow2: linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc,
+// [rows, 256]·[256, 128]. layer 2, line 7: linear: 128
+func (e *vector) inferRow2(b *vectorRow, part, parts int) {
+	// 1 groups of 128 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 32)
+		e.k.inferRow2(&b.a1[0], &e.weight2[g*32768], &e.bias2[g*128], &b.a3[g*128], tile, n)
+		lo += n
+	}
+}
+
+// inferRow4: linear z4 = a3*4.weight^T + 4.bias,
+// [rows, 128]·[128, 10]. layer 4, line 9: linear: 10
+func (e *vector) inferRow4(b *vectorRow, part, parts int) {
+	// 1 groups of 16 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 512)
+		e.k.inferRow4(&b.a3[0], &e.weight4[g*2048], &e.bias4[g*16], &b.z4[g*16], tile, n)
+		lo += n
+	}
+}

@@ -30,14 +30,14 @@ func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	rows     number of rows
 func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// packAVX2 copies rows into panels of 16 columns.
+// inferRowPackAVX2 copies rows into panels of 16 columns.
 //
 //	blocked  [1][1][16]
 //	flat     [rows][2]
 //	rows     number of rows
-func packAVX2(blocked *float32, flat *float32, rows int)
+func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
 
-// forward0AVX2 multiplies rows of 2 by weights of 8 outputs.
+// inferRow0AVX2 multiplies rows of 2 by weights of 8 outputs.
 //
 //	src      [1][1][16], rows to multiply
 //	mat      [1][16][16], packed matrix
@@ -45,16 +45,16 @@ func packAVX2(blocked *float32, flat *float32, rows int)
 //	a        [1][1][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
-func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 
-// forward2AVX2 multiplies rows of 8 by the weights of one output.
+// inferRow2AVX2 multiplies rows of 8 by the weights of one output.
 //
 //	src      [1][1][16], rows to multiply
 //	w        [1][16], the weights
 //	bias     [1]
 //	z        [rows], the outputs
 //	rows     number of rows
-func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
 // lossRowsAVX2 returns the sum of softplus(z) - z*y and writes its derivative, scaled.
 //

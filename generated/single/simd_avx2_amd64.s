@@ -548,9 +548,9 @@ rowDone3:
 	VZEROUPPER
 	RET
 
-// func packAVX2(blocked *float32, flat *float32, rows int)
+// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
-TEXT ·packAVX2(SB), NOSPLIT, $0-24
+TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][2]
@@ -591,20 +591,19 @@ done1:
 	VZEROUPPER
 	RET
 
-// func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·forward0AVX2(SB), $128-48
-	// AX      scratch [1][1][16], sums of the tile
-	// BX      bias: [1][16]
-	// CX      src: at the tile's first row
-	// CX      src: at the step, in the tile's first row
-	// DX      mat: [1][16][16], packed matrix
-	// DX      mat: at the step
-	// R8      scratch: at the row
-	// SI      a: at the tile's first row
-	// Y9-Y10  sums of the tile [1][1][16], row by row
-	// Y11-Y12 vectors of mat
-	// Y13     a number of src, in all lanes
+TEXT ·inferRow0AVX2(SB), $128-48
+	// AX     scratch [1][1][16], sums of the tile
+	// BX     bias: [1][16]
+	// CX     src: at the tile's first row
+	// CX     src: at the step, in the tile's first row
+	// DX     mat: [1][16][16], packed matrix
+	// DX     mat: at the step
+	// R8     scratch: at the row
+	// SI     a: at the tile's first row
+	// Y9-Y10 sums of the tile [1][1][16], row by row
+	// Y11    a number of src, in all lanes
 	LEAQ 63(SP), AX
 	ANDQ $-64, AX
 
@@ -637,16 +636,12 @@ TEXT ·forward0AVX2(SB), $128-48
 tall2:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      32(BX), Y10
-	VMOVUPS      (DX), Y11
-	VMOVUPS      32(DX), Y12
-	VBROADCASTSS (CX), Y13
-	VFMADD231PS  Y11, Y13, Y9
-	VFMADD231PS  Y12, Y13, Y10
-	VMOVUPS      64(DX), Y11
-	VMOVUPS      96(DX), Y12
-	VBROADCASTSS 4(CX), Y13
-	VFMADD231PS  Y11, Y13, Y9
-	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (CX), Y11
+	VFMADD231PS  (DX), Y11, Y9
+	VFMADD231PS  32(DX), Y11, Y10
+	VBROADCASTSS 4(CX), Y11
+	VFMADD231PS  64(DX), Y11, Y9
+	VFMADD231PS  96(DX), Y11, Y10
 	VMOVUPS      Y9, (AX)
 	VMOVUPS      Y10, 32(AX)
 	MOVQ         AX, R8
@@ -732,9 +727,9 @@ tallDone1:
 	VZEROUPPER
 	RET
 
-// func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+// func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·forward2AVX2(SB), NOSPLIT, $0-40
+TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1187,8 +1182,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
 	// CX    mat: at the step
 	// DX    a: at the tile's first row
 	// Y1-Y2 sums of the tile [1][1][16], row by row
-	// Y3-Y4 vectors of mat
-	// Y5    a number of src, in all lanes
+	// Y3    a number of src, in all lanes
 	// Offset of the first row in bytes.
 	MOVQ   tile+32(FP), AX
 	IMUL3Q $0x00000040, AX, AX
@@ -1212,11 +1206,9 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
 tall2:
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	VMOVUPS      (CX), Y3
-	VMOVUPS      32(CX), Y4
-	VBROADCASTSS (AX), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  (CX), Y3, Y1
+	VFMADD231PS  32(CX), Y3, Y2
 	VMOVUPS      (DX), Y3
 	VFNMADD213PS Y0, Y3, Y3
 	VMULPS       Y3, Y1, Y1
@@ -1754,7 +1746,7 @@ TEXT ·stepAVX2(SB), $4368-40
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
-	// Pack: copies rows into panels of 16 columns.
+	// InferRowPack: copies rows into panels of 16 columns.
 	// BX    rows: number of rows
 	// CX    blocked: [1][1][16]
 	// DX    flat: [rows][2]
@@ -1792,7 +1784,7 @@ rowDone4:
 	JMP  rows3
 
 done2:
-	// Forward0: multiplies rows of 2 by weights of 8 outputs.
+	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
 	// BX    mat: at the step
 	// CX    scratch [1][1][16], sums of the tile
@@ -1802,8 +1794,7 @@ done2:
 	// DX    src: at the step, in the tile's first row
 	// SI    bias: [1][16]
 	// Y0-Y1 sums of the tile [1][1][16], row by row
-	// Y2-Y3 vectors of mat
-	// Y4    a number of src, in all lanes
+	// Y2    a number of src, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
 	LEAQ 1280(AX), DX
@@ -1814,16 +1805,12 @@ done2:
 	// Tiles of 1 rows by 16 columns.
 	VMOVUPS      (SI), Y0
 	VMOVUPS      32(SI), Y1
-	VMOVUPS      (BX), Y2
-	VMOVUPS      32(BX), Y3
-	VBROADCASTSS (DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(BX), Y2
-	VMOVUPS      96(BX), Y3
-	VBROADCASTSS 4(DX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  (BX), Y2, Y0
+	VFMADD231PS  32(BX), Y2, Y1
+	VBROADCASTSS 4(DX), Y2
+	VFMADD231PS  64(BX), Y2, Y0
+	VFMADD231PS  96(BX), Y2, Y1
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
 
@@ -1904,7 +1891,7 @@ done2:
 	ADDQ         $+64, DX
 	ADDQ         $+64, DI
 
-	// Forward2: multiplies rows of 8 by the weights of one output.
+	// InferRow2: multiplies rows of 8 by the weights of one output.
 	// BX    z: at the row
 	// CX    src: at the row
 	// DX    w: [1][16], the weights
@@ -2257,8 +2244,7 @@ done8:
 	// DX    mat: at the step
 	// SI    dz: at the tile's first row
 	// Y0-Y1 sums of the tile [1][1][16], row by row
-	// Y2-Y3 vectors of mat
-	// Y4    a number of src, in all lanes
+	// Y2    a number of src, in all lanes
 	LEAQ 1472(AX), CX
 	LEAQ 1088(AX), DX
 	LEAQ 1344(AX), BX
@@ -2267,11 +2253,9 @@ done8:
 	// Tiles of 1 rows by 16 columns.
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  (DX), Y2, Y0
+	VFMADD231PS  32(DX), Y2, Y1
 	VMOVUPS      (BX), Y2
 	VFNMADD213PS simdConstsAVX2<>+384(SB), Y2, Y2
 	VMULPS       Y2, Y0, Y0

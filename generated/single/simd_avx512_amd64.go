@@ -30,14 +30,14 @@ func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile in
 //	rows     number of rows
 func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// packAVX512 copies rows into panels of 16 columns.
+// inferRowPackAVX512 copies rows into panels of 16 columns.
 //
 //	blocked  [1][1][16]
 //	flat     [rows][2]
 //	rows     number of rows
-func packAVX512(blocked *float32, flat *float32, rows int)
+func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
 
-// forward0AVX512 multiplies rows of 2 by weights of 8 outputs.
+// inferRow0AVX512 multiplies rows of 2 by weights of 8 outputs.
 //
 //	src      [1][1][16], rows to multiply
 //	mat      [1][16][16], packed matrix
@@ -45,16 +45,16 @@ func packAVX512(blocked *float32, flat *float32, rows int)
 //	a        [1][1][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
-func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 
-// forward2AVX512 multiplies rows of 8 by the weights of one output.
+// inferRow2AVX512 multiplies rows of 8 by the weights of one output.
 //
 //	src      [1][1][16], rows to multiply
 //	w        [1][16], the weights
 //	bias     [1]
 //	z        [rows], the outputs
 //	rows     number of rows
-func forward2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
+func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
 // lossRowsAVX512 returns the sum of softplus(z) - z*y and writes its derivative, scaled.
 //

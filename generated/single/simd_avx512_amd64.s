@@ -534,9 +534,9 @@ rowDone3:
 	VZEROUPPER
 	RET
 
-// func packAVX512(blocked *float32, flat *float32, rows int)
+// func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·packAVX512(SB), NOSPLIT, $0-24
+TEXT ·inferRowPackAVX512(SB), NOSPLIT, $0-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][2]
@@ -576,9 +576,9 @@ done1:
 	VZEROUPPER
 	RET
 
-// func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·forward0AVX512(SB), $128-48
+TEXT ·inferRow0AVX512(SB), $128-48
 	// AX    scratch [1][1][16], sums of the tile
 	// BX    bias: [1][16]
 	// CX    src: at the tile's first row
@@ -684,9 +684,9 @@ tallDone1:
 	VZEROUPPER
 	RET
 
-// func forward2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
+// func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·forward2AVX512(SB), NOSPLIT, $0-40
+TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1406,7 +1406,7 @@ TEXT ·stepAVX512(SB), $4368-40
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
-	// Pack: copies rows into panels of 16 columns.
+	// InferRowPack: copies rows into panels of 16 columns.
 	// BX    rows: number of rows
 	// CX    blocked: [1][1][16]
 	// DX    flat: [rows][2]
@@ -1443,7 +1443,7 @@ rowDone4:
 	JMP  rows3
 
 done2:
-	// Forward0: multiplies rows of 2 by weights of 8 outputs.
+	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
 	// BX    mat: at the step
 	// CX    scratch [1][1][16], sums of the tile
@@ -1512,7 +1512,7 @@ done2:
 	ADDQ             $+64, DX
 	ADDQ             $+64, DI
 
-	// Forward2: multiplies rows of 8 by the weights of one output.
+	// InferRow2: multiplies rows of 8 by the weights of one output.
 	// BX    z: at the row
 	// CX    src: at the row
 	// DX    w: [1][16], the weights

@@ -10,7 +10,7 @@ func (e *vector) pack(b *vectorBatch, part, parts int) {
 	lo, hi := simd.Share(b.rows, part, parts)
 	for lo < hi {
 		n := min(hi-lo, 64)
-		e.k.pack(&b.x[lo*16], &b.batch[lo*2], n)
+		e.k.inferRowPack(&b.x[lo*16], &b.batch[lo*2], n)
 		lo += n
 	}
 }
@@ -23,7 +23,7 @@ func (e *vector) forward0(b *vectorBatch, part, parts int) {
 	for lo < hi {
 		g, tile := lo/b.tiles, lo%b.tiles
 		n := min(hi-lo, b.tiles-tile, 32768)
-		e.k.forward0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*16], tile, n)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*16], tile, n)
 		lo += n
 	}
 }
@@ -35,7 +35,7 @@ func (e *vector) forward2(b *vectorBatch, part, parts int) {
 	lo, hi := simd.Share((b.rows+15)/16, part, parts)
 	end := min(hi*16, b.rows)
 	for row := lo * 16; row < end; row += 131072 {
-		e.k.forward2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
 	}
 }
 
@@ -114,5 +114,29 @@ func (e *vector) infer2(b *vectorInference, part, parts int) {
 	end := min(hi*16, b.rows)
 	for row := lo * 16; row < end; row += 131072 {
 		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
+	}
+}
+
+// inferRow0: linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc,
+// [rows, 2]·[2, 8]. layer 0, line 6: linear: 8
+func (e *vector) inferRow0(b *vectorRow, part, parts int) {
+	// 1 groups of 16 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 32768)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*16], tile, n)
+		lo += n
+	}
+}
+
+// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
+// [rows, 8]·[8, 1]. layer 2, line 8: linear: 1
+func (e *vector) inferRow2(b *vectorRow, part, parts int) {
+	// by 16 rows
+	lo, hi := simd.Share((b.rows+15)/16, part, parts)
+	end := min(hi*16, b.rows)
+	for row := lo * 16; row < end; row += 131072 {
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
 	}
 }

@@ -47,12 +47,13 @@ const (
 // columns, [columns/16][rows][16], weights in panels of 16 outputs,
 // [outputs/16][inputs][16], with zeros where there is nothing.
 type vector struct {
-	k      *vectorKernels
-	pool   *pool.Pool
-	memory *arena.Arena
-	work   func(worker int) // the method doWork, bound once
-	finish func(worker int) // the method doFinish, bound once
-	infers sync.Pool        // of *vectorInference
+	k        *vectorKernels
+	pool     *pool.Pool
+	memory   *arena.Arena
+	work     func(worker int) // the method doWork, bound once
+	finish   func(worker int) // the method doFinish, bound once
+	infer    sync.Pool        // of *vectorInference
+	inferRow sync.Pool        // of *vectorRow
 
 	slots   [2][]float32 // 0: all parameters; then the optimizer's states, laid out alike
 	weight0 []float32    // 0.weight [16 30], packed [1][32][16]
@@ -117,8 +118,11 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	for i := range e.batches {
 		e.batches[i].reserve(memory)
 	}
-	e.infers.New = func() any {
+	e.infer.New = func() any {
 		return newVectorInference()
+	}
+	e.inferRow.New = func() any {
+		return newVectorRow()
 	}
 	return e, nil
 }
@@ -208,7 +212,7 @@ func (e *vector) setScalars(h engine.Hyper) {
 	e.scalars[1] = float32(momentum)
 }
 
-// vectorInference holds the buffers of one call of Infer.
+// vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
 	x           []float32 // [2][64][16], 30 columns
@@ -225,12 +229,43 @@ func newVectorInference() *vectorInference {
 	}
 }
 
+// vectorRow is a single row on its way to the raw outputs.
+type vectorRow struct {
+	rows, tiles int
+	x           []float32 // [2][1][16], 30 columns
+	a1          []float32 // [1][1][16], 16 columns
+	z2          []float32 // [1], one column
+}
+
+func newVectorRow() *vectorRow {
+	memory := arena.Aligned(64)
+	return &vectorRow{
+		a1:    memory[32:48],
+		rows:  1,
+		tiles: 1,
+		x:     memory[0:32],
+		z2:    memory[48:64],
+	}
+}
+
 // Infer computes raw outputs raw [rows, 1] from x [rows, 30]. Many goroutines may call
 // it, while none calls Step or Write.
 func (e *vector) Infer(x, raw []float32, rows int) {
 	_, _ = x[:rows*30], raw[:rows]
-	b := e.infers.Get().(*vectorInference)
-	defer e.infers.Put(b)
+	if rows <= 2 {
+		// So few rows are faster one by one than as a tile; their bits are the same.
+		b := e.inferRow.Get().(*vectorRow)
+		defer e.inferRow.Put(b)
+		for lo := 0; lo < rows; lo++ {
+			e.k.inferRowPack(&b.x[0], &x[lo*30], b.rows)
+			e.inferRow0(b, 0, 1)
+			e.inferRow2(b, 0, 1)
+			copy(raw[lo:], b.z2[:b.rows])
+		}
+		return
+	}
+	b := e.infer.Get().(*vectorInference)
+	defer e.infer.Put(b)
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)

@@ -30,6 +30,32 @@ func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	rows     number of rows
 func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
+// inferRowPackAVX2 copies rows into panels of 16 columns.
+//
+//	blocked  [2][1][16]
+//	flat     [rows][30]
+//	rows     number of rows
+func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+
+// inferRow0AVX2 multiplies rows of 30 by weights of 16 outputs.
+//
+//	src      [2][1][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	a        [1][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX2 multiplies rows of 16 by the weights of one output.
+//
+//	src      [1][1][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+
 // forward0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
 //	src      [2][64][16], rows to multiply

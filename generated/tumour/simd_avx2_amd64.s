@@ -820,6 +820,397 @@ rowDone3:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [2][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][30]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVQ    SI, R8
+	MOVQ    DI, R9
+	MOVQ    BX, R10
+	TESTQ   R10, R10
+	JZ      rowDone3
+
+row4:
+	VMOVUPS (R9), Y0
+	VMOVUPS Y0, (R8)
+	VMOVUPS 32(R9), Y0
+	VMOVUPS Y0, 32(R8)
+	ADDQ    $+64, R8
+	ADDQ    $+120, R9
+	DECQ    R10
+	JNZ     row4
+
+rowDone3:
+	ADDQ    $+64, SI
+	ADDQ    $+64, DI
+	VMOVUPS simdConstsAVX2<>+8(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone5
+
+row6:
+	VMOVUPS    (DI), Y1
+	VMOVUPS    Y1, (SI)
+	VMASKMOVPS 32(DI), Y0, Y1
+	VMOVUPS    Y1, 32(SI)
+	ADDQ       $+64, SI
+	ADDQ       $+120, DI
+	DECQ       BX
+	JNZ        row6
+
+rowDone5:
+	ADDQ $+1024, AX
+	ADDQ $+1920, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·inferRow0AVX2(SB), $128-48
+	// AX    scratch [1][1][16], sums of the tile
+	// BX    bias: [1][16]
+	// CX    src: at the tile's first row
+	// DX    mat: [1][32][16], packed matrix
+	// R8    src: at the step, in the tile's first row
+	// R8    scratch: at the row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    a: at the tile's first row
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2    a number of src, in all lanes
+	LEAQ 63(SP), AX
+	ANDQ $-64, AX
+
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), CX
+	IMUL3Q $0x00000040, CX, CX
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
+
+block3:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch4
+	LEAQ 64(CX), R11
+
+fetch4:
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R12
+
+whole5:
+step6:
+	VBROADCASTSS (R8), Y2
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Y2, Y0
+	VFMADD231PS  32(R9), Y2, Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  64(R9), Y2, Y0
+	VFMADD231PS  96(R9), Y2, Y1
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  128(R9), Y2, Y0
+	VFMADD231PS  160(R9), Y2, Y1
+	VBROADCASTSS 12(R8), Y2
+	VFMADD231PS  192(R9), Y2, Y0
+	VFMADD231PS  224(R9), Y2, Y1
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  (R9), Y2, Y0
+	VFMADD231PS  32(R9), Y2, Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  64(R9), Y2, Y0
+	VFMADD231PS  96(R9), Y2, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	MOVQ         AX, R8
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
+	VMOVUPS (R8), Y0
+	VMULPS  simdConstsAVX2<>+64(SB), Y0, Y1
+
+	// erf(0.7071067811865476*z)
+	VANDPS      simdConstsAVX2<>+96(SB), Y1, Y2
+	VMINPS      simdConstsAVX2<>+128(SB), Y2, Y2
+	VMULPS      Y2, Y2, Y3
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y4
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y2, Y4
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y3, Y4
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y5
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y5
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y2, Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y4
+	VMOVUPS     simdConstsAVX2<>+416(SB), Y5
+	VFMADD213PS Y5, Y3, Y4
+	VSUBPS      Y5, Y4, Y6
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y6, Y3
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y6
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y3, Y6
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y3, Y6
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y3, Y6
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y3, Y6
+	VMOVUPS     simdConstsAVX2<>+640(SB), Y7
+	VFMADD213PS Y7, Y3, Y6
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      Y3, Y6, Y3
+	VSUBPS      Y3, Y7, Y3
+	VMULPS      Y1, Y1, Y4
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y6
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y4, Y6
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y4, Y6
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y4, Y6
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y4, Y6
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y4, Y6
+	VFMADD213PS Y2, Y6, Y2
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y4, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y2
+	VANDPS      simdConstsAVX2<>+896(SB), Y1, Y1
+	VORPS       Y1, Y2, Y1
+	VADDPS      Y7, Y1, Y1
+	VMULPS      simdConstsAVX2<>+928(SB), Y0, Y0
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (SI)
+	VMOVUPS     32(R8), Y0
+	VMULPS      simdConstsAVX2<>+64(SB), Y0, Y1
+
+	// erf(0.7071067811865476*z)
+	VANDPS      simdConstsAVX2<>+96(SB), Y1, Y2
+	VMINPS      simdConstsAVX2<>+128(SB), Y2, Y2
+	VMULPS      Y2, Y2, Y3
+	VMOVUPS     simdConstsAVX2<>+160(SB), Y4
+	VFMADD213PS simdConstsAVX2<>+192(SB), Y2, Y4
+	VFMADD231PS simdConstsAVX2<>+224(SB), Y3, Y4
+	VMOVUPS     simdConstsAVX2<>+256(SB), Y6
+	VFMADD213PS simdConstsAVX2<>+288(SB), Y2, Y6
+	VFMADD213PS Y6, Y3, Y4
+	VMOVUPS     simdConstsAVX2<>+320(SB), Y6
+	VFMADD213PS simdConstsAVX2<>+352(SB), Y2, Y6
+	VFMADD213PS Y6, Y4, Y3
+	VMOVUPS     simdConstsAVX2<>+384(SB), Y4
+	VFMADD213PS Y5, Y3, Y4
+	VSUBPS      Y5, Y4, Y5
+	VFMADD231PS simdConstsAVX2<>+448(SB), Y5, Y3
+	VMOVUPS     simdConstsAVX2<>+480(SB), Y5
+	VFMADD213PS simdConstsAVX2<>+512(SB), Y3, Y5
+	VFMADD213PS simdConstsAVX2<>+544(SB), Y3, Y5
+	VFMADD213PS simdConstsAVX2<>+576(SB), Y3, Y5
+	VFMADD213PS simdConstsAVX2<>+608(SB), Y3, Y5
+	VFMADD213PS Y7, Y3, Y5
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      Y3, Y5, Y3
+	VSUBPS      Y3, Y7, Y3
+	VMULPS      Y1, Y1, Y4
+	VMOVUPS     simdConstsAVX2<>+672(SB), Y5
+	VFMADD213PS simdConstsAVX2<>+704(SB), Y4, Y5
+	VFMADD213PS simdConstsAVX2<>+736(SB), Y4, Y5
+	VFMADD213PS simdConstsAVX2<>+768(SB), Y4, Y5
+	VFMADD213PS simdConstsAVX2<>+800(SB), Y4, Y5
+	VFMADD213PS simdConstsAVX2<>+832(SB), Y4, Y5
+	VFMADD213PS Y2, Y5, Y2
+	VCMPPS      $0x1d, simdConstsAVX2<>+864(SB), Y4, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y2
+	VANDPS      simdConstsAVX2<>+896(SB), Y1, Y1
+	VORPS       Y1, Y2, Y1
+	VADDPS      Y7, Y1, Y1
+	VMULPS      simdConstsAVX2<>+928(SB), Y0, Y0
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 32(SI)
+	ADDQ        $+64, R8
+	ADDQ        $+64, SI
+	ADDQ        $-64, SI
+	ADDQ        $+64, CX
+	ADDQ        $+64, SI
+	DECQ        DI
+	JNZ         tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+// Requires: AVX, FMA3
+TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-40
+	// AX    src: at the row
+	// BX    bias: [1]
+	// CX    w: [1][16], the weights
+	// DX    z: at the row
+	// SI    rows: number of rows
+	MOVQ  src+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  z+24(FP), DX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
+	TESTQ DI, DI
+	JZ    rowsDone1
+
+rows2:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  64(R8), Y8, Y2
+	VFMADD231PS  128(R8), Y8, Y4
+	VFMADD231PS  192(R8), Y8, Y6
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  96(R8), Y8, Y3
+	VFMADD231PS  160(R8), Y8, Y5
+	VFMADD231PS  224(R8), Y8, Y7
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
+	DECQ         DI
+	JNZ          rows2
+
+rowsDone1:
+	TESTQ SI, SI
+	JZ    rowDone3
+
+row4:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         AX, DI
+	MOVQ         CX, R8
+	VMOVUPS      (R8), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMOVUPS      32(R8), Y2
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         $+64, DI
+	ADDQ         $+64, R8
+	ADDQ         $+64, AX
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (DX)
+	ADDQ         $+4, DX
+	DECQ         SI
+	JNZ          row4
+
+rowDone3:
+	VZEROUPPER
+	RET
+
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·forward0AVX2(SB), $448-56

@@ -857,6 +857,349 @@ rowDone3:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·inferRowPackAVX512(SB), NOSPLIT, $0-24
+	// AX    blocked: [2][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][30]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVQ    SI, R8
+	MOVQ    DI, R9
+	MOVQ    BX, R10
+	TESTQ   R10, R10
+	JZ      rowDone3
+
+row4:
+	VMOVUPS (R9), Z0
+	VMOVUPS Z0, (R8)
+	ADDQ    $+64, R8
+	ADDQ    $+120, R9
+	DECQ    R10
+	JNZ     row4
+
+rowDone3:
+	ADDQ  $+64, SI
+	ADDQ  $+64, DI
+	MOVL  $0x00003fff, R8
+	KMOVW R8, K1
+	TESTQ BX, BX
+	JZ    rowDone5
+
+row6:
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS   Z0, (SI)
+	ADDQ      $+64, SI
+	ADDQ      $+120, DI
+	DECQ      BX
+	JNZ       row6
+
+rowDone5:
+	ADDQ $+1024, AX
+	ADDQ $+1920, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·inferRow0AVX512(SB), $128-48
+	// AX    scratch [1][1][16], sums of the tile
+	// BX    bias: [1][16]
+	// CX    src: at the tile's first row
+	// DX    mat: [1][32][16], packed matrix
+	// R8    src: at the step, in the tile's first row
+	// R8    scratch: at the row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: 16 steps ahead, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    a: at the tile's first row
+	// Z0    sums of the tile [1][1][16], row by row
+	// Z1    vectors of mat
+	// Z2    a number of src, in all lanes
+	LEAQ 63(SP), AX
+	ANDQ $-64, AX
+
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), CX
+	IMUL3Q $0x00000040, CX, CX
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+	MOVQ src+0(FP), CX
+	MOVQ mat+8(FP), DX
+	MOVQ bias+16(FP), BX
+	MOVQ a+24(FP), SI
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (BX), Z0
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+
+	// 30 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R10
+
+block3:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x01
+	JNE  fetch4
+	LEAQ 64(CX), R11
+
+fetch4:
+	MOVQ $0x00000004, R12
+	CMPQ R10, $0x01
+	JNE  whole5
+	MOVQ $0x00000003, R12
+
+whole5:
+step6:
+	VMOVUPS      (R9), Z1
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      128(R9), Z1
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      192(R9), Z1
+	VBROADCASTSS 12(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VMOVUPS      (R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      Z0, (AX)
+	MOVQ         AX, R8
+
+	// The map on the tile: a = 0.5*z*(1 + erf(0.7071067811865476*z)).
+	VMOVUPS     (R8), Z0
+	VMULPS.BCST simdConstsAVX512<>+0(SB), Z0, Z1
+
+	// erf(0.7071067811865476*z)
+	VRANGEPS.BCST    $0x0a, simdConstsAVX512<>+4(SB), Z1, Z2
+	VMULPS           Z2, Z2, Z3
+	VBROADCASTSS     simdConstsAVX512<>+8(SB), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+12(SB), Z2, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+16(SB), Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+20(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+24(SB), Z2, Z5
+	VFMADD213PS      Z5, Z3, Z4
+	VBROADCASTSS     simdConstsAVX512<>+28(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+32(SB), Z2, Z5
+	VFMADD213PS      Z5, Z4, Z3
+	VBROADCASTSS     simdConstsAVX512<>+36(SB), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+40(SB), Z3, Z4
+	VSUBPS.BCST      simdConstsAVX512<>+40(SB), Z4, Z4
+	VFMADD231PS.BCST simdConstsAVX512<>+44(SB), Z4, Z3
+	VBROADCASTSS     simdConstsAVX512<>+48(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+52(SB), Z3, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+56(SB), Z3, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+60(SB), Z3, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+64(SB), Z3, Z5
+	VBROADCASTSS     simdConstsAVX512<>+68(SB), Z6
+	VFMADD213PS      Z6, Z3, Z5
+	VSCALEFPS        Z4, Z5, Z3
+	VSUBPS           Z3, Z6, Z3
+	VMULPS           Z1, Z1, Z4
+	VBROADCASTSS     simdConstsAVX512<>+72(SB), Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+76(SB), Z4, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z4, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+84(SB), Z4, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+88(SB), Z4, Z5
+	VFMADD213PS.BCST simdConstsAVX512<>+92(SB), Z4, Z5
+	VFMADD213PS      Z2, Z5, Z2
+	VCMPPS.BCST      $0x1d, simdConstsAVX512<>+96(SB), Z4, K1
+	VBLENDMPS        Z3, Z2, K1, Z2
+	VPTERNLOGD.BCST  $0xd8, simdConstsAVX512<>+100(SB), Z1, Z2
+	VADDPS           Z6, Z2, Z1
+	VMULPS.BCST      simdConstsAVX512<>+104(SB), Z0, Z0
+	VMULPS           Z1, Z0, Z0
+	VMOVUPS          Z0, (SI)
+	ADDQ             $+64, R8
+	ADDQ             $+64, SI
+	ADDQ             $-64, SI
+	ADDQ             $+64, CX
+	ADDQ             $+64, SI
+	DECQ             DI
+	JNZ              tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-40
+	// AX    src: at the row
+	// BX    bias: [1]
+	// CX    w: [1][16], the weights
+	// DX    z: at the row
+	// SI    rows: number of rows
+	MOVQ  src+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  z+24(FP), DX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
+	TESTQ DI, DI
+	JZ    rowsDone1
+
+rows2:
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	VXORPS      Z14, Z14, Z14
+	VXORPS      Z15, Z15, Z15
+	MOVQ        AX, R8
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Z16
+	VFMADD231PS (R8), Z16, Z0
+	VFMADD231PS 64(R8), Z16, Z1
+	VFMADD231PS 128(R8), Z16, Z2
+	VFMADD231PS 192(R8), Z16, Z3
+	VFMADD231PS 256(R8), Z16, Z4
+	VFMADD231PS 320(R8), Z16, Z5
+	VFMADD231PS 384(R8), Z16, Z6
+	VFMADD231PS 448(R8), Z16, Z7
+	VFMADD231PS 512(R8), Z16, Z8
+	VFMADD231PS 576(R8), Z16, Z9
+	VFMADD231PS 640(R8), Z16, Z10
+	VFMADD231PS 704(R8), Z16, Z11
+	VFMADD231PS 768(R8), Z16, Z12
+	VFMADD231PS 832(R8), Z16, Z13
+	VFMADD231PS 896(R8), Z16, Z14
+	VFMADD231PS 960(R8), Z16, Z15
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+1024, AX
+	VSHUFF64X2  $0x44, Z4, Z0, Z16
+	VSHUFF64X2  $0xee, Z4, Z0, Z0
+	VADDPS      Z0, Z16, Z0
+	VSHUFF64X2  $0x44, Z6, Z2, Z4
+	VSHUFF64X2  $0xee, Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF64X2  $0x44, Z5, Z1, Z4
+	VSHUFF64X2  $0xee, Z5, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF64X2  $0x44, Z7, Z3, Z4
+	VSHUFF64X2  $0xee, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VSHUFF64X2  $0x44, Z12, Z8, Z4
+	VSHUFF64X2  $0xee, Z12, Z8, Z5
+	VADDPS      Z5, Z4, Z4
+	VSHUFF64X2  $0x44, Z14, Z10, Z5
+	VSHUFF64X2  $0xee, Z14, Z10, Z6
+	VADDPS      Z6, Z5, Z5
+	VSHUFF64X2  $0x44, Z13, Z9, Z6
+	VSHUFF64X2  $0xee, Z13, Z9, Z7
+	VADDPS      Z7, Z6, Z6
+	VSHUFF64X2  $0x44, Z15, Z11, Z7
+	VSHUFF64X2  $0xee, Z15, Z11, Z8
+	VADDPS      Z8, Z7, Z7
+	VSHUFF32X4  $0x88, Z4, Z0, Z8
+	VSHUFF32X4  $0xdd, Z4, Z0, Z0
+	VADDPS      Z0, Z8, Z0
+	VSHUFF32X4  $0x88, Z5, Z2, Z4
+	VSHUFF32X4  $0xdd, Z5, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VSHUFF32X4  $0x88, Z6, Z1, Z4
+	VSHUFF32X4  $0xdd, Z6, Z1, Z1
+	VADDPS      Z1, Z4, Z1
+	VSHUFF32X4  $0x88, Z7, Z3, Z4
+	VSHUFF32X4  $0xdd, Z7, Z3, Z3
+	VADDPS      Z3, Z4, Z3
+	VUNPCKLPD   Z1, Z0, Z4
+	VUNPCKHPD   Z1, Z0, Z0
+	VADDPS      Z0, Z4, Z0
+	VUNPCKLPD   Z3, Z2, Z1
+	VUNPCKHPD   Z3, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VSHUFPS     $0x88, Z1, Z0, Z2
+	VSHUFPS     $0xdd, Z1, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS.BCST (BX), Z0, Z0
+	VMOVUPS     Z0, (DX)
+	ADDQ        $+64, DX
+	DECQ        DI
+	JNZ         rows2
+
+rowsDone1:
+	TESTQ SI, SI
+	JZ    rowDone3
+
+row4:
+	VXORPS        Z0, Z0, Z0
+	MOVQ          AX, DI
+	MOVQ          CX, R8
+	VMOVUPS       (R8), Z1
+	VFMADD231PS   (DI), Z1, Z0
+	ADDQ          $+64, DI
+	ADDQ          $+64, R8
+	ADDQ          $+64, AX
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VADDPS        X1, X0, X0
+	VADDSS        (BX), X0, X0
+	VMOVSS        X0, (DX)
+	ADDQ          $+4, DX
+	DECQ          SI
+	JNZ           row4
+
+rowDone3:
+	VZEROUPPER
+	RET
+
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·forward0AVX512(SB), $896-56

@@ -122,3 +122,27 @@ func (e *vector) infer2(b *vectorInference, part, parts int) {
 		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 65536))
 	}
 }
+
+// inferRow0: linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc,
+// [rows, 30]·[30, 16]. layer 0, line 6: linear: 16
+func (e *vector) inferRow0(b *vectorRow, part, parts int) {
+	// 1 groups of 16 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 2184)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*512], &e.bias0[g*16], &b.a1[g*16], tile, n)
+		lo += n
+	}
+}
+
+// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
+// [rows, 16]·[16, 1]. layer 2, line 8: linear: 1
+func (e *vector) inferRow2(b *vectorRow, part, parts int) {
+	// by 16 rows
+	lo, hi := simd.Share((b.rows+15)/16, part, parts)
+	end := min(hi*16, b.rows)
+	for row := lo * 16; row < end; row += 65536 {
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 65536))
+	}
+}

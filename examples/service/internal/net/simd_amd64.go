@@ -43,11 +43,12 @@ const (
 // columns, [columns/16][rows][16], weights in panels of 16 outputs,
 // [outputs/16][inputs][16], with zeros where there is nothing.
 type vector struct {
-	k      *vectorKernels
-	pool   *pool.Pool
-	memory *arena.Arena
-	work   func(worker int) // the method doWork, bound once
-	infers sync.Pool        // of *vectorInference
+	k        *vectorKernels
+	pool     *pool.Pool
+	memory   *arena.Arena
+	work     func(worker int) // the method doWork, bound once
+	infer    sync.Pool        // of *vectorInference
+	inferRow sync.Pool        // of *vectorRow
 
 	slots           [3][]float32 // 0: all parameters; then the optimizer's states, laid out alike
 	weight0         []float32    // 0.weight [32 7], packed [2][16][16]
@@ -120,8 +121,11 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 		e.slabs[i] = memory.Floats(512)
 	}
 	e.batch.reserve(memory)
-	e.infers.New = func() any {
+	e.infer.New = func() any {
 		return newVectorInference()
+	}
+	e.inferRow.New = func() any {
+		return newVectorRow()
 	}
 	return e, nil
 }
@@ -201,7 +205,7 @@ func (e *vector) setScalars(h engine.Hyper) {
 	e.scalars[2] = float32(scalar3)
 }
 
-// vectorInference holds the buffers of one call of Infer.
+// vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
 	x           []float32 // [1][64][16], 7 columns
@@ -218,12 +222,43 @@ func newVectorInference() *vectorInference {
 	}
 }
 
+// vectorRow is a single row on its way to the raw outputs.
+type vectorRow struct {
+	rows, tiles int
+	x           []float32 // [1][1][16], 7 columns
+	a1          []float32 // [2][1][16], 32 columns
+	z2          []float32 // [1][1][16], 3 columns
+}
+
+func newVectorRow() *vectorRow {
+	memory := arena.Aligned(64)
+	return &vectorRow{
+		a1:    memory[16:48],
+		rows:  1,
+		tiles: 1,
+		x:     memory[0:16],
+		z2:    memory[48:64],
+	}
+}
+
 // Infer computes raw outputs raw [rows, 3] from x [rows, 7]. Many goroutines may call
 // it, while none calls Step or Write.
 func (e *vector) Infer(x, raw []float32, rows int) {
 	_, _ = x[:rows*7], raw[:rows*3]
-	b := e.infers.Get().(*vectorInference)
-	defer e.infers.Put(b)
+	if rows <= 2 {
+		// So few rows are faster one by one than as a tile; their bits are the same.
+		b := e.inferRow.Get().(*vectorRow)
+		defer e.inferRow.Put(b)
+		for lo := 0; lo < rows; lo++ {
+			e.k.inferRowPack(&b.x[0], &x[lo*7], b.rows)
+			e.inferRow0(b, 0, 1)
+			e.inferRow2(b, 0, 1)
+			e.k.inferRowUnpack(&b.z2[0], &raw[lo*3], b.rows)
+		}
+		return
+	}
+	b := e.infer.Get().(*vectorInference)
+	defer e.infer.Put(b)
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)

@@ -124,7 +124,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -836,6 +836,264 @@ shortDone6:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][7]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	VMOVUPS simdConstsAVX2<>+4(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMASKMOVPS (DI), Y0, Y1
+	VMOVUPS    Y1, (SI)
+	VXORPS     Y1, Y1, Y1
+	VMOVUPS    Y1, 32(SI)
+	ADDQ       $+64, SI
+	ADDQ       $+28, DI
+	DECQ       BX
+	JNZ        row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+448, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowUnpackAVX2(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][3]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	VMOVUPS simdConstsAVX2<>+20(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y1, Y0, (DI)
+	ADDQ       $+64, SI
+	ADDQ       $+12, DI
+	DECQ       BX
+	JNZ        row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+192, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow0AVX2(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [2][16][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [2][16]
+	// R8    mat: at the step
+	// Y0-Y3 sums of the tile [1][2][16], row by row
+	// Y4    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 32 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      32(DX), Y1
+	VMOVUPS      64(DX), Y2
+	VMOVUPS      96(DX), Y3
+	MOVQ         AX, DI
+	MOVQ         CX, R8
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  (R8), Y4, Y0
+	VFMADD231PS  32(R8), Y4, Y1
+	VFMADD231PS  1024(R8), Y4, Y2
+	VFMADD231PS  1056(R8), Y4, Y3
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  64(R8), Y4, Y0
+	VFMADD231PS  96(R8), Y4, Y1
+	VFMADD231PS  1088(R8), Y4, Y2
+	VFMADD231PS  1120(R8), Y4, Y3
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  128(R8), Y4, Y0
+	VFMADD231PS  160(R8), Y4, Y1
+	VFMADD231PS  1152(R8), Y4, Y2
+	VFMADD231PS  1184(R8), Y4, Y3
+	VBROADCASTSS 12(DI), Y4
+	VFMADD231PS  192(R8), Y4, Y0
+	VFMADD231PS  224(R8), Y4, Y1
+	VFMADD231PS  1216(R8), Y4, Y2
+	VFMADD231PS  1248(R8), Y4, Y3
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  (R8), Y4, Y0
+	VFMADD231PS  32(R8), Y4, Y1
+	VFMADD231PS  1024(R8), Y4, Y2
+	VFMADD231PS  1056(R8), Y4, Y3
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  64(R8), Y4, Y0
+	VFMADD231PS  96(R8), Y4, Y1
+	VFMADD231PS  1088(R8), Y4, Y2
+	VFMADD231PS  1120(R8), Y4, Y3
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  128(R8), Y4, Y0
+	VFMADD231PS  160(R8), Y4, Y1
+	VFMADD231PS  1152(R8), Y4, Y2
+	VFMADD231PS  1184(R8), Y4, Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y0, Y4, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
+	// CX    mat: [1][32][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [1][16]
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
+
+block3:
+	LEAQ 64(DI), R10
+	CMPQ R9, $0x01
+	JNE  fetch4
+	LEAQ 64(AX), R10
+
+fetch4:
+	MOVQ $0x00000004, R11
+
+step5:
+	VBROADCASTSS (DI), Y2
+	PREFETCHT0   (R10)
+	VFMADD231PS  (R8), Y2, Y0
+	VFMADD231PS  32(R8), Y2, Y1
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  64(R8), Y2, Y0
+	VFMADD231PS  96(R8), Y2, Y1
+	VBROADCASTSS 8(DI), Y2
+	VFMADD231PS  128(R8), Y2, Y0
+	VFMADD231PS  160(R8), Y2, Y1
+	VBROADCASTSS 12(DI), Y2
+	VFMADD231PS  192(R8), Y2, Y0
+	VFMADD231PS  224(R8), Y2, Y1
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step5
+	DECQ         R9
+	JNZ          block3
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
 // func packAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
 TEXT ·packAVX2(SB), NOSPLIT, $0-24
@@ -915,7 +1173,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, src+0(FP)
 	ADDQ CX, a+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -2013,7 +2271,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, a+16(FP)
 	ADDQ CX, dz+24(FP)
 
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	MOVQ $0x00000002, (SP)
 
 panel1:
@@ -4629,7 +4887,7 @@ done2:
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of mat
 	// Y12, Y14 a number of src, in all lanes
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	LEAQ (AX), CX
 	MOVQ CX, 8(SP)
 	LEAQ 2048(AX), CX
@@ -6000,7 +6258,7 @@ more14:
 	// Y2-Y11  sums of the tile [5][1][16], row by row
 	// Y12-Y13 vectors of mat
 	// Y14     a number of src, in all lanes
-	// One panel after the other; the pointers on the stack move on.
+	// Panels 1 at a time; the pointers on the stack move on.
 	LEAQ 12928(AX), CX
 	MOVQ CX, 8(SP)
 	LEAQ 16000(AX), CX

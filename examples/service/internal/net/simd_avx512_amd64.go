@@ -38,6 +38,40 @@ func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile in
 //	tiles    number of tiles, at least 1
 func infer2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
+// inferRowPackAVX512 copies rows into panels of 16 columns.
+//
+//	blocked  [1][1][16]
+//	flat     [rows][7]
+//	rows     number of rows
+func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
+
+// inferRowUnpackAVX512 copies rows from panels of 16 columns.
+//
+//	blocked  [1][1][16]
+//	flat     [rows][3]
+//	rows     number of rows
+func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
+
+// inferRow0AVX512 multiplies rows of 7 by weights of 32 outputs.
+//
+//	src      [1][1][16], rows to multiply
+//	mat      [2][16][16], packed matrix
+//	bias     [2][16]
+//	a        [2][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX512 multiplies rows of 32 by weights of 3 outputs.
+//
+//	src      [2][1][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][1][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+
 // packAVX512 copies rows into panels of 16 columns.
 //
 //	blocked  [1][16][16]

@@ -1301,6 +1301,241 @@ shortDone6:
 	VZEROUPPER
 	RET
 
+// func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·inferRowPackAVX512(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][7]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVL    $0x0000007f, R8
+	KMOVW   R8, K1
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS   Z0, (SI)
+	ADDQ      $+64, SI
+	ADDQ      $+28, DI
+	DECQ      BX
+	JNZ       row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+448, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·inferRowUnpackAVX512(SB), NOSPLIT, $0-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][3]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	MOVL    $0x00000007, R8
+	KMOVW   R8, K1
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS (SI), Z0
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    $+64, SI
+	ADDQ    $+12, DI
+	DECQ    BX
+	JNZ     row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+192, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·inferRow0AVX512(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [2][16][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [2][16]
+	// R8    mat: at the step
+	// Z0-Z1 sums of the tile [1][2][16], row by row
+	// Z2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 32 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      64(DX), Z1
+	MOVQ         AX, DI
+	MOVQ         CX, R8
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  1024(R8), Z2, Z1
+	VBROADCASTSS 4(DI), Z2
+	VFMADD231PS  64(R8), Z2, Z0
+	VFMADD231PS  1088(R8), Z2, Z1
+	VBROADCASTSS 8(DI), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  1152(R8), Z2, Z1
+	VBROADCASTSS 12(DI), Z2
+	VFMADD231PS  192(R8), Z2, Z0
+	VFMADD231PS  1216(R8), Z2, Z1
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  1024(R8), Z2, Z1
+	VBROADCASTSS 4(DI), Z2
+	VFMADD231PS  64(R8), Z2, Z0
+	VFMADD231PS  1088(R8), Z2, Z1
+	VBROADCASTSS 8(DI), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  1152(R8), Z2, Z1
+	VXORPS       Z2, Z2, Z2
+	VMAXPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (BX)
+	VXORPS       Z0, Z0, Z0
+	VMAXPS       Z1, Z0, Z0
+	VMOVUPS      Z0, 64(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, AVX512F
+TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-48
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
+	// CX    mat: [1][32][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [1][16]
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: 16 steps ahead, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Z0    sums of the tile [1][1][16], row by row
+	// Z1    vectors of mat
+	// Z2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Z0
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 32 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000002, R9
+
+block3:
+	LEAQ 64(DI), R10
+	CMPQ R9, $0x01
+	JNE  fetch4
+	LEAQ 64(AX), R10
+
+fetch4:
+	MOVQ $0x00000004, R11
+
+step5:
+	VMOVUPS      (R8), Z1
+	PREFETCHT0   (R10)
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS 4(DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      128(R8), Z1
+	VBROADCASTSS 8(DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      192(R8), Z1
+	VBROADCASTSS 12(DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R10
+	DECQ         R11
+	JNZ          step5
+	DECQ         R9
+	JNZ          block3
+	VMOVUPS      Z0, (BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall2
+
+tallDone1:
+	VZEROUPPER
+	RET
+
 // func packAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·packAVX512(SB), NOSPLIT, $0-24

@@ -129,3 +129,29 @@ func (e *vector) infer2(b *vectorInference, part, parts int) {
 		lo += n
 	}
 }
+
+// inferRow0: linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc,
+// [rows, 7]·[7, 32]. layer 0, line 5: linear: 32
+func (e *vector) inferRow0(b *vectorRow, part, parts int) {
+	// 1 groups of 32 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 4681)
+		e.k.inferRow0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*32], tile, n)
+		lo += n
+	}
+}
+
+// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
+// [rows, 32]·[32, 3]. layer 2, line 7: linear: 3
+func (e *vector) inferRow2(b *vectorRow, part, parts int) {
+	// 1 groups of 16 columns by tiles of rows
+	lo, hi := simd.Share(b.tiles, part, parts)
+	for lo < hi {
+		g, tile := lo/b.tiles, lo%b.tiles
+		n := min(hi-lo, b.tiles-tile, 2048)
+		e.k.inferRow2(&b.a1[0], &e.weight2[g*512], &e.bias2[g*16], &b.z2[g*16], tile, n)
+		lo += n
+	}
+}
