@@ -371,6 +371,12 @@ func (w *fusedSource) mapping(m *ir.Map) {
 	for _, sum := range m.Sum {
 		roots = append(roots, sum.Expr)
 	}
+	for _, in := range m.In {
+		if b := in.View.Buffer; b != nil && count == 2 && in.View.Stride == 1 && !w.buffer(b).Float {
+			w.line("float in0_%s, in1_%s;", in.Var, in.Var)
+			w.line("P::get2(%s + row * %d + col, in0_%s, in1_%s);", w.rowsOf(b), w.buffer(b).Lead, in.Var, in.Var)
+		}
+	}
 	values := make([][]string, count)
 	for u := range count {
 		unit := unitOf(stride, u)
@@ -381,7 +387,9 @@ func (w *fusedSource) mapping(m *ir.Map) {
 				continue
 			}
 			bind[in.Var] = fmt.Sprintf("in%d_%s", u, in.Var)
-			w.line("const float %s = %s;", bind[in.Var], w.get(m, in.View, unit))
+			if stride == 2 || in.View.Stride != 1 || w.buffer(in.View.Buffer).Float {
+				w.line("const float %s = %s;", bind[in.Var], w.get(m, in.View, unit))
+			}
 		}
 		if m.Param != nil {
 			index := "0"

@@ -15,11 +15,13 @@
 // added to it.
 typedef unsigned DnnAddress;
 
+#if defined(__clang__)
 DNN_DEVICE DnnAddress dnn_address(const void *p) {
-    DnnAddress a;
-    asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(a) : "l"(p));
-    return a;
+    return (DnnAddress)(unsigned long long)(__attribute__((address_space(3))) const char *)p;
 }
+#else
+DNN_DEVICE DnnAddress dnn_address(const void *p) { return (DnnAddress)__cvta_generic_to_shared(p); }
+#endif
 
 // dnn_ldmatrix loads four matrices of 8 rows of 16 bytes: lane 8*i + j brings
 // the address, a multiple of 16, of row j of matrix i. Register i of a lane is
@@ -147,14 +149,19 @@ struct DnnHalf {
     }
 };
 
-// put writes a number, put2 two that follow each other, the first in an even
-// column; get reads one. ONES is a register of a fragment of ones.
+// get and put read and write a number, get2 and put2 two that follow each other,
+// the first in an even column. ONES is a register of a fragment of ones.
 struct DnnBf16 : DnnHalf {
     static constexpr unsigned ONES = 0x3f803f80u;
     static DNN_METHOD void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
         dnn_mma_bf16(c, a, b0, b1);
     }
     static DNN_METHOD float get(const Word *p) { return dnn_of_bf16(*p); }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        const unsigned both = *(const unsigned *)p;
+        v = dnn_float(both << 16);
+        w = dnn_float(both & 0xffff0000u);
+    }
     static DNN_METHOD void put(Word *p, float v) { *p = dnn_bf16(v); }
     static DNN_METHOD void put2(Word *p, float v, float w) { *(unsigned *)p = dnn_bf16_pair(v, w); }
 };
@@ -165,6 +172,11 @@ struct DnnF16 : DnnHalf {
         dnn_mma_f16(c, a, b0, b1);
     }
     static DNN_METHOD float get(const Word *p) { return dnn_of_f16(*p); }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        const unsigned both = *(const unsigned *)p;
+        v = dnn_of_f16(both & 0xffff);
+        w = dnn_of_f16(both >> 16);
+    }
     static DNN_METHOD void put(Word *p, float v) { *p = dnn_f16(v); }
     static DNN_METHOD void put2(Word *p, float v, float w) { *(unsigned *)p = dnn_f16_pair(v, w); }
 };
@@ -202,6 +214,10 @@ struct DnnTf32 {
         dnn_mma_tf32(c, a, b0, b1);
     }
     static DNN_METHOD float get(const Word *p) { return *p; }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        v = p[0];
+        w = p[1];
+    }
     static DNN_METHOD void put(Word *p, float v) { *p = dnn_tf32(v); }
     static DNN_METHOD void put2(Word *p, float v, float w) {
         put(p, v);
