@@ -114,7 +114,11 @@ func oneSpec(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return usageError(cmd, "%s needs a spec", cmd.Name())
 	}
-	return usageError(cmd, "%s takes one spec, not %d arguments: %s", cmd.Name(), len(args), strings.Join(args, " "))
+	hint := ""
+	if slices.ContainsFunc(args, func(s string) bool { return s == "true" || s == "false" }) {
+		hint = "; a flag takes its truth value behind =, as in --json=false"
+	}
+	return usageError(cmd, "%s takes one spec, not %d arguments: %s%s", cmd.Name(), len(args), strings.Join(args, " "), hint)
 }
 
 // usageError says what is wrong with a command line, and where to read on.
