@@ -69,6 +69,15 @@ func openWorkspace() (*workspace.Workspace, error) {
 	return w, nil
 }
 
+// trainerOf compiles a spec's file as buildCached does.
+func trainerOf(cmd *cobra.Command, file string, o *options) (net *spec.Network, bin string, err error) {
+	if net, err = load(cmd, file, o); err != nil {
+		return nil, "", err
+	}
+	_, bin, err = buildCached(cmd, net)
+	return net, bin, err
+}
+
 // buildCached compiles a network for this machine, to a trainer in the user's
 // cache.
 func buildCached(cmd *cobra.Command, net *spec.Network) (w *workspace.Workspace, bin string, err error) {

@@ -30,11 +30,7 @@ the spec.`,
 		},
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, err := load(cmd, args[0], o)
-			if err != nil {
-				return err
-			}
-			_, bin, err := buildCached(cmd, net)
+			_, bin, err := trainerOf(cmd, args[0], o)
 			if err != nil {
 				return err
 			}

@@ -72,17 +72,17 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-// try runs one device.
+// try runs one device, which may fail.
 func (t *trial) try(d *engine.Device, precision string) (o *outcome, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f, ok := p.(*engine.Failure)
-			if !ok {
-				panic(p)
-			}
-			err = f
-		}
-	}()
+	err = engine.Survive(func() (err error) {
+		o, err = t.measure(d, precision)
+		return err
+	})
+	return o, err
+}
+
+// measure makes the steps of a trial.
+func (t *trial) measure(d *engine.Device, precision string) (*outcome, error) {
 	e, err := d.New(engine.Options{Precision: precision})
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (t *trial) try(d *engine.Device, precision string) (o *outcome, err error) 
 		rows = trialRows
 	}
 	x, y := t.data(r, rows)
-	o = &outcome{raw: make([]float32, rows*n.Outputs), before: read(n, e)}
+	o := &outcome{raw: make([]float32, rows*n.Outputs), before: read(n, e)}
 	e.Infer(x, o.raw, rows)
 	h := engine.Hyper{LR: float32(n.LR), Momentum: float32(n.Momentum), Step: 1}
 	steps := stepper(e, x, y, rows, h)

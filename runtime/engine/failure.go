@@ -13,3 +13,17 @@ type Failure struct {
 func (f *Failure) Error() string { return fmt.Sprintf("device %s failed: %v", f.Device, f.Err) }
 
 func (f *Failure) Unwrap() error { return f.Err }
+
+// Survive returns as an error what a device that fails in f panics with.
+func Survive(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			failed, ok := p.(*Failure)
+			if !ok {
+				panic(p)
+			}
+			err = failed
+		}
+	}()
+	return f()
+}

@@ -11,11 +11,11 @@ import (
 // any other panic goes on.
 func TestFailedDevice(t *testing.T) {
 	lost := &engine.Failure{Device: "cuda:0", Err: errors.New("gone")}
-	if err := survive(func() error { panic(lost) }); status(err) != exitResources || err.Error() != "device cuda:0 failed: gone" {
+	if err := engine.Survive(func() error { panic(lost) }); status(err) != exitResources || err.Error() != "device cuda:0 failed: gone" {
 		t.Errorf("got %v, status %d", err, status(err))
 	}
 	want := errors.New("other")
-	if err := survive(func() error { return want }); err != want {
+	if err := engine.Survive(func() error { return want }); err != want {
 		t.Errorf("got %v, want %v", err, want)
 	}
 	defer func() {
@@ -23,5 +23,5 @@ func TestFailedDevice(t *testing.T) {
 			t.Error("a bug did not panic")
 		}
 	}()
-	_ = survive(func() error { panic("a bug") })
+	_ = engine.Survive(func() error { panic("a bug") })
 }

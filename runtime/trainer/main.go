@@ -82,27 +82,13 @@ func (a *app) main(args []string, signals <-chan os.Signal) int {
 	defer stop()
 	c, rest, err := choose(args)
 	if err == nil {
-		err = survive(func() error { return c.start(a, rest) })
+		// What was saved before a device fails is whole.
+		err = engine.Survive(func() error { return c.start(a, rest) })
 	}
 	if flushErr := a.stdout.finish(); err == nil {
 		err = flushErr
 	}
 	return a.report(err)
-}
-
-// survive returns as an error what a device that fails panics with. Checkpoints
-// that were written before are whole.
-func survive(command func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f, ok := p.(*engine.Failure)
-			if !ok {
-				panic(p)
-			}
-			err = f
-		}
-	}()
-	return command()
 }
 
 func (a *app) display(quiet bool) *progress.Display { return progress.New(a.stderr, a.env, quiet) }
