@@ -69,7 +69,8 @@ gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
 spec, runtime/engine, runtime/pool, runtime/scalar < bench/autograd;
 NONE < bench/bars;
 runtime/bench, runtime/npy, runtime/safetensors < bench/problem;
-gen, bench/autograd, bench/bars, bench/problem < bench/compare;
+runtime/bench, runtime/fsys < bench/lab;
+gen, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;
