@@ -35,58 +35,80 @@ func fakePTX(pl *plan.Plan) []byte {
 	return []byte(b.String())
 }
 
-// build compiles the emitted engines of some trainings into one program, in a
-// module of their own beside links to what they import. images makes the files
-// that lie beside a network's source.
-func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []byte) map[string][]byte) (binary string) {
+// goModule is a module of its own beside links to packages of this one.
+type goModule struct {
+	t   *testing.T
+	dir string
+}
+
+func newModule(t *testing.T, links ...string) *goModule {
 	t.Helper()
-	root, dir := golden.Root(t), t.TempDir()
-	check := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatal(err)
-		}
-	}
-	put := func(path string, content []byte) {
-		name := filepath.Join(dir, filepath.FromSlash(path))
-		check(os.MkdirAll(filepath.Dir(name), 0o755))
-		check(os.WriteFile(name, content, 0o644))
-	}
+	m := &goModule{t, t.TempDir()}
+	root := golden.Root(t)
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(root, name))
-		check(err)
-		put(name, content)
+		m.check(err)
+		m.put(name, content)
 	}
-	check(os.MkdirAll(filepath.Join(dir, "cuda", "internal"), 0o755))
-	for _, name := range []string{"runtime", "cuda/driver", "cuda/host", "cuda/internal/runner"} {
-		check(os.Symlink(filepath.Join(root, filepath.FromSlash(name)), filepath.Join(dir, filepath.FromSlash(name))))
+	m.check(os.MkdirAll(filepath.Join(m.dir, "cuda", "internal"), 0o755))
+	for _, name := range append(links, "runtime", "cuda/driver", "cuda/host") {
+		m.check(os.Symlink(filepath.Join(root, filepath.FromSlash(name)), filepath.Join(m.dir, filepath.FromSlash(name))))
 	}
+	return m
+}
+
+func (m *goModule) check(err error) {
+	if err != nil {
+		m.t.Helper()
+		m.t.Fatal(err)
+	}
+}
+
+// put writes a file.
+func (m *goModule) put(path string, content []byte) {
+	m.t.Helper()
+	name := filepath.Join(m.dir, filepath.FromSlash(path))
+	m.check(os.MkdirAll(filepath.Dir(name), 0o755))
+	m.check(os.WriteFile(name, content, 0o644))
+}
+
+// build compiles a command and returns its path.
+func (m *goModule) build(command string) (binary string) {
+	m.t.Helper()
+	binary = filepath.Join(m.dir, "program")
+	cmd := exec.Command("go", "build", "-o", binary, command)
+	cmd.Dir, cmd.Env = m.dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// build compiles the emitted engines of some trainings into one program. images
+// makes the files that lie beside a network's source.
+func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []byte) map[string][]byte) (binary string) {
+	t.Helper()
+	m := newModule(t, "cuda/internal/runner")
 	main := "package main\n\nimport (\n\t\"os\"\n\t\"" + module + "/cuda/internal/runner\"\n"
 	for _, tr := range list {
 		files, err := cuda.Emit(tr.plan.Program, tr.name)
-		check(err)
+		m.check(err)
 		base := "cuda/nets/" + tr.name
 		for _, f := range files {
-			put(base+"/"+f.Path, f.Content)
+			m.put(base+"/"+f.Path, f.Content)
 			if f.Path == cuda.Source {
 				for name, content := range images(tr.plan, f.Content) {
-					put(base+"/cuda/"+name, content)
+					m.put(base+"/cuda/"+name, content)
 				}
 			}
 		}
-		put(base+"/register.go", []byte(fmt.Sprintf("package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, cudaDevices) }\n",
+		m.put(base+"/register.go", []byte(fmt.Sprintf("package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, cudaDevices) }\n",
 			tr.name, module+"/cuda/internal/runner", tr.name)))
 		main += fmt.Sprintf("\t_ %q\n", module+"/"+base)
 	}
 	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
-	put("cuda/cmd/main.go", []byte(main))
-	binary = filepath.Join(dir, "program")
-	cmd := exec.Command("go", "build", "-o", binary, "./cuda/cmd")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
+	m.put("cuda/cmd/main.go", []byte(main))
+	return m.build("./cuda/cmd")
 }
 
 func (tr *training) request() *runner.Request {
