@@ -178,6 +178,7 @@ func TestRandom(t *testing.T) {
 				}
 			}
 			tr.checkRows(t, prog, first.Raw)
+			tr.checkNotFinite(t, prog, first)
 		})
 	}
 }
@@ -218,6 +219,26 @@ func (tr *training) checkRows(t *testing.T, prog *program, raw []float32) {
 		got := prog.run(t, one).Raw
 		if at := firstDifference(got, raw[r*tr.p.Output:(r+1)*tr.p.Output]); at >= 0 {
 			t.Errorf("row %d alone gives %g", r, got)
+		}
+	}
+}
+
+// checkNotFinite trains again with a step in between whose last row is not a
+// number: its loss says so, and nothing else changes.
+func (tr *training) checkNotFinite(t *testing.T, prog *program, want *runner.Response) {
+	for _, device := range devices {
+		q := tr.request(device, 2)
+		bad := q.Steps[0]
+		bad.X = slices.Clone(bad.X)
+		bad.X[bad.Rows*tr.p.Input-1] = float32(math.NaN())
+		q.Steps = slices.Insert(q.Steps, 1, bad)
+		got := prog.run(t, q)
+		if !math.IsNaN(got.Losses[1]) {
+			t.Errorf("%s: a row that is not a number has the loss %g", device, got.Losses[1])
+		}
+		got.Losses = slices.Delete(got.Losses, 1, 2)
+		if err := sameBits(want, &got); err != nil {
+			t.Errorf("%s: after a loss that is not a number: %v", device, err)
 		}
 	}
 }

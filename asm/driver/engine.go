@@ -2,6 +2,7 @@ package driver
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -77,7 +78,7 @@ func (e *emitter) types(f *jen.File) {
 		g.Id("pool").Op("*").Qual(poolPath, "Pool")
 		g.Id("memory").Op("*").Qual(arenaPath, "Arena")
 		g.Id("work").Func().Params(id("worker").Int()).Comment("// the method doWork, bound once")
-		if e.Keep {
+		if e.Keep && !e.Tiled {
 			g.Id("finish").Func().Params(id("worker").Int()).Comment("// the method doFinish, bound once")
 		}
 		for _, i := range []*plan.Inference{e.Infer, e.InferRow} {
@@ -96,7 +97,7 @@ func (e *emitter) types(f *jen.File) {
 		if e.GradSize > 0 {
 			g.Id("grads").Add(floats()).Comment("// gradients that are kept, laid out as the parameters")
 		}
-		g.Id("scalars").Add(floats()).Comment(fmt.Sprintf("// %v, the same for all elements of an update", e.Rule.Scalars))
+		g.Id("scalars").Add(floats()).Comment(fmt.Sprintf("// %s, the same for all elements of an update", strings.Join(e.Rule.Scalars, ", ")))
 		if e.SlabSize > 0 && e.Tiled {
 			g.Id("slab").Add(floats()).Comment("// transposed weights")
 		} else if e.SlabSize > 0 {
@@ -141,33 +142,37 @@ func (e *emitter) types(f *jen.File) {
 
 func (e *emitter) newFunc(f *jen.File) {
 	threads := id("o").Dot("Threads")
-	if e.Alone {
+	switch {
+	case e.Alone:
 		threads = n(1)
+	case e.Work > 0:
+		threads = jen.Qual(poolPath, "Useful").Call(threads, n(e.Work), n(plan.WorkerShare))
 	}
 	doc(f, "newVector makes an engine whose parameters are all 0.")
 	f.Func().Id("newVector").Params(id("k").Op("*").Id("vectorKernels"), id("o").Qual(enginePath, "Options")).
 		Params(jen.Qual(enginePath, "Engine"), jen.Error()).BlockFunc(func(g *jen.Group) {
-		if e.Alone {
+		switch {
+		case e.Alone:
 			g.Comment("// A step is too short to be worth sharing.")
+		case e.Work > 0:
+			g.Comment("// As many workers as the multiply-adds of a step are worth.")
 		}
-		g.Id("threads").Op(":=").Add(threads)
-		g.Id("p").Op(":=").Qual(poolPath, "New").Call(id("threads"))
-		batches, slabs, shards := n(1), n(1), 1
+		g.Id("p").Op(":=").Qual(poolPath, "New").Call(threads)
+		shards := 1
+		once, perWorker := e.TensorSize, e.SlabSize
 		if e.Tiled {
-			batches, shards = id("p").Dot("Threads").Call(), e.Shards
-		} else {
-			slabs = id("p").Dot("Threads").Call()
+			shards = e.Shards
+			once, perWorker = perWorker, once
 		}
-		size := n((1+len(e.Rule.States))*e.ParamSize + shards*e.GradSize + plan.ScalarSize(e.Rule))
-		size.Op("+").Add(batches.Clone().Op("*").Lit(e.TensorSize))
-		if e.SlabSize > 0 {
-			size.Op("+").Add(slabs.Clone().Op("*").Lit(e.SlabSize))
+		size := n((1+len(e.Rule.States))*e.ParamSize + shards*e.GradSize + plan.ScalarSize(e.Rule) + once)
+		if perWorker > 0 {
+			size.Op("+").Add(id("p").Dot("Threads").Call().Op("*").Lit(perWorker))
 		}
 		g.List(id("memory"), id("err")).Op(":=").Qual(arenaPath, "New").Call(size)
 		g.If(id("err").Op("!=").Nil()).Block(id("p").Dot("Close").Call(), jen.Return(jen.Nil(), id("err")))
 		g.Id("e").Op(":=").Op("&").Id("vector").Values(jen.Dict{id("k"): id("k"), id("pool"): id("p"), id("memory"): id("memory")})
 		g.Id("e").Dot("work").Op("=").Id("e").Dot("doWork")
-		if e.Keep {
+		if e.Keep && !e.Tiled {
 			g.Id("e").Dot("finish").Op("=").Id("e").Dot("doFinish")
 		}
 		g.For(id("i").Op(":=").Range().Id("e").Dot("slots")).Block(

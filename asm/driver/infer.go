@@ -86,7 +86,7 @@ func (e *emitter) inferLoop(g *jen.Group, i *plan.Inference, set func(g *jen.Gro
 			g.Add(call(i.Pack, at(inBatch(x.Name), n(0)), at(id("x"), times(id("lo"), e.Program.Input)), inBatch("rows")))
 		}
 		for _, s := range i.Steps {
-			g.Add(own(s.StepName())).Call(id("b"), n(0), n(1))
+			g.Add(own(s.StepName())).Call(id("b"))
 		}
 		if raw.Layout.Dense {
 			g.Copy(id("raw").Index(id("lo").Op(":")), inBatch(raw.Name).Index(jen.Op(":").Add(inBatch("rows"))))

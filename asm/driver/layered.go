@@ -1,6 +1,10 @@
 package driver
 
-import "github.com/dave/jennifer/jen"
+import (
+	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/plan"
+)
 
 // layeredStep writes Step and doWork of a plan whose workers share each step.
 func (e *emitter) layeredStep(f *jen.File) {
@@ -35,9 +39,8 @@ func (e *emitter) layeredStep(f *jen.File) {
 	if e.Keep {
 		doc(f, "doFinish updates the parameters once the gradients of all rows are there.")
 		method(f, "doFinish").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
-			g.Id("parts").Op(":=").Add(own("pool")).Dot("Threads").Call()
 			e.finishSums(g)
-			g.Add(own("update")).Call(n(1), id("worker"), id("parts"))
+			g.Add(own("update")).Call(n(1), id("worker"))
 			e.padding(g)
 		}).Line()
 	}
@@ -64,6 +67,18 @@ func (e *emitter) finishSums(g *jen.Group) {
 	}
 }
 
+// addLosses adds up the losses of so many calls or shards, and ends the step
+// where the sum is not finite.
+func (e *emitter) addLosses(g *jen.Group, op string, count code) {
+	g.Comment("// Every worker adds up the same losses in the same order.")
+	g.Id("total").Op(":=").Lit(0.0)
+	g.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Add(count))).Block(
+		id("total").Op("+=").Id("sum"),
+	)
+	g.If(id("worker").Op("==").Lit(0)).Block(own("total").Op(op).Id("total"))
+	g.If(notFinite(id("total"))).Block(jen.Return())
+}
+
 // padding keeps the zeros of the padding, where the rule does not.
 func (e *emitter) padding(g *jen.Group) {
 	if !e.ClearPadding {
@@ -84,8 +99,14 @@ func (e *emitter) layeredWork(f *jen.File) {
 	doc(f, "doWork is what each worker does in a step: its part of one layer after the other,",
 		"waiting for the others wherever it needs what they made.")
 	method(f, "doWork").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
-		g.List(id("b"), id("parts")).Op(":=").List(jen.Op("&").Add(own("batch")), own("pool").Dot("Threads").Call())
-		do := func(name string) { g.Add(own(name)).Call(id("b"), id("worker"), id("parts")) }
+		g.Id("b").Op(":=").Op("&").Add(own("batch"))
+		do := func(name string, how plan.Sharing) {
+			args := []jen.Code{id("b")}
+			if how != plan.Unshared {
+				args = append(args, id("worker"))
+			}
+			g.Add(own(name)).Call(args...)
+		}
 		if _, added := e.sums(); len(added) > 0 {
 			clearing := func(g *jen.Group) { e.clearSums(g, own("grads")) }
 			if e.Keep {
@@ -94,29 +115,22 @@ func (e *emitter) layeredWork(f *jen.File) {
 				g.If(id("worker").Op("==").Lit(0)).BlockFunc(clearing)
 			}
 		}
-		do("pack")
+		do("pack", e.PackSharing)
 		g.Add(wait())
 		for _, s := range e.Forward {
-			do(s.StepName())
+			do(s.StepName(), s.How())
 			g.Add(wait())
 		}
-		do("loss")
+		do("loss", e.Loss.Sharing)
 		g.Add(wait())
-		g.Comment("// Every worker adds up the same losses in the same order.")
-		g.Id("total").Op(":=").Lit(0.0)
-		calls := jen.Parens(inBatch("rows").Op("+").Lit(e.Loss.CallRows() - 1)).Op("/").Lit(e.Loss.CallRows())
-		g.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Add(calls))).Block(
-			id("total").Op("+=").Id("sum"),
-		)
 		op := "="
 		if e.Keep {
 			op = "+="
 		}
-		g.If(id("worker").Op("==").Lit(0)).Block(own("total").Op(op).Id("total"))
-		g.If(notFinite(id("total"))).Block(jen.Return())
+		e.addLosses(g, op, jen.Parens(inBatch("rows").Op("+").Lit(e.Loss.CallRows()-1)).Op("/").Lit(e.Loss.CallRows()))
 		for i, phase := range e.Backward {
 			for _, s := range phase {
-				do(s.StepName())
+				do(s.StepName(), s.How())
 			}
 			if i < len(e.Backward)-1 || !e.Keep && len(e.Runs) > 0 {
 				g.Add(wait())
@@ -127,7 +141,7 @@ func (e *emitter) layeredWork(f *jen.File) {
 		}
 		if len(e.Runs) > 0 {
 			e.finishSums(g)
-			g.Add(own("update")).Call(n(1), id("worker"), id("parts"))
+			g.Add(own("update")).Call(n(1), id("worker"))
 		}
 		e.padding(g)
 	}).Line()

@@ -1,6 +1,10 @@
 package driver
 
-import "github.com/dave/jennifer/jen"
+import (
+	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/plan"
+)
 
 // tiledStep writes Step of a plan whose workers each take tiles of rows
 // through all layers.
@@ -8,7 +12,6 @@ func (e *emitter) tiledStep(f *jen.File) {
 	e.stepMethod(f, func(g *jen.Group) {
 		g.List(own("x"), own("y"), own("rows"), own("scale")).Op("=").List(id("x"), id("y"), id("rows"), e.scale())
 		g.Add(own("pool").Dot("Run").Call(own("work")))
-		g.If(finite(own("total"))).Block(own("pool").Dot("Run").Call(own("finish")))
 		g.Return(e.mean())
 	})
 	doc(f, "tiles is the number of tiles of the step, shards the number of gradients it makes.")
@@ -16,35 +19,25 @@ func (e *emitter) tiledStep(f *jen.File) {
 		id("tiles").Op("=").Parens(own("rows").Op("+").Id("vectorRows").Op("-").Lit(1)).Op("/").Id("vectorRows"),
 		jen.Return(id("tiles"), jen.Min(id("tiles"), id("vectorShards"))),
 	).Line()
-	doc(f, "doWork is what each worker does in a step: the gradients of some shards.")
+	doc(f, "doWork is what each worker does in a step: the gradients of some shards, and then its",
+		"part of their sum and of the update.")
 	method(f, "doWork").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
-		g.Id("parts").Op(":=").Add(own("pool")).Dot("Threads").Call()
 		for _, t := range e.Transposes {
-			g.Add(own(t.Name)).Call(id("worker"), id("parts"))
+			g.Add(own(t.Name)).Call(id("worker"))
 		}
 		if len(e.Transposes) > 0 {
 			g.Add(wait())
 		}
 		g.List(id("_"), id("shards")).Op(":=").Add(own("tiles")).Call()
-		g.List(id("lo"), id("hi")).Op(":=").Qual(simdPath, "Share").Call(id("shards"), id("worker"), id("parts"))
-		g.For(id("i").Op(":=").Id("lo"), id("i").Op("<").Id("hi"), id("i").Op("++")).Block(
-			own("losses").Index(id("i")).Op("=").Add(own("shard")).Call(jen.Op("&").Add(own("batches")).Index(id("worker")), id("i")),
-		)
+		each(g, plan.Claimed, "i", id("shards"), func(g *jen.Group) {
+			g.Add(own("losses").Index(id("i")).Op("=").Add(own("shard")).Call(jen.Op("&").Add(own("batches")).Index(id("worker")), id("i")))
+		})
 		g.Add(wait())
-		g.If(id("worker").Op("==").Lit(0)).Block(
-			own("total").Op("=").Lit(0),
-			jen.For(jen.List(id("_"), id("sum")).Op(":=").Range().Add(own("losses")).Index(jen.Op(":").Id("shards"))).Block(
-				own("total").Op("+=").Id("sum"),
-			),
-		)
-	}).Line()
-	e.shardFunc(f)
-	doc(f, "doFinish adds up the shards' gradients and updates the parameters.")
-	method(f, "doFinish").Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
-		g.List(id("_"), id("shards")).Op(":=").Add(own("tiles")).Call()
-		g.Add(own("update")).Call(id("shards"), id("worker"), own("pool").Dot("Threads").Call())
+		e.addLosses(g, "=", id("shards"))
+		g.Add(own("update")).Call(id("shards"), id("worker"))
 		e.padding(g)
 	}).Line()
+	e.shardFunc(f)
 }
 
 // shardFunc takes the tiles of a shard forward and back.
@@ -52,9 +45,9 @@ func (e *emitter) shardFunc(f *jen.File) {
 	doc(f, "shard takes its tiles through all layers and back, one after the other, and adds up",
 		"their gradients. It returns the sum of their losses.")
 	method(f, "shard").Params(id("b").Op("*").Id("vectorBatch"), id("shard").Int()).Params(id("sum").Float64()).BlockFunc(func(g *jen.Group) {
-		do := func(g *jen.Group, name string) { g.Add(own(name)).Call(id("b"), n(0), n(1)) }
+		do := func(g *jen.Group, name string) { g.Add(own(name)).Call(id("b")) }
 		g.List(id("tiles"), id("shards")).Op(":=").Add(own("tiles")).Call()
-		g.List(id("lo"), id("hi")).Op(":=").Qual(simdPath, "Share").Call(id("tiles"), id("shard"), id("shards"))
+		g.List(id("lo"), id("hi")).Op(":=").Qual(poolPath, "Part").Call(id("tiles"), id("shard"), id("shards"))
 		g.Id("b").Dot("grads").Op("=").Add(own("grads")).Index(id("shard").Op("*").Id("vectorGrads").Op(":").Parens(id("shard").Op("+").Lit(1)).Op("*").Id("vectorGrads"))
 		e.clearSums(g, inBatch("grads"))
 		g.List(inBatch("scale"), inBatch("more")).Op("=").List(own("scale"), n(0))

@@ -2,12 +2,14 @@ package driver
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
 
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
+	"github.com/dnngen/dnngen/internal/ir"
 )
 
 // This file is the emitter's vocabulary: the phrases of Go that it says often.
@@ -55,15 +57,18 @@ func call(k kernel.Kernel, args ...jen.Code) code { return own("k").Dot(k.FuncNa
 // at is &slice[index].
 func at(slice, index code) code { return jen.Op("&").Add(slice).Index(index) }
 
-// times is index*by, or index where by is 1.
+// times is index*by, or index where by is 1; without an index it is 0.
 func times(index code, by int) code {
-	if by == 1 {
+	switch {
+	case index == nil:
+		return n(0)
+	case by == 1:
 		return index.Clone()
 	}
 	return index.Clone().Op("*").Lit(by)
 }
 
-// plus is sum+by, or sum where by is 0.
+// plus is by+sum, or sum where by is 0.
 func plus(sum code, by int) code {
 	if by == 0 {
 		return sum
@@ -71,13 +76,10 @@ func plus(sum code, by int) code {
 	return n(by).Op("+").Add(sum)
 }
 
-// share is `lo, hi := simd.Share(n, part, parts)`.
-func share(count code) code {
-	return jen.List(id("lo"), id("hi")).Op(":=").Qual(simdPath, "Share").Call(count, id("part"), id("parts"))
-}
-
 // field is the name of a parameter in emitted code: "weight0" for "0.weight".
-func field(q *plan.Param) string {
+func field(q *plan.Param) string { return ident(q.Param) }
+
+func ident(q *ir.Param) string {
 	_, what, _ := strings.Cut(q.Name, ".")
 	return fmt.Sprintf("%s%d", what, q.Layer)
 }
@@ -107,8 +109,17 @@ func shapeOf(t *plan.Tensor) string {
 func paramShape(q *plan.Param) string {
 	switch {
 	case q.Matrix:
-		return fmt.Sprintf("%s %v, packed [%d][%d][16]", q.Name, q.Shape, q.Layout.Panels(), q.InPad)
+		return fmt.Sprintf("%s %s, packed [%d][%d][16]", q.Name, shape(q.Shape), q.Layout.Panels(), q.InPad)
 	default:
-		return fmt.Sprintf("%s %v, [%d][16]", q.Name, q.Shape, q.Layout.Panels())
+		return fmt.Sprintf("%s %s, [%d][16]", q.Name, shape(q.Shape), q.Layout.Panels())
 	}
+}
+
+// shape writes a shape: "[32, 7]".
+func shape(dims []int) string {
+	var list []string
+	for _, d := range dims {
+		list = append(list, strconv.Itoa(d))
+	}
+	return "[" + strings.Join(list, ", ") + "]"
 }

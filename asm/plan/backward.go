@@ -107,8 +107,9 @@ func (b *builder) rankOne(s *ir.GradWeight, in *ir.GradInput) *RankOne {
 	r := &RankOne{
 		Name: fmt.Sprintf("gradRow%d", s.Layer), Source: s, Input: in,
 		Weight: w, BiasOf: b.params[s.Bias], X: b.tensors[s.X], DZ: b.tensors[s.DZ],
-		Blocks: w.InPad / kernel.Lanes, Most: most(kernel.Lanes * lanes(w.Layout.Panels())),
+		Blocks: w.InPad / kernel.Lanes, Sharing: b.sharing(w.Size()),
 	}
+	r.Most = b.most(kernel.Lanes*lanes(w.Layout.Panels()), r.Blocks)
 	k := &kernel.RankOne{
 		Name: r.Name, Inputs: w.In, PanelRows: w.InPad, Panels: w.Layout.Panels(), Rule: b.Rule, Input: in != nil,
 	}
@@ -152,8 +153,9 @@ func (b *builder) dotGrad(s *ir.GradWeight) *DotGrad {
 	}
 	g := &DotGrad{
 		Name: fmt.Sprintf("gradWeight%d", s.Layer), Source: s, Weight: w, BiasOf: b.params[s.Bias],
-		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Most: most(b.Rows * kernel.Lanes),
+		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Sharing: b.sharing(b.Rows * w.Size()),
 	}
+	g.Most = b.most(b.Rows*kernel.Lanes, g.Blocks)
 	g.Kernel = share(b, &kernel.DotGradient{Name: g.Name, Inputs: s.W.Shape[1], Rows: b.Rows, Rule: rule})
 	if s.Bias != nil {
 		g.Bias = share(b, &kernel.DotBias{Name: fmt.Sprintf("gradBias%d", s.Layer), Rule: rule})
@@ -168,9 +170,9 @@ func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
 	g := &WeightGrad{
 		Name: fmt.Sprintf("gradWeight%d", s.Layer), Source: s, Weight: w, BiasOf: b.params[s.Bias],
 		X: b.tensors[s.X], DZ: b.tensors[s.DZ],
-		Groups: (panels + group - 1) / group, Blocks: w.InPad / kernel.Lanes,
-		Most: most(b.Rows * kernel.Lanes * lanes(group)), PanelsOfOneGroup: group,
+		Groups: (panels + group - 1) / group, Blocks: w.InPad / kernel.Lanes, Sharing: b.sharing(b.Rows * w.Size()),
 	}
+	g.Most = b.most(b.Rows*kernel.Lanes*lanes(group), g.Groups*g.Blocks)
 	rule := b.Rule
 	if b.Keep {
 		rule = nil
@@ -206,5 +208,6 @@ func (b *builder) updates() {
 	}
 	if len(b.Runs) > 0 {
 		b.Update = share(b, &kernel.Update{Name: "update", Rule: b.Rule, Stride: b.GradSize})
+		b.UpdateMost = max(1, updateLines/(b.Shards+len(b.Rule.States)))
 	}
 }

@@ -8,16 +8,16 @@ import (
 const (
 	// mostRows is the number of rows that steps of all workers walk at a time.
 	mostRows = 512
-	// tileRows is the number of rows of a tile that one worker takes through all
-	// layers: 64 rows of a layer of 64 are half of a first cache.
-	tileRows = 64
+	// tileRows and smallTileRows are the numbers of rows of a tile that one worker
+	// takes through all layers.
+	tileRows, smallTileRows = 128, 64
 	// tiledBatch is the least batch for which tiles are worth their extra sums
 	// of gradients.
 	tiledBatch = 512
 	// tiledFloats is the most float32 that a worker's weights, their transposes
-	// and gradients, and a tile of activations may take together: half of a
-	// second cache of 1 MiB.
-	tiledFloats = 128 << 10
+	// and gradients, and a tile of activations may take together: three quarters
+	// of a second cache of 1 MiB.
+	tiledFloats = 192 << 10
 	// mostShards is the number of gradients that are added up. It is fixed, so
 	// that the sum does not depend on the number of workers.
 	mostShards = 16
@@ -25,11 +25,32 @@ const (
 	// is faster than several: waiting for each other takes most of a microsecond
 	// a layer.
 	aloneWork = 1 << 20
-	// callWork is the number of multiply-adds of a call, so that none takes
-	// longer than about 50 µs at a quarter of the speed of a fast core.
+	// WorkerShare is the number of multiply-adds of a step for each of which it is
+	// worth having a worker: 30 µs of a fast core. Sharing a step costs a few
+	// microseconds, since the workers' caches hold what others need next.
+	WorkerShare = 4 << 20
+	// callWork is the most multiply-adds of a call: 9 µs on a fast core, and not
+	// much more than 50 µs at a quarter of its speed.
 	callWork = 1 << 20
-	// inferMost is the most rows that inference walks at a time.
-	inferMost = 256
+	// leastCallWork is the number below which calls are not made smaller so that
+	// more workers have one: half a microsecond.
+	leastCallWork = 1 << 16
+	// stepCalls is the number of calls that a step is cut into where it is large
+	// enough: a few for each worker, so that none waits long for the last one.
+	stepCalls = 32
+	// claimedWork is the number of multiply-adds from which workers take each
+	// other's calls of a step. Looking for them moves two cache lines from core to
+	// core, a tenth of a microsecond each.
+	claimedWork = 1 << 20
+	// moveWork and lossWork are the numbers of multiply-adds that take as long as
+	// moving a number and as the loss of one.
+	moveWork, lossWork = 8, 64
+	// updateLines is the number of cache lines of gradients and states that a call
+	// of the update reads at most: some 5 µs from a third cache.
+	updateLines = 2048
+	// inferLeast and inferMost bound the number of rows that inference walks at a
+	// time.
+	inferLeast, inferMost = 64, 256
 )
 
 // choose decides how a step is cut.
@@ -44,12 +65,14 @@ func (b *builder) choose() {
 		acts += v.Width
 		widest = max(widest, v.Width)
 	}
-	small := 3*weights+tileRows*acts <= tiledFloats
-	switch {
-	case small && (p.Full || p.Batch >= tiledBatch):
-		b.Tiled, b.Rows = true, tileRows
-	default:
-		b.Rows = min(p.Batch, mostRows)
+	b.Rows = min(p.Batch, mostRows)
+	if p.Full || p.Batch >= tiledBatch {
+		for _, rows := range []int{tileRows, smallTileRows} {
+			if 3*weights+rows*acts <= tiledFloats {
+				b.Tiled, b.Rows = true, rows
+				break
+			}
+		}
 	}
 	b.Keep = p.Full || b.Tiled || p.Batch > b.Rows
 	b.Shards = 1
@@ -59,7 +82,10 @@ func (b *builder) choose() {
 			b.Shards = min(b.Shards, tiles)
 		}
 	}
-	b.Alone = !p.Full && 3*weights*p.Batch < aloneWork
+	if !p.Full {
+		b.Work = 3 * weights * p.Batch
+		b.Alone = b.Work < aloneWork
+	}
 	b.Splits = splits(b.Rows)
 }
 
@@ -75,8 +101,36 @@ func groupPanels(rows int) int {
 	return 2
 }
 
-// most returns how many units of the given work a call may do.
-func most(work int) int { return max(1, callWork/max(1, work)) }
+// Sharing says how workers share the calls of a step.
+type Sharing int
+
+// The ways of sharing.
+const (
+	Unshared Sharing = iota // one worker makes them all
+	Shared                  // each worker makes the same part in every step
+	Claimed                 // the same, and then calls that others have not begun
+)
+
+// sharing chooses for a step of so many multiply-adds.
+func (b *builder) sharing(work int) Sharing {
+	switch {
+	case b.infer != nil || b.Tiled || b.Alone:
+		return Unshared
+	case work < claimedWork:
+		return Shared
+	}
+	return Claimed
+}
+
+// most returns how many units of the given work each, units in all, a call may
+// do.
+func (b *builder) most(work, units int) int {
+	call := callWork
+	if b.sharing(0) != Unshared {
+		call = min(callWork, max(leastCallWork, work*units/stepCalls))
+	}
+	return max(1, call/max(1, work))
+}
 
 // lanes is the number of lanes of n panels.
 func lanes(n int) int { return n * kernel.Lanes }

@@ -20,8 +20,8 @@ type Inference struct {
 
 // inferRows is the number of rows that inference walks at a time.
 func (b *builder) inferRows() int {
-	if b.Rows < tileRows || b.Rows > inferMost {
-		return tileRows
+	if b.Rows < inferLeast || b.Rows > inferMost {
+		return inferLeast
 	}
 	return b.Rows
 }

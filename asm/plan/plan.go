@@ -27,6 +27,9 @@ type Plan struct {
 	Shards int // gradients that are kept: more than one only if Tiled
 	// Alone tells that a step is too small to be worth sharing.
 	Alone bool
+	// Work is about the number of multiply-adds of a step; 0 where a step takes
+	// any number of rows.
+	Work int
 
 	Splits map[vec.ISA]kernel.Split
 
@@ -43,13 +46,15 @@ type Plan struct {
 	// something else.
 	ClearPadding bool
 
-	Pack       *kernel.Block
-	Forward    []Step
-	Loss       *Loss
-	Backward   [][]Step // phases: no step needs another of its phase
-	Transposes []*Transpose
-	Runs       []Run // what is updated at the end
-	Update     *kernel.Update
+	Pack        *kernel.Block
+	PackSharing Sharing
+	Forward     []Step
+	Loss        *Loss
+	Backward    [][]Step // phases: no step needs another of its phase
+	Transposes  []*Transpose
+	Runs        []Run // what is updated at the end
+	Update      *kernel.Update
+	UpdateMost  int // vectors of 16 of a call of Update
 	// Whole is a full step in one function; nil if it is too large for that.
 	Whole *kernel.Whole
 
@@ -109,7 +114,11 @@ type Run struct{ Param, Grad, Vectors int }
 
 // Step is one step of the plan: *Multiply, *Dot, *Apply, *WeightGrad, *DotGrad
 // or *RankOne.
-type Step interface{ StepName() string }
+type Step interface {
+	StepName() string
+	// How tells how workers share the step.
+	How() Sharing
+}
 
 // Buffer is a tensor that a map touches. Group g of units starts at panel
 // g·Step of it.
@@ -134,11 +143,16 @@ type Multiply struct {
 	// Transpose turns the weights of a group before they are multiplied with;
 	// nil in forward.
 	Transpose *Transpose
-	Most      int // tiles of a call
+	Most      int  // tiles of a call
+	Whole     bool // a call takes all tiles
+	Sharing   Sharing
 }
 
 // StepName implements Step.
 func (s *Multiply) StepName() string { return s.Name }
+
+// How implements Step.
+func (s *Multiply) How() Sharing { return s.Sharing }
 
 // Transpose makes the transposed weight that a gradient by inputs multiplies with.
 type Transpose struct {
@@ -159,11 +173,15 @@ type Dot struct {
 	Src, Z  *Tensor
 	Weight  *Param
 	Bias    *Param
-	MostRow int // rows of a call
+	MostRow int // rows of a call, a multiple of 16
+	Sharing Sharing
 }
 
 // StepName implements Step.
 func (s *Dot) StepName() string { return s.Name }
+
+// How implements Step.
+func (s *Dot) How() Sharing { return s.Sharing }
 
 // DotGrad makes the gradients of the weights and the bias of a layer of one
 // output, block of 16 inputs by block.
@@ -176,10 +194,14 @@ type DotGrad struct {
 	Weight, BiasOf *Param
 	X, DZ          *Tensor
 	Most           int // blocks of a call
+	Sharing        Sharing
 }
 
 // StepName implements Step.
 func (s *DotGrad) StepName() string { return s.Name }
+
+// How implements Step.
+func (s *DotGrad) How() Sharing { return s.Sharing }
 
 // RankOne goes back through a linear layer on one row: it makes the gradient
 // by the inputs and updates the weights, block of 16 inputs by block.
@@ -196,10 +218,14 @@ type RankOne struct {
 	X, DZ, D       *Tensor
 	Buffers        []Buffer
 	Most           int // blocks of a call
+	Sharing        Sharing
 }
 
 // StepName implements Step.
 func (s *RankOne) StepName() string { return s.Name }
+
+// How implements Step.
+func (s *RankOne) How() Sharing { return s.Sharing }
 
 // Apply is a map by itself, panel of units by panel of units. A dense map walks
 // vectors of 16 rows.
@@ -212,33 +238,41 @@ type Apply struct {
 	Buffers []Buffer
 	Learned *Param
 	Sum     *Param // whose gradient is summed; nil without
+	Sharing Sharing
 }
 
 // StepName implements Step.
 func (s *Apply) StepName() string { return s.Name }
 
+// How implements Step.
+func (s *Apply) How() Sharing { return s.Sharing }
+
 // WeightGrad makes the gradients of a weight and its bias, in groups of panels
 // of outputs and blocks of 16 inputs.
 type WeightGrad struct {
-	Name             string
-	Source           *ir.GradWeight
-	Kernel, Last     *kernel.Gradient
-	Bias, BiasLast   *kernel.BiasGradient // nil without a bias
-	Groups, Blocks   int
-	Weight, BiasOf   *Param
-	X, DZ            *Tensor
-	Most             int // blocks of a call
-	PanelsOfOneGroup int
+	Name           string
+	Source         *ir.GradWeight
+	Kernel, Last   *kernel.Gradient
+	Bias, BiasLast *kernel.BiasGradient // nil without a bias
+	Groups, Blocks int
+	Weight, BiasOf *Param
+	X, DZ          *Tensor
+	Most           int // blocks of a call
+	Sharing        Sharing
 }
 
 // StepName implements Step.
 func (s *WeightGrad) StepName() string { return s.Name }
 
+// How implements Step.
+func (s *WeightGrad) How() Sharing { return s.Sharing }
+
 // Loss is the loss and its gradient.
 type Loss struct {
-	Source *ir.Loss
-	Kernel kernel.Kernel
-	Z, DZ  *Tensor
+	Source  *ir.Loss
+	Kernel  kernel.Kernel
+	Z, DZ   *Tensor
+	Sharing Sharing
 }
 
 // New plans a program.

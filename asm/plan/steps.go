@@ -13,6 +13,7 @@ import (
 // forward plans the training's way to the raw outputs.
 func (b *builder) forward() {
 	b.Pack = share(b, &kernel.Block{Name: "pack", Width: b.Program.Input, Rows: b.Rows})
+	b.PackSharing = b.sharing(b.Rows * b.Program.Input * moveWork)
 	b.Forward = b.steps(b.Program.Forward, "forward", b.Rows)
 }
 
@@ -59,7 +60,8 @@ func (b *builder) dot(s *ir.Linear, verb string, rows int) []Step {
 		Src: b.tensors[s.X], Z: b.tensors[s.Out], Weight: b.params[s.W], Bias: b.params[s.Bias],
 	}
 	d.Kernel = share(b, &kernel.Dot{Name: d.Name, Inputs: s.W.Shape[1], Rows: rows, Bias: s.Bias != nil})
-	d.MostRow = max(kernel.Lanes, most(s.W.Shape[1])/kernel.Lanes*kernel.Lanes)
+	d.MostRow = max(kernel.Lanes, b.most(s.W.Shape[1], rows)/kernel.Lanes*kernel.Lanes)
+	d.Sharing = b.sharing(rows * s.W.Shape[1])
 	if s.Map == nil {
 		return []Step{d}
 	}
@@ -126,7 +128,10 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 			m.Buffers = append(m.Buffers, v)
 		}
 	}
-	m.Most = most(splits(rows)[vec.AVX512].Height * depth * lanes(group))
+	split := splits(rows)[vec.AVX512]
+	m.Most = b.most(split.Height*depth*lanes(group), split.Tiles()*m.Groups)
+	m.Whole = m.Most >= max(split.Tiles(), splits(rows)[vec.AVX2].Tiles())
+	m.Sharing = b.sharing(rows * depth * lanes(panels))
 }
 
 // transpose plans the transposed weights of a gradient by inputs.
@@ -214,6 +219,7 @@ func (b *builder) apply(s *ir.Map, name string, rows int) *Apply {
 	a.Kernel = share(b, &kernel.Apply{Name: name, Doc: "computes " + m.Formula() + ".", Map: m})
 	a.Panels = buffers[0].Tensor.Layout.Panels() / buffers[0].Step
 	a.Dense = buffers[0].Tensor.Layout.Dense
+	a.Sharing = b.sharing(rows * lanes(a.Panels) * lossWork)
 	if len(s.Sum) > 0 {
 		a.Sum = b.params[s.Sum[0].Param]
 		a.Sum.Sum = !s.PerChannel()
@@ -232,7 +238,10 @@ func (b *builder) keepGradient(q *Param) {
 
 func (b *builder) loss() {
 	l := b.Program.Loss
-	b.Loss = &Loss{Source: l, Z: b.tensors[l.Raw], DZ: b.tensors[l.Grad]}
+	b.Loss = &Loss{
+		Source: l, Z: b.tensors[l.Raw], DZ: b.tensors[l.Grad],
+		Sharing: b.sharing(b.Rows * l.Raw.Width * lossWork),
+	}
 	if b.Loss.Z.Layout.Dense {
 		b.Loss.Kernel = share(b, &kernel.DenseLoss{Name: "lossRows", Value: l.Value, Slope: l.Slope})
 	} else if l.Rowwise == ir.SoftmaxCrossEntropy {

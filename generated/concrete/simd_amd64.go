@@ -51,26 +51,26 @@ type vector struct {
 	inferRow sync.Pool        // of *vectorRow
 
 	slots           [3][]float32 // 0: all parameters; then the optimizer's states, laid out alike
-	weight0         []float32    // 0.weight [48 8], packed [4][16][16]
+	weight0         []float32    // 0.weight [48, 8], packed [4][16][16]
 	weight0ExpAvg   []float32
 	weight0ExpAvgSq []float32
 	bias0           []float32 // 0.bias [48], [4][16]
 	bias0ExpAvg     []float32
 	bias0ExpAvgSq   []float32
-	weight2         []float32 // 2.weight [12 24], packed [1][32][16]
+	weight2         []float32 // 2.weight [12, 24], packed [1][32][16]
 	weight2ExpAvg   []float32
 	weight2ExpAvgSq []float32
 	weight3         []float32 // 3.weight [1], [1][16]
 	weight3ExpAvg   []float32
 	weight3ExpAvgSq []float32
-	weight4         []float32 // 4.weight [1 12], [1][16]
+	weight4         []float32 // 4.weight [1, 12], [1][16]
 	weight4ExpAvg   []float32
 	weight4ExpAvgSq []float32
 	bias4           []float32 // 4.bias [1], [1][16]
 	bias4ExpAvg     []float32
 	bias4ExpAvgSq   []float32
 	grads           []float32   // gradients that are kept, laid out as the parameters
-	scalars         []float32   // [hoisted0 scalar2], the same for all elements of an update
+	scalars         []float32   // hoisted0, scalar2, the same for all elements of an update
 	slabs           [][]float32 // by worker: transposed weights of one group of inputs
 	losses          [1]float64  // sums of 256 rows each
 	batch           vectorBatch
@@ -100,9 +100,8 @@ type vectorBatch struct {
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
-	threads := 1
-	p := pool.New(threads)
-	memory, err := arena.New(4976 + 1*4288 + p.Threads()*512)
+	p := pool.New(1)
+	memory, err := arena.New(9264 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -182,19 +181,19 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // doWork is what each worker does in a step: its part of one layer after the other,
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
-	b, parts := &e.batch, e.pool.Threads()
+	b := &e.batch
 	if worker == 0 {
 		clear(e.grads[0:16])
 	}
-	e.pack(b, worker, parts)
+	e.pack(b)
 	e.pool.Wait()
-	e.forward0(b, worker, parts)
+	e.forward0(b)
 	e.pool.Wait()
-	e.forward2(b, worker, parts)
+	e.forward2(b)
 	e.pool.Wait()
-	e.forward4(b, worker, parts)
+	e.forward4(b)
 	e.pool.Wait()
-	e.loss(b, worker, parts)
+	e.loss(b)
 	e.pool.Wait()
 	// Every worker adds up the same losses in the same order.
 	total := 0.0
@@ -207,21 +206,21 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput4(b, worker, parts)
+	e.gradInput4(b)
 	e.pool.Wait()
-	e.backward3(b, worker, parts)
+	e.backward3(b)
 	e.pool.Wait()
-	e.gradWeight4(b, worker, parts)
-	e.gradInput2(b, worker, parts)
+	e.gradWeight4(b)
+	e.gradInput2(b)
 	e.pool.Wait()
-	e.gradWeight2(b, worker, parts)
-	e.gradWeight0(b, worker, parts)
+	e.gradWeight2(b)
+	e.gradWeight0(b)
 	e.pool.Wait()
 	if worker == 0 {
 		simd.Fold(e.grads[0:16])
 	}
 	e.pool.Wait()
-	e.update(1, worker, parts)
+	e.update(1, worker)
 }
 
 // setScalars computes what all elements of this step's update share.
@@ -286,9 +285,9 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
 			e.k.inferRowPack(&b.x[0], &x[lo*8], b.rows)
-			e.inferRow0(b, 0, 1)
-			e.inferRow2(b, 0, 1)
-			e.inferRow4(b, 0, 1)
+			e.inferRow0(b)
+			e.inferRow2(b)
+			e.inferRow4(b)
 			copy(raw[lo:], b.z4[:b.rows])
 		}
 		return
@@ -299,9 +298,9 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
 		e.k.inferPack(&b.x[0], &x[lo*8], b.rows)
-		e.infer0(b, 0, 1)
-		e.infer2(b, 0, 1)
-		e.infer4(b, 0, 1)
+		e.infer0(b)
+		e.infer2(b)
+		e.infer4(b)
 		copy(raw[lo:], b.z4[:b.rows])
 	}
 }

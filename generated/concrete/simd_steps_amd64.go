@@ -3,235 +3,197 @@
 
 package concrete
 
-import "github.com/dnngen/dnngen/runtime/simd"
-
 // pack copies the batch, rows of 8, to [1][24][16], 8 columns.
-func (e *vector) pack(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share(b.rows, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 64)
-		e.k.pack(&b.x[lo*16], &b.batch[lo*8], n)
-		lo += n
+func (e *vector) pack(b *vectorBatch) {
+	for i := range (b.rows + 15) / 16 {
+		row := i * 16
+		e.k.pack(&b.x[row*16], &b.batch[row*8], min(16, b.rows-row))
 	}
 }
 
-// forward0: linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)), s1[0::2] = g*sigmoid(g), s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))) with z=acc[0::2], g=acc[1::2],
-// [rows, 8]·[8, 48]. layer 0, line 6: linear: 48
-func (e *vector) forward0(b *vectorBatch, part, parts int) {
-	// 2 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*2, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 341)
-		e.k.forward0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*384], &b.s1[g*768], tile, n)
-		lo += n
+// forward0 is linear: 48, then swiglu:
+//
+//	z = x·weight0ᵀ + bias0                                        [rows, 48] = [rows, 8]·[8, 48]
+//	a1 = z*(g*sigmoid(g))                                         [rows, 24] with z = z[0::2], g = g[1::2]
+//	s1[0::2] = g*sigmoid(g)                                       [rows, 24] with z = z[0::2], g = g[1::2]
+//	s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g))))   [rows, 24] with z = z[0::2], g = g[1::2]
+//	concrete.yaml:6, 7
+func (e *vector) forward0(b *vectorBatch) {
+	// 2 groups of 32 columns by tiles of rows.
+	for g := range 2 {
+		e.k.forward0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*384], &b.s1[g*768], 0, b.tiles)
 	}
 }
 
-// forward2: linear z2 = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight,
-// [rows, 24]·[24, 12]. layer 2, line 8: linear: {out: 12, bias: false}
-func (e *vector) forward2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 227)
-		e.k.forward2(&b.a1[0], &e.weight2[g*512], &b.z2[g*384], &e.weight3[0], &b.a3[g*384], tile, n)
-		lo += n
+// forward2 is linear: {out: 12, bias: false}, then prelu:
+//
+//	z2 = a1·weight2ᵀ        [rows, 12] = [rows, 24]·[24, 12]
+//	a3 = z <= 0 ? p*z : z   [rows, 12] with p = weight3
+//	concrete.yaml:8, 9
+func (e *vector) forward2(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.forward2(&b.a1[0], &e.weight2[0], &b.z2[0], &e.weight3[0], &b.a3[0], 0, b.tiles)
+}
+
+// forward4 is linear: 1:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 1] = [rows, 12]·[12, 1]
+//	concrete.yaml:10
+func (e *vector) forward4(b *vectorBatch) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 87375) / 87376 {
+		row := i * 87376
+		e.k.forward4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
 	}
 }
 
-// forward4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 12]·[12, 1]. layer 4, line 10: linear: 1
-func (e *vector) forward4(b *vectorBatch, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 87376 {
-		e.k.forward4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(end-row, 87376))
-	}
-}
-
-// loss: mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1.
-// Every call's sum is kept by itself.
-func (e *vector) loss(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share((b.rows+255)/256, part, parts)
-	for i := lo; i < hi; i++ {
+// loss computes huber, and its gradient dz4:
+//
+//	loss = |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 of each output
+//	dz4 = scale*(|z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1)
+//
+// The sum over the rows of each call is kept by itself.
+func (e *vector) loss(b *vectorBatch) {
+	for i := range (b.rows + 255) / 256 {
 		row := i * 256
-		e.losses[i] = e.k.lossRows(&b.z4[row], &b.dz4[row], &b.value[row], min(b.rows-row, 256), b.scale)
+		e.losses[i] = e.k.lossRows(&b.z4[row], &b.dz4[row], &b.value[row], min(256, b.rows-row), b.scale)
 	}
 }
 
-// gradInput4: gradinput d4 = dz4*4.weight,
-// [rows, 1]·[1, 12]. layer 4, line 10: linear: 1
-func (e *vector) gradInput4(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 5461)
-		e.k.gradInput4(&b.dz4[0], &e.weight4[g*16], &b.d4[g*384], tile, n)
-		lo += n
-	}
+// gradInput4 goes back through linear: 1:
+//
+//	d4 = dz4·weight4   [rows, 12] = [rows, 1]·[1, 12]
+//	concrete.yaml:10
+func (e *vector) gradInput4(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.gradInput4(&b.dz4[0], &e.weight4[0], &b.d4[0], 0, b.tiles)
 }
 
-// backward3: map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=d4, z=z2, p=3.weight.
-// layer 3, line 9: prelu
-func (e *vector) backward3(b *vectorBatch, part, parts int) {
-	// One sum for all panels: one worker makes it.
-	if part != 0 {
-		return
-	}
-	lo, hi := 0, 1
-	for p := lo; p < hi; p++ {
-		e.k.backward3(&e.weight3[0], &b.d4[p*384], &b.z2[p*384], &b.dz2[p*384], &b.grads[0], b.rows)
-	}
+// backward3 goes back through prelu:
+//
+//	dz2 = d*(z <= 0 ? p : 1)         [rows, 12] with d = d4, z = z2, p = weight3
+//	dweight3 += d*(z <= 0 ? z : 0)   over all rows with d = d4, z = z2, p = weight3
+//	concrete.yaml:9
+func (e *vector) backward3(b *vectorBatch) {
+	e.k.backward3(&e.weight3[0], &b.d4[0], &b.z2[0], &b.dz2[0], &b.grads[0], b.rows)
 }
 
-// gradWeight4: gradweight 4.weight = dz4^T*a3, 4.bias = sum(dz4), update,
-// [12, rows]·[rows, 1]. layer 4, line 10: linear: 1
-func (e *vector) gradWeight4(b *vectorBatch, part, parts int) {
-	// 1 blocks of 16 inputs
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 2730)
-		e.k.gradWeight4(&e.weight4[0], &e.weight4ExpAvg[0], &e.weight4ExpAvgSq[0], &e.scalars[0], &b.a3[0], &b.dz4[0], b.rows, lo, n)
-		lo += n
-	}
-	if part == 0 {
-		e.k.gradBias4(&e.bias4[0], &e.bias4ExpAvg[0], &e.bias4ExpAvgSq[0], &e.scalars[0], &b.dz4[0], b.rows)
-	}
+// gradWeight4 updates linear: 1:
+//
+//	dweight4 = dz4ᵀ·a3                  [1, 12] = [1, rows]·[rows, 12]
+//	dbias4 = sum of dz4 over the rows   [1]
+//	concrete.yaml:10
+func (e *vector) gradWeight4(b *vectorBatch) {
+	// 1 blocks of 16 inputs.
+	e.k.gradWeight4(&e.weight4[0], &e.weight4ExpAvg[0], &e.weight4ExpAvgSq[0], &e.scalars[0], &b.a3[0], &b.dz4[0], b.rows, 0, 1)
+	e.k.gradBias4(&e.bias4[0], &e.bias4ExpAvg[0], &e.bias4ExpAvgSq[0], &e.scalars[0], &b.dz4[0], b.rows)
 }
 
-// gradInput2: gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2],
-// [rows, 12]·[12, 24]. layer 2, line 8: linear: {out: 12, bias: false}
-func (e *vector) gradInput2(b *vectorBatch, part, parts int) {
-	// 1 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	t := e.slabs[part]
-	turned := -1 // the group whose transposed weights are in t
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 227)
-		if g != turned {
-			e.k.transpose2(&t[0], &e.weight2[g*512])
-			turned = g
-		}
-		e.k.gradInput2(&b.dz2[0], &t[0], &b.s1[g*1536], &b.dz0[g*1536], tile, n)
-		lo += n
-	}
+// gradInput2 goes back through linear: {out: 12, bias: false}, then swiglu:
+//
+//	d = dz2·weight2   [rows, 24] = [rows, 12]·[12, 24]
+//	dz0[0::2] = d*s   [rows, 24] with s = s1[0::2], t = s1[1::2]
+//	dz0[1::2] = d*t   [rows, 24] with s = s1[0::2], t = s1[1::2]
+//	concrete.yaml:8, 7
+func (e *vector) gradInput2(b *vectorBatch) {
+	// One group of 32 columns by tiles of rows.
+	t := e.slabs[0]
+	e.k.transpose2(&t[0], &e.weight2[0])
+	e.k.gradInput2(&b.dz2[0], &t[0], &b.s1[0], &b.dz0[0], 0, b.tiles)
 }
 
-// gradWeight2: gradweight 2.weight = dz2^T*a1, update,
-// [24, rows]·[rows, 12]. layer 2, line 8: linear: {out: 12, bias: false}
-func (e *vector) gradWeight2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 outputs by 2 blocks of 16 inputs
-	lo, hi := simd.Share(2, part, parts)
-	for lo < hi {
-		g, block := lo/2, lo%2
-		n := min(hi-lo, 2-block, 170)
-		e.k.gradWeight2(&e.weight2[g*512], &e.weight2ExpAvg[g*512], &e.weight2ExpAvgSq[g*512], &e.scalars[0], &b.a1[0], &b.dz2[g*384], b.rows, block, n)
-		lo += n
-	}
+// gradWeight2 updates linear: {out: 12, bias: false}:
+//
+//	dweight2 = dz2ᵀ·a1   [12, 24] = [12, rows]·[rows, 24]
+//	concrete.yaml:8
+func (e *vector) gradWeight2(b *vectorBatch) {
+	// One group of 16 outputs by 2 blocks of 16 inputs.
+	e.k.gradWeight2(&e.weight2[0], &e.weight2ExpAvg[0], &e.weight2ExpAvgSq[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, 0, 2)
 }
 
-// gradWeight0: gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update,
-// [8, rows]·[rows, 48]. layer 0, line 6: linear: 48
-func (e *vector) gradWeight0(b *vectorBatch, part, parts int) {
-	// 2 groups of 32 outputs by 1 blocks of 16 inputs
-	lo, hi := simd.Share(2, part, parts)
-	for lo < hi {
-		g, block := lo, 0
-		n := min(hi-lo, 1-block, 85)
-		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.x[0], &b.dz0[g*768], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(2, part, parts)
-	for g := lo; g < hi; g++ {
+// gradWeight0 updates linear: 48:
+//
+//	dweight0 = dz0ᵀ·x                   [48, 8] = [48, rows]·[rows, 8]
+//	dbias0 = sum of dz0 over the rows   [48]
+//	concrete.yaml:6
+func (e *vector) gradWeight0(b *vectorBatch) {
+	// 2 groups of 32 outputs by 1 blocks of 16 inputs.
+	for g := range 2 {
+		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.x[0], &b.dz0[g*768], b.rows, 0, 1)
 		e.k.gradBias0(&e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &e.scalars[0], &b.dz0[g*768], b.rows)
 	}
 }
 
 // update updates the parameters whose gradients are kept, from the sum of so many shards.
-func (e *vector) update(shards, part, parts int) {
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 1024)
-		e.k.update(&e.slots[0][1600+lo*16], &e.slots[1][1600+lo*16], &e.slots[2][1600+lo*16], &e.scalars[0], &e.grads[lo*16], shards, n)
-		lo += n
+func (e *vector) update(shards, worker int) {
+	for i := range e.pool.Claim(worker, 1) {
+		first := i
+		e.k.update(&e.slots[0][1600+first*16], &e.slots[1][1600+first*16], &e.slots[2][1600+first*16], &e.scalars[0], &e.grads[first*16], shards, 1)
 	}
 }
 
-// infer0: linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2],
-// [rows, 8]·[8, 48]. layer 0, line 6: linear: 48
-func (e *vector) infer0(b *vectorInference, part, parts int) {
-	// 2 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*2, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 315)
-		e.k.infer0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*1024], tile, n)
-		lo += n
+// infer0 is linear: 48, then swiglu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 48] = [rows, 8]·[8, 48]
+//	a1 = z*(g*sigmoid(g))    [rows, 24] with z = z[0::2], g = g[1::2]
+//	concrete.yaml:6, 7
+func (e *vector) infer0(b *vectorInference) {
+	// 2 groups of 32 columns by tiles of rows.
+	for g := range 2 {
+		e.k.infer0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*1024], 0, b.tiles)
 	}
 }
 
-// infer2: linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight,
-// [rows, 24]·[24, 12]. layer 2, line 8: linear: {out: 12, bias: false}
-func (e *vector) infer2(b *vectorInference, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 210)
-		e.k.infer2(&b.a1[0], &e.weight2[g*512], &e.weight3[0], &b.a3[g*1024], tile, n)
-		lo += n
+// infer2 is linear: {out: 12, bias: false}, then prelu:
+//
+//	z = a1·weight2ᵀ         [rows, 12] = [rows, 24]·[24, 12]
+//	a3 = z <= 0 ? p*z : z   [rows, 12] with p = weight3
+//	concrete.yaml:8, 9
+func (e *vector) infer2(b *vectorInference) {
+	// One group of 16 columns by tiles of rows.
+	e.k.infer2(&b.a1[0], &e.weight2[0], &e.weight3[0], &b.a3[0], 0, b.tiles)
+}
+
+// infer4 is linear: 1:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 1] = [rows, 12]·[12, 1]
+//	concrete.yaml:10
+func (e *vector) infer4(b *vectorInference) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 87375) / 87376 {
+		row := i * 87376
+		e.k.infer4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
 	}
 }
 
-// infer4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 12]·[12, 1]. layer 4, line 10: linear: 1
-func (e *vector) infer4(b *vectorInference, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 87376 {
-		e.k.infer4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(end-row, 87376))
-	}
+// inferRow0 is linear: 48, then swiglu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 48] = [rows, 8]·[8, 48]
+//	a1 = z*(g*sigmoid(g))    [rows, 24] with z = z[0::2], g = g[1::2]
+//	concrete.yaml:6, 7
+func (e *vector) inferRow0(b *vectorRow) {
+	// One group of 64 columns by tiles of rows.
+	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
-// inferRow0: linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2],
-// [rows, 8]·[8, 48]. layer 0, line 6: linear: 48
-func (e *vector) inferRow0(b *vectorRow, part, parts int) {
-	// 1 groups of 64 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 2048)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*1024], &e.bias0[g*64], &b.a1[g*32], tile, n)
-		lo += n
-	}
+// inferRow2 is linear: {out: 12, bias: false}, then prelu:
+//
+//	z = a1·weight2ᵀ         [rows, 12] = [rows, 24]·[24, 12]
+//	a3 = z <= 0 ? p*z : z   [rows, 12] with p = weight3
+//	concrete.yaml:8, 9
+func (e *vector) inferRow2(b *vectorRow) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow2(&b.a1[0], &e.weight2[0], &e.weight3[0], &b.a3[0], 0, b.tiles)
 }
 
-// inferRow2: linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight,
-// [rows, 24]·[24, 12]. layer 2, line 8: linear: {out: 12, bias: false}
-func (e *vector) inferRow2(b *vectorRow, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 2730)
-		e.k.inferRow2(&b.a1[0], &e.weight2[g*512], &e.weight3[0], &b.a3[g*16], tile, n)
-		lo += n
-	}
-}
-
-// inferRow4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 12]·[12, 1]. layer 4, line 10: linear: 1
-func (e *vector) inferRow4(b *vectorRow, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 87376 {
-		e.k.inferRow4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(end-row, 87376))
+// inferRow4 is linear: 1:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 1] = [rows, 12]·[12, 1]
+//	concrete.yaml:10
+func (e *vector) inferRow4(b *vectorRow) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 87375) / 87376 {
+		row := i * 87376
+		e.k.inferRow4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
 	}
 }

@@ -50,19 +50,19 @@ type vector struct {
 	inferRow sync.Pool        // of *vectorRow
 
 	slots                 [2][]float32 // 0: all parameters; then the optimizer's states, laid out alike
-	weight0               []float32    // 0.weight [256 64], packed [16][64][16]
+	weight0               []float32    // 0.weight [256, 64], packed [16][64][16]
 	weight0MomentumBuffer []float32
 	bias0                 []float32 // 0.bias [256], [16][16]
 	bias0MomentumBuffer   []float32
-	weight2               []float32 // 2.weight [128 256], packed [8][256][16]
+	weight2               []float32 // 2.weight [128, 256], packed [8][256][16]
 	weight2MomentumBuffer []float32
 	bias2                 []float32 // 2.bias [128], [8][16]
 	bias2MomentumBuffer   []float32
-	weight4               []float32 // 4.weight [10 128], packed [1][128][16]
+	weight4               []float32 // 4.weight [10, 128], packed [1][128][16]
 	weight4MomentumBuffer []float32
 	bias4                 []float32 // 4.bias [10], [1][16]
 	bias4MomentumBuffer   []float32
-	scalars               []float32   // [lr momentum], the same for all elements of an update
+	scalars               []float32   // lr, momentum, the same for all elements of an update
 	slabs                 [][]float32 // by worker: transposed weights of one group of inputs
 	losses                [2]float64  // sums of 16 rows each
 	batch                 vectorBatch
@@ -87,9 +87,9 @@ type vectorBatch struct {
 
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
-	threads := o.Threads
-	p := pool.New(threads)
-	memory, err := arena.New(103216 + 1*27648 + p.Threads()*4096)
+	// As many workers as the multiply-adds of a step are worth.
+	p := pool.New(pool.Useful(o.Threads, 4879296, 4194304))
+	memory, err := arena.New(130864 + p.Threads()*4096)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -162,16 +162,16 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // doWork is what each worker does in a step: its part of one layer after the other,
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
-	b, parts := &e.batch, e.pool.Threads()
-	e.pack(b, worker, parts)
+	b := &e.batch
+	e.pack(b, worker)
 	e.pool.Wait()
-	e.forward0(b, worker, parts)
+	e.forward0(b, worker)
 	e.pool.Wait()
-	e.forward2(b, worker, parts)
+	e.forward2(b, worker)
 	e.pool.Wait()
-	e.forward4(b, worker, parts)
+	e.forward4(b, worker)
 	e.pool.Wait()
-	e.loss(b, worker, parts)
+	e.loss(b, worker)
 	e.pool.Wait()
 	// Every worker adds up the same losses in the same order.
 	total := 0.0
@@ -184,13 +184,13 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput4(b, worker, parts)
+	e.gradInput4(b, worker)
 	e.pool.Wait()
-	e.gradWeight4(b, worker, parts)
-	e.gradInput2(b, worker, parts)
+	e.gradWeight4(b, worker)
+	e.gradInput2(b, worker)
 	e.pool.Wait()
-	e.gradWeight2(b, worker, parts)
-	e.gradWeight0(b, worker, parts)
+	e.gradWeight2(b, worker)
+	e.gradWeight0(b, worker)
 }
 
 // setScalars computes what all elements of this step's update share.
@@ -251,9 +251,9 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
 			e.k.inferRowPack(&b.x[0], &x[lo*64], b.rows)
-			e.inferRow0(b, 0, 1)
-			e.inferRow2(b, 0, 1)
-			e.inferRow4(b, 0, 1)
+			e.inferRow0(b)
+			e.inferRow2(b)
+			e.inferRow4(b)
 			e.k.inferRowUnpack(&b.z4[0], &raw[lo*10], b.rows)
 		}
 		return
@@ -264,9 +264,9 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
 		e.k.inferPack(&b.x[0], &x[lo*64], b.rows)
-		e.infer0(b, 0, 1)
-		e.infer2(b, 0, 1)
-		e.infer4(b, 0, 1)
+		e.infer0(b)
+		e.infer2(b)
+		e.infer4(b)
 		e.k.inferUnpack(&b.z4[0], &raw[lo*10], b.rows)
 	}
 }

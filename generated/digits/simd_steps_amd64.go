@@ -3,230 +3,207 @@
 
 package digits
 
-import "github.com/dnngen/dnngen/runtime/simd"
-
 // pack copies the batch, rows of 64, to [4][32][16], 64 columns.
-func (e *vector) pack(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share(b.rows, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 64)
-		e.k.pack(&b.x[lo*16], &b.batch[lo*64], n)
-		lo += n
-	}
-}
-
-// forward0: linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 64]·[64, 256]. layer 0, line 5: linear: 256
-func (e *vector) forward0(b *vectorBatch, part, parts int) {
-	// 8 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*8, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 46)
-		e.k.forward0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*1024], tile, n)
-		lo += n
-	}
-}
-
-// forward2: linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc,
-// [rows, 256]·[256, 128]. layer 2, line 7: linear: 128
-func (e *vector) forward2(b *vectorBatch, part, parts int) {
-	// 4 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*4, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 11)
-		e.k.forward2(&b.a1[0], &e.weight2[g*8192], &e.bias2[g*32], &b.a3[g*1024], tile, n)
-		lo += n
-	}
-}
-
-// forward4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 128]·[128, 10]. layer 4, line 9: linear: 10
-func (e *vector) forward4(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 46)
-		e.k.forward4(&b.a3[0], &e.weight4[g*2048], &e.bias4[g*16], &b.z4[g*512], tile, n)
-		lo += n
-	}
-}
-
-// loss: softmax_cross_entropy(z4), dz4.
-// Every call's sum is kept by itself.
-func (e *vector) loss(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	for i := lo; i < hi; i++ {
+func (e *vector) pack(b *vectorBatch, worker int) {
+	for i := range e.pool.Share(worker, (b.rows+15)/16) {
 		row := i * 16
-		e.losses[i] = e.k.lossRows(&b.z4[row*16], &b.dz4[row*16], &b.class[row], min(b.rows-row, 16), b.scale)
+		e.k.pack(&b.x[row*16], &b.batch[row*64], min(16, b.rows-row))
 	}
 }
 
-// gradInput4: gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3,
-// [rows, 10]·[10, 128]. layer 4, line 9: linear: 10
-func (e *vector) gradInput4(b *vectorBatch, part, parts int) {
-	// 4 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*4, part, parts)
-	t := e.slabs[part]
+// forward0 is linear: 256, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 256] = [rows, 64]·[64, 256]
+//	a1 = z <= 0 ? 0 : z      [rows, 256]
+//	digits.yaml:5, 6
+func (e *vector) forward0(b *vectorBatch, worker int) {
+	// 8 groups of 32 columns by tiles of rows.
+	calls := (b.tiles + 1) / 2
+	for i := range e.pool.Share(worker, 8*calls) {
+		g, tile := i/calls, i%calls*2
+		n := min(2, b.tiles-tile)
+		e.k.forward0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*1024], tile, n)
+	}
+}
+
+// forward2 is linear: 128, then relu:
+//
+//	z = a1·weight2ᵀ + bias2   [rows, 128] = [rows, 256]·[256, 128]
+//	a3 = z <= 0 ? 0 : z       [rows, 128]
+//	digits.yaml:7, 8
+func (e *vector) forward2(b *vectorBatch, worker int) {
+	// 4 groups of 32 columns by tiles of rows.
+	for i := range e.pool.Claim(worker, 4*b.tiles) {
+		g, tile := i/b.tiles, i%b.tiles
+		e.k.forward2(&b.a1[0], &e.weight2[g*8192], &e.bias2[g*32], &b.a3[g*1024], tile, 1)
+	}
+}
+
+// forward4 is linear: 10:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 10] = [rows, 128]·[128, 10]
+//	digits.yaml:9
+func (e *vector) forward4(b *vectorBatch, worker int) {
+	// One group of 16 columns by tiles of rows.
+	calls := (b.tiles + 1) / 2
+	for i := range e.pool.Share(worker, calls) {
+		tile := i * 2
+		n := min(2, b.tiles-tile)
+		e.k.forward4(&b.a3[0], &e.weight4[0], &e.bias4[0], &b.z4[0], tile, n)
+	}
+}
+
+// loss computes cross_entropy, and its gradient dz4:
+//
+//	loss = log(sum of exp(z)) - z[y] of each row
+//	dz4 = scale*(exp(z)/sum of exp(z) - (1 at y))
+//
+// The sum over the rows of each call is kept by itself.
+func (e *vector) loss(b *vectorBatch, worker int) {
+	for i := range e.pool.Share(worker, (b.rows+15)/16) {
+		row := i * 16
+		e.losses[i] = e.k.lossRows(&b.z4[row*16], &b.dz4[row*16], &b.class[row], min(16, b.rows-row), b.scale)
+	}
+}
+
+// gradInput4 goes back through linear: 10, then relu:
+//
+//	d = dz4·weight4            [rows, 128] = [rows, 10]·[10, 128]
+//	dz2 = d*(a <= 0 ? 0 : 1)   [rows, 128] with a = a3
+//	digits.yaml:9, 8
+func (e *vector) gradInput4(b *vectorBatch, worker int) {
+	// 4 groups of 32 columns by tiles of rows.
+	t := e.slabs[worker]
+	for g := range e.pool.Share(worker, 4) {
+		e.k.transpose4(&t[0], &e.weight4[g*512])
+		e.k.gradInput4(&b.dz4[0], &t[0], &b.a3[g*1024], &b.dz2[g*1024], 0, b.tiles)
+	}
+}
+
+// gradWeight4 updates linear: 10:
+//
+//	dweight4 = dz4ᵀ·a3                  [10, 128] = [10, rows]·[rows, 128]
+//	dbias4 = sum of dz4 over the rows   [10]
+//	digits.yaml:9
+func (e *vector) gradWeight4(b *vectorBatch, worker int) {
+	// One group of 16 outputs by 8 blocks of 16 inputs.
+	for range e.pool.Share(worker, 1) {
+		e.k.gradWeight4(&e.weight4[0], &e.weight4MomentumBuffer[0], &e.scalars[0], &b.a3[0], &b.dz4[0], b.rows, 0, 8)
+		e.k.gradBias4(&e.bias4[0], &e.bias4MomentumBuffer[0], &e.scalars[0], &b.dz4[0], b.rows)
+	}
+}
+
+// gradInput2 goes back through linear: 128, then relu:
+//
+//	d = dz2·weight2            [rows, 256] = [rows, 128]·[128, 256]
+//	dz0 = d*(a <= 0 ? 0 : 1)   [rows, 256] with a = a1
+//	digits.yaml:7, 6
+func (e *vector) gradInput2(b *vectorBatch, worker int) {
+	// 8 groups of 32 columns by tiles of rows.
+	t := e.slabs[worker]
 	turned := -1 // the group whose transposed weights are in t
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 297)
-		if g != turned {
-			e.k.transpose4(&t[0], &e.weight4[g*512])
-			turned = g
-		}
-		e.k.gradInput4(&b.dz4[0], &t[0], &b.a3[g*1024], &b.dz2[g*1024], tile, n)
-		lo += n
-	}
-}
-
-// gradWeight4: gradweight 4.weight = dz4^T*a3, 4.bias = sum(dz4), update,
-// [128, rows]·[rows, 10]. layer 4, line 9: linear: 10
-func (e *vector) gradWeight4(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 outputs by 8 blocks of 16 inputs
-	lo, hi := simd.Share(8, part, parts)
-	for lo < hi {
-		g, block := lo/8, lo%8
-		n := min(hi-lo, 8-block, 128)
-		e.k.gradWeight4(&e.weight4[g*2048], &e.weight4MomentumBuffer[g*2048], &e.scalars[0], &b.a3[0], &b.dz4[g*512], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(1, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias4(&e.bias4[g*16], &e.bias4MomentumBuffer[g*16], &e.scalars[0], &b.dz4[g*512], b.rows)
-	}
-}
-
-// gradInput2: gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1,
-// [rows, 128]·[128, 256]. layer 2, line 7: linear: 128
-func (e *vector) gradInput2(b *vectorBatch, part, parts int) {
-	// 8 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*8, part, parts)
-	t := e.slabs[part]
-	turned := -1 // the group whose transposed weights are in t
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 23)
+	for i := range e.pool.Claim(worker, 8*b.tiles) {
+		g, tile := i/b.tiles, i%b.tiles
 		if g != turned {
 			e.k.transpose2(&t[0], &e.weight2[g*512])
 			turned = g
 		}
-		e.k.gradInput2(&b.dz2[0], &t[0], &b.a1[g*1024], &b.dz0[g*1024], tile, n)
-		lo += n
+		e.k.gradInput2(&b.dz2[0], &t[0], &b.a1[g*1024], &b.dz0[g*1024], tile, 1)
 	}
 }
 
-// gradWeight2: gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2), update,
-// [256, rows]·[rows, 128]. layer 2, line 7: linear: 128
-func (e *vector) gradWeight2(b *vectorBatch, part, parts int) {
-	// 4 groups of 32 outputs by 16 blocks of 16 inputs
-	lo, hi := simd.Share(64, part, parts)
-	for lo < hi {
-		g, block := lo/16, lo%16
-		n := min(hi-lo, 16-block, 64)
-		e.k.gradWeight2(&e.weight2[g*8192], &e.weight2MomentumBuffer[g*8192], &e.scalars[0], &b.a1[0], &b.dz2[g*1024], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(4, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias2(&e.bias2[g*32], &e.bias2MomentumBuffer[g*32], &e.scalars[0], &b.dz2[g*1024], b.rows)
+// gradWeight2 updates linear: 128:
+//
+//	dweight2 = dz2ᵀ·a1                  [128, 256] = [128, rows]·[rows, 256]
+//	dbias2 = sum of dz2 over the rows   [128]
+//	digits.yaml:7
+func (e *vector) gradWeight2(b *vectorBatch, worker int) {
+	// 4 groups of 32 outputs by 16 blocks of 16 inputs.
+	for i := range e.pool.Claim(worker, 16) {
+		g, block := i/4, i%4*4
+		e.k.gradWeight2(&e.weight2[g*8192], &e.weight2MomentumBuffer[g*8192], &e.scalars[0], &b.a1[0], &b.dz2[g*1024], b.rows, block, 4)
+		if block == 0 {
+			e.k.gradBias2(&e.bias2[g*32], &e.bias2MomentumBuffer[g*32], &e.scalars[0], &b.dz2[g*1024], b.rows)
+		}
 	}
 }
 
-// gradWeight0: gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update,
-// [64, rows]·[rows, 256]. layer 0, line 5: linear: 256
-func (e *vector) gradWeight0(b *vectorBatch, part, parts int) {
-	// 8 groups of 32 outputs by 4 blocks of 16 inputs
-	lo, hi := simd.Share(32, part, parts)
-	for lo < hi {
-		g, block := lo/4, lo%4
-		n := min(hi-lo, 4-block, 64)
-		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &b.x[0], &b.dz0[g*1024], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(8, part, parts)
-	for g := lo; g < hi; g++ {
+// gradWeight0 updates linear: 256:
+//
+//	dweight0 = dz0ᵀ·x                   [256, 64] = [256, rows]·[rows, 64]
+//	dbias0 = sum of dz0 over the rows   [256]
+//	digits.yaml:5
+func (e *vector) gradWeight0(b *vectorBatch, worker int) {
+	// 8 groups of 32 outputs by 4 blocks of 16 inputs.
+	for g := range e.pool.Share(worker, 8) {
+		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &b.x[0], &b.dz0[g*1024], b.rows, 0, 4)
 		e.k.gradBias2(&e.bias0[g*32], &e.bias0MomentumBuffer[g*32], &e.scalars[0], &b.dz0[g*1024], b.rows)
 	}
 }
 
-// infer0: linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 64]·[64, 256]. layer 0, line 5: linear: 256
-func (e *vector) infer0(b *vectorInference, part, parts int) {
-	// 8 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*8, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 39)
-		e.k.infer0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*2048], tile, n)
-		lo += n
+// infer0 is linear: 256, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 256] = [rows, 64]·[64, 256]
+//	a1 = z <= 0 ? 0 : z      [rows, 256]
+//	digits.yaml:5, 6
+func (e *vector) infer0(b *vectorInference) {
+	// 8 groups of 32 columns by tiles of rows.
+	for g := range 8 {
+		e.k.infer0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*2048], 0, b.tiles)
 	}
 }
 
-// infer2: linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc,
-// [rows, 256]·[256, 128]. layer 2, line 7: linear: 128
-func (e *vector) infer2(b *vectorInference, part, parts int) {
-	// 4 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*4, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 9)
+// infer2 is linear: 128, then relu:
+//
+//	z = a1·weight2ᵀ + bias2   [rows, 128] = [rows, 256]·[256, 128]
+//	a3 = z <= 0 ? 0 : z       [rows, 128]
+//	digits.yaml:7, 8
+func (e *vector) infer2(b *vectorInference) {
+	// 4 groups of 32 columns by tiles of rows.
+	calls := (b.tiles + 8) / 9
+	for i := range 4 * calls {
+		g, tile := i/calls, i%calls*9
+		n := min(9, b.tiles-tile)
 		e.k.infer2(&b.a1[0], &e.weight2[g*8192], &e.bias2[g*32], &b.a3[g*2048], tile, n)
-		lo += n
 	}
 }
 
-// infer4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 128]·[128, 10]. layer 4, line 9: linear: 10
-func (e *vector) infer4(b *vectorInference, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 39)
-		e.k.infer4(&b.a3[0], &e.weight4[g*2048], &e.bias4[g*16], &b.z4[g*1024], tile, n)
-		lo += n
+// infer4 is linear: 10:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 10] = [rows, 128]·[128, 10]
+//	digits.yaml:9
+func (e *vector) infer4(b *vectorInference) {
+	// One group of 16 columns by tiles of rows.
+	e.k.infer4(&b.a3[0], &e.weight4[0], &e.bias4[0], &b.z4[0], 0, b.tiles)
+}
+
+// inferRow0 is linear: 256, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 256] = [rows, 64]·[64, 256]
+//	a1 = z <= 0 ? 0 : z      [rows, 256]
+//	digits.yaml:5, 6
+func (e *vector) inferRow0(b *vectorRow) {
+	// 2 groups of 128 columns by tiles of rows.
+	for g := range 2 {
+		e.k.inferRow0(&b.x[0], &e.weight0[g*8192], &e.bias0[g*128], &b.a1[g*128], 0, b.tiles)
 	}
 }
 
-// inferRow0: linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 64]·[64, 256]. layer 0, line 5: linear: 256
-func (e *vector) inferRow0(b *vectorRow, part, parts int) {
-	// 2 groups of 128 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles*2, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 128)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*8192], &e.bias0[g*128], &b.a1[g*128], tile, n)
-		lo += n
-	}
+// inferRow2 is linear: 128, then relu:
+//
+//	z = a1·weight2ᵀ + bias2   [rows, 128] = [rows, 256]·[256, 128]
+//	a3 = z <= 0 ? 0 : z       [rows, 128]
+//	digits.yaml:7, 8
+func (e *vector) inferRow2(b *vectorRow) {
+	// One group of 128 columns by tiles of rows.
+	e.k.inferRow2(&b.a1[0], &e.weight2[0], &e.bias2[0], &b.a3[0], 0, b.tiles)
 }
 
-// inferRow2: linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc,
-// [rows, 256]·[256, 128]. layer 2, line 7: linear: 128
-func (e *vector) inferRow2(b *vectorRow, part, parts int) {
-	// 1 groups of 128 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 32)
-		e.k.inferRow2(&b.a1[0], &e.weight2[g*32768], &e.bias2[g*128], &b.a3[g*128], tile, n)
-		lo += n
-	}
-}
-
-// inferRow4: linear z4 = a3*4.weight^T + 4.bias,
-// [rows, 128]·[128, 10]. layer 4, line 9: linear: 10
-func (e *vector) inferRow4(b *vectorRow, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 512)
-		e.k.inferRow4(&b.a3[0], &e.weight4[g*2048], &e.bias4[g*16], &b.z4[g*16], tile, n)
-		lo += n
-	}
+// inferRow4 is linear: 10:
+//
+//	z4 = a3·weight4ᵀ + bias4   [rows, 10] = [rows, 128]·[128, 10]
+//	digits.yaml:9
+func (e *vector) inferRow4(b *vectorRow) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow4(&b.a3[0], &e.weight4[0], &e.bias4[0], &b.z4[0], 0, b.tiles)
 }

@@ -50,11 +50,11 @@ type vector struct {
 	inferRow sync.Pool        // of *vectorRow
 
 	slots   [1][]float32 // 0: all parameters; then the optimizer's states, laid out alike
-	weight0 []float32    // 0.weight [8 2], packed [1][16][16]
+	weight0 []float32    // 0.weight [8, 2], packed [1][16][16]
 	bias0   []float32    // 0.bias [8], [1][16]
-	weight2 []float32    // 2.weight [1 8], [1][16]
+	weight2 []float32    // 2.weight [1, 8], [1][16]
 	bias2   []float32    // 2.bias [1], [1][16]
-	scalars []float32    // [lr], the same for all elements of an update
+	scalars []float32    // lr, the same for all elements of an update
 	losses  [1]float64   // sums of 256 rows each
 	batch   vectorBatch
 	total   float64 // sum of the step's losses
@@ -77,9 +77,8 @@ type vectorBatch struct {
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
-	threads := 1
-	p := pool.New(threads)
-	memory, err := arena.New(320 + 1*80)
+	p := pool.New(1)
+	memory, err := arena.New(400)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -139,14 +138,14 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // doWork is what each worker does in a step: its part of one layer after the other,
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
-	b, parts := &e.batch, e.pool.Threads()
-	e.pack(b, worker, parts)
+	b := &e.batch
+	e.pack(b)
 	e.pool.Wait()
-	e.forward0(b, worker, parts)
+	e.forward0(b)
 	e.pool.Wait()
-	e.forward2(b, worker, parts)
+	e.forward2(b)
 	e.pool.Wait()
-	e.loss(b, worker, parts)
+	e.loss(b)
 	e.pool.Wait()
 	// Every worker adds up the same losses in the same order.
 	total := 0.0
@@ -159,10 +158,10 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput2(b, worker, parts)
+	e.gradInput2(b)
 	e.pool.Wait()
-	e.gradWeight2(b, worker, parts)
-	e.gradRow0(b, worker, parts)
+	e.gradWeight2(b)
+	e.gradRow0(b)
 }
 
 // setScalars computes what all elements of this step's update share.
@@ -217,8 +216,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
 			e.k.inferRowPack(&b.x[0], &x[lo*2], b.rows)
-			e.inferRow0(b, 0, 1)
-			e.inferRow2(b, 0, 1)
+			e.inferRow0(b)
+			e.inferRow2(b)
 			copy(raw[lo:], b.z2[:b.rows])
 		}
 		return
@@ -229,8 +228,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
 		e.k.inferPack(&b.x[0], &x[lo*2], b.rows)
-		e.infer0(b, 0, 1)
-		e.infer2(b, 0, 1)
+		e.infer0(b)
+		e.infer2(b)
 		copy(raw[lo:], b.z2[:b.rows])
 	}
 }

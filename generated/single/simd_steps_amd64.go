@@ -3,140 +3,121 @@
 
 package single
 
-import "github.com/dnngen/dnngen/runtime/simd"
-
 // pack copies the batch, rows of 2, to [1][1][16], 2 columns.
-func (e *vector) pack(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share(b.rows, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 64)
-		e.k.inferRowPack(&b.x[lo*16], &b.batch[lo*2], n)
-		lo += n
+func (e *vector) pack(b *vectorBatch) {
+	for i := range (b.rows + 15) / 16 {
+		row := i * 16
+		e.k.inferRowPack(&b.x[row*16], &b.batch[row*2], min(16, b.rows-row))
 	}
 }
 
-// forward0: linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc,
-// [rows, 2]·[2, 8]. layer 0, line 6: linear: 8
-func (e *vector) forward0(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 32768)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*16], tile, n)
-		lo += n
+// forward0 is linear: 8, then tanh:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 8] = [rows, 2]·[2, 8]
+//	a1 = tanh(z)             [rows, 8]
+//	single.yaml:6, 7
+func (e *vector) forward0(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+}
+
+// forward2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 8]·[8, 1]
+//	single.yaml:8
+func (e *vector) forward2(b *vectorBatch) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 131071) / 131072 {
+		row := i * 131072
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
 	}
 }
 
-// forward2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 8]·[8, 1]. layer 2, line 8: linear: 1
-func (e *vector) forward2(b *vectorBatch, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 131072 {
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
-	}
-}
-
-// loss: mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y.
-// Every call's sum is kept by itself.
-func (e *vector) loss(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share((b.rows+255)/256, part, parts)
-	for i := lo; i < hi; i++ {
+// loss computes bce_with_logits, and its gradient dz2:
+//
+//	loss = softplus(z) - z*y of each output
+//	dz2 = scale*(sigmoid(z) - y)
+//
+// The sum over the rows of each call is kept by itself.
+func (e *vector) loss(b *vectorBatch) {
+	for i := range (b.rows + 255) / 256 {
 		row := i * 256
-		e.losses[i] = e.k.lossRows(&b.z2[row], &b.dz2[row], &b.value[row], min(b.rows-row, 256), b.scale)
+		e.losses[i] = e.k.lossRows(&b.z2[row], &b.dz2[row], &b.value[row], min(256, b.rows-row), b.scale)
 	}
 }
 
-// gradInput2: gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1,
-// [rows, 1]·[1, 8]. layer 2, line 8: linear: 1
-func (e *vector) gradInput2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 65536)
-		e.k.gradInput2(&b.dz2[0], &e.weight2[g*16], &b.a1[g*16], &b.dz0[g*16], tile, n)
-		lo += n
+// gradInput2 goes back through linear: 1, then tanh:
+//
+//	d = dz2·weight2     [rows, 8] = [rows, 1]·[1, 8]
+//	dz0 = d*(1 - a*a)   [rows, 8] with a = a1
+//	single.yaml:8, 7
+func (e *vector) gradInput2(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.gradInput2(&b.dz2[0], &e.weight2[0], &b.a1[0], &b.dz0[0], 0, b.tiles)
+}
+
+// gradWeight2 updates linear: 1:
+//
+//	dweight2 = dz2ᵀ·a1                  [1, 8] = [1, rows]·[rows, 8]
+//	dbias2 = sum of dz2 over the rows   [1]
+//	single.yaml:8
+func (e *vector) gradWeight2(b *vectorBatch) {
+	// 1 blocks of 16 inputs.
+	e.k.gradWeight2(&e.weight2[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, 0, 1)
+	e.k.gradBias2(&e.bias2[0], &e.scalars[0], &b.dz2[0], b.rows)
+}
+
+// gradRow0 updates linear: 8:
+//
+//	dweight0 = dz0ᵀ·x                   [8, 2] = [8, rows]·[rows, 2]
+//	dbias0 = sum of dz0 over the rows   [8]
+//	single.yaml:6
+func (e *vector) gradRow0(b *vectorBatch) {
+	// 1 blocks of 16 inputs.
+	e.k.gradRow0(&e.weight0[0], &e.scalars[0], &b.x[0], &b.dz0[0], 0, 1)
+	e.k.gradBias0(&e.bias0[0], &e.scalars[0], &b.dz0[0], b.rows)
+}
+
+// infer0 is linear: 8, then tanh:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 8] = [rows, 2]·[2, 8]
+//	a1 = tanh(z)             [rows, 8]
+//	single.yaml:6, 7
+func (e *vector) infer0(b *vectorInference) {
+	// One group of 16 columns by tiles of rows.
+	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+}
+
+// infer2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 8]·[8, 1]
+//	single.yaml:8
+func (e *vector) infer2(b *vectorInference) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 131071) / 131072 {
+		row := i * 131072
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
 	}
 }
 
-// gradWeight2: gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2), update,
-// [8, rows]·[rows, 1]. layer 2, line 8: linear: 1
-func (e *vector) gradWeight2(b *vectorBatch, part, parts int) {
-	// 1 blocks of 16 inputs
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 65536)
-		e.k.gradWeight2(&e.weight2[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, lo, n)
-		lo += n
-	}
-	if part == 0 {
-		e.k.gradBias2(&e.bias2[0], &e.scalars[0], &b.dz2[0], b.rows)
-	}
+// inferRow0 is linear: 8, then tanh:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 8] = [rows, 2]·[2, 8]
+//	a1 = tanh(z)             [rows, 8]
+//	single.yaml:6, 7
+func (e *vector) inferRow0(b *vectorRow) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
-// gradRow0: gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update, for one row.
-// layer 0, line 6: linear: 8
-func (e *vector) gradRow0(b *vectorBatch, part, parts int) {
-	// 1 blocks of 16 inputs
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 4096)
-		e.k.gradRow0(&e.weight0[0], &e.scalars[0], &b.x[0], &b.dz0[0], lo, n)
-		lo += n
-	}
-	lo, hi = simd.Share(1, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias0(&e.bias0[g*16], &e.scalars[0], &b.dz0[g*16], b.rows)
-	}
-}
-
-// infer0: linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc,
-// [rows, 2]·[2, 8]. layer 0, line 6: linear: 8
-func (e *vector) infer0(b *vectorInference, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 2520)
-		e.k.infer0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*1024], tile, n)
-		lo += n
-	}
-}
-
-// infer2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 8]·[8, 1]. layer 2, line 8: linear: 1
-func (e *vector) infer2(b *vectorInference, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 131072 {
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
-	}
-}
-
-// inferRow0: linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc,
-// [rows, 2]·[2, 8]. layer 0, line 6: linear: 8
-func (e *vector) inferRow0(b *vectorRow, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 32768)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*256], &e.bias0[g*16], &b.a1[g*16], tile, n)
-		lo += n
-	}
-}
-
-// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 8]·[8, 1]. layer 2, line 8: linear: 1
-func (e *vector) inferRow2(b *vectorRow, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 131072 {
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 131072))
+// inferRow2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 8]·[8, 1]
+//	single.yaml:8
+func (e *vector) inferRow2(b *vectorRow) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 131071) / 131072 {
+		row := i * 131072
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
 	}
 }

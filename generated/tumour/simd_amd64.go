@@ -33,14 +33,14 @@ func simdDevices() []engine.Device {
 
 const (
 	// vectorRows is the number of rows that the buffers of a tile hold.
-	vectorRows = 64
+	vectorRows = 128
 	// vectorShards is the number of gradients that are made apart and added up. It is
 	// fixed: the bits of a training do not depend on the number of workers.
 	vectorShards = 16
 	// vectorGrads is the number of float32 of a shard's gradients.
 	vectorGrads = 560
 	// vectorInferRows is the number of rows that inference walks at a time.
-	vectorInferRows = 64
+	vectorInferRows = 128
 )
 
 // vector runs the network on the vector units of amd64. Matrices lie in panels of 16
@@ -51,17 +51,16 @@ type vector struct {
 	pool     *pool.Pool
 	memory   *arena.Arena
 	work     func(worker int) // the method doWork, bound once
-	finish   func(worker int) // the method doFinish, bound once
 	infer    sync.Pool        // of *vectorInference
 	inferRow sync.Pool        // of *vectorRow
 
 	slots   [2][]float32 // 0: all parameters; then the optimizer's states, laid out alike
-	weight0 []float32    // 0.weight [16 30], packed [1][32][16]
+	weight0 []float32    // 0.weight [16, 30], packed [1][32][16]
 	bias0   []float32    // 0.bias [16], [1][16]
-	weight2 []float32    // 2.weight [1 16], [1][16]
+	weight2 []float32    // 2.weight [1, 16], [1][16]
 	bias2   []float32    // 2.bias [1], [1][16]
 	grads   []float32    // gradients that are kept, laid out as the parameters
-	scalars []float32    // [lr momentum], the same for all elements of an update
+	scalars []float32    // lr, momentum, the same for all elements of an update
 
 	x       []float32 // the step's batch
 	y       engine.Target
@@ -81,19 +80,18 @@ type vectorBatch struct {
 	grads       []float32 // where gradients are kept
 	more        int       // 1 to add to the gradients, 0 to replace them
 
-	x   []float32 // [2][64][16], 30 columns
-	a1  []float32 // [1][64][16], 16 columns
-	z2  []float32 // [64], one column
-	dz2 []float32 // [64], one column
-	dz0 []float32 // [1][64][16], 16 columns
-	s1  []float32 // [1][64][16], 16 columns
+	x   []float32 // [2][128][16], 30 columns
+	a1  []float32 // [1][128][16], 16 columns
+	z2  []float32 // [128], one column
+	dz2 []float32 // [128], one column
+	dz0 []float32 // [1][128][16], 16 columns
+	s1  []float32 // [1][128][16], 16 columns
 }
 
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
-	threads := o.Threads
-	p := pool.New(threads)
-	memory, err := arena.New(10096 + p.Threads()*4224)
+	p := pool.New(o.Threads)
+	memory, err := arena.New(10096 + p.Threads()*8448)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -104,7 +102,6 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 		pool:   p,
 	}
 	e.work = e.doWork
-	e.finish = e.doFinish
 	for i := range e.slots {
 		e.slots[i] = memory.Floats(560)
 	}
@@ -129,11 +126,11 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 
 // reserve takes the memory of the buffers.
 func (b *vectorBatch) reserve(memory *arena.Arena) {
-	b.x = memory.Floats(2048)
-	b.a1 = memory.Floats(1024)
-	b.z2 = memory.Floats(64)
-	b.dz2 = memory.Floats(64)
-	b.s1 = memory.Floats(1024)
+	b.x = memory.Floats(4096)
+	b.a1 = memory.Floats(2048)
+	b.z2 = memory.Floats(128)
+	b.dz2 = memory.Floats(128)
+	b.s1 = memory.Floats(2048)
 	b.dz0 = b.s1 // no longer needed when this is made
 }
 
@@ -145,9 +142,6 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	e.setScalars(h)
 	e.x, e.y, e.rows, e.scale = x, y, rows, 1/float32(rows)
 	e.pool.Run(e.work)
-	if e.total-e.total == 0 {
-		e.pool.Run(e.finish)
-	}
 	return e.total / float64(rows)
 }
 
@@ -157,28 +151,33 @@ func (e *vector) tiles() (tiles, shards int) {
 	return tiles, min(tiles, vectorShards)
 }
 
-// doWork is what each worker does in a step: the gradients of some shards.
+// doWork is what each worker does in a step: the gradients of some shards, and then its
+// part of their sum and of the update.
 func (e *vector) doWork(worker int) {
-	parts := e.pool.Threads()
 	_, shards := e.tiles()
-	lo, hi := simd.Share(shards, worker, parts)
-	for i := lo; i < hi; i++ {
+	for i := range e.pool.Claim(worker, shards) {
 		e.losses[i] = e.shard(&e.batches[worker], i)
 	}
 	e.pool.Wait()
-	if worker == 0 {
-		e.total = 0
-		for _, sum := range e.losses[:shards] {
-			e.total += sum
-		}
+	// Every worker adds up the same losses in the same order.
+	total := 0.0
+	for _, sum := range e.losses[:shards] {
+		total += sum
 	}
+	if worker == 0 {
+		e.total = total
+	}
+	if total-total != 0 {
+		return
+	}
+	e.update(shards, worker)
 }
 
 // shard takes its tiles through all layers and back, one after the other, and adds up
 // their gradients. It returns the sum of their losses.
 func (e *vector) shard(b *vectorBatch, shard int) (sum float64) {
 	tiles, shards := e.tiles()
-	lo, hi := simd.Share(tiles, shard, shards)
+	lo, hi := pool.Part(tiles, shard, shards)
 	b.grads = e.grads[shard*vectorGrads : (shard+1)*vectorGrads]
 	b.scale, b.more = e.scale, 0
 	for tile := lo; tile < hi; tile++ {
@@ -186,22 +185,16 @@ func (e *vector) shard(b *vectorBatch, shard int) (sum float64) {
 		last := min(first+vectorRows, e.rows)
 		b.batch, b.rows, b.tiles = e.x[first*30:], last-first, e.k.train.cover(last-first)
 		b.value = e.y.Value[first:last]
-		e.pack(b, 0, 1)
-		e.forward0(b, 0, 1)
-		e.forward2(b, 0, 1)
+		e.pack(b)
+		e.forward0(b)
+		e.forward2(b)
 		sum += e.loss(b)
-		e.gradInput2(b, 0, 1)
-		e.gradWeight2(b, 0, 1)
-		e.gradWeight0(b, 0, 1)
+		e.gradInput2(b)
+		e.gradWeight2(b)
+		e.gradWeight0(b)
 		b.more = 1
 	}
 	return sum
-}
-
-// doFinish adds up the shards' gradients and updates the parameters.
-func (e *vector) doFinish(worker int) {
-	_, shards := e.tiles()
-	e.update(shards, worker, e.pool.Threads())
 }
 
 // setScalars computes what all elements of this step's update share.
@@ -215,17 +208,17 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [2][64][16], 30 columns
-	a1          []float32 // [1][64][16], 16 columns
-	z2          []float32 // [64], one column
+	x           []float32 // [2][128][16], 30 columns
+	a1          []float32 // [1][128][16], 16 columns
+	z2          []float32 // [128], one column
 }
 
 func newVectorInference() *vectorInference {
-	memory := arena.Aligned(3136)
+	memory := arena.Aligned(6272)
 	return &vectorInference{
-		a1: memory[2048:3072],
-		x:  memory[0:2048],
-		z2: memory[3072:3136],
+		a1: memory[4096:6144],
+		x:  memory[0:4096],
+		z2: memory[6144:6272],
 	}
 }
 
@@ -258,8 +251,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
 			e.k.inferRowPack(&b.x[0], &x[lo*30], b.rows)
-			e.inferRow0(b, 0, 1)
-			e.inferRow2(b, 0, 1)
+			e.inferRow0(b)
+			e.inferRow2(b)
 			copy(raw[lo:], b.z2[:b.rows])
 		}
 		return
@@ -270,8 +263,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
 		e.k.inferPack(&b.x[0], &x[lo*30], b.rows)
-		e.infer0(b, 0, 1)
-		e.infer2(b, 0, 1)
+		e.infer0(b)
+		e.infer2(b)
 		copy(raw[lo:], b.z2[:b.rows])
 	}
 }

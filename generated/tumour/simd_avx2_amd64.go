@@ -6,24 +6,24 @@ package tumour
 
 // inferPackAVX2 copies rows into panels of 16 columns.
 //
-//	blocked  [2][64][16]
+//	blocked  [2][128][16]
 //	flat     [rows][30]
 //	rows     number of rows
 func inferPackAVX2(blocked *float32, flat *float32, rows int)
 
 // infer0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][64][16], rows to multiply
+//	src      [2][128][16], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
-//	a        [1][64][16], which the map writes
+//	a        [1][128][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 
 // infer2AVX2 multiplies rows of 16 by the weights of one output.
 //
-//	src      [1][64][16], rows to multiply
+//	src      [1][128][16], rows to multiply
 //	w        [1][16], the weights
 //	bias     [1]
 //	z        [rows], the outputs
@@ -58,11 +58,11 @@ func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int
 
 // forward0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][64][16], rows to multiply
+//	src      [2][128][16], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
-//	a        [1][64][16], which the map writes
-//	s        [1][64][16], which the map writes
+//	a        [1][128][16], which the map writes
+//	s        [1][128][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
@@ -78,10 +78,10 @@ func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) 
 
 // gradInput2AVX2 spreads gradients of one output over the inputs.
 //
-//	src      [64], rows of one number to multiply
+//	src      [128], rows of one number to multiply
 //	mat      [1][1][16], packed matrix
-//	s        [1][64][16], which the map reads
-//	dz       [1][64][16], which the map writes
+//	s        [1][128][16], which the map reads
+//	dz       [1][128][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
@@ -89,7 +89,7 @@ func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile in
 // gradWeight2AVX2 makes the gradient of the weights of 16 inputs to one output.
 //
 //	w        [1][16], the gradient
-//	x        [1][64][16], inputs of the layer
+//	x        [1][128][16], inputs of the layer
 //	dz       [rows], gradient by its output
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
@@ -108,8 +108,8 @@ func gradBias2AVX2(w *float32, dz *float32, rows int, more int)
 // gradWeight0AVX2 makes the gradient of weights of 30 inputs.
 //
 //	w        [1][32][16], the gradient
-//	x        [2][64][16], inputs of the layer
-//	dz       [1][64][16], gradient by its outputs
+//	x        [2][128][16], inputs of the layer
+//	dz       [1][128][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
@@ -119,7 +119,7 @@ func gradWeight0AVX2(w *float32, x *float32, dz *float32, rows int, block int, b
 // gradBias0AVX2 adds up the gradients by the outputs over the rows.
 //
 //	w        [1][16], the gradient
-//	dz       [1][64][16], gradient by the outputs
+//	dz       [1][128][16], gradient by the outputs
 //	rows     number of rows
 //	more     0 to store the gradient, 1 to add to it
 func gradBias0AVX2(w *float32, dz *float32, rows int, more int)

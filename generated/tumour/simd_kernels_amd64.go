@@ -46,7 +46,7 @@ var vectorAVX2 = vectorKernels{
 	gradWeight2: gradWeight2AVX2,
 	infer: vectorSplit{
 		height: 6,
-		tall:   9,
+		tall:   18,
 	},
 	infer0:       infer0AVX2,
 	infer2:       infer2AVX2,
@@ -57,7 +57,7 @@ var vectorAVX2 = vectorKernels{
 	lossRows:     lossRowsAVX2,
 	train: vectorSplit{
 		height: 6,
-		tall:   9,
+		tall:   18,
 	},
 	update: updateAVX2,
 }
@@ -71,7 +71,7 @@ var vectorAVX512 = vectorKernels{
 	gradWeight2: gradWeight2AVX512,
 	infer: vectorSplit{
 		height: 13,
-		tall:   4,
+		tall:   8,
 	},
 	infer0:       infer0AVX512,
 	infer2:       infer2AVX512,
@@ -82,7 +82,7 @@ var vectorAVX512 = vectorKernels{
 	lossRows:     lossRowsAVX512,
 	train: vectorSplit{
 		height: 13,
-		tall:   4,
+		tall:   8,
 	},
 	update: updateAVX512,
 }

@@ -3,146 +3,127 @@
 
 package tumour
 
-import "github.com/dnngen/dnngen/runtime/simd"
-
-// pack copies the batch, rows of 30, to [2][64][16], 30 columns.
-func (e *vector) pack(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share(b.rows, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 64)
-		e.k.inferPack(&b.x[lo*16], &b.batch[lo*30], n)
-		lo += n
+// pack copies the batch, rows of 30, to [2][128][16], 30 columns.
+func (e *vector) pack(b *vectorBatch) {
+	for i := range (b.rows + 15) / 16 {
+		row := i * 16
+		e.k.inferPack(&b.x[row*16], &b.batch[row*30], min(16, b.rows-row))
 	}
 }
 
-// forward0: linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc,
-// [rows, 30]·[30, 16]. layer 0, line 6: linear: 16
-func (e *vector) forward0(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 168)
-		e.k.forward0(&b.x[0], &e.weight0[g*512], &e.bias0[g*16], &b.a1[g*1024], &b.s1[g*1024], tile, n)
-		lo += n
+// forward0 is linear: 16, then gelu:
+//
+//	z = x·weight0ᵀ + bias0                                                                                                      [rows, 16] = [rows, 30]·[30, 16]
+//	a1 = 0.5*z*(1 + erf(0.7071067811865476*z))                                                                                  [rows, 16]
+//	s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z))))   [rows, 16]
+//	tumour.yaml:6, 7
+func (e *vector) forward0(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.forward0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], &b.s1[0], 0, b.tiles)
+}
+
+// forward2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 16]·[16, 1]
+//	tumour.yaml:8
+func (e *vector) forward2(b *vectorBatch) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 65535) / 65536 {
+		row := i * 65536
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
 	}
 }
 
-// forward2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 16]·[16, 1]. layer 2, line 8: linear: 1
-func (e *vector) forward2(b *vectorBatch, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 65536 {
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 65536))
-	}
-}
-
-// loss: mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y.
+// loss computes bce_with_logits, and its gradient dz2:
+//
+//	loss = softplus(z) - z*y of each output
+//	dz2 = scale*(sigmoid(z) - y)
+//
+// It returns the sum over the rows.
 func (e *vector) loss(b *vectorBatch) float64 {
 	return e.k.lossRows(&b.z2[0], &b.dz2[0], &b.value[0], b.rows, b.scale)
 }
 
-// gradInput2: gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1,
-// [rows, 1]·[1, 16]. layer 2, line 8: linear: 1
-func (e *vector) gradInput2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 5041)
-		e.k.gradInput2(&b.dz2[0], &e.weight2[g*16], &b.s1[g*1024], &b.dz0[g*1024], tile, n)
-		lo += n
-	}
+// gradInput2 goes back through linear: 1, then gelu:
+//
+//	d = dz2·weight2   [rows, 16] = [rows, 1]·[1, 16]
+//	dz0 = d*s         [rows, 16] with s = s1
+//	tumour.yaml:8, 7
+func (e *vector) gradInput2(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.gradInput2(&b.dz2[0], &e.weight2[0], &b.s1[0], &b.dz0[0], 0, b.tiles)
 }
 
-// gradWeight2: gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2),
-// [16, rows]·[rows, 1]. layer 2, line 8: linear: 1
-func (e *vector) gradWeight2(b *vectorBatch, part, parts int) {
-	// 1 blocks of 16 inputs
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 1024)
-		e.k.gradWeight2(&b.grads[528+0], &b.a1[0], &b.dz2[0], b.rows, lo, n, b.more)
-		lo += n
-	}
-	if part == 0 {
-		e.k.gradBias2(&b.grads[544+0], &b.dz2[0], b.rows, b.more)
-	}
+// gradWeight2 adds up the gradients of linear: 1:
+//
+//	dweight2 = dz2ᵀ·a1                  [1, 16] = [1, rows]·[rows, 16]
+//	dbias2 = sum of dz2 over the rows   [1]
+//	tumour.yaml:8
+func (e *vector) gradWeight2(b *vectorBatch) {
+	// 1 blocks of 16 inputs.
+	e.k.gradWeight2(&b.grads[528+0], &b.a1[0], &b.dz2[0], b.rows, 0, 1, b.more)
+	e.k.gradBias2(&b.grads[544+0], &b.dz2[0], b.rows, b.more)
 }
 
-// gradWeight0: gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0),
-// [30, rows]·[rows, 16]. layer 0, line 6: linear: 16
-func (e *vector) gradWeight0(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 outputs by 2 blocks of 16 inputs
-	lo, hi := simd.Share(2, part, parts)
-	for lo < hi {
-		g, block := lo/2, lo%2
-		n := min(hi-lo, 2-block, 64)
-		e.k.gradWeight0(&b.grads[g*512], &b.x[0], &b.dz0[g*1024], b.rows, block, n, b.more)
-		lo += n
-	}
-	lo, hi = simd.Share(1, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias0(&b.grads[512+g*16], &b.dz0[g*1024], b.rows, b.more)
-	}
+// gradWeight0 adds up the gradients of linear: 16:
+//
+//	dweight0 = dz0ᵀ·x                   [16, 30] = [16, rows]·[rows, 30]
+//	dbias0 = sum of dz0 over the rows   [16]
+//	tumour.yaml:6
+func (e *vector) gradWeight0(b *vectorBatch) {
+	// One group of 16 outputs by 2 blocks of 16 inputs.
+	e.k.gradWeight0(&b.grads[0], &b.x[0], &b.dz0[0], b.rows, 0, 2, b.more)
+	e.k.gradBias0(&b.grads[512+0], &b.dz0[0], b.rows, b.more)
 }
 
 // update updates the parameters whose gradients are kept, from the sum of so many shards.
-func (e *vector) update(shards, part, parts int) {
-	lo, hi := simd.Share(35, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 1024)
-		e.k.update(&e.slots[0][lo*16], &e.slots[1][lo*16], &e.scalars[0], &e.grads[lo*16], shards, n)
-		lo += n
+func (e *vector) update(shards, worker int) {
+	for i := range e.pool.Claim(worker, 1) {
+		first := i * 35
+		e.k.update(&e.slots[0][first*16], &e.slots[1][first*16], &e.scalars[0], &e.grads[first*16], shards, 35)
 	}
 }
 
-// infer0: linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc,
-// [rows, 30]·[30, 16]. layer 0, line 6: linear: 16
-func (e *vector) infer0(b *vectorInference, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 168)
-		e.k.infer0(&b.x[0], &e.weight0[g*512], &e.bias0[g*16], &b.a1[g*1024], tile, n)
-		lo += n
+// infer0 is linear: 16, then gelu:
+//
+//	z = x·weight0ᵀ + bias0                       [rows, 16] = [rows, 30]·[30, 16]
+//	a1 = 0.5*z*(1 + erf(0.7071067811865476*z))   [rows, 16]
+//	tumour.yaml:6, 7
+func (e *vector) infer0(b *vectorInference) {
+	// One group of 16 columns by tiles of rows.
+	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+}
+
+// infer2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 16]·[16, 1]
+//	tumour.yaml:8
+func (e *vector) infer2(b *vectorInference) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 65535) / 65536 {
+		row := i * 65536
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
 	}
 }
 
-// infer2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 16]·[16, 1]. layer 2, line 8: linear: 1
-func (e *vector) infer2(b *vectorInference, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 65536 {
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 65536))
-	}
+// inferRow0 is linear: 16, then gelu:
+//
+//	z = x·weight0ᵀ + bias0                       [rows, 16] = [rows, 30]·[30, 16]
+//	a1 = 0.5*z*(1 + erf(0.7071067811865476*z))   [rows, 16]
+//	tumour.yaml:6, 7
+func (e *vector) inferRow0(b *vectorRow) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
-// inferRow0: linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc,
-// [rows, 30]·[30, 16]. layer 0, line 6: linear: 16
-func (e *vector) inferRow0(b *vectorRow, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 2184)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*512], &e.bias0[g*16], &b.a1[g*16], tile, n)
-		lo += n
-	}
-}
-
-// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 16]·[16, 1]. layer 2, line 8: linear: 1
-func (e *vector) inferRow2(b *vectorRow, part, parts int) {
-	// by 16 rows
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	end := min(hi*16, b.rows)
-	for row := lo * 16; row < end; row += 65536 {
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(end-row, 65536))
+// inferRow2 is linear: 1:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 1] = [rows, 16]·[16, 1]
+//	tumour.yaml:8
+func (e *vector) inferRow2(b *vectorRow) {
+	// The lanes run over the inputs.
+	for i := range (b.rows + 65535) / 65536 {
+		row := i * 65536
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
 	}
 }

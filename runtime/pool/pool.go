@@ -1,5 +1,6 @@
 // Package pool runs one function on a fixed set of workers at once, with
-// barriers inside it: the way in which a training step uses several cores.
+// barriers inside it and pieces of work to share: the way in which a training
+// step uses several cores.
 package pool
 
 import "runtime"
@@ -11,6 +12,7 @@ type Pool struct {
 	f       func(worker int) // what the workers run next; nil ends them
 	gate    barrier          // workers wait here for work, and for its end
 	inside  barrier          // Wait
+	ledgers []ledger         // of Claim, by worker
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
@@ -18,7 +20,7 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads}
+	p := &Pool{threads: threads, ledgers: make([]ledger, threads)}
 	p.gate.init(threads)
 	p.inside.init(threads)
 	for w := 1; w < threads; w++ {

@@ -142,6 +142,3 @@ func Fold(sums []float32) {
 		}
 	}
 }
-
-// Share returns the range of part i when n things are shared among parts.
-func Share(n, i, parts int) (lo, hi int) { return i * n / parts, (i + 1) * n / parts }

@@ -83,24 +83,6 @@ func TestFold(t *testing.T) {
 	}
 }
 
-func TestShareCovers(t *testing.T) {
-	for n := range 20 {
-		for parts := 1; parts < 8; parts++ {
-			next := 0
-			for i := range parts {
-				lo, hi := Share(n, i, parts)
-				if lo != next {
-					t.Fatalf("%d in %d parts: part %d starts at %d, not %d", n, parts, i, lo, next)
-				}
-				next = hi
-			}
-			if next != n {
-				t.Fatalf("%d in %d parts: ends at %d", n, parts, next)
-			}
-		}
-	}
-}
-
 func TestPeak(t *testing.T) {
 	for _, isa := range []string{"avx2", "avx512"} {
 		_, _, err := peakOf(isa)

@@ -51,19 +51,19 @@ type vector struct {
 	inferRow sync.Pool        // of *vectorRow
 
 	slots           [3][]float32 // 0: all parameters; then the optimizer's states, laid out alike
-	weight0         []float32    // 0.weight [32 7], packed [2][16][16]
+	weight0         []float32    // 0.weight [32, 7], packed [2][16][16]
 	weight0ExpAvg   []float32
 	weight0ExpAvgSq []float32
 	bias0           []float32 // 0.bias [32], [2][16]
 	bias0ExpAvg     []float32
 	bias0ExpAvgSq   []float32
-	weight2         []float32 // 2.weight [3 32], packed [1][32][16]
+	weight2         []float32 // 2.weight [3, 32], packed [1][32][16]
 	weight2ExpAvg   []float32
 	weight2ExpAvgSq []float32
 	bias2           []float32 // 2.bias [3], [1][16]
 	bias2ExpAvg     []float32
 	bias2ExpAvgSq   []float32
-	scalars         []float32   // [hoisted0 scalar2 scalar3], the same for all elements of an update
+	scalars         []float32   // hoisted0, scalar2, scalar3, the same for all elements of an update
 	slabs           [][]float32 // by worker: transposed weights of one group of inputs
 	losses          [1]float64  // sums of 16 rows each
 	batch           vectorBatch
@@ -87,9 +87,8 @@ type vectorBatch struct {
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
-	threads := 1
-	p := pool.New(threads)
-	memory, err := arena.New(3232 + 1*1792 + p.Threads()*512)
+	p := pool.New(1)
+	memory, err := arena.New(5024 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -165,14 +164,14 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // doWork is what each worker does in a step: its part of one layer after the other,
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
-	b, parts := &e.batch, e.pool.Threads()
-	e.pack(b, worker, parts)
+	b := &e.batch
+	e.pack(b)
 	e.pool.Wait()
-	e.forward0(b, worker, parts)
+	e.forward0(b)
 	e.pool.Wait()
-	e.forward2(b, worker, parts)
+	e.forward2(b)
 	e.pool.Wait()
-	e.loss(b, worker, parts)
+	e.loss(b)
 	e.pool.Wait()
 	// Every worker adds up the same losses in the same order.
 	total := 0.0
@@ -185,10 +184,10 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput2(b, worker, parts)
+	e.gradInput2(b)
 	e.pool.Wait()
-	e.gradWeight2(b, worker, parts)
-	e.gradWeight0(b, worker, parts)
+	e.gradWeight2(b)
+	e.gradWeight0(b)
 }
 
 // setScalars computes what all elements of this step's update share.
@@ -251,8 +250,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
 			e.k.inferRowPack(&b.x[0], &x[lo*7], b.rows)
-			e.inferRow0(b, 0, 1)
-			e.inferRow2(b, 0, 1)
+			e.inferRow0(b)
+			e.inferRow2(b)
 			e.k.inferRowUnpack(&b.z2[0], &raw[lo*3], b.rows)
 		}
 		return
@@ -263,8 +262,8 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
 		e.k.inferPack(&b.x[0], &x[lo*7], b.rows)
-		e.infer0(b, 0, 1)
-		e.infer2(b, 0, 1)
+		e.infer0(b)
+		e.infer2(b)
 		e.k.inferUnpack(&b.z2[0], &raw[lo*3], b.rows)
 	}
 }

@@ -3,155 +3,114 @@
 
 package net
 
-import "github.com/dnngen/dnngen/runtime/simd"
-
 // pack copies the batch, rows of 7, to [1][16][16], 7 columns.
-func (e *vector) pack(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share(b.rows, part, parts)
-	for lo < hi {
-		n := min(hi-lo, 64)
-		e.k.pack(&b.x[lo*16], &b.batch[lo*7], n)
-		lo += n
-	}
-}
-
-// forward0: linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 7]·[7, 32]. layer 0, line 5: linear: 32
-func (e *vector) forward0(b *vectorBatch, part, parts int) {
-	// 1 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 585)
-		e.k.forward0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*512], tile, n)
-		lo += n
-	}
-}
-
-// forward2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 32]·[32, 3]. layer 2, line 7: linear: 3
-func (e *vector) forward2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 256)
-		e.k.forward2(&b.a1[0], &e.weight2[g*512], &e.bias2[g*16], &b.z2[g*256], tile, n)
-		lo += n
-	}
-}
-
-// loss: softmax_cross_entropy(z2), dz2.
-// Every call's sum is kept by itself.
-func (e *vector) loss(b *vectorBatch, part, parts int) {
-	lo, hi := simd.Share((b.rows+15)/16, part, parts)
-	for i := lo; i < hi; i++ {
+func (e *vector) pack(b *vectorBatch) {
+	for i := range (b.rows + 15) / 16 {
 		row := i * 16
-		e.losses[i] = e.k.lossRows(&b.z2[row*16], &b.dz2[row*16], &b.class[row], min(b.rows-row, 16), b.scale)
+		e.k.pack(&b.x[row*16], &b.batch[row*7], min(16, b.rows-row))
 	}
 }
 
-// gradInput2: gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1,
-// [rows, 3]·[3, 32]. layer 2, line 7: linear: 3
-func (e *vector) gradInput2(b *vectorBatch, part, parts int) {
-	// 1 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	t := e.slabs[part]
-	turned := -1 // the group whose transposed weights are in t
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 1365)
-		if g != turned {
-			e.k.transpose2(&t[0], &e.weight2[g*512])
-			turned = g
-		}
-		e.k.gradInput2(&b.dz2[0], &t[0], &b.a1[g*512], &b.dz0[g*512], tile, n)
-		lo += n
+// forward0 is linear: 32, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 32] = [rows, 7]·[7, 32]
+//	a1 = z <= 0 ? 0 : z      [rows, 32]
+//	net.yaml:5, 6
+func (e *vector) forward0(b *vectorBatch) {
+	// One group of 32 columns by tiles of rows.
+	e.k.forward0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+}
+
+// forward2 is linear: 3:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 3] = [rows, 32]·[32, 3]
+//	net.yaml:7
+func (e *vector) forward2(b *vectorBatch) {
+	// One group of 16 columns by tiles of rows.
+	e.k.forward2(&b.a1[0], &e.weight2[0], &e.bias2[0], &b.z2[0], 0, b.tiles)
+}
+
+// loss computes cross_entropy, and its gradient dz2:
+//
+//	loss = log(sum of exp(z)) - z[y] of each row
+//	dz2 = scale*(exp(z)/sum of exp(z) - (1 at y))
+//
+// The sum over the rows of each call is kept by itself.
+func (e *vector) loss(b *vectorBatch) {
+	for i := range (b.rows + 15) / 16 {
+		row := i * 16
+		e.losses[i] = e.k.lossRows(&b.z2[row*16], &b.dz2[row*16], &b.class[row], min(16, b.rows-row), b.scale)
 	}
 }
 
-// gradWeight2: gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2), update,
-// [32, rows]·[rows, 3]. layer 2, line 7: linear: 3
-func (e *vector) gradWeight2(b *vectorBatch, part, parts int) {
-	// 1 groups of 16 outputs by 2 blocks of 16 inputs
-	lo, hi := simd.Share(2, part, parts)
-	for lo < hi {
-		g, block := lo/2, lo%2
-		n := min(hi-lo, 2-block, 256)
-		e.k.gradWeight2(&e.weight2[g*512], &e.weight2ExpAvg[g*512], &e.weight2ExpAvgSq[g*512], &e.scalars[0], &b.a1[0], &b.dz2[g*256], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(1, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias2(&e.bias2[g*16], &e.bias2ExpAvg[g*16], &e.bias2ExpAvgSq[g*16], &e.scalars[0], &b.dz2[g*256], b.rows)
-	}
+// gradInput2 goes back through linear: 3, then relu:
+//
+//	d = dz2·weight2            [rows, 32] = [rows, 3]·[3, 32]
+//	dz0 = d*(a <= 0 ? 0 : 1)   [rows, 32] with a = a1
+//	net.yaml:7, 6
+func (e *vector) gradInput2(b *vectorBatch) {
+	// One group of 32 columns by tiles of rows.
+	t := e.slabs[0]
+	e.k.transpose2(&t[0], &e.weight2[0])
+	e.k.gradInput2(&b.dz2[0], &t[0], &b.a1[0], &b.dz0[0], 0, b.tiles)
 }
 
-// gradWeight0: gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update,
-// [7, rows]·[rows, 32]. layer 0, line 5: linear: 32
-func (e *vector) gradWeight0(b *vectorBatch, part, parts int) {
-	// 1 groups of 32 outputs by 1 blocks of 16 inputs
-	lo, hi := simd.Share(1, part, parts)
-	for lo < hi {
-		g, block := lo, 0
-		n := min(hi-lo, 1-block, 128)
-		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.x[0], &b.dz0[g*512], b.rows, block, n)
-		lo += n
-	}
-	lo, hi = simd.Share(1, part, parts)
-	for g := lo; g < hi; g++ {
-		e.k.gradBias0(&e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &e.scalars[0], &b.dz0[g*512], b.rows)
-	}
+// gradWeight2 updates linear: 3:
+//
+//	dweight2 = dz2ᵀ·a1                  [3, 32] = [3, rows]·[rows, 32]
+//	dbias2 = sum of dz2 over the rows   [3]
+//	net.yaml:7
+func (e *vector) gradWeight2(b *vectorBatch) {
+	// One group of 16 outputs by 2 blocks of 16 inputs.
+	e.k.gradWeight2(&e.weight2[0], &e.weight2ExpAvg[0], &e.weight2ExpAvgSq[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, 0, 2)
+	e.k.gradBias2(&e.bias2[0], &e.bias2ExpAvg[0], &e.bias2ExpAvgSq[0], &e.scalars[0], &b.dz2[0], b.rows)
 }
 
-// infer0: linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 7]·[7, 32]. layer 0, line 5: linear: 32
-func (e *vector) infer0(b *vectorInference, part, parts int) {
-	// 1 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 360)
-		e.k.infer0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*2048], tile, n)
-		lo += n
-	}
+// gradWeight0 updates linear: 32:
+//
+//	dweight0 = dz0ᵀ·x                   [32, 7] = [32, rows]·[rows, 7]
+//	dbias0 = sum of dz0 over the rows   [32]
+//	net.yaml:5
+func (e *vector) gradWeight0(b *vectorBatch) {
+	// One group of 32 outputs by 1 blocks of 16 inputs.
+	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &b.x[0], &b.dz0[0], b.rows, 0, 1)
+	e.k.gradBias0(&e.bias0[0], &e.bias0ExpAvg[0], &e.bias0ExpAvgSq[0], &e.scalars[0], &b.dz0[0], b.rows)
 }
 
-// infer2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 32]·[32, 3]. layer 2, line 7: linear: 3
-func (e *vector) infer2(b *vectorInference, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 157)
-		e.k.infer2(&b.a1[0], &e.weight2[g*512], &e.bias2[g*16], &b.z2[g*1024], tile, n)
-		lo += n
-	}
+// infer0 is linear: 32, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 32] = [rows, 7]·[7, 32]
+//	a1 = z <= 0 ? 0 : z      [rows, 32]
+//	net.yaml:5, 6
+func (e *vector) infer0(b *vectorInference) {
+	// One group of 32 columns by tiles of rows.
+	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
-// inferRow0: linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc,
-// [rows, 7]·[7, 32]. layer 0, line 5: linear: 32
-func (e *vector) inferRow0(b *vectorRow, part, parts int) {
-	// 1 groups of 32 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 4681)
-		e.k.inferRow0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*32], tile, n)
-		lo += n
-	}
+// infer2 is linear: 3:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 3] = [rows, 32]·[32, 3]
+//	net.yaml:7
+func (e *vector) infer2(b *vectorInference) {
+	// One group of 16 columns by tiles of rows.
+	e.k.infer2(&b.a1[0], &e.weight2[0], &e.bias2[0], &b.z2[0], 0, b.tiles)
 }
 
-// inferRow2: linear z2 = a1*2.weight^T + 2.bias,
-// [rows, 32]·[32, 3]. layer 2, line 7: linear: 3
-func (e *vector) inferRow2(b *vectorRow, part, parts int) {
-	// 1 groups of 16 columns by tiles of rows
-	lo, hi := simd.Share(b.tiles, part, parts)
-	for lo < hi {
-		g, tile := lo/b.tiles, lo%b.tiles
-		n := min(hi-lo, b.tiles-tile, 2048)
-		e.k.inferRow2(&b.a1[0], &e.weight2[g*512], &e.bias2[g*16], &b.z2[g*16], tile, n)
-		lo += n
-	}
+// inferRow0 is linear: 32, then relu:
+//
+//	z = x·weight0ᵀ + bias0   [rows, 32] = [rows, 7]·[7, 32]
+//	a1 = z <= 0 ? 0 : z      [rows, 32]
+//	net.yaml:5, 6
+func (e *vector) inferRow0(b *vectorRow) {
+	// One group of 32 columns by tiles of rows.
+	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+}
+
+// inferRow2 is linear: 3:
+//
+//	z2 = a1·weight2ᵀ + bias2   [rows, 3] = [rows, 32]·[32, 3]
+//	net.yaml:7
+func (e *vector) inferRow2(b *vectorRow) {
+	// One group of 16 columns by tiles of rows.
+	e.k.inferRow2(&b.a1[0], &e.weight2[0], &e.bias2[0], &b.z2[0], 0, b.tiles)
 }

@@ -1,0 +1,113 @@
+package driver
+
+import (
+	"fmt"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/plan"
+)
+
+// blocks are the calls over blocks of 16 inputs of each group.
+func blocks(how plan.Sharing, groups, blocks, most int) calls {
+	return calls{how: how, groups: groups, name: "block", parts: blocks, most: most, whole: most >= blocks}
+}
+
+// weightGrad writes the body of the gradients of a weight and its bias.
+func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
+	k := s.Kernel
+	g.Comment(fmt.Sprintf("// %s of %d outputs by %d blocks of 16 inputs.", groupsOf(s.Groups), k.Panels*kernel.Lanes, s.Blocks))
+	c := blocks(s.Sharing, s.Groups, s.Blocks, s.Most)
+	c.write(g, func(g *jen.Group, group, block, count code) {
+		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
+		args := e.target(s.Weight, times(group, k.Panels*s.Weight.InPad*kernel.Lanes))
+		args = append(args, at(inBatch(s.X.Name), n(0)), dz, inBatch("rows"), block, count)
+		e.choose(g, "f", s.Groups, k, s.Last, e.more(args))
+		if s.Bias == nil {
+			return
+		}
+		c.firstOf(g, func(g *jen.Group) {
+			args := e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))
+			e.choose(g, "bias", s.Groups, s.Bias, s.BiasLast, e.more(append(args, dz.Clone(), inBatch("rows"))))
+		})
+	})
+}
+
+// firstOf writes what only the first call of a group does.
+func (c calls) firstOf(g *jen.Group, body func(g *jen.Group)) {
+	if c.whole {
+		body(g)
+		return
+	}
+	g.If(id(c.name).Op("==").Lit(0)).BlockFunc(body)
+}
+
+// dotGrad writes the body of the gradients of a layer of one output.
+func (e *emitter) dotGrad(g *jen.Group, s *plan.DotGrad) {
+	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
+	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
+	c.write(g, func(g *jen.Group, _, block, count code) {
+		args := e.target(s.Weight, n(0))
+		args = append(args, at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)), inBatch("rows"), block, count)
+		g.Add(call(s.Kernel, e.more(args)...))
+		if s.Bias == nil {
+			return
+		}
+		c.firstOf(g, func(g *jen.Group) {
+			args := append(e.target(s.BiasOf, n(0)), at(inBatch(s.DZ.Name), n(0)), inBatch("rows"))
+			g.Add(call(s.Bias, e.more(args)...))
+		})
+	})
+}
+
+// rankOne writes the body of the way back through a layer on one row.
+func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
+	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
+	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
+	c.write(g, func(g *jen.Group, _, block, count code) {
+		args := append(e.target(s.Weight, n(0)), at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)))
+		if s.D != nil {
+			args = append(args, at(inBatch(s.D.Name), n(0)))
+		}
+		if s.Learned != nil {
+			args = append(args, learned(s.Learned, s.Kernel.Map, n(0)))
+		}
+		for _, v := range s.Buffers {
+			args = append(args, at(inBatch(v.Tensor.Name), n(0)))
+		}
+		g.Add(call(s.Kernel, append(args, block, count)...))
+		if s.Bias == nil {
+			return
+		}
+		c.firstOf(g, func(g *jen.Group) {
+			bias := calls{groups: s.Groups, parts: 1, whole: true}
+			bias.write(g, func(g *jen.Group, group, _, _ code) {
+				args := e.target(s.BiasOf, times(group, s.Bias.Panels*kernel.Lanes))
+				args = append(args, at(inBatch(s.DZ.Name), times(group, s.Bias.Panels*s.DZ.Rows*kernel.Lanes)), inBatch("rows"))
+				e.choose(g, "bias", s.Groups, s.Bias, s.BiasLast, e.more(args))
+			})
+		})
+	})
+}
+
+// target are the pointers of an update at an offset within a parameter, or the
+// one to its gradient where gradients are kept.
+func (e *emitter) target(q *plan.Param, offset code) []jen.Code {
+	if e.Keep {
+		return []jen.Code{at(inBatch("grads"), plus(offset, q.Grad))}
+	}
+	args := []jen.Code{at(own(field(q)), offset)}
+	for _, state := range e.Rule.States {
+		args = append(args, at(own(stateField(q, state)), offset.Clone()))
+	}
+	return append(args, at(own("scalars"), n(0)))
+}
+
+// more appends whether to add to a kept gradient.
+func (e *emitter) more(args []jen.Code) []jen.Code {
+	if e.Keep {
+		args = append(args, inBatch("more"))
+	}
+	return args
+}

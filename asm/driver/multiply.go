@@ -1,0 +1,162 @@
+package driver
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/plan"
+)
+
+// multiply writes the body of a product.
+func (e *emitter) multiply(g *jen.Group, s *plan.Multiply) {
+	g.Comment(fmt.Sprintf("// %s of %d columns by tiles of rows.", groupsOf(s.Groups), s.Kernel.Panels*kernel.Lanes))
+	// A worker transposes the weights of a group when it comes to it; a tiled
+	// plan does so once a step.
+	turn := s.Transpose != nil && !e.Tiled
+	if turn {
+		worker := n(0)
+		if s.Sharing != plan.Unshared {
+			worker = id("worker")
+		}
+		g.Id("t").Op(":=").Add(own("slabs").Index(worker))
+		if s.Groups > 1 && !s.Whole {
+			g.Id("turned").Op(":=").Lit(-1).Comment("// the group whose transposed weights are in t")
+		}
+	}
+	c := calls{how: s.Sharing, groups: s.Groups, name: "tile", most: s.Most, whole: s.Whole}
+	if turn && s.Groups == 1 {
+		e.transposeCall(g, s.Transpose, nil, at(id("t"), n(0)))
+	}
+	c.write(g, func(g *jen.Group, group, tile, count code) {
+		if turn && s.Groups > 1 && s.Whole {
+			e.transposeCall(g, s.Transpose, group, at(id("t"), n(0)))
+		} else if turn && s.Groups > 1 {
+			g.If(id("g").Op("!=").Id("turned")).BlockFunc(func(g *jen.Group) {
+				e.transposeCall(g, s.Transpose, group, at(id("t"), n(0)))
+				g.Id("turned").Op("=").Id("g")
+			})
+		}
+		e.choose(g, "f", s.Groups, s.Kernel, s.Last, append(e.multiplyArgs(s, group), tile, count))
+	})
+}
+
+// groupsOf says how many groups there are.
+func groupsOf(n int) string {
+	if n == 1 {
+		return "One group"
+	}
+	return fmt.Sprintf("%d groups", n)
+}
+
+// choose calls the kernel of a whole group or, for the last of several, that
+// of fewer panels. name is a variable for the kernel.
+func (e *emitter) choose(g *jen.Group, name string, groups int, k, last kernel.Kernel, args []jen.Code) {
+	if isNil(last) {
+		g.Add(call(k, args...))
+		return
+	}
+	if groups == 1 {
+		g.Add(call(last, args...))
+		return
+	}
+	g.Id(name).Op(":=").Add(own("k").Dot(k.FuncName()))
+	g.If(id("g").Op("==").Lit(groups - 1)).Block(id(name).Op("=").Add(own("k").Dot(last.FuncName())))
+	g.Id(name).Call(args...)
+}
+
+func isNil(k kernel.Kernel) bool {
+	switch k := k.(type) {
+	case *kernel.Product:
+		return k == nil
+	case *kernel.Gradient:
+		return k == nil
+	case *kernel.BiasGradient:
+		return k == nil
+	case *kernel.Transpose:
+		return k == nil
+	}
+	return k == nil
+}
+
+func (e *emitter) multiplyArgs(s *plan.Multiply, group code) []jen.Code {
+	k := s.Kernel
+	args := []jen.Code{at(inBatch(s.Src.Name), n(0))}
+	switch {
+	case s.Transpose == nil:
+		args = append(args, at(own(field(s.Weight)), times(group, k.Panels*s.Weight.InPad*kernel.Lanes)))
+	case e.Tiled:
+		args = append(args, at(own("slab"), plus(times(group, s.Transpose.Size), s.Transpose.Offset)))
+	default:
+		args = append(args, at(id("t"), n(0)))
+	}
+	if s.Bias != nil {
+		args = append(args, at(own(field(s.Bias)), times(group, k.Panels*kernel.Lanes)))
+	}
+	if s.Acc != nil {
+		args = append(args, at(inBatch(s.Acc.Name), times(group, k.Panels*s.Acc.Rows*kernel.Lanes)))
+	}
+	if s.Learned != nil {
+		args = append(args, learned(s.Learned, k.Map, times(group, k.Panels/k.Map.Width()*kernel.Lanes)))
+	}
+	for _, v := range s.Buffers {
+		args = append(args, at(inBatch(v.Tensor.Name), times(group, v.Step*v.Tensor.Rows*kernel.Lanes)))
+	}
+	return args
+}
+
+// learned is the pointer to a learned parameter for a group of units.
+func learned(q *plan.Param, m *kernel.Map, group code) code {
+	if m.Param == kernel.OneParam {
+		return at(own(field(q)), n(0))
+	}
+	return at(own(field(q)), group)
+}
+
+func (e *emitter) transposeCall(g *jen.Group, t *plan.Transpose, group, to code) {
+	w := at(own(field(t.Weight)), times(group, t.Kernel.Lines*kernel.Lanes*kernel.Lanes))
+	e.choose(g, "turn", t.Groups, t.Kernel, t.Last, []jen.Code{to, w})
+}
+
+func (e *emitter) transposeFunc(f *jen.File, t *plan.Transpose) {
+	doc(f, fmt.Sprintf("%s makes the transposed weights of %s, in which its inputs run over the lanes.", t.Name, t.Weight.Name))
+	method(f, t.Name).Params(id("worker").Int()).BlockFunc(func(g *jen.Group) {
+		each(g, plan.Shared, "g", n(t.Groups), func(g *jen.Group) {
+			e.transposeCall(g, t, id("g"), at(own("slab"), plus(times(id("g"), t.Size), t.Offset)))
+		})
+	}).Line()
+}
+
+// dot writes the body of a linear layer of one output.
+func (e *emitter) dot(g *jen.Group, s *plan.Dot) {
+	g.Comment("// The lanes run over the inputs.")
+	rowCalls(g, s.Sharing, s.MostRow, func(g *jen.Group, row, count code) {
+		args := []jen.Code{at(inBatch(s.Src.Name), times(row, kernel.Lanes)), at(own(field(s.Weight)), n(0))}
+		if s.Bias != nil {
+			args = append(args, at(own(field(s.Bias)), n(0)))
+		}
+		g.Add(call(s.Kernel, append(args, at(inBatch(s.Z.Name), row.Clone()), count)...))
+	})
+	if !e.denseMaps() || !slices.Contains(e.Tensors, s.Z) {
+		return
+	}
+	// Maps walk vectors of 16 rows, and sums over them must not meet what is not
+	// a number: their gradient is zero there, but zero times NaN is NaN.
+	clearing := jen.Clear(inBatch(s.Z.Name).Index(inBatch("rows").Op(":").Add(linesOf(inBatch("rows"))).Op("*").Lit(kernel.Lanes)))
+	g.Comment("// An earlier batch may have left anything behind the last row.")
+	if s.Sharing == plan.Unshared {
+		g.Add(clearing)
+	} else {
+		g.If(id("worker").Op("==").Lit(0)).Block(clearing)
+	}
+}
+
+// denseMaps reports whether activations follow the network's one output.
+func (e *emitter) denseMaps() bool {
+	return slices.ContainsFunc(e.Forward, func(s plan.Step) bool {
+		a, ok := s.(*plan.Apply)
+		return ok && a.Dense
+	})
+}

@@ -1,0 +1,157 @@
+package pool
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestPartCovers(t *testing.T) {
+	for n := range 20 {
+		for parts := 1; parts < 8; parts++ {
+			next := 0
+			for i := range parts {
+				lo, hi := Part(n, i, parts)
+				if lo != next {
+					t.Fatalf("%d in %d parts: part %d starts at %d, not %d", n, parts, i, lo, next)
+				}
+				next = hi
+			}
+			if next != n {
+				t.Fatalf("%d in %d parts: ends at %d", n, parts, next)
+			}
+		}
+	}
+}
+
+// Every piece of every round is made once, whoever is late: rounds follow one
+// another without a barrier, many more than a ledger holds, and some have fewer
+// pieces than there are workers.
+func TestEveryPieceIsClaimedOnce(t *testing.T) {
+	const steps, perStep = 300, 11
+	sizes := [perStep]int{40, 0, 1, 7, 300, 2, 16, 1, 0, 64, 3}
+	for _, threads := range []int{1, 2, 3, 8} {
+		t.Run(fmt.Sprint(threads), func(t *testing.T) {
+			p := New(threads)
+			defer p.Close()
+			var made [perStep][300]atomic.Int32
+			step := 0
+			f := func(worker int) {
+				for r, n := range sizes {
+					if (step+r)%threads == worker && step%50 == 0 {
+						time.Sleep(time.Millisecond) // this one is late
+					}
+					for i := range p.Claim(worker, n) {
+						made[r][i].Add(1)
+					}
+					if r%5 == 4 {
+						p.Wait()
+					}
+				}
+			}
+			for step = range steps {
+				p.Run(f)
+				for r, n := range sizes {
+					for i := range made[r] {
+						want := 0
+						if i < n {
+							want = 1
+						}
+						if got := made[r][i].Swap(0); int(got) != want {
+							t.Fatalf("step %d: piece %d of %d was made %d times", step, i, n, got)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// A worker takes its own pieces from the first on, others from the far end.
+func TestPiecesAreTakenFromBothEnds(t *testing.T) {
+	var l ledger
+	var got []int
+	for _, last := range []bool{false, false, true, false, true} {
+		i, ok := l.take(3, 10, 15, last)
+		if !ok {
+			t.Fatalf("nothing is left after %v", got)
+		}
+		got = append(got, i)
+	}
+	if want := []int{10, 11, 14, 12, 13}; !slices.Equal(got, want) {
+		t.Errorf("took %v, want %v", got, want)
+	}
+	for _, last := range []bool{false, true} {
+		if i, ok := l.take(3, 10, 15, last); ok {
+			t.Errorf("took %d a second time", i)
+		}
+	}
+	// The next round in the same place begins anew.
+	if i, ok := l.take(3+ledgerRounds, 10, 15, true); !ok || i != 14 {
+		t.Errorf("the next round begins with %d, %v", i, ok)
+	}
+}
+
+// What was claimed and not made is lost to all: breaking off is for the end.
+func TestClaimBreaksOff(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		p := New(threads)
+		var made atomic.Int32
+		f := func(worker int) {
+			for i := range p.Claim(worker, 8) {
+				made.Add(1)
+				if i >= 0 {
+					break
+				}
+			}
+		}
+		for range 40 {
+			p.Run(f)
+		}
+		p.Close()
+		if got := int(made.Load()); got != 40*threads {
+			t.Errorf("%d threads made %d pieces, want one a round and worker", threads, got)
+		}
+	}
+}
+
+func TestSharesDoNotAllocate(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		p := New(threads)
+		sum := make([]int, threads)
+		f := func(worker int) {
+			for i := range p.Claim(worker, 20) {
+				sum[worker] += i
+			}
+			for i := range p.Share(worker, 20) {
+				sum[worker] -= i
+			}
+		}
+		if n := testing.AllocsPerRun(100, func() { p.Run(f) }); n != 0 {
+			t.Errorf("%d threads: %v allocations a run", threads, n)
+		}
+		p.Close()
+	}
+}
+
+func BenchmarkClaim(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprint(threads), func(b *testing.B) {
+			p := New(threads)
+			defer p.Close()
+			f := func(worker int) {
+				for range 100 {
+					for range p.Claim(worker, 16) {
+					}
+					p.Wait()
+				}
+			}
+			for range b.N {
+				p.Run(f)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/round")
+		})
+	}
+}
