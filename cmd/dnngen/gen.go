@@ -86,7 +86,7 @@ func emit(cmd *cobra.Command, net *spec.Network, dir string) ([]gen.File, error)
 			return nil, fail(exitFailed, "%w", err)
 		}
 	} else if !module.Provides(workspace.Module) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "dnngen: the module %s does not require dnngen yet; run `go get %s` in it\n",
+		fmt.Fprintf(cmd.ErrOrStderr(), "dnngen: the module %s does not require dnngen yet; run `go get -tool %s/cmd/dnngen` in it\n",
 			module.Path, workspace.Module)
 	}
 	files, err := gen.Generate(net, gen.Options{ImportPath: importPath})
