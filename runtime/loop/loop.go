@@ -110,8 +110,8 @@ func New(n *engine.Network, e engine.Engine, train *data.Set, o Options, ev Even
 	if o.Epochs < 1 || o.Steps < 0 {
 		return nil, fmt.Errorf("%d epochs and %d steps: at least one epoch is needed, and no negative number of steps", o.Epochs, o.Steps)
 	}
-	if !finite(o.LR) || !finite(o.Momentum) {
-		return nil, fmt.Errorf("learning rate %v and momentum %v must be finite", o.LR, o.Momentum)
+	if !InFloat32(o.LR) || !InFloat32(o.Momentum) {
+		return nil, fmt.Errorf("a float32 cannot hold the learning rate %v or the momentum %v", o.LR, o.Momentum)
 	}
 	l := &Loop{net: n, engine: e, train: train, opt: o, events: ev, batch: n.Batch, orderEpoch: -1}
 	if l.batch == 0 || l.batch > train.Rows {
@@ -342,3 +342,11 @@ func (l *Loop) endEpoch(ctx context.Context) error {
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// InFloat32 tells whether a number survives as a float32: neither infinite, nor
+// NaN, nor among the subnormal ones, which lose digits or become 0.
+func InFloat32(v float64) bool {
+	const smallest, largest = 0x1p-126, math.MaxFloat32 // the normal ones
+	size := math.Abs(v)
+	return v == 0 || size >= smallest && size <= largest
+}

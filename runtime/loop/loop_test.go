@@ -325,3 +325,16 @@ func BenchmarkGather(b *testing.B) {
 		})
 	}
 }
+
+func TestInFloat32(t *testing.T) {
+	for v, want := range map[float64]bool{
+		0: true, 0.1: true, -1e-37: true, 1e38: true, 1e39: false, 1e-40: false, -1e-300: false, math.Inf(1): false,
+	} {
+		if got := InFloat32(v); got != want {
+			t.Errorf("%v: %v", v, got)
+		}
+	}
+	if InFloat32(math.NaN()) {
+		t.Error("NaN is taken")
+	}
+}

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"slices"
 	"sync"
 
@@ -183,12 +182,18 @@ func (o *options) check() error {
 	if !(o.momentum >= 0 && o.momentum < 1) {
 		return fmt.Errorf("momentum %v is not in [0, 1)", o.momentum)
 	}
+	if !loop.InFloat32(o.momentum) {
+		return fmt.Errorf("momentum %v is a number that a float32 cannot hold", o.momentum)
+	}
 	return checkRate(o.lr)
 }
 
 func checkRate(lr float64) error {
-	if !(lr > 0) || math.IsInf(lr, 0) {
+	switch {
+	case !(lr > 0):
 		return fmt.Errorf("learning rate %v is not a positive number", lr)
+	case !loop.InFloat32(lr):
+		return fmt.Errorf("learning rate %v is a number that a float32 cannot hold", lr)
 	}
 	return nil
 }

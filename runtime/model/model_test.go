@@ -91,6 +91,7 @@ func TestOptions(t *testing.T) {
 		{model.WithLearningRate(0), "learning rate"},
 		{model.WithLearningRate(math.Inf(1)), "learning rate"},
 		{model.WithLearningRate(math.NaN()), "learning rate"},
+		{model.WithLearningRate(1e-300), "float32 cannot hold"},
 		{model.WithMomentum(1), "momentum"},
 		{model.WithMomentum(math.NaN()), "momentum"},
 	} {

@@ -69,7 +69,7 @@ func (m *Model) update(x []float32, y engine.Target, rows int, h engine.Hyper) f
 }
 
 // SetLearningRate sets the learning rate of the steps and trainings to come. It
-// fails, and changes nothing, where lr is not a positive number.
+// fails, and changes nothing, where lr is not a positive number, or one that a float32 cannot hold.
 func (m *Model) SetLearningRate(lr float64) error {
 	if err := checkRate(lr); err != nil {
 		return fmt.Errorf("%s: %w", m.net.Name, err)

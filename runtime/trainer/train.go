@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -78,11 +77,11 @@ func (t *trainFlags) check(n *engine.Network, given map[string]bool) error {
 		return usage("--steps, --log-every and --checkpoint-every must not be negative")
 	case !(o.LR >= 0):
 		return usage("--lr must be a number that is not negative")
-	case !inFloat32(o.LR):
+	case !loop.InFloat32(o.LR):
 		return usage("--lr %v is a number that a float32 cannot hold: choose one from 1e-37 to 1e38, or 0", o.LR)
 	case !(o.Momentum >= 0 && o.Momentum < 1):
 		return usage("--momentum must be a number from 0 to below 1: at 1 no step ever fades")
-	case !inFloat32(o.Momentum):
+	case !loop.InFloat32(o.Momentum):
 		return usage("--momentum %v is a number that a float32 cannot hold: choose one of 1e-37 or more, or 0", o.Momentum)
 	case given["momentum"] && n.Momentum == 0:
 		return usage("--momentum cannot be set: this network was compiled with %s without momentum; where its optimizer has one, set `momentum:` in the spec and compile it again", n.Optimizer)
@@ -90,13 +89,6 @@ func (t *trainFlags) check(n *engine.Network, given map[string]bool) error {
 		return usage("--init and --resume exclude each other: a resumed run has its parameters")
 	}
 	return nil
-}
-
-// inFloat32 tells whether a number that is not negative survives as a float32,
-// neither infinite nor among the subnormal ones, which lose digits or become 0.
-func inFloat32(v float64) bool {
-	const smallest, largest = 0x1p-126, math.MaxFloat32 // the normal ones
-	return v == 0 || v >= smallest && v <= largest
 }
 
 // train is the command: it prepares a session and runs it.
