@@ -123,5 +123,9 @@ func oneSpec(cmd *cobra.Command, args []string) error {
 
 // usageError says what is wrong with a command line, and where to read on.
 func usageError(cmd *cobra.Command, format string, args ...any) error {
-	return fail(exitUsage, "%s; see `%s --help`", fmt.Sprintf(format, args...), cmd.CommandPath())
+	text, see := fmt.Sprintf(format, args...), "; see"
+	if strings.HasSuffix(text, "?") {
+		see = " See"
+	}
+	return fail(exitUsage, "%s%s `%s --help`", text, see, cmd.CommandPath())
 }
