@@ -41,7 +41,8 @@ type Code struct {
 	Pass, Update, Infer []Launch
 
 	// Fetch makes a pass's batch from rows that lie on the device, and Advance
-	// follows the pass. With them up to Steps steps are one launch.
+	// follows the pass. With them many steps are one launch, and up to Steps are
+	// asked for at once.
 	Fetch, Advance Launch
 	Steps          int
 

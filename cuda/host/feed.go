@@ -69,6 +69,9 @@ type entryHead struct{ x, y, row int64 }
 
 const entryHeadWords = int(unsafe.Sizeof(entryHead{}) / 4)
 
+// graphPasses bounds the passes of a graph.
+const graphPasses = 64
+
 // share is the part of the free memory that training rows may take: evaluation
 // and other programs want some, too.
 const share = 0.6
@@ -296,7 +299,7 @@ func (f *feed) shape(passes int) error {
 		return nil
 	}
 	f.passes = passes
-	f.whole = passes == 1 || f.kept && passes <= engine.MostSteps
+	f.whole = passes == 1 || f.kept && passes <= graphPasses
 	return f.forget()
 }
 
@@ -361,7 +364,7 @@ func (g *gpuEngine) repeat(times int) error {
 	}
 	for times > 0 {
 		k := 0
-		for k+1 < len(f.graphs) && 2<<k <= times && 2<<k*each <= engine.MostSteps {
+		for k+1 < len(f.graphs) && 2<<k <= times && 2<<k*each <= graphPasses {
 			k++
 		}
 		if f.graphs[k] == nil {

@@ -29,7 +29,8 @@ type Plan struct {
 	Pass, Update, Infer []*Launch
 
 	// Fetch makes the batch of a pass from rows that lie on the GPU, Advance
-	// follows the pass: with them a graph has many steps, up to Steps.
+	// follows the pass: with them a graph has many steps. The host asks for up to
+	// Steps at once.
 	Fetch, Advance *Launch
 	Steps          int
 
@@ -210,10 +211,10 @@ func (p *Plan) update(name string, params []*Param) []*Launch {
 }
 
 const (
-	// mostSteps bounds the steps of a graph, and launchFLOPs the work of one: the
-	// host hears nothing, an interrupt included, before a launch has ended.
-	mostSteps   = 64
-	launchFLOPs = 1e11
+	// mostSteps bounds the steps that the host asks for at once, and callFLOPs
+	// their work: it hears nothing, an interrupt included, before they are made.
+	mostSteps = 512
+	callFLOPs = 1e11
 	// fetchBlocks are enough to copy a batch as fast as memory allows.
 	fetchBlocks = 1024
 )
@@ -227,7 +228,7 @@ func (p *Plan) feed() {
 	for _, q := range p.Program.Params {
 		flops += 6 * float64(q.Size()) * float64(p.Program.Batch)
 	}
-	for p.Steps = 1; p.Steps < mostSteps && 2*float64(p.Steps)*flops <= launchFLOPs; p.Steps *= 2 {
+	for p.Steps = 1; p.Steps < mostSteps && 2*float64(p.Steps)*flops <= callFLOPs; p.Steps *= 2 {
 	}
 }
 

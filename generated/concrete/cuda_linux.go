@@ -66,7 +66,7 @@ func cudaCode() *host.Code {
 		Slot:    768,
 		Slots:   host.At(2752, 2304),
 		Step:    host.At(2240, 6),
-		Steps:   64,
+		Steps:   512,
 		Total:   15360,
 		Update: []host.Launch{
 			host.Run("update", 6, 1, 1),

@@ -64,7 +64,7 @@ func cudaCode() *host.Code {
 		Slot:    50880,
 		Slots:   host.At(17088, 101760),
 		Step:    host.At(16576, 6),
-		Steps:   64,
+		Steps:   512,
 		Total:   268288,
 		Update: []host.Launch{
 			host.Run("update", 53, 1, 1),

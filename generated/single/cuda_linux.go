@@ -58,7 +58,7 @@ func cudaCode() *host.Code {
 		Slot:    64,
 		Slots:   host.At(1216, 64),
 		Step:    host.At(704, 5),
-		Steps:   64,
+		Steps:   512,
 		Total:   3904,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),

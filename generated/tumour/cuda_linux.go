@@ -58,7 +58,7 @@ func cudaCode() *host.Code {
 		Slot:    576,
 		Slots:   host.At(8576, 1152),
 		Step:    host.At(8064, 6),
-		Steps:   64,
+		Steps:   512,
 		Total:   24896,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),

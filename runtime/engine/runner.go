@@ -31,4 +31,4 @@ type Runner interface {
 
 // MostSteps is the number of steps above which a call of Runner.Run gains
 // nothing.
-const MostSteps = 64
+const MostSteps = 512

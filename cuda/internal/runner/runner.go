@@ -145,7 +145,7 @@ func feed(e engine.Runner, f *Feed, r *Response) {
 func allocs(f func()) float64 {
 	f()
 	least := math.Inf(1)
-	for range 10 {
+	for range 3 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		f()

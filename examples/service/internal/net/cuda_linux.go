@@ -59,7 +59,7 @@ func cudaCode() *host.Code {
 		Slot:    384,
 		Slots:   host.At(2496, 1152),
 		Step:    host.At(1984, 7),
-		Steps:   64,
+		Steps:   512,
 		Total:   13248,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
