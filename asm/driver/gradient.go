@@ -22,7 +22,7 @@ func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
 	c.write(g, func(g *jen.Group, group, block, count code) {
 		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
 		args := e.target(s.Weight, times(group, k.Panels*s.Weight.InPad*kernel.Lanes))
-		args = append(args, at(inBatch(s.X.Name), n(0)), dz, inBatch("rows"), block, count)
+		args = append(args, source(s.X), dz, inBatch("rows"), block, count)
 		e.choose(g, "f", s.Groups, k, s.Last, e.more(args))
 		if s.Bias == nil {
 			return
@@ -66,7 +66,7 @@ func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
 	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
 	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, _, block, count code) {
-		args := append(e.target(s.Weight, n(0)), at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)))
+		args := append(e.target(s.Weight, n(0)), source(s.X), at(inBatch(s.DZ.Name), n(0)))
 		if s.D != nil {
 			args = append(args, at(inBatch(s.D.Name), n(0)))
 		}

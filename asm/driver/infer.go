@@ -50,7 +50,10 @@ func (e *emitter) inferBatch(f *jen.File, i *plan.Inference, what string) {
 	doc(f, name+" is "+what)
 	f.Type().Id(name).StructFunc(func(g *jen.Group) {
 		g.List(id("rows"), id("tiles")).Int()
-		for _, t := range i.Tensors {
+		if i.Tensors[0].Flat {
+			g.Id("batch").Add(floats()).Comment(fmt.Sprintf("// [rows, %d] as given", e.Program.Input))
+		}
+		for _, t := range i.Held() {
 			g.Id(t.Name).Add(floats()).Comment("// " + shapeOf(t))
 		}
 	})
@@ -60,7 +63,7 @@ func (e *emitter) inferBatch(f *jen.File, i *plan.Inference, what string) {
 			if i.Rows == 1 {
 				d[id("rows")], d[id("tiles")] = n(1), n(1)
 			}
-			for _, t := range i.Tensors {
+			for _, t := range i.Held() {
 				d[id(t.Name)] = id("memory").Index(n(t.Offset).Op(":").Lit(t.Offset + t.Size()))
 			}
 		})))
@@ -79,7 +82,12 @@ func (e *emitter) inferLoop(g *jen.Group, i *plan.Inference, set func(g *jen.Gro
 	g.For(id("lo").Op(":=").Lit(0), id("lo").Op("<").Id("rows"), next).BlockFunc(func(g *jen.Group) {
 		set(g)
 		x, raw := i.Tensors[0], i.Raw
-		if x.Layout.Pairs > 0 {
+		if x.Flat {
+			g.Add(inBatch("batch")).Op("=").Id("x").Index(times(id("lo"), e.Program.Input).Op(":"))
+			if i.Rows > 1 {
+				e.copyShort(g, id("vectorInferRows"))
+			}
+		} else if x.Layout.Pairs > 0 {
 			g.Id("batch").Op(":=").Id("x").Index(times(id("lo"), e.Program.Input).Op(":"))
 			g.Add(e.packPairs(x, id("batch"), inBatch("rows")))
 		} else {
@@ -94,6 +102,19 @@ func (e *emitter) inferLoop(g *jen.Group, i *plan.Inference, set func(g *jen.Gro
 		}
 		g.Add(call(i.Unpack, at(inBatch(raw.Name), n(0)), at(id("raw"), times(id("lo"), e.Program.Output)), inBatch("rows")))
 	})
+}
+
+// copyShort copies rows that are read in place, where they are fewer than the
+// kernels' tiles have.
+func (e *emitter) copyShort(g *jen.Group, full code) {
+	if !e.Tensors[0].Flat {
+		return
+	}
+	g.If(inBatch("rows").Op("<").Add(full)).Block(
+		jen.Comment("// Kernels read whole tiles of rows: there are as many in the copy."),
+		jen.Copy(inBatch("x"), inBatch("batch").Index(jen.Op(":").Add(times(inBatch("rows"), e.Program.Input)))),
+		inBatch("batch").Op("=").Add(inBatch("x")),
+	)
 }
 
 // accessFuncs writes Read, Write and Close.

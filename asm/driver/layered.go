@@ -16,6 +16,7 @@ func (e *emitter) layeredStep(f *jen.File) {
 		g.Id("b").Dot("scale").Op("=").Add(e.scale())
 		if !e.Keep {
 			g.List(inBatch("batch"), inBatch("rows"), inBatch("tiles")).Op("=").List(id("x"), id("rows"), own("k").Dot("train").Dot("cover").Call(id("rows")))
+			e.copyShort(g, id("vectorRows"))
 			e.targetRows(g, id("y"), nil, id("rows"))
 			g.Add(own("pool").Dot("Run").Call(own("work")))
 			g.Return(e.mean())
@@ -28,6 +29,7 @@ func (e *emitter) layeredStep(f *jen.File) {
 			g.List(inBatch("batch"), inBatch("rows"), inBatch("tiles")).Op("=").List(
 				id("x").Index(times(id("lo"), e.Program.Input).Op(":")), id("hi").Op("-").Id("lo"),
 				own("k").Dot("train").Dot("cover").Call(id("hi").Op("-").Id("lo")))
+			e.copyShort(g, id("vectorRows"))
 			e.targetRows(g, id("y"), id("lo"), id("hi"))
 			g.Add(own("pool").Dot("Run").Call(own("work")))
 			g.Id("b").Dot("more").Op("=").Lit(1)
@@ -115,8 +117,10 @@ func (e *emitter) layeredWork(f *jen.File) {
 				g.If(id("worker").Op("==").Lit(0)).BlockFunc(clearing)
 			}
 		}
-		do("pack", e.PackSharing)
-		g.Add(wait())
+		if !e.Tensors[0].Flat {
+			do("pack", e.PackSharing)
+			g.Add(wait())
+		}
 		for _, s := range e.Forward {
 			do(s.StepName(), s.How())
 			g.Add(wait())

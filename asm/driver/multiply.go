@@ -81,9 +81,17 @@ func isNil(k kernel.Kernel) bool {
 	return k == nil
 }
 
+// source is the pointer to a layer's input.
+func source(t *plan.Tensor) code {
+	if t.Flat {
+		return at(inBatch("batch"), n(0))
+	}
+	return at(inBatch(t.Name), n(0))
+}
+
 func (e *emitter) multiplyArgs(s *plan.Multiply, group code) []jen.Code {
 	k := s.Kernel
-	args := []jen.Code{at(inBatch(s.Src.Name), n(0))}
+	args := []jen.Code{source(s.Src)}
 	switch {
 	case s.Transpose == nil:
 		args = append(args, at(own(field(s.Weight)), times(group, k.Panels*s.Weight.InPad*kernel.Lanes)))

@@ -17,7 +17,9 @@ const packCall = 16
 // a step, each calls its function and makes the calls that fall to it.
 func (e *emitter) stepsFile() *jen.File {
 	f := e.file(Constraint)
-	e.packFunc(f)
+	if !e.Tensors[0].Flat {
+		e.packFunc(f)
+	}
 	for _, s := range e.Forward {
 		e.step(f, s, "vectorBatch")
 	}

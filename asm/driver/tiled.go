@@ -57,8 +57,11 @@ func (e *emitter) shardFunc(f *jen.File) {
 			g.List(inBatch("batch"), inBatch("rows"), inBatch("tiles")).Op("=").List(
 				own("x").Index(times(id("first"), e.Program.Input).Op(":")), id("last").Op("-").Id("first"),
 				own("k").Dot("train").Dot("cover").Call(id("last").Op("-").Id("first")))
+			e.copyShort(g, id("vectorRows"))
 			e.targetRows(g, own("y"), id("first"), id("last"))
-			do(g, "pack")
+			if !e.Tensors[0].Flat {
+				do(g, "pack")
+			}
 			for _, s := range e.Forward {
 				do(g, s.StepName())
 			}

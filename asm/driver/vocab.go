@@ -96,6 +96,9 @@ func stateField(q *plan.Param, state string) string {
 
 // shapeOf describes where a tensor's columns stand.
 func shapeOf(t *plan.Tensor) string {
+	if t.Flat {
+		return fmt.Sprintf("[%d][%d], a copy of few rows", t.Rows, t.Layout.Width)
+	}
 	if t.Layout.Dense {
 		return fmt.Sprintf("[%d], one column", t.Rows)
 	}

@@ -81,6 +81,10 @@ func (s *suite) fill() {
 				split := p.Splits[s.isa]
 				s.add("products", "depth: %d, panelDepth: %d, rows: %d, panels: %d, height: %d, tall: %d, "+field+": %s",
 					k, p.PanelDepth, rows, panels, split.Height, split.Tall, p)
+				flat := *p
+				flat.Name, flat.Stride = "flat"+p.Name, k+i%3
+				s.add("products", "depth: %d, panelDepth: %d, rows: %d, stride: %d, panels: %d, height: %d, tall: %d, "+field+": %s",
+					k, p.PanelDepth, rows, flat.Stride, panels, split.Height, split.Tall, &flat)
 			}
 		}
 		for _, panels := range []int{1, 2} {
@@ -93,6 +97,9 @@ func (s *suite) fill() {
 				Inputs: k, PanelRows: pad(k), Rows: 129, Panels: panels, Rule: rule,
 			}
 			s.add("gradients", "inputs: %d, panelRows: %d, rows: %d, panels: %d, "+field+": %s", k, g.PanelRows, g.Rows, panels, g)
+			flat := *g
+			flat.Name, flat.Stride = "flat"+g.Name, k+i%3
+			s.add("gradients", "inputs: %d, panelRows: %d, rows: %d, stride: %d, panels: %d, "+field+": %s", k, g.PanelRows, g.Rows, flat.Stride, panels, &flat)
 		}
 		for _, back := range []bool{false, true} {
 			s.add("blocks", "width: %d, rows: %d, back: %v, f: %s", k, 129, back,

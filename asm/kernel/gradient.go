@@ -22,8 +22,11 @@ type Gradient struct {
 	// PanelRows is the number of rows that a packed panel takes in memory.
 	PanelRows int
 	Rows      int // rows that each panel of X and dZ holds
-	Panels    int // panels of outputs that a call works on: 1 or 2
-	Rule      *Rule
+	// Stride is the distance of X's rows in numbers where they stand one after
+	// the other, [rows][Stride]; 0 if X is blocked.
+	Stride int
+	Panels int // panels of outputs that a call works on: 1 or 2
+	Rule   *Rule
 }
 
 // FuncName implements Kernel.
@@ -31,7 +34,7 @@ func (k *Gradient) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Gradient) Key() string {
-	return fmt.Sprintf("gradient %d %d %d %d %s", k.Inputs, k.PanelRows, k.Rows, k.Panels, k.Rule.key())
+	return fmt.Sprintf("gradient %d %d %d %d %d %s", k.Inputs, k.PanelRows, k.Rows, k.Stride, k.Panels, k.Rule.key())
 }
 
 // Params implements Kernel.
@@ -43,8 +46,12 @@ func (k *Gradient) Params() Params {
 	} else {
 		list = []Param{Pointer("w", shape+", the gradient")}
 	}
+	x := fmt.Sprintf("[%d][%d][16], inputs of the layer", (k.Inputs+Lanes-1)/Lanes, k.Rows)
+	if k.Stride > 0 {
+		x = fmt.Sprintf("[rows][%d], inputs of the layer", k.Stride)
+	}
 	list = append(list,
-		Pointer("x", fmt.Sprintf("[%d][%d][16], inputs of the layer", (k.Inputs+Lanes-1)/Lanes, k.Rows)),
+		Pointer("x", x),
 		Pointer("dz", fmt.Sprintf("[%d][%d][16], gradient by its outputs", k.Panels, k.Rows)),
 		Count("rows", "number of rows, at least 1"),
 		Count("block", "first block of 16 inputs"),
@@ -53,6 +60,22 @@ func (k *Gradient) Params() Params {
 		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
 	}
 	return Params{List: list}
+}
+
+// rowBytes is the distance between the rows of X, blockBytes that between its
+// blocks of 16 columns.
+func (k *Gradient) rowBytes() int {
+	if k.Stride > 0 {
+		return 4 * k.Stride
+	}
+	return lineBytes
+}
+
+func (k *Gradient) blockBytes() int {
+	if k.Stride > 0 {
+		return lineBytes
+	}
+	return k.Rows * lineBytes
 }
 
 // about implements Kernel.
@@ -68,7 +91,7 @@ func (k *Gradient) body(f *function) {
 		g.buffer = f.scratch(g.heights(Lanes)[0] * g.panels * lineBytes)
 		f.Name(g.buffer, "scratch, gradients of the tile")
 	}
-	g.whole, g.rest = f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.Rows * lineBytes, []string{"x"}})
+	g.whole, g.rest = f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.blockBytes(), []string{"x"}})
 	if g.panels < k.Panels {
 		f.Comment("One panel after the other; the pointers on the stack move on.")
 		f.keep(append(weightNames(k.Rule), "dz")...)
@@ -139,7 +162,7 @@ func (g *gradient) blocks() {
 	f.repeat("block", g.whole, func() {
 		g.block(Lanes)
 		f.advance(g.to, Lanes*lineBytes)
-		f.add(k.Rows*lineBytes, g.x)
+		f.add(k.blockBytes(), g.x)
 	})
 	f.repeat("rest", g.rest, func() { g.block(k.Inputs % Lanes) })
 }
@@ -165,7 +188,7 @@ func (g *gradient) tile(first, height int, last bool) {
 	f.Commentf("The gradient of inputs %d to %d of the block, for %d outputs.", first, first+height-1, g.panels*Lanes)
 	t := f.newTile(height, g.panels)
 	t.name("x", "dz")
-	t.number = func(r, u int) int { return 4*(first+r) + u*lineBytes }
+	t.number = func(r, u int) int { return 4*(first+r) + u*k.rowBytes() }
 	t.vector = func(panel, u int) int { return (panel*k.Rows + u) * lineBytes }
 	line := weightLine(g.to.w, first, k.PanelRows)
 	if k.Rule == nil {
@@ -210,13 +233,13 @@ func (g *gradient) rows(t *tile, first int, last bool) {
 	f.repeat("four", fours, func() {
 		t.steps(unroll, g.numbers, g.vectors, func(u int) {
 			if last && f.inline == nil {
-				f.PREFETCHT0(at(g.numbers, (k.Rows+u)*lineBytes))
+				f.PREFETCHT0(at(g.numbers, k.blockBytes()+u*k.rowBytes()))
 			}
 			if g.fetchWeights() && u > 0 {
 				g.fetch(u-1, first+t.rows)
 			}
 		})
-		f.add(unroll*lineBytes, g.numbers)
+		f.add(unroll*k.rowBytes(), g.numbers)
 		f.add(unroll*lineBytes, g.vectors)
 		if g.fetchWeights() {
 			// Once around the next tile, and again.
@@ -226,7 +249,7 @@ func (g *gradient) rows(t *tile, first int, last bool) {
 	})
 	f.repeat("one", ones, func() {
 		t.steps(1, g.numbers, g.vectors, nil)
-		f.add(lineBytes, g.numbers)
+		f.add(k.rowBytes(), g.numbers)
 		f.add(lineBytes, g.vectors)
 	})
 }

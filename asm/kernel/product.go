@@ -26,9 +26,12 @@ type Product struct {
 	Rows       int  // rows that each panel of A and of the map's buffers holds
 	Panels     int  // panels of B that a call works on: 1 or 2
 	Dense      bool // A has one column, dense: [rows]
-	Bias       bool // start the sums with a bias instead of 0
-	Store      bool // keep the sums themselves, in acc
-	Map        *Map // what else is computed from the sums
+	// Stride is the distance of A's rows in numbers where they stand one after
+	// the other, [rows][Stride]; 0 if A is blocked.
+	Stride int
+	Bias   bool // start the sums with a bias instead of 0
+	Store  bool // keep the sums themselves, in acc
+	Map    *Map // what else is computed from the sums
 }
 
 // MaxRows returns the most rows that a tile may have.
@@ -44,13 +47,16 @@ func (k *Product) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Product) Key() string {
-	return fmt.Sprintf("product %v %v %d %d %d %d %v %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
-		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Bias, k.Store, k.Map.key())
+	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
+		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Store, k.Map.key())
 }
 
 // Params implements Kernel.
 func (k *Product) Params() Params {
 	src := fmt.Sprintf("[%d][%d][16], rows to multiply", (k.Depth+Lanes-1)/Lanes, k.Rows)
+	if k.Stride > 0 {
+		src = fmt.Sprintf("[rows][%d], rows to multiply", k.Stride)
+	}
 	if k.Dense {
 		src = fmt.Sprintf("[%d], rows of one number to multiply", k.Rows)
 	}
@@ -140,10 +146,10 @@ func (p *product) plan() {
 	}
 }
 
-// rowPointers are the parameters that move with the rows.
+// rowPointers are the parameters that move by a line with each row.
 func (p *product) rowPointers() []string {
 	var list []string
-	if !p.k.Dense {
+	if p.rowBytes() == lineBytes {
 		list = append(list, "src")
 	}
 	if p.k.Store {
@@ -165,8 +171,8 @@ func (p *product) place() {
 		for _, name := range p.rowPointers() {
 			f.move(name, s.Rows(first)*lineBytes)
 		}
-		if p.k.Dense {
-			f.move("src", 4*s.Rows(first))
+		if n := p.rowBytes(); n != lineBytes {
+			f.move("src", n*s.Rows(first))
 		}
 		return
 	}
@@ -197,16 +203,20 @@ func (p *product) place() {
 	for _, name := range p.rowPointers() {
 		f.ADDQ(offset, f.slot(name))
 	}
-	if p.k.Dense {
-		f.SHRQ(operand.U8(4), offset)
+	if n := p.rowBytes(); n != lineBytes {
+		f.SHRQ(operand.U8(6), offset)
+		f.IMUL3Q(operand.U32(uint32(n)), offset, offset)
 		f.ADDQ(offset, f.slot("src"))
 	}
 }
 
 // rowBytes is the distance between the rows of A.
 func (p *product) rowBytes() int {
-	if p.k.Dense {
+	switch {
+	case p.k.Dense:
 		return 4
+	case p.k.Stride > 0:
+		return 4 * p.k.Stride
 	}
 	return lineBytes
 }

@@ -18,6 +18,9 @@ func (p *product) depth(t *tile, q int) {
 	perBlock := Lanes / unroll
 	blocks, odd := (fours+perBlock-1)/perBlock, fours%perBlock
 	jump := k.Rows*lineBytes - lineBytes // from the end of a block's line to the next block
+	if k.Stride > 0 {
+		jump = 0
+	}
 	fetch := blocks > 1 && !(p.gather && p.panels < k.Panels) && f.inline == nil
 	if blocks > 0 {
 		p.blocks(t, blocks, odd, jump, fetch)
@@ -61,7 +64,7 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 				}
 			}
 			if fetch && u*perBlock < t.rows {
-				f.PREFETCHT0(at(p.next, u*lineBytes))
+				f.PREFETCHT0(at(p.next, u*p.rowBytes()))
 			}
 		}
 		t.steps(unroll, numbers, vectors, extra)
@@ -71,7 +74,7 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 			f.add(unroll*lineBytes, p.ahead)
 		}
 		if fetch {
-			f.add(unroll*lineBytes, p.next)
+			f.add(unroll*p.rowBytes(), p.next)
 		}
 	}
 	if blocks == 1 {
@@ -90,7 +93,7 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 	f.MOVQ(operand.U32(uint32(blocks)), left)
 	if fetch {
 		p.next = f.GP64()
-		f.Name(p.next, "src: 16 steps ahead, to fetch")
+		f.Name(p.next, "src: a later block, to fetch")
 	}
 	again := f.label("block")
 	f.Label(again)
@@ -103,14 +106,7 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 		f.Label(skip)
 	}
 	if fetch {
-		// Fetch the next block of the same rows; after the last, the first block
-		// of the next rows.
-		skip := f.label("fetch")
-		f.LEAQ(at(numbers, k.Rows*lineBytes), p.next)
-		f.CMPQ(left, operand.U8(1))
-		f.JNE(operand.LabelRef(skip))
-		f.LEAQ(at(p.a, t.rows*lineBytes), p.next)
-		f.Label(skip)
+		p.fetchNumbers(t.rows, blocks, left)
 	}
 	if byBlock {
 		p.fetchInputs()
@@ -132,6 +128,26 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 	f.DECQ(left)
 	f.JNZ(operand.LabelRef(again))
 }
+
+// fetchNumbers sets where src is fetched during this block: the next block of
+// the same rows or, at the end, the first one of the next rows. Rows one after
+// the other may be the caller's, and far away: they are fetched earlier.
+func (p *product) fetchNumbers(rows, blocks int, left gp) {
+	early, step := 1, p.k.Rows*lineBytes
+	if p.k.Stride > 0 {
+		early, step = min(farBlocks, blocks-1), lineBytes
+	}
+	skip := p.label("fetch")
+	p.LEAQ(at(p.numbers, early*step), p.next)
+	p.CMPQ(left, operand.U32(uint32(early)))
+	p.JGT(operand.LabelRef(skip))
+	p.add(rows*p.rowBytes()-blocks*step, p.next)
+	p.Label(skip)
+}
+
+// farBlocks is the number of blocks of 16 steps by which the caller's rows are
+// fetched ahead: about the latency of memory.
+const farBlocks = 3
 
 // fetchDistance is the number of steps by which vectors are fetched ahead of
 // their use: about the latency of the second cache, and enough of a start for

@@ -183,7 +183,7 @@ func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
 	}
 	gradient := func(suffix string, panels int) *kernel.Gradient {
 		return share(b, &kernel.Gradient{
-			Name: g.Name + suffix, Doc: doc, Inputs: w.In, PanelRows: w.InPad, Rows: b.Rows, Panels: panels, Rule: rule,
+			Name: g.Name + suffix, Doc: doc, Inputs: w.In, PanelRows: w.InPad, Rows: b.Rows, Stride: g.X.Stride(), Panels: panels, Rule: rule,
 		})
 	}
 	g.Kernel = gradient("", group)

@@ -12,10 +12,18 @@ type Inference struct {
 	Splits  map[vec.ISA]kernel.Split
 	Tensors []*Tensor // X first
 	Raw     *Tensor
-	Pack    *kernel.Block
+	Pack    *kernel.Block // nil where X is flat
 	Steps   []Step
 	Unpack  *kernel.Block // nil where the raw outputs are dense
 	Size    int           // of the buffers, in float32
+}
+
+// Held returns the tensors that take memory.
+func (i *Inference) Held() []*Tensor {
+	if i.Tensors[0].Size() == 0 {
+		return i.Tensors[1:]
+	}
+	return i.Tensors
 }
 
 // inferRows is the number of rows that inference walks at a time.
@@ -33,11 +41,16 @@ func (b *builder) inference(name string, rows int) *Inference {
 	b.infer = i
 	p := b.Program
 	b.place(p.X)
+	if b.flat && rows == 1 {
+		i.Tensors[0].Rows, i.Size = 0, 0 // never copied: there are no shorter batches
+	}
 	for _, v := range p.InferBuffers {
 		b.place(v)
 	}
 	i.Raw = b.tensors[p.InferRaw]
-	i.Pack = share(b, &kernel.Block{Name: name + "Pack", Width: p.Input, Rows: rows})
+	if !b.flat {
+		i.Pack = share(b, &kernel.Block{Name: name + "Pack", Width: p.Input, Rows: rows})
+	}
 	if !i.Raw.Layout.Dense {
 		i.Unpack = share(b, &kernel.Block{Name: name + "Unpack", Width: p.Output, Rows: rows, Back: true})
 	}

@@ -46,7 +46,7 @@ type Plan struct {
 	// something else.
 	ClearPadding bool
 
-	Pack        *kernel.Block
+	Pack        *kernel.Block // nil where X is flat
 	PackSharing Sharing
 	Forward     []Step
 	Loss        *Loss
@@ -74,14 +74,29 @@ type Tensor struct {
 	// Over is the tensor whose place this one takes when it is no longer needed;
 	// nil for one with a place of its own.
 	Over *Tensor
+	// Flat tells that rows stand one after the other, [rows][width], as the
+	// caller gives them. Where the caller has as many rows as the tensor holds,
+	// they are read from where they are.
+	Flat bool
 }
 
 // Size returns the number of float32 that the tensor takes.
 func (t *Tensor) Size() int {
+	if t.Flat {
+		return (t.Rows*t.Layout.Width + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
+	}
 	if t.Layout.Dense {
 		return (t.Rows + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
 	}
 	return t.Layout.Panels() * t.Rows * kernel.Lanes
+}
+
+// Stride is the distance of the rows of a flat tensor, 0 for a blocked one.
+func (t *Tensor) Stride() int {
+	if t.Flat {
+		return t.Layout.Width
+	}
+	return 0
 }
 
 // RowStep is the number of float32 from a row to the next, within a panel.
@@ -285,6 +300,7 @@ func New(p *ir.Program) (*Plan, error) {
 		kernels: map[string]kernel.Kernel{},
 	}
 	b.choose()
+	b.flat = b.readsFlat()
 	b.rule()
 	b.placeParams()
 	b.Infer = b.inference("infer", b.inferRows())
@@ -305,6 +321,7 @@ type builder struct {
 	params  map[*ir.Param]*Param
 	kernels map[string]kernel.Kernel // by key
 	infer   *Inference               // that is being planned; nil while training is
+	flat    bool                     // X is read row by row
 }
 
 // share returns the kernel that is already there for the same code, or k.
@@ -418,7 +435,7 @@ func (b *builder) extra(name string, l Layout) *Tensor {
 	if b.infer != nil {
 		list, size, rows = &b.infer.Tensors, &b.infer.Size, b.infer.Rows
 	}
-	t := &Tensor{Name: name, Layout: l, Rows: rows, Offset: *size}
+	t := &Tensor{Name: name, Layout: l, Rows: rows, Offset: *size, Flat: len(*list) == 0 && b.flat}
 	*size += t.Size()
 	*list = append(*list, t)
 	return t

@@ -12,8 +12,10 @@ import (
 
 // forward plans the training's way to the raw outputs.
 func (b *builder) forward() {
-	b.Pack = share(b, &kernel.Block{Name: "pack", Width: b.Program.Input, Rows: b.Rows})
-	b.PackSharing = b.sharing(b.Rows * b.Program.Input * moveWork)
+	if !b.flat {
+		b.Pack = share(b, &kernel.Block{Name: "pack", Width: b.Program.Input, Rows: b.Rows})
+		b.PackSharing = b.sharing(b.Rows * b.Program.Input * moveWork)
+	}
 	b.Forward = b.steps(b.Program.Forward, "forward", b.Rows)
 }
 
@@ -112,7 +114,7 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 	product := func(name string, panels int) *kernel.Product {
 		return share(b, &kernel.Product{
 			Name: name, Doc: doc, Splits: splits(rows), Depth: depth, PanelDepth: panelDepth, Rows: rows,
-			Panels: panels, Dense: m.Src.Layout.Dense, Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+			Panels: panels, Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
 		})
 	}
 	m.Kernel = product(m.Name, group)

@@ -18,7 +18,9 @@ func (b *builder) whole() {
 	if b.Loss.Source.Classes() {
 		k.Target = "*int32"
 	}
-	w.add(&k.Forward, b.Pack, w.tensor(b.Tensors[0], 0), kernel.Arg{Kind: kernel.Batch}, w.rows())
+	if b.Pack != nil {
+		w.add(&k.Forward, b.Pack, w.tensor(b.Tensors[0], 0), kernel.Arg{Kind: kernel.Batch}, w.rows())
+	}
 	for _, s := range b.Forward {
 		w.step(&k.Forward, s)
 	}
@@ -59,6 +61,14 @@ func number(n int) kernel.Arg { return kernel.Arg{Kind: kernel.Number, N: n} }
 func (w *wholeStep) rows() kernel.Arg { return number(w.Rows) }
 
 func (w *wholeStep) tensor(t *Tensor, at int) kernel.Arg { return memory(w.tensors + t.Offset + at) }
+
+// source is the pointer to a layer's input.
+func (w *wholeStep) source(t *Tensor) kernel.Arg {
+	if t.Flat {
+		return kernel.Arg{Kind: kernel.Batch}
+	}
+	return w.tensor(t, 0)
+}
 
 func (w *wholeStep) param(q *Param, at int) kernel.Arg { return memory(q.Offset + at) }
 
@@ -130,7 +140,7 @@ func (w *wholeStep) multiply(list *[]kernel.Call, s *Multiply) {
 				t = s.Transpose.Last
 			}
 		}
-		args := []kernel.Arg{w.tensor(s.Src, 0)}
+		args := []kernel.Arg{w.source(s.Src)}
 		if s.Transpose != nil {
 			w.add(list, t, w.slab(), w.param(s.Weight, g*panels*kernel.Lanes*kernel.Lanes))
 			args = append(args, w.slab())
@@ -170,7 +180,7 @@ func (w *wholeStep) weightGrad(list *[]kernel.Call, s *WeightGrad) {
 			k, bias = s.Last, s.BiasLast
 		}
 		dz := w.tensor(s.DZ, g*panels*s.DZ.Rows*kernel.Lanes)
-		args := append(w.target(s.Weight, g*panels*s.Weight.InPad*kernel.Lanes), w.tensor(s.X, 0), dz, w.rows())
+		args := append(w.target(s.Weight, g*panels*s.Weight.InPad*kernel.Lanes), w.source(s.X), dz, w.rows())
 		w.add(list, k, append(args, number(0), number(s.Blocks))...)
 		if bias != nil {
 			w.add(list, bias, append(w.target(s.BiasOf, g*panels*kernel.Lanes), dz, w.rows())...)
@@ -179,7 +189,7 @@ func (w *wholeStep) weightGrad(list *[]kernel.Call, s *WeightGrad) {
 }
 
 func (w *wholeStep) rankOne(list *[]kernel.Call, s *RankOne) {
-	args := append(w.target(s.Weight, 0), w.tensor(s.X, 0), w.tensor(s.DZ, 0))
+	args := append(w.target(s.Weight, 0), w.source(s.X), w.tensor(s.DZ, 0))
 	if s.D != nil {
 		args = append(args, w.tensor(s.D, 0))
 	}

@@ -17,6 +17,7 @@ const lanes = 16
 // product is a kernel.Product that stores its sums.
 type product struct {
 	depth, panelDepth, rows, panels, height, tall int
+	stride                                        int // 0: blocked
 	plain                                         func(src, mat, acc *float32, tile, tiles int)
 	bias                                          func(src, mat, bias, acc *float32, tile, tiles int)
 }
@@ -24,6 +25,7 @@ type product struct {
 // gradient is a kernel.Gradient: keep stores or adds, update does w -= lr·g.
 type gradient struct {
 	inputs, panelRows, rows, panels int
+	stride                          int // 0: blocked
 	keep                            func(w, x, dz *float32, rows, block, blocks, more int)
 	update                          func(w, scalars, x, dz *float32, rows, block, blocks int)
 }
@@ -161,6 +163,20 @@ func whole(r *rand.Rand) float32 { return float32(r.IntN(17) - 8) }
 
 func normal(r *rand.Rand) float32 { return float32(r.NormFloat64()) }
 
+// source returns m [rows][width] in panels or, with a stride, row by row.
+func source(m [][]float32, rows, stride int, atEnd bool) *buffer {
+	if stride == 0 {
+		b := guarded(panels(len(m[0]))*rows*lanes, atEnd)
+		blocked(b.v, m, rows)
+		return b
+	}
+	b := guarded(rows*stride, atEnd)
+	for i, row := range m {
+		copy(b.v[i*stride:], row)
+	}
+	return b
+}
+
 // blocked puts m [rows][width] into panels.
 func blocked(dst []float32, m [][]float32, capacity int) {
 	for r := range m {
@@ -233,8 +249,7 @@ func (p product) check(atEnd bool) int {
 			if !exact && n < 127 {
 				continue
 			}
-			src := guarded(panels(p.depth)*p.rows*lanes, atEnd)
-			blocked(src.v, a, p.rows)
+			src := source(a, p.rows, p.stride, atEnd)
 			mat := guarded(panels(n)*p.panelDepth*lanes, atEnd)
 			bs := guarded(panels(n)*lanes, atEnd)
 			for k := range p.depth {
@@ -301,8 +316,7 @@ func (g gradient) check(atEnd bool) int {
 	checks := 0
 	most := 129
 	x, dz := matrix(r, g.rows, g.inputs, whole), matrix(r, g.rows, most, whole)
-	xs := guarded(panels(g.inputs)*g.rows*lanes, atEnd)
-	blocked(xs.v, x, g.rows)
+	xs := source(x, g.rows, g.stride, atEnd)
 	blocks := panels(g.inputs)
 	for _, n := range sizes() {
 		if panels(n)%g.panels != 0 {
