@@ -85,7 +85,7 @@ type vectorBatch struct {
 	scale       float32   // one over the number of losses in the mean
 	grads       []float32 // where gradients are kept
 
-	x   []float32 // [1][24][16], 8 columns
+	x   []float32 // [24][8], a copy of few rows
 	a1  []float32 // [2][24][16], 24 columns
 	z2  []float32 // [1][24][16], 12 columns
 	a3  []float32 // [1][24][16], 12 columns
@@ -101,7 +101,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	p := pool.New(1)
-	memory, err := arena.New(9264 + p.Threads()*512)
+	memory, err := arena.New(9072 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -152,7 +152,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 
 // reserve takes the memory of the buffers.
 func (b *vectorBatch) reserve(memory *arena.Arena) {
-	b.x = memory.Floats(384)
+	b.x = memory.Floats(192)
 	b.a1 = memory.Floats(768)
 	b.z2 = memory.Floats(384)
 	b.a3 = memory.Floats(384)
@@ -173,6 +173,11 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	b := &e.batch
 	b.scale = 1 / float32(rows)
 	b.batch, b.rows, b.tiles = x, rows, e.k.train.cover(rows)
+	if b.rows < vectorRows {
+		// Kernels read whole tiles of rows: there are as many in the copy.
+		copy(b.x, b.batch[:b.rows*8])
+		b.batch = b.x
+	}
 	b.value = y.Value[:rows]
 	e.pool.Run(e.work)
 	return e.total / float64(rows)
@@ -185,8 +190,6 @@ func (e *vector) doWork(worker int) {
 	if worker == 0 {
 		clear(e.grads[0:16])
 	}
-	e.pack(b)
-	e.pool.Wait()
 	e.forward0(b)
 	e.pool.Wait()
 	e.forward2(b)
@@ -238,40 +241,40 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [1][64][16], 8 columns
+	batch       []float32 // [rows, 8] as given
+	x           []float32 // [64][8], a copy of few rows
 	a1          []float32 // [2][64][16], 24 columns
 	a3          []float32 // [1][64][16], 12 columns
 	z4          []float32 // [64], one column
 }
 
 func newVectorInference() *vectorInference {
-	memory := arena.Aligned(4160)
+	memory := arena.Aligned(3648)
 	return &vectorInference{
-		a1: memory[1024:3072],
-		a3: memory[3072:4096],
-		x:  memory[0:1024],
-		z4: memory[4096:4160],
+		a1: memory[512:2560],
+		a3: memory[2560:3584],
+		x:  memory[0:512],
+		z4: memory[3584:3648],
 	}
 }
 
 // vectorRow is a single row on its way to the raw outputs.
 type vectorRow struct {
 	rows, tiles int
-	x           []float32 // [1][1][16], 8 columns
+	batch       []float32 // [rows, 8] as given
 	a1          []float32 // [2][1][16], 24 columns
 	a3          []float32 // [1][1][16], 12 columns
 	z4          []float32 // [1], one column
 }
 
 func newVectorRow() *vectorRow {
-	memory := arena.Aligned(80)
+	memory := arena.Aligned(64)
 	return &vectorRow{
-		a1:    memory[16:48],
-		a3:    memory[48:64],
+		a1:    memory[0:32],
+		a3:    memory[32:48],
 		rows:  1,
 		tiles: 1,
-		x:     memory[0:16],
-		z4:    memory[64:80],
+		z4:    memory[48:64],
 	}
 }
 
@@ -284,7 +287,7 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b := e.inferRow.Get().(*vectorRow)
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
-			e.k.inferRowPack(&b.x[0], &x[lo*8], b.rows)
+			b.batch = x[lo*8:]
 			e.inferRow0(b)
 			e.inferRow2(b)
 			e.inferRow4(b)
@@ -297,7 +300,12 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
-		e.k.inferPack(&b.x[0], &x[lo*8], b.rows)
+		b.batch = x[lo*8:]
+		if b.rows < vectorInferRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*8])
+			b.batch = b.x
+		}
 		e.infer0(b)
 		e.infer2(b)
 		e.infer4(b)

@@ -4,16 +4,9 @@
 
 package concrete
 
-// inferPackAVX512 copies rows into panels of 16 columns.
-//
-//	blocked  [1][64][16]
-//	flat     [rows][8]
-//	rows     number of rows
-func inferPackAVX512(blocked *float32, flat *float32, rows int)
-
 // infer0AVX512 multiplies rows of 8 by weights of 48 outputs.
 //
-//	src      [1][64][16], rows to multiply
+//	src      [rows][8], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
 //	a        [1][64][16], which the map writes
@@ -40,16 +33,9 @@ func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, 
 //	rows     number of rows
 func infer4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// inferRowPackAVX512 copies rows into panels of 16 columns.
-//
-//	blocked  [1][1][16]
-//	flat     [rows][8]
-//	rows     number of rows
-func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
-
 // inferRow0AVX512 multiplies rows of 8 by weights of 48 outputs.
 //
-//	src      [1][1][16], rows to multiply
+//	src      [rows][8], rows to multiply
 //	mat      [4][16][16], packed matrix
 //	bias     [4][16]
 //	a        [2][1][16], which the map writes
@@ -76,16 +62,9 @@ func inferRow2AVX512(src *float32, mat *float32, p *float32, a *float32, tile in
 //	rows     number of rows
 func inferRow4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// packAVX512 copies rows into panels of 16 columns.
-//
-//	blocked  [1][24][16]
-//	flat     [rows][8]
-//	rows     number of rows
-func packAVX512(blocked *float32, flat *float32, rows int)
-
 // forward0AVX512 multiplies rows of 8 by weights of 48 outputs.
 //
-//	src      [1][24][16], rows to multiply
+//	src      [rows][8], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
 //	a        [1][24][16], which the map writes
@@ -200,7 +179,7 @@ func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *
 //	expAvg   [2][16][16], the optimizer's state
 //	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
-//	x        [1][24][16], inputs of the layer
+//	x        [rows][8], inputs of the layer
 //	dz       [2][24][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs

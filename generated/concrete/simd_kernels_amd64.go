@@ -8,29 +8,26 @@ package concrete
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferPack    func(blocked, flat *float32, rows int)
-	infer0       func(src, mat, bias, a *float32, tile, tiles int)
-	infer2       func(src, mat, p, a *float32, tile, tiles int)
-	infer4       func(src, w, bias, z *float32, rows int)
-	inferRowPack func(blocked, flat *float32, rows int)
-	inferRow0    func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2    func(src, mat, p, a *float32, tile, tiles int)
-	inferRow4    func(src, w, bias, z *float32, rows int)
-	pack         func(blocked, flat *float32, rows int)
-	forward0     func(src, mat, bias, a, s *float32, tile, tiles int)
-	forward2     func(src, mat, acc, p, a *float32, tile, tiles int)
-	forward4     func(src, w, bias, z *float32, rows int)
-	lossRows     func(z, dz, y *float32, rows int, scale float32) float64
-	gradInput4   func(src, mat, acc *float32, tile, tiles int)
-	backward3    func(p, d, z, dz, sum0 *float32, rows int)
-	gradWeight4  func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias4    func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
-	gradInput2   func(src, mat, s, dz *float32, tile, tiles int)
-	transpose2   func(t, w *float32)
-	gradWeight2  func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradWeight0  func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias0    func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
-	update       func(w, expAvg, expAvgSq, scalars, grads *float32, shards, vectors int)
+	infer0      func(src, mat, bias, a *float32, tile, tiles int)
+	infer2      func(src, mat, p, a *float32, tile, tiles int)
+	infer4      func(src, w, bias, z *float32, rows int)
+	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2   func(src, mat, p, a *float32, tile, tiles int)
+	inferRow4   func(src, w, bias, z *float32, rows int)
+	forward0    func(src, mat, bias, a, s *float32, tile, tiles int)
+	forward2    func(src, mat, acc, p, a *float32, tile, tiles int)
+	forward4    func(src, w, bias, z *float32, rows int)
+	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
+	gradInput4  func(src, mat, acc *float32, tile, tiles int)
+	backward3   func(p, d, z, dz, sum0 *float32, rows int)
+	gradWeight4 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias4   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
+	transpose2  func(t, w *float32)
+	gradWeight2 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradWeight0 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradBias0   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	update      func(w, expAvg, expAvgSq, scalars, grads *float32, shards, vectors int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -62,16 +59,13 @@ var vectorAVX2 = vectorKernels{
 		height: 6,
 		tall:   9,
 	},
-	infer0:       infer0AVX2,
-	infer2:       infer2AVX2,
-	infer4:       infer4AVX2,
-	inferPack:    inferPackAVX2,
-	inferRow0:    inferRow0AVX2,
-	inferRow2:    inferRow2AVX2,
-	inferRow4:    inferRow4AVX2,
-	inferRowPack: inferRowPackAVX2,
-	lossRows:     lossRowsAVX2,
-	pack:         packAVX2,
+	infer0:    infer0AVX2,
+	infer2:    infer2AVX2,
+	infer4:    infer4AVX2,
+	inferRow0: inferRow0AVX2,
+	inferRow2: inferRow2AVX2,
+	inferRow4: inferRow4AVX2,
+	lossRows:  lossRowsAVX2,
 	train: vectorSplit{
 		height: 6,
 		tall:   4,
@@ -96,16 +90,13 @@ var vectorAVX512 = vectorKernels{
 		height: 13,
 		tall:   4,
 	},
-	infer0:       infer0AVX512,
-	infer2:       infer2AVX512,
-	infer4:       infer4AVX512,
-	inferPack:    inferPackAVX512,
-	inferRow0:    inferRow0AVX512,
-	inferRow2:    inferRow2AVX512,
-	inferRow4:    inferRow4AVX512,
-	inferRowPack: inferRowPackAVX512,
-	lossRows:     lossRowsAVX512,
-	pack:         packAVX512,
+	infer0:    infer0AVX512,
+	infer2:    infer2AVX512,
+	infer4:    infer4AVX512,
+	inferRow0: inferRow0AVX512,
+	inferRow2: inferRow2AVX512,
+	inferRow4: inferRow4AVX512,
+	lossRows:  lossRowsAVX512,
 	train: vectorSplit{
 		height: 12,
 		tall:   2,

@@ -3,14 +3,6 @@
 
 package concrete
 
-// pack copies the batch, rows of 8, to [1][24][16], 8 columns.
-func (e *vector) pack(b *vectorBatch) {
-	for i := range (b.rows + 15) / 16 {
-		row := i * 16
-		e.k.pack(&b.x[row*16], &b.batch[row*8], min(16, b.rows-row))
-	}
-}
-
 // forward0 is linear: 48, then swiglu:
 //
 //	z = x·weight0ᵀ + bias0                                        [rows, 48] = [rows, 8]·[8, 48]
@@ -21,7 +13,7 @@ func (e *vector) pack(b *vectorBatch) {
 func (e *vector) forward0(b *vectorBatch) {
 	// 2 groups of 32 columns by tiles of rows.
 	for g := range 2 {
-		e.k.forward0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*384], &b.s1[g*768], 0, b.tiles)
+		e.k.forward0(&b.batch[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*384], &b.s1[g*768], 0, b.tiles)
 	}
 }
 
@@ -119,7 +111,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// 2 groups of 32 outputs by 1 blocks of 16 inputs.
 	for g := range 2 {
-		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.x[0], &b.dz0[g*768], b.rows, 0, 1)
+		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.batch[0], &b.dz0[g*768], b.rows, 0, 1)
 		e.k.gradBias0(&e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &e.scalars[0], &b.dz0[g*768], b.rows)
 	}
 }
@@ -140,7 +132,7 @@ func (e *vector) update(shards, worker int) {
 func (e *vector) infer0(b *vectorInference) {
 	// 2 groups of 32 columns by tiles of rows.
 	for g := range 2 {
-		e.k.infer0(&b.x[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*1024], 0, b.tiles)
+		e.k.infer0(&b.batch[0], &e.weight0[g*512], &e.bias0[g*32], &b.a1[g*1024], 0, b.tiles)
 	}
 }
 
@@ -173,7 +165,7 @@ func (e *vector) infer4(b *vectorInference) {
 //	concrete.yaml:6, 7
 func (e *vector) inferRow0(b *vectorRow) {
 	// One group of 64 columns by tiles of rows.
-	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // inferRow2 is linear: {out: 12, bias: false}, then prelu:

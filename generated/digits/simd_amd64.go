@@ -76,7 +76,7 @@ type vectorBatch struct {
 	rows, tiles int
 	scale       float32 // one over the number of losses in the mean
 
-	x   []float32 // [4][32][16], 64 columns
+	x   []float32 // [32][64], a copy of few rows
 	a1  []float32 // [16][32][16], 256 columns
 	a3  []float32 // [8][32][16], 128 columns
 	z4  []float32 // [1][32][16], 10 columns
@@ -154,6 +154,11 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	b := &e.batch
 	b.scale = 1 / float32(rows)
 	b.batch, b.rows, b.tiles = x, rows, e.k.train.cover(rows)
+	if b.rows < vectorRows {
+		// Kernels read whole tiles of rows: there are as many in the copy.
+		copy(b.x, b.batch[:b.rows*64])
+		b.batch = b.x
+	}
 	b.class = y.Class[:rows]
 	e.pool.Run(e.work)
 	return e.total / float64(rows)
@@ -163,8 +168,6 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
 	b := &e.batch
-	e.pack(b, worker)
-	e.pool.Wait()
 	e.forward0(b, worker)
 	e.pool.Wait()
 	e.forward2(b, worker)
@@ -204,7 +207,8 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [4][64][16], 64 columns
+	batch       []float32 // [rows, 64] as given
+	x           []float32 // [64][64], a copy of few rows
 	a1          []float32 // [16][64][16], 256 columns
 	a3          []float32 // [8][64][16], 128 columns
 	z4          []float32 // [1][64][16], 10 columns
@@ -223,21 +227,20 @@ func newVectorInference() *vectorInference {
 // vectorRow is a single row on its way to the raw outputs.
 type vectorRow struct {
 	rows, tiles int
-	x           []float32 // [4][1][16], 64 columns
+	batch       []float32 // [rows, 64] as given
 	a1          []float32 // [16][1][16], 256 columns
 	a3          []float32 // [8][1][16], 128 columns
 	z4          []float32 // [1][1][16], 10 columns
 }
 
 func newVectorRow() *vectorRow {
-	memory := arena.Aligned(464)
+	memory := arena.Aligned(400)
 	return &vectorRow{
-		a1:    memory[64:320],
-		a3:    memory[320:448],
+		a1:    memory[0:256],
+		a3:    memory[256:384],
 		rows:  1,
 		tiles: 1,
-		x:     memory[0:64],
-		z4:    memory[448:464],
+		z4:    memory[384:400],
 	}
 }
 
@@ -250,7 +253,7 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b := e.inferRow.Get().(*vectorRow)
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
-			e.k.inferRowPack(&b.x[0], &x[lo*64], b.rows)
+			b.batch = x[lo*64:]
 			e.inferRow0(b)
 			e.inferRow2(b)
 			e.inferRow4(b)
@@ -263,7 +266,12 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
-		e.k.inferPack(&b.x[0], &x[lo*64], b.rows)
+		b.batch = x[lo*64:]
+		if b.rows < vectorInferRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*64])
+			b.batch = b.x
+		}
 		e.infer0(b)
 		e.infer2(b)
 		e.infer4(b)

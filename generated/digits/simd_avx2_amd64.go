@@ -4,13 +4,6 @@
 
 package digits
 
-// inferPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [4][64][16]
-//	flat     [rows][64]
-//	rows     number of rows
-func inferPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferUnpackAVX2 copies rows from panels of 16 columns.
 //
 //	blocked  [1][64][16]
@@ -20,7 +13,7 @@ func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
 
 // infer0AVX2 multiplies rows of 64 by weights of 256 outputs.
 //
-//	src      [4][64][16], rows to multiply
+//	src      [rows][64], rows to multiply
 //	mat      [2][64][16], packed matrix
 //	bias     [2][16]
 //	a        [2][64][16], which the map writes
@@ -48,13 +41,6 @@ func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	tiles    number of tiles, at least 1
 func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
-// inferRowPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [4][1][16]
-//	flat     [rows][64]
-//	rows     number of rows
-func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferRowUnpackAVX2 copies rows from panels of 16 columns.
 //
 //	blocked  [1][1][16]
@@ -64,7 +50,7 @@ func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
 
 // inferRow0AVX2 multiplies rows of 64 by weights of 256 outputs.
 //
-//	src      [4][1][16], rows to multiply
+//	src      [rows][64], rows to multiply
 //	mat      [8][64][16], packed matrix
 //	bias     [8][16]
 //	a        [8][1][16], which the map writes
@@ -92,16 +78,9 @@ func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile i
 //	tiles    number of tiles, at least 1
 func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
-// packAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [4][32][16]
-//	flat     [rows][64]
-//	rows     number of rows
-func packAVX2(blocked *float32, flat *float32, rows int)
-
 // forward0AVX2 multiplies rows of 64 by weights of 256 outputs.
 //
-//	src      [4][32][16], rows to multiply
+//	src      [rows][64], rows to multiply
 //	mat      [2][64][16], packed matrix
 //	bias     [2][16]
 //	a        [2][32][16], which the map writes
@@ -217,7 +196,7 @@ func gradBias2AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *fl
 //	w        [2][64][16], the parameter
 //	momentumBuffer [2][64][16], the optimizer's state
 //	scalars  [2], lr, momentum
-//	x        [4][32][16], inputs of the layer
+//	x        [rows][64], inputs of the layer
 //	dz       [2][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs

@@ -8,17 +8,14 @@ package digits
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferPack      func(blocked, flat *float32, rows int)
 	inferUnpack    func(blocked, flat *float32, rows int)
 	infer0         func(src, mat, bias, a *float32, tile, tiles int)
 	infer2         func(src, mat, bias, a *float32, tile, tiles int)
 	infer4         func(src, mat, bias, acc *float32, tile, tiles int)
-	inferRowPack   func(blocked, flat *float32, rows int)
 	inferRowUnpack func(blocked, flat *float32, rows int)
 	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
 	inferRow2      func(src, mat, bias, a *float32, tile, tiles int)
 	inferRow4      func(src, mat, bias, acc *float32, tile, tiles int)
-	pack           func(blocked, flat *float32, rows int)
 	forward0       func(src, mat, bias, a *float32, tile, tiles int)
 	forward2       func(src, mat, bias, a *float32, tile, tiles int)
 	forward4       func(src, mat, bias, acc *float32, tile, tiles int)
@@ -65,15 +62,12 @@ var vectorAVX2 = vectorKernels{
 	infer0:         infer0AVX2,
 	infer2:         infer2AVX2,
 	infer4:         infer4AVX2,
-	inferPack:      inferPackAVX2,
 	inferRow0:      inferRow0AVX2,
 	inferRow2:      inferRow2AVX2,
 	inferRow4:      inferRow4AVX2,
-	inferRowPack:   inferRowPackAVX2,
 	inferRowUnpack: inferRowUnpackAVX2,
 	inferUnpack:    inferUnpackAVX2,
 	lossRows:       lossRowsAVX2,
-	pack:           packAVX2,
 	train: vectorSplit{
 		height: 6,
 		tall:   2,
@@ -100,15 +94,12 @@ var vectorAVX512 = vectorKernels{
 	infer0:         infer0AVX512,
 	infer2:         infer2AVX512,
 	infer4:         infer4AVX512,
-	inferPack:      inferPackAVX512,
 	inferRow0:      inferRow0AVX512,
 	inferRow2:      inferRow2AVX512,
 	inferRow4:      inferRow4AVX512,
-	inferRowPack:   inferRowPackAVX512,
 	inferRowUnpack: inferRowUnpackAVX512,
 	inferUnpack:    inferUnpackAVX512,
 	lossRows:       lossRowsAVX512,
-	pack:           packAVX512,
 	train: vectorSplit{
 		height: 11,
 		tall:   2,

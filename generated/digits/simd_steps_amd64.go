@@ -3,14 +3,6 @@
 
 package digits
 
-// pack copies the batch, rows of 64, to [4][32][16], 64 columns.
-func (e *vector) pack(b *vectorBatch, worker int) {
-	for i := range e.pool.Share(worker, (b.rows+15)/16) {
-		row := i * 16
-		e.k.pack(&b.x[row*16], &b.batch[row*64], min(16, b.rows-row))
-	}
-}
-
 // forward0 is linear: 256, then relu:
 //
 //	z = x·weight0ᵀ + bias0   [rows, 256] = [rows, 64]·[64, 256]
@@ -22,7 +14,7 @@ func (e *vector) forward0(b *vectorBatch, worker int) {
 	for i := range e.pool.Share(worker, 8*calls) {
 		g, tile := i/calls, i%calls*2
 		n := min(2, b.tiles-tile)
-		e.k.forward0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*1024], tile, n)
+		e.k.forward0(&b.batch[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*1024], tile, n)
 	}
 }
 
@@ -136,7 +128,7 @@ func (e *vector) gradWeight2(b *vectorBatch, worker int) {
 func (e *vector) gradWeight0(b *vectorBatch, worker int) {
 	// 8 groups of 32 outputs by 4 blocks of 16 inputs.
 	for g := range e.pool.Share(worker, 8) {
-		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &b.x[0], &b.dz0[g*1024], b.rows, 0, 4)
+		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &b.batch[0], &b.dz0[g*1024], b.rows, 0, 4)
 		e.k.gradBias2(&e.bias0[g*32], &e.bias0MomentumBuffer[g*32], &e.scalars[0], &b.dz0[g*1024], b.rows)
 	}
 }
@@ -149,7 +141,7 @@ func (e *vector) gradWeight0(b *vectorBatch, worker int) {
 func (e *vector) infer0(b *vectorInference) {
 	// 8 groups of 32 columns by tiles of rows.
 	for g := range 8 {
-		e.k.infer0(&b.x[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*2048], 0, b.tiles)
+		e.k.infer0(&b.batch[0], &e.weight0[g*2048], &e.bias0[g*32], &b.a1[g*2048], 0, b.tiles)
 	}
 }
 
@@ -185,7 +177,7 @@ func (e *vector) infer4(b *vectorInference) {
 func (e *vector) inferRow0(b *vectorRow) {
 	// 2 groups of 128 columns by tiles of rows.
 	for g := range 2 {
-		e.k.inferRow0(&b.x[0], &e.weight0[g*8192], &e.bias0[g*128], &b.a1[g*128], 0, b.tiles)
+		e.k.inferRow0(&b.batch[0], &e.weight0[g*8192], &e.bias0[g*128], &b.a1[g*128], 0, b.tiles)
 	}
 }
 

@@ -67,7 +67,7 @@ type vectorBatch struct {
 	rows, tiles int
 	scale       float32 // one over the number of losses in the mean
 
-	x   []float32 // [1][1][16], 2 columns
+	x   []float32 // [1][2], a copy of few rows
 	a1  []float32 // [1][1][16], 8 columns
 	z2  []float32 // [1], one column
 	dz2 []float32 // [1], one column
@@ -130,6 +130,11 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	b := &e.batch
 	b.scale = 1 / float32(rows)
 	b.batch, b.rows, b.tiles = x, rows, e.k.train.cover(rows)
+	if b.rows < vectorRows {
+		// Kernels read whole tiles of rows: there are as many in the copy.
+		copy(b.x, b.batch[:b.rows*2])
+		b.batch = b.x
+	}
 	b.value = y.Value[:rows]
 	e.pool.Run(e.work)
 	return e.total / float64(rows)
@@ -139,8 +144,6 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
 	b := &e.batch
-	e.pack(b)
-	e.pool.Wait()
 	e.forward0(b)
 	e.pool.Wait()
 	e.forward2(b)
@@ -173,36 +176,36 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [1][64][16], 2 columns
+	batch       []float32 // [rows, 2] as given
+	x           []float32 // [64][2], a copy of few rows
 	a1          []float32 // [1][64][16], 8 columns
 	z2          []float32 // [64], one column
 }
 
 func newVectorInference() *vectorInference {
-	memory := arena.Aligned(2112)
+	memory := arena.Aligned(1216)
 	return &vectorInference{
-		a1: memory[1024:2048],
-		x:  memory[0:1024],
-		z2: memory[2048:2112],
+		a1: memory[128:1152],
+		x:  memory[0:128],
+		z2: memory[1152:1216],
 	}
 }
 
 // vectorRow is a single row on its way to the raw outputs.
 type vectorRow struct {
 	rows, tiles int
-	x           []float32 // [1][1][16], 2 columns
+	batch       []float32 // [rows, 2] as given
 	a1          []float32 // [1][1][16], 8 columns
 	z2          []float32 // [1], one column
 }
 
 func newVectorRow() *vectorRow {
-	memory := arena.Aligned(48)
+	memory := arena.Aligned(32)
 	return &vectorRow{
-		a1:    memory[16:32],
+		a1:    memory[0:16],
 		rows:  1,
 		tiles: 1,
-		x:     memory[0:16],
-		z2:    memory[32:48],
+		z2:    memory[16:32],
 	}
 }
 
@@ -215,7 +218,7 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b := e.inferRow.Get().(*vectorRow)
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
-			e.k.inferRowPack(&b.x[0], &x[lo*2], b.rows)
+			b.batch = x[lo*2:]
 			e.inferRow0(b)
 			e.inferRow2(b)
 			copy(raw[lo:], b.z2[:b.rows])
@@ -227,7 +230,12 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
-		e.k.inferPack(&b.x[0], &x[lo*2], b.rows)
+		b.batch = x[lo*2:]
+		if b.rows < vectorInferRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*2])
+			b.batch = b.x
+		}
 		e.infer0(b)
 		e.infer2(b)
 		copy(raw[lo:], b.z2[:b.rows])

@@ -4,16 +4,9 @@
 
 package single
 
-// inferPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [1][64][16]
-//	flat     [rows][2]
-//	rows     number of rows
-func inferPackAVX2(blocked *float32, flat *float32, rows int)
-
 // infer0AVX2 multiplies rows of 2 by weights of 8 outputs.
 //
-//	src      [1][64][16], rows to multiply
+//	src      [rows][2], rows to multiply
 //	mat      [1][16][16], packed matrix
 //	bias     [1][16]
 //	a        [1][64][16], which the map writes
@@ -30,16 +23,9 @@ func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	rows     number of rows
 func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// inferRowPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [1][1][16]
-//	flat     [rows][2]
-//	rows     number of rows
-func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferRow0AVX2 multiplies rows of 2 by weights of 8 outputs.
 //
-//	src      [1][1][16], rows to multiply
+//	src      [rows][2], rows to multiply
 //	mat      [1][16][16], packed matrix
 //	bias     [1][16]
 //	a        [1][1][16], which the map writes

@@ -4,49 +4,6 @@
 
 #include "textflag.h"
 
-// func inferPackAVX2(blocked *float32, flat *float32, rows int)
-// Requires: AVX, CMOV
-TEXT ·inferPackAVX2(SB), NOSPLIT, $0-24
-	// AX    blocked: [1][64][16]
-	// BX    rows of this block
-	// CX    flat: [rows][2]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	VMOVUPS simdConstsAVX2<>+24(SB), Y0
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMASKMOVPS (DI), Y0, Y1
-	VMOVUPS    Y1, (SI)
-	VXORPS     Y1, Y1, Y1
-	VMOVUPS    Y1, 32(SI)
-	ADDQ       $+64, SI
-	ADDQ       $+8, DI
-	DECQ       BX
-	JNZ        row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+128, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·infer0AVX2(SB), $448-48
@@ -85,12 +42,14 @@ TEXT ·infer0AVX2(SB), $448-48
 	SUBQ    SI, tiles+40(FP)
 
 	// Go to the first tile.
-	ADDQ DX, src+0(FP)
-	ADDQ DX, a+24(FP)
-	MOVQ src+0(FP), CX
-	MOVQ mat+8(FP), DX
-	MOVQ bias+16(FP), BX
-	MOVQ a+24(FP), SI
+	ADDQ   DX, a+24(FP)
+	SHRQ   $0x06, DX
+	IMUL3Q $0x00000008, DX, DX
+	ADDQ   DX, src+0(FP)
+	MOVQ   src+0(FP), CX
+	MOVQ   mat+8(FP), DX
+	MOVQ   bias+16(FP), BX
+	MOVQ   a+24(FP), SI
 
 	// Tiles of 6 rows by 16 columns.
 	MOVQ  tile+32(FP), DI
@@ -115,19 +74,19 @@ tall2:
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(CX), Y14
+	VBROADCASTSS 8(CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(CX), Y14
+	VBROADCASTSS 16(CX), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(CX), Y14
+	VBROADCASTSS 24(CX), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(CX), Y14
+	VBROADCASTSS 32(CX), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(CX), Y14
+	VBROADCASTSS 40(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(DX), Y12
@@ -135,19 +94,19 @@ tall2:
 	VBROADCASTSS 4(CX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(CX), Y14
+	VBROADCASTSS 12(CX), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(CX), Y14
+	VBROADCASTSS 20(CX), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(CX), Y14
+	VBROADCASTSS 28(CX), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(CX), Y14
+	VBROADCASTSS 36(CX), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(CX), Y14
+	VBROADCASTSS 44(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      Y0, (AX)
@@ -166,15 +125,15 @@ tall2:
 
 	// The map on the tile: a = tanh(z).
 	MOVQ    $0x00000006, R9
-	VMOVUPS simdConstsAVX2<>+384(SB), Y0
-	VMOVUPS simdConstsAVX2<>+160(SB), Y1
-	VMOVUPS simdConstsAVX2<>+64(SB), Y2
-	VMOVUPS simdConstsAVX2<>+96(SB), Y3
-	VMOVUPS simdConstsAVX2<>+128(SB), Y4
-	VMOVUPS simdConstsAVX2<>+192(SB), Y5
-	VMOVUPS simdConstsAVX2<>+224(SB), Y6
-	VMOVUPS simdConstsAVX2<>+256(SB), Y7
-	VMOVUPS simdConstsAVX2<>+288(SB), Y8
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y2
+	VMOVUPS simdConstsAVX2<>+32(SB), Y3
+	VMOVUPS simdConstsAVX2<>+64(SB), Y4
+	VMOVUPS simdConstsAVX2<>+128(SB), Y5
+	VMOVUPS simdConstsAVX2<>+160(SB), Y6
+	VMOVUPS simdConstsAVX2<>+192(SB), Y7
+	VMOVUPS simdConstsAVX2<>+224(SB), Y8
 
 finish3:
 	VMOVUPS (R8), Y9
@@ -189,26 +148,26 @@ finish3:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -223,26 +182,26 @@ finish3:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
@@ -250,7 +209,7 @@ finish3:
 	DECQ         R9
 	JNZ          finish3
 	ADDQ         $-384, SI
-	ADDQ         $+384, CX
+	ADDQ         $+48, CX
 	ADDQ         $+384, SI
 	DECQ         DI
 	JNZ          tall2
@@ -277,16 +236,16 @@ short5:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(CX), Y12
+	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(CX), Y12
+	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(CX), Y12
+	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(CX), Y12
+	VBROADCASTSS 32(CX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(DX), Y10
@@ -294,16 +253,16 @@ short5:
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(CX), Y12
+	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(CX), Y12
+	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(CX), Y12
+	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(CX), Y12
+	VBROADCASTSS 36(CX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      Y0, (AX)
@@ -320,15 +279,15 @@ short5:
 
 	// The map on the tile: a = tanh(z).
 	MOVQ    $0x00000005, R9
-	VMOVUPS simdConstsAVX2<>+384(SB), Y0
-	VMOVUPS simdConstsAVX2<>+160(SB), Y1
-	VMOVUPS simdConstsAVX2<>+64(SB), Y2
-	VMOVUPS simdConstsAVX2<>+96(SB), Y3
-	VMOVUPS simdConstsAVX2<>+128(SB), Y4
-	VMOVUPS simdConstsAVX2<>+192(SB), Y5
-	VMOVUPS simdConstsAVX2<>+224(SB), Y6
-	VMOVUPS simdConstsAVX2<>+256(SB), Y7
-	VMOVUPS simdConstsAVX2<>+288(SB), Y8
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y2
+	VMOVUPS simdConstsAVX2<>+32(SB), Y3
+	VMOVUPS simdConstsAVX2<>+64(SB), Y4
+	VMOVUPS simdConstsAVX2<>+128(SB), Y5
+	VMOVUPS simdConstsAVX2<>+160(SB), Y6
+	VMOVUPS simdConstsAVX2<>+192(SB), Y7
+	VMOVUPS simdConstsAVX2<>+224(SB), Y8
 
 finish6:
 	VMOVUPS (R8), Y9
@@ -343,26 +302,26 @@ finish6:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -377,26 +336,26 @@ finish6:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
@@ -404,7 +363,7 @@ finish6:
 	DECQ         R9
 	JNZ          finish6
 	ADDQ         $-320, SI
-	ADDQ         $+320, CX
+	ADDQ         $+40, CX
 	ADDQ         $+320, SI
 	DECQ         DI
 	JNZ          short5
@@ -548,49 +507,6 @@ rowDone3:
 	VZEROUPPER
 	RET
 
-// func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
-// Requires: AVX, CMOV
-TEXT ·inferRowPackAVX2(SB), NOSPLIT, $0-24
-	// AX    blocked: [1][1][16]
-	// BX    rows of this block
-	// CX    flat: [rows][2]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	VMOVUPS simdConstsAVX2<>+24(SB), Y0
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMASKMOVPS (DI), Y0, Y1
-	VMOVUPS    Y1, (SI)
-	VXORPS     Y1, Y1, Y1
-	VMOVUPS    Y1, 32(SI)
-	ADDQ       $+64, SI
-	ADDQ       $+8, DI
-	DECQ       BX
-	JNZ        row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+128, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
 // func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·inferRow0AVX2(SB), $128-48
@@ -612,26 +528,28 @@ TEXT ·inferRow0AVX2(SB), $128-48
 	IMUL3Q $0x00000040, CX, CX
 
 	// Go to the first tile.
-	ADDQ CX, src+0(FP)
-	ADDQ CX, a+24(FP)
-	MOVQ src+0(FP), CX
-	MOVQ mat+8(FP), DX
-	MOVQ bias+16(FP), BX
-	MOVQ a+24(FP), SI
+	ADDQ   CX, a+24(FP)
+	SHRQ   $0x06, CX
+	IMUL3Q $0x00000008, CX, CX
+	ADDQ   CX, src+0(FP)
+	MOVQ   src+0(FP), CX
+	MOVQ   mat+8(FP), DX
+	MOVQ   bias+16(FP), BX
+	MOVQ   a+24(FP), SI
 
 	// Tiles of 1 rows by 16 columns.
 	MOVQ    tiles+40(FP), DI
 	TESTQ   DI, DI
 	JZ      tallDone1
-	VMOVUPS simdConstsAVX2<>+384(SB), Y0
-	VMOVUPS simdConstsAVX2<>+160(SB), Y1
-	VMOVUPS simdConstsAVX2<>+64(SB), Y2
-	VMOVUPS simdConstsAVX2<>+96(SB), Y3
-	VMOVUPS simdConstsAVX2<>+128(SB), Y4
-	VMOVUPS simdConstsAVX2<>+192(SB), Y5
-	VMOVUPS simdConstsAVX2<>+224(SB), Y6
-	VMOVUPS simdConstsAVX2<>+256(SB), Y7
-	VMOVUPS simdConstsAVX2<>+288(SB), Y8
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y2
+	VMOVUPS simdConstsAVX2<>+32(SB), Y3
+	VMOVUPS simdConstsAVX2<>+64(SB), Y4
+	VMOVUPS simdConstsAVX2<>+128(SB), Y5
+	VMOVUPS simdConstsAVX2<>+160(SB), Y6
+	VMOVUPS simdConstsAVX2<>+192(SB), Y7
+	VMOVUPS simdConstsAVX2<>+224(SB), Y8
 
 tall2:
 	VMOVUPS      (BX), Y9
@@ -659,26 +577,26 @@ tall2:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, (SI)
 	VMOVUPS      32(R8), Y9
@@ -693,32 +611,32 @@ tall2:
 	VMOVAPS      Y6, Y13
 	VFMADD213PS  Y7, Y12, Y13
 	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
 	VFMADD213PS  Y0, Y12, Y13
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y13, Y11
 	VADDPS       Y0, Y11, Y12
 	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y12
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
 	VFNMADD213PS Y0, Y11, Y12
 	VMULPS       Y9, Y9, Y11
 	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y14
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y11, Y14
 	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y11, Y10
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
 	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+640(SB), Y9, Y9
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
 	VORPS        Y9, Y10, Y9
 	VMOVUPS      Y9, 32(SI)
 	ADDQ         $+64, R8
 	ADDQ         $+64, SI
 	ADDQ         $-64, SI
-	ADDQ         $+64, CX
+	ADDQ         $+8, CX
 	ADDQ         $+64, SI
 	DECQ         DI
 	JNZ          tall2
@@ -882,11 +800,11 @@ TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
 	ANDQ    $0x0f, BX
 	TESTQ   SI, SI
 	JZ      vectorDone1
-	VMOVUPS simdConstsAVX2<>+160(SB), Y4
-	VMOVUPS simdConstsAVX2<>+960(SB), Y5
-	VMOVUPS simdConstsAVX2<>+384(SB), Y6
-	VMOVUPS simdConstsAVX2<>+640(SB), Y7
-	VMOVUPS simdConstsAVX2<>+672(SB), Y8
+	VMOVUPS simdConstsAVX2<>+96(SB), Y4
+	VMOVUPS simdConstsAVX2<>+896(SB), Y5
+	VMOVUPS simdConstsAVX2<>+320(SB), Y6
+	VMOVUPS simdConstsAVX2<>+576(SB), Y7
+	VMOVUPS simdConstsAVX2<>+608(SB), Y8
 
 vector2:
 	VMOVUPS (AX), Y9
@@ -894,38 +812,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+928(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y14
+	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -935,7 +853,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -952,38 +870,38 @@ vector2:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+928(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y14
+	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -993,7 +911,7 @@ vector2:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -1021,60 +939,60 @@ vectorDone1:
 	MOVQ       $0x00000008, DI
 	CMPQ       SI, DI
 	CMOVQGT    DI, SI
-	LEAQ       simdConstsAVX2<>+32(SB), DI
+	LEAQ       simdConstsAVX2<>+1312(SB), DI
 	NEGQ       SI
 	VMOVUPS    (DI)(SI*4), Y4
 	VMASKMOVPS (DX), Y4, Y5
 	VMOVUPS    (AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+576(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
-	VMOVUPS      simdConstsAVX2<>+160(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+96(SB), Y9
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y11
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y11
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y10, Y11
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y7, Y12
 	VFMADD213PS  Y12, Y11, Y10
-	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y11
 	VFMADD213PS  Y11, Y7, Y10
 	VFMADD213PS  Y11, Y10, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+928(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y12
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y13
+	VFMADD213PS  Y13, Y10, Y12
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y13
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y13
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y13
-	VFMADD213PS  Y13, Y10, Y12
 	VFMADD213PS  Y7, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VFNMADD231PS Y5, Y6, Y8
 
 	// sigmoid(z)
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+320(SB), Y10
 	VADDPS       Y10, Y7, Y12
 	VDIVPS       Y12, Y7, Y12
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y12, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1095,48 +1013,48 @@ vectorDone1:
 	MOVQ         $0x00000008, SI
 	CMPQ         BX, SI
 	CMOVQGT      SI, BX
-	LEAQ         simdConstsAVX2<>+32(SB), SI
+	LEAQ         simdConstsAVX2<>+1312(SB), SI
 	NEGQ         BX
 	VMOVUPS      (SI)(BX*4), Y4
 	VMASKMOVPS   32(DX), Y4, Y5
 	VMOVUPS      32(AX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+576(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y8
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y12
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y9, Y12
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y7, Y13
 	VFMADD213PS  Y13, Y12, Y9
 	VFMADD213PS  Y11, Y7, Y9
 	VFMADD213PS  Y11, Y9, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+928(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y11
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y11
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y12
+	VFMADD213PS  Y12, Y9, Y11
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y12
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y12
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y12
-	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VFMADD213PS  Y7, Y11, Y9
 	VADDPS       Y9, Y8, Y8
@@ -1145,7 +1063,7 @@ vectorDone1:
 	// sigmoid(z)
 	VADDPS       Y10, Y7, Y9
 	VDIVPS       Y9, Y7, Y9
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y9, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -1188,20 +1106,21 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
 	IMUL3Q $0x00000040, AX, AX
 
 	// Go to the first tile.
-	ADDQ AX, a+16(FP)
-	ADDQ AX, dz+24(FP)
-	SHRQ $0x04, AX
-	ADDQ AX, src+0(FP)
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ a+16(FP), DX
-	MOVQ dz+24(FP), BX
+	ADDQ   AX, a+16(FP)
+	ADDQ   AX, dz+24(FP)
+	SHRQ   $0x06, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, src+0(FP)
+	MOVQ   src+0(FP), AX
+	MOVQ   mat+8(FP), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   dz+24(FP), BX
 
 	// Tiles of 1 rows by 16 columns.
 	MOVQ    tiles+40(FP), SI
 	TESTQ   SI, SI
 	JZ      tallDone1
-	VMOVUPS simdConstsAVX2<>+384(SB), Y0
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
 
 tall2:
 	VXORPS       Y1, Y1, Y1
@@ -1388,7 +1307,7 @@ oneDone11:
 	VADDPS       Y3, Y1, Y0
 	VADDPS       Y7, Y5, Y1
 	VADDPS       Y1, Y0, Y0
-	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS 32(AX), Y0, Y1
@@ -1434,13 +1353,13 @@ vectorDone1:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsAVX2<>+28(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1308(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS (AX), Y0, Y1
 	VMOVUPS      Y1, (AX)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS 32(AX), Y0, Y1
@@ -1746,44 +1665,6 @@ TEXT ·stepAVX2(SB), $4368-40
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
-	// InferRowPack: copies rows into panels of 16 columns.
-	// BX    rows: number of rows
-	// CX    blocked: [1][1][16]
-	// DX    flat: [rows][2]
-	// SI    rows of this block
-	LEAQ 1280(AX), CX
-	MOVQ batch+8(FP), DX
-	MOVQ $0x00000001, BX
-
-rows3:
-	TESTQ   BX, BX
-	JZ      done2
-	MOVQ    $0x00000010, SI
-	CMPQ    BX, SI
-	CMOVQLT BX, SI
-	SUBQ    SI, BX
-	MOVQ    CX, DI
-	MOVQ    DX, R8
-	VMOVUPS simdConstsAVX2<>+24(SB), Y0
-	TESTQ   SI, SI
-	JZ      rowDone4
-
-row5:
-	VMASKMOVPS (R8), Y0, Y1
-	VMOVUPS    Y1, (DI)
-	VXORPS     Y1, Y1, Y1
-	VMOVUPS    Y1, 32(DI)
-	ADDQ       $+64, DI
-	ADDQ       $+8, R8
-	DECQ       SI
-	JNZ        row5
-
-rowDone4:
-	ADDQ $+1024, CX
-	ADDQ $+128, DX
-	JMP  rows3
-
-done2:
 	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
 	// BX    mat: at the step
@@ -1797,7 +1678,7 @@ done2:
 	// Y2    a number of src, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
-	LEAQ 1280(AX), DX
+	MOVQ batch+8(FP), DX
 	LEAQ (AX), BX
 	LEAQ 1024(AX), SI
 	LEAQ 1344(AX), DI
@@ -1818,77 +1699,77 @@ done2:
 	VMOVUPS (CX), Y0
 
 	// tanh(z)
-	VANDPS       simdConstsAVX2<>+64(SB), Y0, Y1
-	VMINPS       simdConstsAVX2<>+96(SB), Y1, Y1
-	VMOVUPS      simdConstsAVX2<>+128(SB), Y2
-	VMOVUPS      simdConstsAVX2<>+160(SB), Y3
+	VANDPS       simdConstsAVX2<>+0(SB), Y0, Y1
+	VMINPS       simdConstsAVX2<>+32(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+64(SB), Y2
+	VMOVUPS      simdConstsAVX2<>+96(SB), Y3
 	VFMADD213PS  Y3, Y1, Y2
 	VSUBPS       Y3, Y2, Y4
-	VFMADD132PS  simdConstsAVX2<>+192(SB), Y1, Y4
-	VMOVUPS      simdConstsAVX2<>+224(SB), Y5
+	VFMADD132PS  simdConstsAVX2<>+128(SB), Y1, Y4
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y5
+	VFMADD213PS  simdConstsAVX2<>+192(SB), Y4, Y5
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y4, Y5
 	VFMADD213PS  simdConstsAVX2<>+256(SB), Y4, Y5
 	VFMADD213PS  simdConstsAVX2<>+288(SB), Y4, Y5
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y4, Y5
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y4, Y5
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y6
+	VMOVUPS      simdConstsAVX2<>+320(SB), Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VPSLLD       $0x17, Y2, Y2
 	VPADDD       Y2, Y5, Y2
 	VADDPS       Y6, Y2, Y4
 	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y4
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y4
 	VFNMADD213PS Y6, Y2, Y4
 	VMULPS       Y0, Y0, Y2
 	VMULPS       Y2, Y1, Y5
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y7
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y7
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y2, Y7
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y2, Y7
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y2, Y7
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y2, Y7
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y2, Y7
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y2, Y7
 	VFMADD213PS  Y1, Y7, Y5
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y2, Y1
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y2, Y1
 	VBLENDVPS    Y1, Y4, Y5, Y1
-	VANDPS       simdConstsAVX2<>+640(SB), Y0, Y0
+	VANDPS       simdConstsAVX2<>+576(SB), Y0, Y0
 	VORPS        Y0, Y1, Y0
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      32(CX), Y0
 
 	// tanh(z)
-	VANDPS       simdConstsAVX2<>+64(SB), Y0, Y1
-	VMINPS       simdConstsAVX2<>+96(SB), Y1, Y1
-	VMOVUPS      simdConstsAVX2<>+128(SB), Y2
+	VANDPS       simdConstsAVX2<>+0(SB), Y0, Y1
+	VMINPS       simdConstsAVX2<>+32(SB), Y1, Y1
+	VMOVUPS      simdConstsAVX2<>+64(SB), Y2
 	VFMADD213PS  Y3, Y1, Y2
 	VSUBPS       Y3, Y2, Y3
-	VFMADD132PS  simdConstsAVX2<>+192(SB), Y1, Y3
-	VMOVUPS      simdConstsAVX2<>+224(SB), Y4
+	VFMADD132PS  simdConstsAVX2<>+128(SB), Y1, Y3
+	VMOVUPS      simdConstsAVX2<>+160(SB), Y4
+	VFMADD213PS  simdConstsAVX2<>+192(SB), Y3, Y4
+	VFMADD213PS  simdConstsAVX2<>+224(SB), Y3, Y4
 	VFMADD213PS  simdConstsAVX2<>+256(SB), Y3, Y4
 	VFMADD213PS  simdConstsAVX2<>+288(SB), Y3, Y4
-	VFMADD213PS  simdConstsAVX2<>+320(SB), Y3, Y4
-	VFMADD213PS  simdConstsAVX2<>+352(SB), Y3, Y4
 	VFMADD213PS  Y6, Y3, Y4
 	VPSLLD       $0x17, Y2, Y2
 	VPADDD       Y2, Y4, Y2
 	VADDPS       Y6, Y2, Y3
 	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      simdConstsAVX2<>+416(SB), Y3
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y3
 	VFNMADD213PS Y6, Y2, Y3
 	VMULPS       Y0, Y0, Y2
 	VMULPS       Y2, Y1, Y4
-	VMOVUPS      simdConstsAVX2<>+448(SB), Y5
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y5
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y2, Y5
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y2, Y5
 	VFMADD213PS  simdConstsAVX2<>+480(SB), Y2, Y5
 	VFMADD213PS  simdConstsAVX2<>+512(SB), Y2, Y5
-	VFMADD213PS  simdConstsAVX2<>+544(SB), Y2, Y5
-	VFMADD213PS  simdConstsAVX2<>+576(SB), Y2, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VCMPPS       $0x1d, simdConstsAVX2<>+608(SB), Y2, Y1
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y2, Y1
 	VBLENDVPS    Y1, Y3, Y4, Y1
-	VANDPS       simdConstsAVX2<>+640(SB), Y0, Y0
+	VANDPS       simdConstsAVX2<>+576(SB), Y0, Y0
 	VORPS        Y0, Y1, Y0
 	VMOVUPS      Y0, 32(DI)
 	ADDQ         $+64, CX
 	ADDQ         $+64, DI
 	ADDQ         $-64, DI
-	ADDQ         $+64, DX
+	ADDQ         $+8, DX
 	ADDQ         $+64, DI
 
 	// InferRow2: multiplies rows of 8 by the weights of one output.
@@ -1938,51 +1819,51 @@ done2:
 	SHRQ    $0x04, DI
 	ANDQ    $0x0f, SI
 	TESTQ   DI, DI
-	JZ      vectorDone6
-	VMOVUPS simdConstsAVX2<>+160(SB), Y4
-	VMOVUPS simdConstsAVX2<>+960(SB), Y5
-	VMOVUPS simdConstsAVX2<>+384(SB), Y6
-	VMOVUPS simdConstsAVX2<>+640(SB), Y7
-	VMOVUPS simdConstsAVX2<>+672(SB), Y8
+	JZ      vectorDone2
+	VMOVUPS simdConstsAVX2<>+96(SB), Y4
+	VMOVUPS simdConstsAVX2<>+896(SB), Y5
+	VMOVUPS simdConstsAVX2<>+320(SB), Y6
+	VMOVUPS simdConstsAVX2<>+576(SB), Y7
+	VMOVUPS simdConstsAVX2<>+608(SB), Y8
 
-vector7:
+vector3:
 	VMOVUPS (CX), Y9
 
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+928(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y14
+	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -1992,7 +1873,7 @@ vector7:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -2009,38 +1890,38 @@ vector7:
 	// softplus(z)
 	VORPS        Y7, Y9, Y10
 	VMAXPS       Y10, Y8, Y10
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y11
 	VFMADD213PS  Y4, Y10, Y11
 	VSUBPS       Y4, Y11, Y11
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y11, Y10
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y11, Y10
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y11, Y10
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y10, Y14
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y10, Y14
 	VFMADD213PS  Y14, Y13, Y12
 	VFMADD213PS  Y5, Y10, Y12
 	VFMADD213PS  Y5, Y12, Y10
 	VCVTPS2DQ    Y11, Y11
 	VPSLLD       $0x17, Y11, Y11
 	VPADDD       Y11, Y10, Y10
-	VMULPS       simdConstsAVX2<>+992(SB), Y10, Y10
+	VMULPS       simdConstsAVX2<>+928(SB), Y10, Y10
 	VXORPS       Y11, Y11, Y11
 	VMAXPS       Y9, Y11, Y11
 	VMULPS       Y10, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y10, Y13
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y10, Y13
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y12, Y13
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y10, Y14
+	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y14
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y10, Y14
-	VFMADD213PS  Y14, Y12, Y13
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y10, Y14
 	VFMADD213PS  Y14, Y12, Y13
 	VFMADD213PS  Y10, Y13, Y12
 	VADDPS       Y12, Y11, Y11
@@ -2050,7 +1931,7 @@ vector7:
 	// sigmoid(z)
 	VADDPS       Y6, Y10, Y13
 	VDIVPS       Y13, Y10, Y13
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y9, Y9
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y9, Y9
 	VBLENDVPS    Y9, Y6, Y10, Y9
 	VFNMADD213PS Y9, Y13, Y9
 	VSUBPS       Y12, Y9, Y9
@@ -2066,11 +1947,11 @@ vector7:
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
 	DECQ         DI
-	JNZ          vector7
+	JNZ          vector3
 
-vectorDone6:
+vectorDone2:
 	TESTQ      SI, SI
-	JZ         done8
+	JZ         done4
 	MOVQ       SI, DI
 	XORQ       R8, R8
 	TESTQ      DI, DI
@@ -2078,60 +1959,60 @@ vectorDone6:
 	MOVQ       $0x00000008, R8
 	CMPQ       DI, R8
 	CMOVQGT    R8, DI
-	LEAQ       simdConstsAVX2<>+32(SB), R8
+	LEAQ       simdConstsAVX2<>+1312(SB), R8
 	NEGQ       DI
 	VMOVUPS    (R8)(DI*4), Y4
 	VMASKMOVPS (BX), Y4, Y5
 	VMOVUPS    (CX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+576(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
-	VMOVUPS      simdConstsAVX2<>+160(SB), Y9
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+96(SB), Y9
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y11
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y11
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y10, Y11
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y12
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y10, Y11
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y7, Y12
 	VFMADD213PS  Y12, Y11, Y10
-	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
+	VMOVUPS      simdConstsAVX2<>+896(SB), Y11
 	VFMADD213PS  Y11, Y7, Y10
 	VFMADD213PS  Y11, Y10, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+928(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y10
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y12
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y10, Y12
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y13
+	VFMADD213PS  Y13, Y10, Y12
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y13
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y13
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y13
 	VFMADD213PS  Y13, Y10, Y12
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y13
-	VFMADD213PS  Y13, Y10, Y12
 	VFMADD213PS  Y7, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VFNMADD231PS Y5, Y6, Y8
 
 	// sigmoid(z)
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y10
+	VMOVUPS      simdConstsAVX2<>+320(SB), Y10
 	VADDPS       Y10, Y7, Y12
 	VDIVPS       Y12, Y7, Y12
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y12, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -2152,48 +2033,48 @@ vectorDone6:
 	MOVQ         $0x00000008, DI
 	CMPQ         SI, DI
 	CMOVQGT      DI, SI
-	LEAQ         simdConstsAVX2<>+32(SB), DI
+	LEAQ         simdConstsAVX2<>+1312(SB), DI
 	NEGQ         SI
 	VMOVUPS      (DI)(SI*4), Y4
 	VMASKMOVPS   32(BX), Y4, Y5
 	VMOVUPS      32(CX), Y6
 
 	// softplus(z)
-	VORPS        simdConstsAVX2<>+640(SB), Y6, Y7
-	VMOVUPS      simdConstsAVX2<>+672(SB), Y8
+	VORPS        simdConstsAVX2<>+576(SB), Y6, Y7
+	VMOVUPS      simdConstsAVX2<>+608(SB), Y8
 	VMAXPS       Y7, Y8, Y7
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y8
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y8
 	VFMADD213PS  Y9, Y7, Y8
 	VSUBPS       Y9, Y8, Y8
-	VFMADD231PS  simdConstsAVX2<>+736(SB), Y8, Y7
-	VFMADD231PS  simdConstsAVX2<>+768(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y8, Y7
+	VFMADD231PS  simdConstsAVX2<>+704(SB), Y8, Y7
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsAVX2<>+800(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+832(SB), Y7, Y12
-	VFMADD231PS  simdConstsAVX2<>+864(SB), Y9, Y12
-	VMOVUPS      simdConstsAVX2<>+896(SB), Y13
-	VFMADD213PS  simdConstsAVX2<>+928(SB), Y7, Y13
+	VMOVUPS      simdConstsAVX2<>+736(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y7, Y12
+	VFMADD231PS  simdConstsAVX2<>+800(SB), Y9, Y12
+	VMOVUPS      simdConstsAVX2<>+832(SB), Y13
+	VFMADD213PS  simdConstsAVX2<>+864(SB), Y7, Y13
 	VFMADD213PS  Y13, Y12, Y9
 	VFMADD213PS  Y11, Y7, Y9
 	VFMADD213PS  Y11, Y9, Y7
 	VCVTPS2DQ    Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y7, Y7
-	VMULPS       simdConstsAVX2<>+992(SB), Y7, Y7
+	VMULPS       simdConstsAVX2<>+928(SB), Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	VMAXPS       Y6, Y8, Y8
 	VMULPS       Y7, Y7, Y9
-	VMOVUPS      simdConstsAVX2<>+1024(SB), Y11
-	VFMADD213PS  simdConstsAVX2<>+1056(SB), Y7, Y11
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+960(SB), Y11
+	VFMADD213PS  simdConstsAVX2<>+992(SB), Y7, Y11
+	VFMADD231PS  simdConstsAVX2<>+1024(SB), Y9, Y11
+	VMOVUPS      simdConstsAVX2<>+1056(SB), Y12
+	VFMADD213PS  simdConstsAVX2<>+1088(SB), Y7, Y12
+	VFMADD213PS  Y12, Y9, Y11
 	VMOVUPS      simdConstsAVX2<>+1120(SB), Y12
 	VFMADD213PS  simdConstsAVX2<>+1152(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y12
 	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y7, Y12
-	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      simdConstsAVX2<>+1248(SB), Y12
-	VFMADD213PS  simdConstsAVX2<>+1280(SB), Y7, Y12
 	VFMADD213PS  Y12, Y9, Y11
 	VFMADD213PS  Y7, Y11, Y9
 	VADDPS       Y9, Y8, Y8
@@ -2202,7 +2083,7 @@ vectorDone6:
 	// sigmoid(z)
 	VADDPS       Y10, Y7, Y9
 	VDIVPS       Y9, Y7, Y9
-	VCMPPS       $0x15, simdConstsAVX2<>+1312(SB), Y6, Y6
+	VCMPPS       $0x15, simdConstsAVX2<>+1248(SB), Y6, Y6
 	VBLENDVPS    Y6, Y10, Y7, Y6
 	VFNMADD213PS Y6, Y9, Y6
 	VSUBPS       Y5, Y6, Y5
@@ -2217,7 +2098,7 @@ vectorDone6:
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y4, Y3, Y3
 
-done8:
+done4:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2257,11 +2138,11 @@ done8:
 	VFMADD231PS  (DX), Y2, Y0
 	VFMADD231PS  32(DX), Y2, Y1
 	VMOVUPS      (BX), Y2
-	VFNMADD213PS simdConstsAVX2<>+384(SB), Y2, Y2
+	VFNMADD213PS simdConstsAVX2<>+320(SB), Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (SI)
 	VMOVUPS      32(BX), Y0
-	VFNMADD213PS simdConstsAVX2<>+384(SB), Y0, Y0
+	VFNMADD213PS simdConstsAVX2<>+320(SB), Y0, Y0
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, 32(SI)
 	ADDQ         $+4, CX
@@ -2300,7 +2181,7 @@ done8:
 	VADDPS       Y3, Y1, Y0
 	VADDPS       Y7, Y5, Y1
 	VADDPS       Y1, Y0, Y0
-	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 32(CX), Y0, Y1
@@ -2320,16 +2201,16 @@ done8:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	TESTQ  SI, SI
-	JZ     vectorDone9
+	JZ     vectorDone5
 
-vector10:
+vector6:
 	VADDPS (BX), Y0, Y0
 	VADDPS 32(BX), Y1, Y1
 	ADDQ   $+64, BX
 	DECQ   SI
-	JNZ    vector10
+	JNZ    vector6
 
-vectorDone9:
+vectorDone5:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
@@ -2338,13 +2219,13 @@ vectorDone9:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	VMOVUPS      simdConstsAVX2<>+28(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1308(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS (CX), Y0, Y1
 	VMOVUPS      Y1, (CX)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      simdConstsAVX2<>+32(SB), Y1
+	VMOVUPS      simdConstsAVX2<>+1312(SB), Y1
 	VANDPS       Y1, Y0, Y0
 	VBROADCASTSS (DX), Y1
 	VFNMADD213PS 32(CX), Y0, Y1
@@ -2357,7 +2238,7 @@ vectorDone9:
 	// SI    grad: [1][16], gradient by its outputs
 	LEAQ         (AX), CX
 	LEAQ         1216(AX), DX
-	LEAQ         1280(AX), BX
+	MOVQ         batch+8(FP), BX
 	LEAQ         1536(AX), SI
 	VMOVUPS      (SI), Y0
 	VBROADCASTSS (BX), Y1
@@ -2408,334 +2289,334 @@ done1:
 	VZEROUPPER
 	RET
 
-DATA simdConstsAVX2<>+0(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+4(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+8(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+12(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+16(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+20(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+24(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+28(SB)/4, $0xffffffff
-DATA simdConstsAVX2<>+32(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+36(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+40(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+44(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+48(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+52(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+56(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+60(SB)/4, $0x00000000
-DATA simdConstsAVX2<>+64(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+68(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+72(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+76(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+80(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+84(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+88(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+92(SB)/4, $0x7fffffff
-DATA simdConstsAVX2<>+96(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+100(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+104(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+108(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+112(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+116(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+120(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+124(SB)/4, $0x41200000
-DATA simdConstsAVX2<>+128(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+132(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+136(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+140(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+144(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+148(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+152(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+156(SB)/4, $0xc038aa3b
-DATA simdConstsAVX2<>+160(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+164(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+168(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+172(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+176(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+180(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+184(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+188(SB)/4, $0x4b400000
-DATA simdConstsAVX2<>+192(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+196(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+200(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+204(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+208(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+212(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+216(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+220(SB)/4, $0x3eb17218
-DATA simdConstsAVX2<>+224(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+228(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+232(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+236(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+240(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+244(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+248(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+252(SB)/4, $0xbe87d0fb
-DATA simdConstsAVX2<>+256(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+260(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+264(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+268(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+272(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+276(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+280(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+284(SB)/4, $0x3f2b9d0f
-DATA simdConstsAVX2<>+288(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+292(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+296(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+300(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+304(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+308(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+312(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+316(SB)/4, $0xbfaaad3e
-DATA simdConstsAVX2<>+320(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+324(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+328(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+332(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+336(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+340(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+344(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+348(SB)/4, $0x3ffffee3
-DATA simdConstsAVX2<>+352(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+356(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+360(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+364(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+368(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+372(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+376(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+380(SB)/4, $0xbffffffb
-DATA simdConstsAVX2<>+384(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+388(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+392(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+396(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+400(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+404(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+408(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+412(SB)/4, $0x3f800000
-DATA simdConstsAVX2<>+416(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+420(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+424(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+428(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+432(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+436(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+440(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+444(SB)/4, $0x40000000
-DATA simdConstsAVX2<>+448(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+452(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+456(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+460(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+464(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+468(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+472(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+476(SB)/4, $0xbbc143bb
-DATA simdConstsAVX2<>+480(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+484(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+488(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+492(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+496(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+500(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+504(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+508(SB)/4, $0x3caa61e1
-DATA simdConstsAVX2<>+512(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+516(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+520(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+524(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+528(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+532(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+536(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+540(SB)/4, $0xbd5c4d5d
-DATA simdConstsAVX2<>+544(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+548(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+552(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+556(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+560(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+564(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+568(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+572(SB)/4, $0x3e0884df
-DATA simdConstsAVX2<>+576(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+580(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+584(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+588(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+592(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+596(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+600(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+604(SB)/4, $0xbeaaaa9f
-DATA simdConstsAVX2<>+608(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+612(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+616(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+620(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+624(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+628(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+632(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+636(SB)/4, $0x3eb851ec
-DATA simdConstsAVX2<>+640(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+644(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+648(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+652(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+656(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+660(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+664(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+668(SB)/4, $0x80000000
-DATA simdConstsAVX2<>+672(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+676(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+680(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+684(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+688(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+692(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+696(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+700(SB)/4, $0xc2d00000
-DATA simdConstsAVX2<>+704(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+708(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+712(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+716(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+720(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+724(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+728(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+732(SB)/4, $0x3fb8aa3b
-DATA simdConstsAVX2<>+736(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+740(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+744(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+748(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+752(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+756(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+760(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+764(SB)/4, $0xbf317200
-DATA simdConstsAVX2<>+768(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+772(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+776(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+780(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+784(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+788(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+792(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+796(SB)/4, $0xb5bfbe8e
-DATA simdConstsAVX2<>+800(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+804(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+808(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+812(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+816(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+820(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+824(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+828(SB)/4, $0x48891c2c
-DATA simdConstsAVX2<>+832(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+836(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+840(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+844(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+848(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+852(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+856(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+860(SB)/4, $0x49aaac5f
-DATA simdConstsAVX2<>+864(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+868(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+872(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+876(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+880(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+884(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+888(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+892(SB)/4, $0x47351e7e
-DATA simdConstsAVX2<>+896(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+900(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+904(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+908(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+912(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+916(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+920(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+924(SB)/4, $0x4aaaaa4a
-DATA simdConstsAVX2<>+928(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+932(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+936(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+940(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+944(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+948(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+952(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+956(SB)/4, $0x4b7ffffe
-DATA simdConstsAVX2<>+960(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+964(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+968(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+972(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+976(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+980(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+984(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+988(SB)/4, $0x4c000000
-DATA simdConstsAVX2<>+992(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+996(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1000(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1004(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1008(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1012(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1016(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1020(SB)/4, $0x33000000
-DATA simdConstsAVX2<>+1024(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1028(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1032(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1036(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1040(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1044(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1048(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1052(SB)/4, $0x3ca49022
-DATA simdConstsAVX2<>+1056(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1060(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1064(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1068(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1072(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1076(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1080(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1084(SB)/4, $0xbd6b5b75
-DATA simdConstsAVX2<>+1088(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1092(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1096(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1100(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1104(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1108(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1112(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1116(SB)/4, $0xbb57adf0
-DATA simdConstsAVX2<>+1120(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1124(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1128(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1132(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1136(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1140(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1144(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1148(SB)/4, $0x3dda583d
-DATA simdConstsAVX2<>+1152(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1156(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1160(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1164(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1168(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1172(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1176(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1180(SB)/4, $0xbe1d21ef
-DATA simdConstsAVX2<>+1184(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1188(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1192(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1196(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1200(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1204(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1208(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1212(SB)/4, $0x3e49a5b7
-DATA simdConstsAVX2<>+1216(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1220(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1224(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1228(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1232(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1236(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1240(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1244(SB)/4, $0xbe7f91f4
-DATA simdConstsAVX2<>+1248(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1252(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1256(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1260(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1264(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1268(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1272(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1276(SB)/4, $0x3eaaa6e8
-DATA simdConstsAVX2<>+1280(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1284(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1288(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1292(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1296(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1300(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1304(SB)/4, $0xbeffffe9
-DATA simdConstsAVX2<>+1308(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+0(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+4(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+8(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+12(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+16(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+20(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+24(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+28(SB)/4, $0x7fffffff
+DATA simdConstsAVX2<>+32(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+36(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+40(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+44(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+48(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+52(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+56(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+60(SB)/4, $0x41200000
+DATA simdConstsAVX2<>+64(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+68(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+72(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+76(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+80(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+84(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+88(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+92(SB)/4, $0xc038aa3b
+DATA simdConstsAVX2<>+96(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+100(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+104(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+108(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+112(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+116(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+120(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+124(SB)/4, $0x4b400000
+DATA simdConstsAVX2<>+128(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+132(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+136(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+140(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+144(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+148(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+152(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+156(SB)/4, $0x3eb17218
+DATA simdConstsAVX2<>+160(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+164(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+168(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+172(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+176(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+180(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+184(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+188(SB)/4, $0xbe87d0fb
+DATA simdConstsAVX2<>+192(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+196(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+200(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+204(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+208(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+212(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+216(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+220(SB)/4, $0x3f2b9d0f
+DATA simdConstsAVX2<>+224(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+228(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+232(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+236(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+240(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+244(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+248(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+252(SB)/4, $0xbfaaad3e
+DATA simdConstsAVX2<>+256(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+260(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+264(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+268(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+272(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+276(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+280(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+284(SB)/4, $0x3ffffee3
+DATA simdConstsAVX2<>+288(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+292(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+296(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+300(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+304(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+308(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+312(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+316(SB)/4, $0xbffffffb
+DATA simdConstsAVX2<>+320(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+324(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+328(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+332(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+336(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+340(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+344(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+348(SB)/4, $0x3f800000
+DATA simdConstsAVX2<>+352(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+356(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+360(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+364(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+368(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+372(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+376(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+380(SB)/4, $0x40000000
+DATA simdConstsAVX2<>+384(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+388(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+392(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+396(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+400(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+404(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+408(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+412(SB)/4, $0xbbc143bb
+DATA simdConstsAVX2<>+416(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+420(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+424(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+428(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+432(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+436(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+440(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+444(SB)/4, $0x3caa61e1
+DATA simdConstsAVX2<>+448(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+452(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+456(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+460(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+464(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+468(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+472(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+476(SB)/4, $0xbd5c4d5d
+DATA simdConstsAVX2<>+480(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+484(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+488(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+492(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+496(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+500(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+504(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+508(SB)/4, $0x3e0884df
+DATA simdConstsAVX2<>+512(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+516(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+520(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+524(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+528(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+532(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+536(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+540(SB)/4, $0xbeaaaa9f
+DATA simdConstsAVX2<>+544(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+548(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+552(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+556(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+560(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+564(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+568(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+572(SB)/4, $0x3eb851ec
+DATA simdConstsAVX2<>+576(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+580(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+584(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+588(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+592(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+596(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+600(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+604(SB)/4, $0x80000000
+DATA simdConstsAVX2<>+608(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+612(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+616(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+620(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+624(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+628(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+632(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+636(SB)/4, $0xc2d00000
+DATA simdConstsAVX2<>+640(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+644(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+648(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+652(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+656(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+660(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+664(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+668(SB)/4, $0x3fb8aa3b
+DATA simdConstsAVX2<>+672(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+676(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+680(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+684(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+688(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+692(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+696(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+700(SB)/4, $0xbf317200
+DATA simdConstsAVX2<>+704(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+708(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+712(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+716(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+720(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+724(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+728(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+732(SB)/4, $0xb5bfbe8e
+DATA simdConstsAVX2<>+736(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+740(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+744(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+748(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+752(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+756(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+760(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+764(SB)/4, $0x48891c2c
+DATA simdConstsAVX2<>+768(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+772(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+776(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+780(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+784(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+788(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+792(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+796(SB)/4, $0x49aaac5f
+DATA simdConstsAVX2<>+800(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+804(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+808(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+812(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+816(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+820(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+824(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+828(SB)/4, $0x47351e7e
+DATA simdConstsAVX2<>+832(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+836(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+840(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+844(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+848(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+852(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+856(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+860(SB)/4, $0x4aaaaa4a
+DATA simdConstsAVX2<>+864(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+868(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+872(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+876(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+880(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+884(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+888(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+892(SB)/4, $0x4b7ffffe
+DATA simdConstsAVX2<>+896(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+900(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+904(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+908(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+912(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+916(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+920(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+924(SB)/4, $0x4c000000
+DATA simdConstsAVX2<>+928(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+932(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+936(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+940(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+944(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+948(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+952(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+956(SB)/4, $0x33000000
+DATA simdConstsAVX2<>+960(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+964(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+968(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+972(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+976(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+980(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+984(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+988(SB)/4, $0x3ca49022
+DATA simdConstsAVX2<>+992(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+996(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1000(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1004(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1008(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1012(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1016(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1020(SB)/4, $0xbd6b5b75
+DATA simdConstsAVX2<>+1024(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1028(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1032(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1036(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1040(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1044(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1048(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1052(SB)/4, $0xbb57adf0
+DATA simdConstsAVX2<>+1056(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1060(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1064(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1068(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1072(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1076(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1080(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1084(SB)/4, $0x3dda583d
+DATA simdConstsAVX2<>+1088(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1092(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1096(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1100(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1104(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1108(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1112(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1116(SB)/4, $0xbe1d21ef
+DATA simdConstsAVX2<>+1120(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1124(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1128(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1132(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1136(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1140(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1144(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1148(SB)/4, $0x3e49a5b7
+DATA simdConstsAVX2<>+1152(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1156(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1160(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1164(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1168(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1172(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1176(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1180(SB)/4, $0xbe7f91f4
+DATA simdConstsAVX2<>+1184(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1188(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1192(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1196(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1200(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1204(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1208(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1212(SB)/4, $0x3eaaa6e8
+DATA simdConstsAVX2<>+1216(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1220(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1224(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1228(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1232(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1236(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1240(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1244(SB)/4, $0xbeffffe9
+DATA simdConstsAVX2<>+1248(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1252(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1256(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1260(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1264(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1268(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1272(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1276(SB)/4, $0x00000000
+DATA simdConstsAVX2<>+1280(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1284(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1288(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1292(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1296(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1300(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1304(SB)/4, $0xffffffff
+DATA simdConstsAVX2<>+1308(SB)/4, $0xffffffff
 DATA simdConstsAVX2<>+1312(SB)/4, $0x00000000
 DATA simdConstsAVX2<>+1316(SB)/4, $0x00000000
 DATA simdConstsAVX2<>+1320(SB)/4, $0x00000000

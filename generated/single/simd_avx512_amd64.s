@@ -4,48 +4,6 @@
 
 #include "textflag.h"
 
-// func inferPackAVX512(blocked *float32, flat *float32, rows int)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·inferPackAVX512(SB), NOSPLIT, $0-24
-	// AX    blocked: [1][64][16]
-	// BX    rows of this block
-	// CX    flat: [rows][2]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	MOVL    $0x00000003, R8
-	KMOVW   R8, K1
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMOVUPS.Z (DI), K1, Z0
-	VMOVUPS   Z0, (SI)
-	ADDQ      $+64, SI
-	ADDQ      $+8, DI
-	DECQ      BX
-	JNZ       row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+128, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·infer0AVX512(SB), $896-48
@@ -84,12 +42,14 @@ TEXT ·infer0AVX512(SB), $896-48
 	SUBQ    SI, tiles+40(FP)
 
 	// Go to the first tile.
-	ADDQ DX, src+0(FP)
-	ADDQ DX, a+24(FP)
-	MOVQ src+0(FP), CX
-	MOVQ mat+8(FP), DX
-	MOVQ bias+16(FP), BX
-	MOVQ a+24(FP), SI
+	ADDQ   DX, a+24(FP)
+	SHRQ   $0x06, DX
+	IMUL3Q $0x00000008, DX, DX
+	ADDQ   DX, src+0(FP)
+	MOVQ   src+0(FP), CX
+	MOVQ   mat+8(FP), DX
+	MOVQ   bias+16(FP), BX
+	MOVQ   a+24(FP), SI
 
 	// Tiles of 13 rows by 16 columns.
 	MOVQ  tile+32(FP), DI
@@ -113,56 +73,56 @@ tall2:
 	VMOVUPS      (DX), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
-	VBROADCASTSS 64(CX), Z14
+	VBROADCASTSS 8(CX), Z14
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 128(CX), Z14
+	VBROADCASTSS 16(CX), Z14
 	VFMADD231PS  Z13, Z14, Z2
-	VBROADCASTSS 192(CX), Z14
+	VBROADCASTSS 24(CX), Z14
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 256(CX), Z14
+	VBROADCASTSS 32(CX), Z14
 	VFMADD231PS  Z13, Z14, Z4
-	VBROADCASTSS 320(CX), Z14
+	VBROADCASTSS 40(CX), Z14
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 384(CX), Z14
+	VBROADCASTSS 48(CX), Z14
 	VFMADD231PS  Z13, Z14, Z6
-	VBROADCASTSS 448(CX), Z14
+	VBROADCASTSS 56(CX), Z14
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 512(CX), Z14
+	VBROADCASTSS 64(CX), Z14
 	VFMADD231PS  Z13, Z14, Z8
-	VBROADCASTSS 576(CX), Z14
+	VBROADCASTSS 72(CX), Z14
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 640(CX), Z14
+	VBROADCASTSS 80(CX), Z14
 	VFMADD231PS  Z13, Z14, Z10
-	VBROADCASTSS 704(CX), Z14
+	VBROADCASTSS 88(CX), Z14
 	VFMADD231PS  Z13, Z14, Z11
-	VBROADCASTSS 768(CX), Z14
+	VBROADCASTSS 96(CX), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      64(DX), Z13
 	VBROADCASTSS 4(CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
-	VBROADCASTSS 68(CX), Z14
+	VBROADCASTSS 12(CX), Z14
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 132(CX), Z14
+	VBROADCASTSS 20(CX), Z14
 	VFMADD231PS  Z13, Z14, Z2
-	VBROADCASTSS 196(CX), Z14
+	VBROADCASTSS 28(CX), Z14
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 260(CX), Z14
+	VBROADCASTSS 36(CX), Z14
 	VFMADD231PS  Z13, Z14, Z4
-	VBROADCASTSS 324(CX), Z14
+	VBROADCASTSS 44(CX), Z14
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 388(CX), Z14
+	VBROADCASTSS 52(CX), Z14
 	VFMADD231PS  Z13, Z14, Z6
-	VBROADCASTSS 452(CX), Z14
+	VBROADCASTSS 60(CX), Z14
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 516(CX), Z14
+	VBROADCASTSS 68(CX), Z14
 	VFMADD231PS  Z13, Z14, Z8
-	VBROADCASTSS 580(CX), Z14
+	VBROADCASTSS 76(CX), Z14
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 644(CX), Z14
+	VBROADCASTSS 84(CX), Z14
 	VFMADD231PS  Z13, Z14, Z10
-	VBROADCASTSS 708(CX), Z14
+	VBROADCASTSS 92(CX), Z14
 	VFMADD231PS  Z13, Z14, Z11
-	VBROADCASTSS 772(CX), Z14
+	VBROADCASTSS 100(CX), Z14
 	VFMADD231PS  Z13, Z14, Z12
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
@@ -238,7 +198,7 @@ finish3:
 	DECQ         R9
 	JNZ          finish3
 	ADDQ         $-832, SI
-	ADDQ         $+832, CX
+	ADDQ         $+104, CX
 	ADDQ         $+832, SI
 	DECQ         DI
 	JNZ          tall2
@@ -265,52 +225,52 @@ short5:
 	VMOVUPS      (DX), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 64(CX), Z13
+	VBROADCASTSS 8(CX), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 128(CX), Z13
+	VBROADCASTSS 16(CX), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 192(CX), Z13
+	VBROADCASTSS 24(CX), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 256(CX), Z13
+	VBROADCASTSS 32(CX), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 320(CX), Z13
+	VBROADCASTSS 40(CX), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 384(CX), Z13
+	VBROADCASTSS 48(CX), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 448(CX), Z13
+	VBROADCASTSS 56(CX), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 512(CX), Z13
+	VBROADCASTSS 64(CX), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 576(CX), Z13
+	VBROADCASTSS 72(CX), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 640(CX), Z13
+	VBROADCASTSS 80(CX), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 704(CX), Z13
+	VBROADCASTSS 88(CX), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      64(DX), Z12
 	VBROADCASTSS 4(CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 68(CX), Z13
+	VBROADCASTSS 12(CX), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 132(CX), Z13
+	VBROADCASTSS 20(CX), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 196(CX), Z13
+	VBROADCASTSS 28(CX), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 260(CX), Z13
+	VBROADCASTSS 36(CX), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 324(CX), Z13
+	VBROADCASTSS 44(CX), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 388(CX), Z13
+	VBROADCASTSS 52(CX), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 452(CX), Z13
+	VBROADCASTSS 60(CX), Z13
 	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 516(CX), Z13
+	VBROADCASTSS 68(CX), Z13
 	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 580(CX), Z13
+	VBROADCASTSS 76(CX), Z13
 	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 644(CX), Z13
+	VBROADCASTSS 84(CX), Z13
 	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 708(CX), Z13
+	VBROADCASTSS 92(CX), Z13
 	VFMADD231PS  Z12, Z13, Z11
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
@@ -385,7 +345,7 @@ finish6:
 	DECQ         R9
 	JNZ          finish6
 	ADDQ         $-768, SI
-	ADDQ         $+768, CX
+	ADDQ         $+96, CX
 	ADDQ         $+768, SI
 	DECQ         DI
 	JNZ          short5
@@ -534,48 +494,6 @@ rowDone3:
 	VZEROUPPER
 	RET
 
-// func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·inferRowPackAVX512(SB), NOSPLIT, $0-24
-	// AX    blocked: [1][1][16]
-	// BX    rows of this block
-	// CX    flat: [rows][2]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	MOVL    $0x00000003, R8
-	KMOVW   R8, K1
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMOVUPS.Z (DI), K1, Z0
-	VMOVUPS   Z0, (SI)
-	ADDQ      $+64, SI
-	ADDQ      $+8, DI
-	DECQ      BX
-	JNZ       row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+128, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·inferRow0AVX512(SB), $128-48
@@ -598,12 +516,14 @@ TEXT ·inferRow0AVX512(SB), $128-48
 	IMUL3Q $0x00000040, CX, CX
 
 	// Go to the first tile.
-	ADDQ CX, src+0(FP)
-	ADDQ CX, a+24(FP)
-	MOVQ src+0(FP), CX
-	MOVQ mat+8(FP), DX
-	MOVQ bias+16(FP), BX
-	MOVQ a+24(FP), SI
+	ADDQ   CX, a+24(FP)
+	SHRQ   $0x06, CX
+	IMUL3Q $0x00000008, CX, CX
+	ADDQ   CX, src+0(FP)
+	MOVQ   src+0(FP), CX
+	MOVQ   mat+8(FP), DX
+	MOVQ   bias+16(FP), BX
+	MOVQ   a+24(FP), SI
 
 	// Tiles of 1 rows by 16 columns.
 	MOVQ         tiles+40(FP), DI
@@ -675,7 +595,7 @@ tall2:
 	ADDQ         $+64, R8
 	ADDQ         $+64, SI
 	ADDQ         $-64, SI
-	ADDQ         $+64, CX
+	ADDQ         $+8, CX
 	ADDQ         $+64, SI
 	DECQ         DI
 	JNZ          tall2
@@ -1021,14 +941,15 @@ TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
 	IMUL3Q $0x00000040, AX, AX
 
 	// Go to the first tile.
-	ADDQ AX, a+16(FP)
-	ADDQ AX, dz+24(FP)
-	SHRQ $0x04, AX
-	ADDQ AX, src+0(FP)
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ a+16(FP), DX
-	MOVQ dz+24(FP), BX
+	ADDQ   AX, a+16(FP)
+	ADDQ   AX, dz+24(FP)
+	SHRQ   $0x06, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, src+0(FP)
+	MOVQ   src+0(FP), AX
+	MOVQ   mat+8(FP), CX
+	MOVQ   a+16(FP), DX
+	MOVQ   dz+24(FP), BX
 
 	// Tiles of 1 rows by 16 columns.
 	MOVQ         tiles+40(FP), SI
@@ -1400,49 +1321,12 @@ rowDone1:
 	RET
 
 // func stepAVX512(memory *float32, batch *float32, target *float32, scale float32) float64
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
 TEXT ·stepAVX512(SB), $4368-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4360(SP)
 
-	// InferRowPack: copies rows into panels of 16 columns.
-	// BX    rows: number of rows
-	// CX    blocked: [1][1][16]
-	// DX    flat: [rows][2]
-	// SI    rows of this block
-	LEAQ 1280(AX), CX
-	MOVQ batch+8(FP), DX
-	MOVQ $0x00000001, BX
-
-rows3:
-	TESTQ   BX, BX
-	JZ      done2
-	MOVQ    $0x00000010, SI
-	CMPQ    BX, SI
-	CMOVQLT BX, SI
-	SUBQ    SI, BX
-	MOVQ    CX, DI
-	MOVQ    DX, R8
-	MOVL    $0x00000003, R9
-	KMOVW   R9, K1
-	TESTQ   SI, SI
-	JZ      rowDone4
-
-row5:
-	VMOVUPS.Z (R8), K1, Z0
-	VMOVUPS   Z0, (DI)
-	ADDQ      $+64, DI
-	ADDQ      $+8, R8
-	DECQ      SI
-	JNZ       row5
-
-rowDone4:
-	ADDQ $+1024, CX
-	ADDQ $+128, DX
-	JMP  rows3
-
-done2:
 	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
 	// BX    mat: at the step
@@ -1457,7 +1341,7 @@ done2:
 	// Z2    a number of src, in all lanes
 	LEAQ 255(SP), CX
 	ANDQ $-64, CX
-	LEAQ 1280(AX), DX
+	MOVQ batch+8(FP), DX
 	LEAQ (AX), BX
 	LEAQ 1024(AX), SI
 	LEAQ 1344(AX), DI
@@ -1509,7 +1393,7 @@ done2:
 	ADDQ             $+64, CX
 	ADDQ             $+64, DI
 	ADDQ             $-64, DI
-	ADDQ             $+64, DX
+	ADDQ             $+8, DX
 	ADDQ             $+64, DI
 
 	// InferRow2: multiplies rows of 8 by the weights of one output.
@@ -1555,7 +1439,7 @@ done2:
 	SHRQ         $0x04, DI
 	ANDQ         $0x0f, SI
 	TESTQ        DI, DI
-	JZ           vectorDone6
+	JZ           vectorDone2
 	VBROADCASTSS simdConstsAVX512<>+36(SB), Z2
 	VBROADCASTSS simdConstsAVX512<>+8(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+68(SB), Z4
@@ -1579,7 +1463,7 @@ done2:
 	VBROADCASTSS simdConstsAVX512<>+140(SB), Z22
 	VBROADCASTSS simdConstsAVX512<>+144(SB), Z23
 
-vector7:
+vector3:
 	VMOVUPS (CX), Z24
 
 	// softplus(z)
@@ -1638,11 +1522,11 @@ vector7:
 	ADDQ          $+64, DX
 	ADDQ          $+64, BX
 	DECQ          DI
-	JNZ           vector7
+	JNZ           vector3
 
-vectorDone6:
+vectorDone2:
 	TESTQ     SI, SI
-	JZ        done8
+	JZ        done4
 	XORL      DI, DI
 	BTSL      SI, DI
 	DECL      DI
@@ -1706,7 +1590,7 @@ vectorDone6:
 	VADDPD        Z3, Z0, Z0
 	VADDPD        Z2, Z1, Z1
 
-done8:
+done4:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -1794,15 +1678,15 @@ done8:
 	SHRQ   $0x04, SI
 	VXORPS Z0, Z0, Z0
 	TESTQ  SI, SI
-	JZ     vectorDone9
+	JZ     vectorDone5
 
-vector10:
+vector6:
 	VADDPS (BX), Z0, Z0
 	ADDQ   $+64, BX
 	DECQ   SI
-	JNZ    vector10
+	JNZ    vector6
 
-vectorDone9:
+vectorDone5:
 	VXORPS        Z1, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -1826,7 +1710,7 @@ vectorDone9:
 	// SI    grad: [1][16], gradient by its outputs
 	LEAQ         (AX), CX
 	LEAQ         1216(AX), DX
-	LEAQ         1280(AX), BX
+	MOVQ         batch+8(FP), BX
 	LEAQ         1536(AX), SI
 	VMOVUPS      (SI), Z0
 	VMULPS.BCST  (BX), Z0, Z1

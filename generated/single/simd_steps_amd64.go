@@ -3,14 +3,6 @@
 
 package single
 
-// pack copies the batch, rows of 2, to [1][1][16], 2 columns.
-func (e *vector) pack(b *vectorBatch) {
-	for i := range (b.rows + 15) / 16 {
-		row := i * 16
-		e.k.inferRowPack(&b.x[row*16], &b.batch[row*2], min(16, b.rows-row))
-	}
-}
-
 // forward0 is linear: 8, then tanh:
 //
 //	z = x·weight0ᵀ + bias0   [rows, 8] = [rows, 2]·[2, 8]
@@ -18,7 +10,7 @@ func (e *vector) pack(b *vectorBatch) {
 //	single.yaml:6, 7
 func (e *vector) forward0(b *vectorBatch) {
 	// One group of 16 columns by tiles of rows.
-	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // forward2 is linear: 1:
@@ -74,7 +66,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	single.yaml:6
 func (e *vector) gradRow0(b *vectorBatch) {
 	// 1 blocks of 16 inputs.
-	e.k.gradRow0(&e.weight0[0], &e.scalars[0], &b.x[0], &b.dz0[0], 0, 1)
+	e.k.gradRow0(&e.weight0[0], &e.scalars[0], &b.batch[0], &b.dz0[0], 0, 1)
 	e.k.gradBias0(&e.bias0[0], &e.scalars[0], &b.dz0[0], b.rows)
 }
 
@@ -85,7 +77,7 @@ func (e *vector) gradRow0(b *vectorBatch) {
 //	single.yaml:6, 7
 func (e *vector) infer0(b *vectorInference) {
 	// One group of 16 columns by tiles of rows.
-	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.infer0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // infer2 is linear: 1:
@@ -107,7 +99,7 @@ func (e *vector) infer2(b *vectorInference) {
 //	single.yaml:6, 7
 func (e *vector) inferRow0(b *vectorRow) {
 	// One group of 16 columns by tiles of rows.
-	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // inferRow2 is linear: 1:

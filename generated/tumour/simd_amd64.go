@@ -80,7 +80,7 @@ type vectorBatch struct {
 	grads       []float32 // where gradients are kept
 	more        int       // 1 to add to the gradients, 0 to replace them
 
-	x   []float32 // [2][128][16], 30 columns
+	x   []float32 // [128][30], a copy of few rows
 	a1  []float32 // [1][128][16], 16 columns
 	z2  []float32 // [128], one column
 	dz2 []float32 // [128], one column
@@ -91,7 +91,7 @@ type vectorBatch struct {
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	p := pool.New(o.Threads)
-	memory, err := arena.New(10096 + p.Threads()*8448)
+	memory, err := arena.New(10096 + p.Threads()*8192)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -126,7 +126,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 
 // reserve takes the memory of the buffers.
 func (b *vectorBatch) reserve(memory *arena.Arena) {
-	b.x = memory.Floats(4096)
+	b.x = memory.Floats(3840)
 	b.a1 = memory.Floats(2048)
 	b.z2 = memory.Floats(128)
 	b.dz2 = memory.Floats(128)
@@ -184,8 +184,12 @@ func (e *vector) shard(b *vectorBatch, shard int) (sum float64) {
 		first := tile * vectorRows
 		last := min(first+vectorRows, e.rows)
 		b.batch, b.rows, b.tiles = e.x[first*30:], last-first, e.k.train.cover(last-first)
+		if b.rows < vectorRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*30])
+			b.batch = b.x
+		}
 		b.value = e.y.Value[first:last]
-		e.pack(b)
 		e.forward0(b)
 		e.forward2(b)
 		sum += e.loss(b)
@@ -208,36 +212,36 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [2][128][16], 30 columns
+	batch       []float32 // [rows, 30] as given
+	x           []float32 // [128][30], a copy of few rows
 	a1          []float32 // [1][128][16], 16 columns
 	z2          []float32 // [128], one column
 }
 
 func newVectorInference() *vectorInference {
-	memory := arena.Aligned(6272)
+	memory := arena.Aligned(6016)
 	return &vectorInference{
-		a1: memory[4096:6144],
-		x:  memory[0:4096],
-		z2: memory[6144:6272],
+		a1: memory[3840:5888],
+		x:  memory[0:3840],
+		z2: memory[5888:6016],
 	}
 }
 
 // vectorRow is a single row on its way to the raw outputs.
 type vectorRow struct {
 	rows, tiles int
-	x           []float32 // [2][1][16], 30 columns
+	batch       []float32 // [rows, 30] as given
 	a1          []float32 // [1][1][16], 16 columns
 	z2          []float32 // [1], one column
 }
 
 func newVectorRow() *vectorRow {
-	memory := arena.Aligned(64)
+	memory := arena.Aligned(32)
 	return &vectorRow{
-		a1:    memory[32:48],
+		a1:    memory[0:16],
 		rows:  1,
 		tiles: 1,
-		x:     memory[0:32],
-		z2:    memory[48:64],
+		z2:    memory[16:32],
 	}
 }
 
@@ -250,7 +254,7 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b := e.inferRow.Get().(*vectorRow)
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
-			e.k.inferRowPack(&b.x[0], &x[lo*30], b.rows)
+			b.batch = x[lo*30:]
 			e.inferRow0(b)
 			e.inferRow2(b)
 			copy(raw[lo:], b.z2[:b.rows])
@@ -262,7 +266,12 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
-		e.k.inferPack(&b.x[0], &x[lo*30], b.rows)
+		b.batch = x[lo*30:]
+		if b.rows < vectorInferRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*30])
+			b.batch = b.x
+		}
 		e.infer0(b)
 		e.infer2(b)
 		copy(raw[lo:], b.z2[:b.rows])

@@ -4,16 +4,9 @@
 
 package tumour
 
-// inferPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [2][128][16]
-//	flat     [rows][30]
-//	rows     number of rows
-func inferPackAVX2(blocked *float32, flat *float32, rows int)
-
 // infer0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][128][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][128][16], which the map writes
@@ -30,16 +23,9 @@ func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	rows     number of rows
 func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// inferRowPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [2][1][16]
-//	flat     [rows][30]
-//	rows     number of rows
-func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferRow0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][1][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][1][16], which the map writes
@@ -58,7 +44,7 @@ func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int
 
 // forward0AVX2 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][128][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][128][16], which the map writes
@@ -108,7 +94,7 @@ func gradBias2AVX2(w *float32, dz *float32, rows int, more int)
 // gradWeight0AVX2 makes the gradient of weights of 30 inputs.
 //
 //	w        [1][32][16], the gradient
-//	x        [2][128][16], inputs of the layer
+//	x        [rows][30], inputs of the layer
 //	dz       [1][128][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs

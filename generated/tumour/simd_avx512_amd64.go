@@ -4,16 +4,9 @@
 
 package tumour
 
-// inferPackAVX512 copies rows into panels of 16 columns.
-//
-//	blocked  [2][128][16]
-//	flat     [rows][30]
-//	rows     number of rows
-func inferPackAVX512(blocked *float32, flat *float32, rows int)
-
 // infer0AVX512 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][128][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][128][16], which the map writes
@@ -30,16 +23,9 @@ func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile in
 //	rows     number of rows
 func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
-// inferRowPackAVX512 copies rows into panels of 16 columns.
-//
-//	blocked  [2][1][16]
-//	flat     [rows][30]
-//	rows     number of rows
-func inferRowPackAVX512(blocked *float32, flat *float32, rows int)
-
 // inferRow0AVX512 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][1][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][1][16], which the map writes
@@ -58,7 +44,7 @@ func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows i
 
 // forward0AVX512 multiplies rows of 30 by weights of 16 outputs.
 //
-//	src      [2][128][16], rows to multiply
+//	src      [rows][30], rows to multiply
 //	mat      [1][32][16], packed matrix
 //	bias     [1][16]
 //	a        [1][128][16], which the map writes
@@ -108,7 +94,7 @@ func gradBias2AVX512(w *float32, dz *float32, rows int, more int)
 // gradWeight0AVX512 makes the gradient of weights of 30 inputs.
 //
 //	w        [1][32][16], the gradient
-//	x        [2][128][16], inputs of the layer
+//	x        [rows][30], inputs of the layer
 //	dz       [1][128][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs

@@ -8,20 +8,18 @@ package tumour
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferPack    func(blocked, flat *float32, rows int)
-	infer0       func(src, mat, bias, a *float32, tile, tiles int)
-	infer2       func(src, w, bias, z *float32, rows int)
-	inferRowPack func(blocked, flat *float32, rows int)
-	inferRow0    func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2    func(src, w, bias, z *float32, rows int)
-	forward0     func(src, mat, bias, a, s *float32, tile, tiles int)
-	lossRows     func(z, dz, y *float32, rows int, scale float32) float64
-	gradInput2   func(src, mat, s, dz *float32, tile, tiles int)
-	gradWeight2  func(w, x, dz *float32, rows, block, blocks, more int)
-	gradBias2    func(w, dz *float32, rows, more int)
-	gradWeight0  func(w, x, dz *float32, rows, block, blocks, more int)
-	gradBias0    func(w, dz *float32, rows, more int)
-	update       func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
+	infer0      func(src, mat, bias, a *float32, tile, tiles int)
+	infer2      func(src, w, bias, z *float32, rows int)
+	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2   func(src, w, bias, z *float32, rows int)
+	forward0    func(src, mat, bias, a, s *float32, tile, tiles int)
+	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
+	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
+	gradWeight2 func(w, x, dz *float32, rows, block, blocks, more int)
+	gradBias2   func(w, dz *float32, rows, more int)
+	gradWeight0 func(w, x, dz *float32, rows, block, blocks, more int)
+	gradBias0   func(w, dz *float32, rows, more int)
+	update      func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -48,13 +46,11 @@ var vectorAVX2 = vectorKernels{
 		height: 6,
 		tall:   18,
 	},
-	infer0:       infer0AVX2,
-	infer2:       infer2AVX2,
-	inferPack:    inferPackAVX2,
-	inferRow0:    inferRow0AVX2,
-	inferRow2:    inferRow2AVX2,
-	inferRowPack: inferRowPackAVX2,
-	lossRows:     lossRowsAVX2,
+	infer0:    infer0AVX2,
+	infer2:    infer2AVX2,
+	inferRow0: inferRow0AVX2,
+	inferRow2: inferRow2AVX2,
+	lossRows:  lossRowsAVX2,
 	train: vectorSplit{
 		height: 6,
 		tall:   18,
@@ -73,13 +69,11 @@ var vectorAVX512 = vectorKernels{
 		height: 13,
 		tall:   8,
 	},
-	infer0:       infer0AVX512,
-	infer2:       infer2AVX512,
-	inferPack:    inferPackAVX512,
-	inferRow0:    inferRow0AVX512,
-	inferRow2:    inferRow2AVX512,
-	inferRowPack: inferRowPackAVX512,
-	lossRows:     lossRowsAVX512,
+	infer0:    infer0AVX512,
+	infer2:    infer2AVX512,
+	inferRow0: inferRow0AVX512,
+	inferRow2: inferRow2AVX512,
+	lossRows:  lossRowsAVX512,
 	train: vectorSplit{
 		height: 13,
 		tall:   8,

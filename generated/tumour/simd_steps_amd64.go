@@ -3,14 +3,6 @@
 
 package tumour
 
-// pack copies the batch, rows of 30, to [2][128][16], 30 columns.
-func (e *vector) pack(b *vectorBatch) {
-	for i := range (b.rows + 15) / 16 {
-		row := i * 16
-		e.k.inferPack(&b.x[row*16], &b.batch[row*30], min(16, b.rows-row))
-	}
-}
-
 // forward0 is linear: 16, then gelu:
 //
 //	z = x·weight0ᵀ + bias0                                                                                                      [rows, 16] = [rows, 30]·[30, 16]
@@ -19,7 +11,7 @@ func (e *vector) pack(b *vectorBatch) {
 //	tumour.yaml:6, 7
 func (e *vector) forward0(b *vectorBatch) {
 	// One group of 16 columns by tiles of rows.
-	e.k.forward0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], &b.s1[0], 0, b.tiles)
+	e.k.forward0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], &b.s1[0], 0, b.tiles)
 }
 
 // forward2 is linear: 1:
@@ -72,7 +64,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	tumour.yaml:6
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// One group of 16 outputs by 2 blocks of 16 inputs.
-	e.k.gradWeight0(&b.grads[0], &b.x[0], &b.dz0[0], b.rows, 0, 2, b.more)
+	e.k.gradWeight0(&b.grads[0], &b.batch[0], &b.dz0[0], b.rows, 0, 2, b.more)
 	e.k.gradBias0(&b.grads[512+0], &b.dz0[0], b.rows, b.more)
 }
 
@@ -91,7 +83,7 @@ func (e *vector) update(shards, worker int) {
 //	tumour.yaml:6, 7
 func (e *vector) infer0(b *vectorInference) {
 	// One group of 16 columns by tiles of rows.
-	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.infer0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // infer2 is linear: 1:
@@ -113,7 +105,7 @@ func (e *vector) infer2(b *vectorInference) {
 //	tumour.yaml:6, 7
 func (e *vector) inferRow0(b *vectorRow) {
 	// One group of 16 columns by tiles of rows.
-	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // inferRow2 is linear: 1:

@@ -77,7 +77,7 @@ type vectorBatch struct {
 	rows, tiles int
 	scale       float32 // one over the number of losses in the mean
 
-	x   []float32 // [1][16][16], 7 columns
+	x   []float32 // [16][7], a copy of few rows
 	a1  []float32 // [2][16][16], 32 columns
 	z2  []float32 // [1][16][16], 3 columns
 	dz2 []float32 // [1][16][16], 3 columns
@@ -88,7 +88,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	p := pool.New(1)
-	memory, err := arena.New(5024 + p.Threads()*512)
+	memory, err := arena.New(4880 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -131,7 +131,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 
 // reserve takes the memory of the buffers.
 func (b *vectorBatch) reserve(memory *arena.Arena) {
-	b.x = memory.Floats(256)
+	b.x = memory.Floats(112)
 	b.a1 = memory.Floats(512)
 	b.z2 = memory.Floats(256)
 	b.dz2 = memory.Floats(256)
@@ -156,6 +156,11 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 	b := &e.batch
 	b.scale = 1 / float32(rows)
 	b.batch, b.rows, b.tiles = x, rows, e.k.train.cover(rows)
+	if b.rows < vectorRows {
+		// Kernels read whole tiles of rows: there are as many in the copy.
+		copy(b.x, b.batch[:b.rows*7])
+		b.batch = b.x
+	}
 	b.class = y.Class[:rows]
 	e.pool.Run(e.work)
 	return e.total / float64(rows)
@@ -165,8 +170,6 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // waiting for the others wherever it needs what they made.
 func (e *vector) doWork(worker int) {
 	b := &e.batch
-	e.pack(b)
-	e.pool.Wait()
 	e.forward0(b)
 	e.pool.Wait()
 	e.forward2(b)
@@ -207,36 +210,36 @@ func (e *vector) setScalars(h engine.Hyper) {
 // vectorInference is rows on their way to the raw outputs.
 type vectorInference struct {
 	rows, tiles int
-	x           []float32 // [1][64][16], 7 columns
+	batch       []float32 // [rows, 7] as given
+	x           []float32 // [64][7], a copy of few rows
 	a1          []float32 // [2][64][16], 32 columns
 	z2          []float32 // [1][64][16], 3 columns
 }
 
 func newVectorInference() *vectorInference {
-	memory := arena.Aligned(4096)
+	memory := arena.Aligned(3520)
 	return &vectorInference{
-		a1: memory[1024:3072],
-		x:  memory[0:1024],
-		z2: memory[3072:4096],
+		a1: memory[448:2496],
+		x:  memory[0:448],
+		z2: memory[2496:3520],
 	}
 }
 
 // vectorRow is a single row on its way to the raw outputs.
 type vectorRow struct {
 	rows, tiles int
-	x           []float32 // [1][1][16], 7 columns
+	batch       []float32 // [rows, 7] as given
 	a1          []float32 // [2][1][16], 32 columns
 	z2          []float32 // [1][1][16], 3 columns
 }
 
 func newVectorRow() *vectorRow {
-	memory := arena.Aligned(64)
+	memory := arena.Aligned(48)
 	return &vectorRow{
-		a1:    memory[16:48],
+		a1:    memory[0:32],
 		rows:  1,
 		tiles: 1,
-		x:     memory[0:16],
-		z2:    memory[48:64],
+		z2:    memory[32:48],
 	}
 }
 
@@ -249,7 +252,7 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 		b := e.inferRow.Get().(*vectorRow)
 		defer e.inferRow.Put(b)
 		for lo := 0; lo < rows; lo++ {
-			e.k.inferRowPack(&b.x[0], &x[lo*7], b.rows)
+			b.batch = x[lo*7:]
 			e.inferRow0(b)
 			e.inferRow2(b)
 			e.k.inferRowUnpack(&b.z2[0], &raw[lo*3], b.rows)
@@ -261,7 +264,12 @@ func (e *vector) Infer(x, raw []float32, rows int) {
 	for lo := 0; lo < rows; lo += vectorInferRows {
 		b.rows = min(vectorInferRows, rows-lo)
 		b.tiles = e.k.infer.cover(b.rows)
-		e.k.inferPack(&b.x[0], &x[lo*7], b.rows)
+		b.batch = x[lo*7:]
+		if b.rows < vectorInferRows {
+			// Kernels read whole tiles of rows: there are as many in the copy.
+			copy(b.x, b.batch[:b.rows*7])
+			b.batch = b.x
+		}
 		e.infer0(b)
 		e.infer2(b)
 		e.k.inferUnpack(&b.z2[0], &raw[lo*3], b.rows)

@@ -4,13 +4,6 @@
 
 package net
 
-// inferPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [1][64][16]
-//	flat     [rows][7]
-//	rows     number of rows
-func inferPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferUnpackAVX2 copies rows from panels of 16 columns.
 //
 //	blocked  [1][64][16]
@@ -20,7 +13,7 @@ func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
 
 // infer0AVX2 multiplies rows of 7 by weights of 32 outputs.
 //
-//	src      [1][64][16], rows to multiply
+//	src      [rows][7], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
 //	a        [2][64][16], which the map writes
@@ -38,13 +31,6 @@ func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int,
 //	tiles    number of tiles, at least 1
 func infer2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
-// inferRowPackAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [1][1][16]
-//	flat     [rows][7]
-//	rows     number of rows
-func inferRowPackAVX2(blocked *float32, flat *float32, rows int)
-
 // inferRowUnpackAVX2 copies rows from panels of 16 columns.
 //
 //	blocked  [1][1][16]
@@ -54,7 +40,7 @@ func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
 
 // inferRow0AVX2 multiplies rows of 7 by weights of 32 outputs.
 //
-//	src      [1][1][16], rows to multiply
+//	src      [rows][7], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
 //	a        [2][1][16], which the map writes
@@ -72,16 +58,9 @@ func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile i
 //	tiles    number of tiles, at least 1
 func inferRow2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
-// packAVX2 copies rows into panels of 16 columns.
-//
-//	blocked  [1][16][16]
-//	flat     [rows][7]
-//	rows     number of rows
-func packAVX2(blocked *float32, flat *float32, rows int)
-
 // forward0AVX2 multiplies rows of 7 by weights of 32 outputs.
 //
-//	src      [1][16][16], rows to multiply
+//	src      [rows][7], rows to multiply
 //	mat      [2][16][16], packed matrix
 //	bias     [2][16]
 //	a        [2][16][16], which the map writes
@@ -153,7 +132,7 @@ func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *floa
 //	expAvg   [2][16][16], the optimizer's state
 //	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
-//	x        [1][16][16], inputs of the layer
+//	x        [rows][7], inputs of the layer
 //	dz       [2][16][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs

@@ -8,15 +8,12 @@ package net
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferPack      func(blocked, flat *float32, rows int)
 	inferUnpack    func(blocked, flat *float32, rows int)
 	infer0         func(src, mat, bias, a *float32, tile, tiles int)
 	infer2         func(src, mat, bias, acc *float32, tile, tiles int)
-	inferRowPack   func(blocked, flat *float32, rows int)
 	inferRowUnpack func(blocked, flat *float32, rows int)
 	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
 	inferRow2      func(src, mat, bias, acc *float32, tile, tiles int)
-	pack           func(blocked, flat *float32, rows int)
 	forward0       func(src, mat, bias, a *float32, tile, tiles int)
 	forward2       func(src, mat, bias, acc *float32, tile, tiles int)
 	lossRows       func(z, dz *float32, class *int32, rows int, scale float32) float64
@@ -56,14 +53,11 @@ var vectorAVX2 = vectorKernels{
 	},
 	infer0:         infer0AVX2,
 	infer2:         infer2AVX2,
-	inferPack:      inferPackAVX2,
 	inferRow0:      inferRow0AVX2,
 	inferRow2:      inferRow2AVX2,
-	inferRowPack:   inferRowPackAVX2,
 	inferRowUnpack: inferRowUnpackAVX2,
 	inferUnpack:    inferUnpackAVX2,
 	lossRows:       lossRowsAVX2,
-	pack:           packAVX2,
 	step:           stepAVX2,
 	train: vectorSplit{
 		height: 6,
@@ -86,14 +80,11 @@ var vectorAVX512 = vectorKernels{
 	},
 	infer0:         infer0AVX512,
 	infer2:         infer2AVX512,
-	inferPack:      inferPackAVX512,
 	inferRow0:      inferRow0AVX512,
 	inferRow2:      inferRow2AVX512,
-	inferRowPack:   inferRowPackAVX512,
 	inferRowUnpack: inferRowUnpackAVX512,
 	inferUnpack:    inferUnpackAVX512,
 	lossRows:       lossRowsAVX512,
-	pack:           packAVX512,
 	step:           stepAVX512,
 	train: vectorSplit{
 		height: 8,

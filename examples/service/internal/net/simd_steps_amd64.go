@@ -3,14 +3,6 @@
 
 package net
 
-// pack copies the batch, rows of 7, to [1][16][16], 7 columns.
-func (e *vector) pack(b *vectorBatch) {
-	for i := range (b.rows + 15) / 16 {
-		row := i * 16
-		e.k.pack(&b.x[row*16], &b.batch[row*7], min(16, b.rows-row))
-	}
-}
-
 // forward0 is linear: 32, then relu:
 //
 //	z = x·weight0ᵀ + bias0   [rows, 32] = [rows, 7]·[7, 32]
@@ -18,7 +10,7 @@ func (e *vector) pack(b *vectorBatch) {
 //	net.yaml:5, 6
 func (e *vector) forward0(b *vectorBatch) {
 	// One group of 32 columns by tiles of rows.
-	e.k.forward0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.forward0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // forward2 is linear: 3:
@@ -73,7 +65,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	net.yaml:5
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// One group of 32 outputs by 1 blocks of 16 inputs.
-	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &b.x[0], &b.dz0[0], b.rows, 0, 1)
+	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &b.batch[0], &b.dz0[0], b.rows, 0, 1)
 	e.k.gradBias0(&e.bias0[0], &e.bias0ExpAvg[0], &e.bias0ExpAvgSq[0], &e.scalars[0], &b.dz0[0], b.rows)
 }
 
@@ -84,7 +76,7 @@ func (e *vector) gradWeight0(b *vectorBatch) {
 //	net.yaml:5, 6
 func (e *vector) infer0(b *vectorInference) {
 	// One group of 32 columns by tiles of rows.
-	e.k.infer0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.infer0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // infer2 is linear: 3:
@@ -103,7 +95,7 @@ func (e *vector) infer2(b *vectorInference) {
 //	net.yaml:5, 6
 func (e *vector) inferRow0(b *vectorRow) {
 	// One group of 32 columns by tiles of rows.
-	e.k.inferRow0(&b.x[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // inferRow2 is linear: 3:
