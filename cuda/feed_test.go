@@ -174,6 +174,7 @@ func TestFeed(t *testing.T) {
 			q.Steps = tr.apart(f)
 			want := ask(q, "")
 			q.Steps, q.Feed = nil, f
+			f.Again = 1
 			got := ask(q, "")
 			if !sameBits(got, want) {
 				t.Errorf("with a loss that is not finite: losses are %v, want %v", got.Losses, want.Losses)

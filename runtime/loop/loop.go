@@ -95,6 +95,9 @@ type Loop struct {
 
 	runner engine.Runner // the engine, where it is one
 	kept   bool          // by the runner's device
+	spare  []int32       // with a runner: the order of the epoch to come,
+	coming chan int      // which it is sent when spare holds it
+	begun  bool          // that is under way
 	plan   []engine.Planned
 	rates  []float64 // of plan, before they are rounded
 	losses []float64
@@ -133,6 +136,9 @@ func New(n *engine.Network, e engine.Engine, train *data.Set, o Options, ev Even
 	if l.runner, _ = e.(engine.Runner); l.runner != nil {
 		l.kept = l.runner.Hold(train.X, train.Target, train.Rows)
 		l.runner.Order(nil)
+		if l.order != nil {
+			l.spare, l.coming = make([]int32, train.Rows), make(chan int, 1)
+		}
 		most = engine.MostSteps
 	} else if l.order != nil {
 		l.allocate()
@@ -306,16 +312,38 @@ func (l *Loop) count(i, epoch int) error {
 	return nil
 }
 
-// arrange makes the order of an epoch.
+// arrange makes the order of an epoch. A runner, which leaves the CPU idle, finds
+// it made.
 func (l *Loop) arrange(epoch int) {
 	if l.order == nil || l.orderEpoch == epoch {
 		return
 	}
-	shuffle(l.order, l.opt.Seed, epoch)
-	l.orderEpoch = epoch
-	if l.runner != nil {
-		l.runner.Order(l.order)
+	if l.await() == epoch {
+		l.order, l.spare = l.spare, l.order
+	} else {
+		shuffle(l.order, l.opt.Seed, epoch)
 	}
+	l.orderEpoch = epoch
+	if l.runner == nil {
+		return
+	}
+	l.runner.Order(l.order)
+	if next := epoch + 1; int64(next)*l.perEpoch < l.total {
+		l.begun = true
+		go func() {
+			shuffle(l.spare, l.opt.Seed, next)
+			l.coming <- next
+		}()
+	}
+}
+
+// await returns the epoch whose order is in spare, -1 where there is none.
+func (l *Loop) await() int {
+	if !l.begun {
+		return -1
+	}
+	l.begun = false
+	return <-l.coming
 }
 
 // gather returns the rows lo to hi of the order: a copy where they are

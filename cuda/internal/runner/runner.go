@@ -41,6 +41,8 @@ type Feed struct {
 	Rows   int
 	Order  []int32
 	Steps  []engine.Planned
+	// Again is a step before which other rows are held, and then these again.
+	Again int
 }
 
 // Response is what came of it.
@@ -129,11 +131,22 @@ func serve(q *Request, r *Response) (err error) {
 }
 
 func feed(e engine.Runner, f *Feed, r *Response) {
-	r.Kept = e.Hold(f.X, f.Target, f.Rows)
-	e.Order(f.Order)
+	hold := func() {
+		r.Kept = e.Hold(f.X, f.Target, f.Rows)
+		e.Order(f.Order)
+	}
+	hold()
 	losses := make([]float64, len(f.Steps))
 	for at := 0; at < len(f.Steps); {
-		n := e.Run(f.Steps[at:], losses[at:])
+		to := len(f.Steps)
+		if at < f.Again {
+			to = f.Again
+		} else if at > 0 && at == f.Again {
+			e.Hold(f.X, f.Target, 1)
+			e.Order(nil)
+			hold()
+		}
+		n := e.Run(f.Steps[at:to], losses[at:])
 		r.Calls = append(r.Calls, n)
 		at += n
 	}
