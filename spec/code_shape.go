@@ -75,7 +75,8 @@ useless on new rows, which lack it.`,
 	}, {
 		ID: codeData, Title: "training rows that cannot be used",
 		Text: `
-"dnngen check" reads the rows that the spec names, where they are here. The message says what is wrong with them, and where.`,
+"dnngen check" reads the rows that the spec names, where they are here. The
+message says what is wrong with them, and where.`,
 	}, {
 		ID: codeDataInputs, Title: "another number of inputs than the rows make",
 		Text: `

@@ -353,6 +353,23 @@ func scale(g []float32, by float32) {
 	}
 }
 
+func TestProgramName(t *testing.T) {
+	none := func(string) string { return "" }
+	for _, c := range []struct {
+		args []string
+		env  func(string) string
+		want string
+	}{
+		{nil, none, "trainer"}, {[]string{""}, none, "trainer"}, {[]string{"./net", "x"}, none, "./net"},
+		{[]string{"/var/cache/go-build123/b001/exe/net"}, none, "net"},
+		{[]string{"/var/cache/go-build123/b001/exe/net"}, func(string) string { return "dnngen run net.yaml --" }, "dnngen run net.yaml --"},
+	} {
+		if got := programName(c.args, c.env); got != c.want {
+			t.Errorf("%v: %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	i := in{net: spirals()}
 	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {

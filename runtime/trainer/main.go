@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -70,10 +72,13 @@ func programName(args []string, env func(string) string) string {
 	if name := env(commandVariable); name != "" {
 		return name
 	}
-	if len(args) > 0 && args[0] != "" {
-		return args[0]
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return "trainer"
+	case strings.Contains(filepath.ToSlash(args[0]), "/go-build"): // of `go run`, gone when it ends
+		return filepath.Base(args[0])
 	}
-	return "trainer"
+	return args[0]
 }
 
 func (a *app) main(args []string, signals <-chan os.Signal) int {
