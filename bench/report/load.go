@@ -1,8 +1,13 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/bench/lab"
@@ -69,6 +74,9 @@ type curve struct {
 	Name   string  `json:"name"`
 	Fixed  string  `json:"fixed"`
 	Points []point `json:"points"`
+	// Why says where the curve bends and why: what growth-NAME.md beside the
+	// results holds. People write it.
+	Why string `json:"-"`
 }
 
 type point struct {
@@ -78,14 +86,27 @@ type point struct {
 	Results []bench.Result `json:"results"`
 }
 
+// load reads the results; every file must be there.
 func load(dir string) (*results, error) {
 	r := &results{}
 	for name, v := range map[string]any{
 		"suite": &r.Suite, "openblas": &r.OpenBLAS, "peers": &r.Peers, "accuracy": &r.Accuracy, "cost": &r.Cost, "growth": &r.Growth,
 	} {
-		if err := lab.Read(filepath.Join(dir, name+".json"), v); err != nil {
+		err := lab.Read(filepath.Join(dir, name+".json"), v)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no %s.json in %s yet: measure with make bench and make peers", name, dir)
+		}
+		if err != nil {
 			return nil, err
 		}
+	}
+	for i := range r.Growth.Curves {
+		c := &r.Growth.Curves[i]
+		why, err := os.ReadFile(filepath.Join(dir, "growth-"+c.Name+".md"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		c.Why = strings.TrimSpace(string(why))
 	}
 	return r, nil
 }

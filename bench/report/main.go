@@ -5,6 +5,10 @@
 //	go run ./bench/report [-check]
 //
 // -check writes nothing and fails where something is not what the results give.
+//
+// The sentences that say why a curve of growth bends are written by hand, in
+// bench/results/growth-width.md, growth-depth.md and growth-batch.md; each
+// follows its plot. A file that is missing leaves its plot alone.
 package main
 
 import (

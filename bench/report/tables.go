@@ -293,6 +293,9 @@ func (r *results) growth(t *table) {
 	t.from(r.Growth.Stamp)
 	for _, c := range r.Growth.Curves {
 		t.f("![step time against %s](../docs/img/growth-%s.svg)\n\n%s\n", c.Name, c.Name, bend(c))
+		if c.Why != "" {
+			t.f("%s\n", c.Why)
+		}
 	}
 }
 

@@ -20,12 +20,19 @@ type fake struct {
 	perRow, perStep float64
 	loss            func(step int) float64
 	rows            []int // of each call of Time
+	compared        []int // rows of each call of Losses
+	wrong           int   // it computes nonsense for so many rows or more; 0: never
 	fail            error
 }
 
-func (f *fake) Losses(steps, _ int) (list []float64, err error) {
+func (f *fake) Losses(steps, rows int) (list []float64, err error) {
+	f.compared = append(f.compared, rows)
 	for i := range steps {
-		list = append(list, f.loss(i))
+		loss := f.loss(i)
+		if f.wrong > 0 && rows >= f.wrong {
+			loss += 0.1
+		}
+		list = append(list, loss)
 	}
 	return list, f.fail
 }
@@ -38,7 +45,7 @@ func (f *fake) Time(steps, rows int, _ bool) (float64, error) {
 func falling(i int) float64 { return 2 / float64(i+1) }
 
 func TestMeasure(t *testing.T) {
-	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, loss: falling}
+	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, perStep: 50, loss: falling}
 	peaks := 0
 	r, err := bench.Measure(t.Context(), []bench.Entry{
 		{Name: "fast", Threads: 1, Contender: fast}, {Name: "slow", Threads: 2, Contender: slow},
@@ -67,9 +74,9 @@ func TestMeasure(t *testing.T) {
 	if a.Scaled(r.Batch) {
 		t.Error("the fast one was timed with fewer rows")
 	}
-	// The slow one's steps are cut to a few rows and the time is scaled.
-	near("slow step", b.Step.Median, 1000)
-	near("slow share", b.Share, 1e8/1000/1e9/8)
+	// The slow one's steps are cut to a few rows, and what grows with them is scaled.
+	near("slow step", b.Step.Median, 1050)
+	near("slow share", b.Share, 1e8/1050/1e9/8)
 	if !b.Scaled(r.Batch) {
 		t.Errorf("the slow one was timed with %d rows", b.Rows)
 	}
@@ -98,6 +105,34 @@ func TestDisagreement(t *testing.T) {
 	_, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 1, Check: 5, Batch: 10})
 	var d *bench.Disagreement
 	if !errors.As(err, &d) || d.Name != "wrong" || d.Step != 2 {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestWhatIsTimedIsCompared: a contender that is right for the few rows of the
+// slowest one, and wrong for those that it is timed with, is found.
+func TestWhatIsTimedIsCompared(t *testing.T) {
+	slow := &fake{perRow: 10, loss: falling}
+	right, wrong := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 1e-6, loss: falling, wrong: 100}
+	peer := &fake{perRow: 1e-6, loss: falling}
+	measure := func(more ...bench.Entry) error {
+		entries := append([]bench.Entry{{Name: "slow", Contender: slow}, {Name: "right", Contender: right}}, more...)
+		_, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 1, Check: 5, Batch: 100})
+		return err
+	}
+	if err := measure(bench.Entry{Name: "peer", Whole: true, Contender: peer}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(slow.compared, []int{4}) || !slices.Equal(right.compared, []int{4, 100}) || !slices.Equal(peer.compared, []int{100}) {
+		t.Errorf("compared with %v, %v and %v rows", slow.compared, right.compared, peer.compared)
+	}
+	var d *bench.Disagreement
+	if err := measure(bench.Entry{Name: "wrong", Contender: wrong}); !errors.As(err, &d) || d.Name != "wrong" || d.Reference != "right" {
+		t.Errorf("error %v", err)
+	}
+	// Where nobody else makes whole batches, the first one does.
+	entries := []bench.Entry{{Name: "slow", Contender: slow}, {Name: "wrong", Whole: true, Contender: wrong}}
+	if _, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 1, Check: 5, Batch: 100}); !errors.As(err, &d) || d.Reference != "slow" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -17,8 +17,8 @@ type Report struct {
 }
 
 // Result is what was found of one entry. Times are those of a full step: where
-// fewer rows were timed, because a step would have taken too long, they are
-// scaled by the rows.
+// fewer rows were timed, because a step would have taken too long, the part of
+// them that grows with the rows is scaled.
 type Result struct {
 	Name    string  `json:"name"`
 	Threads int     `json:"threads"`
@@ -56,11 +56,6 @@ func SpreadOf(list []float64) Spread {
 	return Spread{Median: at(0.5), Low: at(0.25), High: at(0.75), Best: s[0]}
 }
 
-// Scale returns the spread of times that are longer by a factor.
-func (s Spread) Scale(f float64) Spread {
-	return Spread{s.Median * f, s.Low * f, s.High * f, s.Best * f}
-}
-
 // Noise returns half the distance between the quartiles, as a share of the
 // median.
 func (s Spread) Noise() float64 { return (s.High - s.Low) / 2 / s.Median }
@@ -75,7 +70,11 @@ func (m *measurement) report() *Report {
 		out.Peak = &p
 	}
 	for _, r := range m.runs {
-		step := SpreadOf(r.times).Scale(float64(m.Batch) / float64(r.rows))
+		var times []float64
+		for _, t := range r.times {
+			times = append(times, r.whole(t, m.Batch))
+		}
+		step := SpreadOf(times)
 		result := Result{
 			Name: r.Name, Threads: r.Threads, Rows: r.rows, Steps: r.steps, Step: step,
 			Samples: float64(m.Batch) / step.Median, GFLOPS: out.FLOPs / step.Median / 1e9, Loss: r.losses[len(r.losses)-1],
