@@ -19,8 +19,10 @@ type trial struct {
 }
 
 const (
-	// trialRows stands for the training set where a step takes all of it.
-	trialRows = 1024
+	// trialRows stands for the training set where a step takes all of it. More rows
+	// are tried only as far as trialFLOPs reach: some tenths of a second on a CPU.
+	trialRows  = 1024
+	trialFLOPs = 2e10
 	// trialSteps and trialTime bound how long a device is timed.
 	trialSteps = 20
 	trialTime  = 100 * time.Millisecond
@@ -93,10 +95,7 @@ func (t *trial) measure(d *engine.Device, precision string) (*outcome, error) {
 	for i, p := range n.Params {
 		e.Write(0, i, values(r, p))
 	}
-	rows := n.Batch
-	if rows == 0 {
-		rows = trialRows
-	}
+	rows := t.rows()
 	x, y := t.data(r, rows)
 	o := &outcome{raw: make([]float32, rows*n.Outputs), before: read(n, e)}
 	e.Infer(x, o.raw, rows)
@@ -121,6 +120,20 @@ func (t *trial) measure(d *engine.Device, precision string) (*outcome, error) {
 		o.step = min(o.step, t.now().Sub(start)/time.Duration(made))
 	}
 	return o, nil
+}
+
+// rows is the number of rows that are tried: a batch, or a part of it where a
+// CPU would take long.
+func (t *trial) rows() int {
+	perRow := 1.0
+	for _, p := range t.net.Params {
+		perRow += 6 * float64(p.Size()) // a product forward, and two backward
+	}
+	most := max(trialRows, int(trialFLOPs/perRow))
+	if t.net.Batch == 0 {
+		return trialRows
+	}
+	return min(t.net.Batch, most)
 }
 
 // stepper returns what makes up to most steps on the rows, as a training would,

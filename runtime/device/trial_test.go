@@ -126,3 +126,15 @@ func TestTrial(t *testing.T) {
 		})
 	}
 }
+
+// A batch that would take a CPU long is tried in part.
+func TestTrialRows(t *testing.T) {
+	for _, c := range []struct{ batch, weights, want int }{
+		{0, 10, 1024}, {3, 10, 3}, {1 << 18, 10, 1 << 18}, {8192, 25_000_000, 1024}, {1 << 18, 100_000, 33333}, {100, 1 << 30, 100},
+	} {
+		n := &engine.Network{Batch: c.batch, Params: []engine.Param{{Shape: []int{1, c.weights}}}}
+		if got := (&trial{net: n}).rows(); got != c.want {
+			t.Errorf("batch %d of %d weights: %d rows, want %d", c.batch, c.weights, got, c.want)
+		}
+	}
+}
