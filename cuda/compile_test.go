@@ -10,11 +10,12 @@ import (
 
 	"github.com/dnngen/dnngen/cuda"
 	"github.com/dnngen/dnngen/internal/golden"
+	"github.com/dnngen/dnngen/internal/op"
 )
 
 // TestClang compiles every reference network to PTX, for two generations of
-// GPUs, without a toolkit; without CUDA_ALL in the environment, a fourth of
-// them. The kernels must not need the stack.
+// GPUs, without a toolkit, in one precision by turns or, with CUDA_ALL in the
+// environment, in each. The kernels must not need the stack.
 func TestClang(t *testing.T) {
 	t.Parallel()
 	clang := ""
@@ -28,17 +29,20 @@ func TestClang(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var text strings.Builder
-	text.Write(cuda.Runtime())
+	text.Write(cuda.TensorRuntime())
 	kernels := 0
 	for i, c := range golden.Load(t) {
-		if os.Getenv("CUDA_ALL") == "" && i%4 != 2 {
-			continue
+		for k, precision := range op.Precisions {
+			if os.Getenv("CUDA_ALL") == "" && i%len(op.Precisions) != k {
+				continue
+			}
+			pl := planIn(t, c.Net, k)
+			// Many networks in one file: each has its names to itself.
+			name := c.Name + "_" + precision.Name
+			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads) %s_##name(float *m)\n", name)
+			fmt.Fprintf(&text, "namespace %s {\n%s}\n", name, cuda.Kernels(pl))
+			kernels += len(pl.Launches())
 		}
-		pl := planOf(t, c.Net)
-		// Many networks in one file: each has its names to itself.
-		fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads) %s_##name(float *m)\n", c.Name)
-		fmt.Fprintf(&text, "namespace %s {\n%s}\n", c.Name, cuda.Kernels(pl))
-		kernels += len(pl.Launches())
 	}
 	source := filepath.Join(dir, "kernels.cu")
 	if err := os.WriteFile(source, []byte(text.String()), 0o600); err != nil {
@@ -60,7 +64,7 @@ func TestClang(t *testing.T) {
 			if n := strings.Count(ptx, ".visible .entry"); n != kernels {
 				t.Errorf("%d kernels, want %d", n, kernels)
 			}
-			for _, bad := range []string{".local", ".extern"} {
+			for _, bad := range []string{".local", ".extern .func"} {
 				if strings.Contains(ptx, bad) {
 					t.Errorf("the code has %s: a variable on the stack, or a function that is nowhere", bad)
 				}

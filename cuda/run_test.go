@@ -29,13 +29,16 @@ func randomNets(t *testing.T) int {
 	return 30
 }
 
-func planOf(t testing.TB, net *spec.Network) *plan.Plan {
+func planOf(t testing.TB, net *spec.Network) *plan.Plan { return planIn(t, net, 0) }
+
+// planIn is planOf in a precision of the language, by its number.
+func planIn(t testing.TB, net *spec.Network, precision int) *plan.Plan {
 	t.Helper()
 	p, err := lower.Lower(net)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pl, err := plan.New(p)
+	pl, err := plan.With(p, plan.Options{Precision: p.Precisions[precision]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +94,9 @@ type result struct {
 func (tr *training) run(d *emulator.Device) (*result, error) {
 	p := tr.plan.Program
 	t := emulator.NewTrainer(d, tr.params)
+	if tr.plan.Precision.Scaled {
+		t.SetScaling(emulator.Scaling{Scale: testScale})
+	}
 	r := &result{}
 	for _, b := range tr.steps {
 		r.losses = append(r.losses, t.Step(b, rate, tr.momentum()))

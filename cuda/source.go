@@ -14,7 +14,7 @@ import (
 var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h", "dnn_feed.h"}
 
 // tensorHeaders follow them where kernels use tensor cores: they need sm_80.
-var tensorHeaders = []string{"dnn_mma.h", "dnn_fused.h"}
+var tensorHeaders = []string{"dnn_mma.h", "dnn_gemm.h", "dnn_fused.h"}
 
 // Runtime returns the device code that all networks share: it stands before
 // what Kernels writes.
@@ -40,6 +40,9 @@ func read(headers []string) []byte {
 func Kernels(p *plan.Plan) []byte {
 	s := &source{Plan: p}
 	s.constants()
+	if len(p.Refresh) > 0 {
+		s.copies()
+	}
 	for _, l := range p.Launches() {
 		s.kernel(l)
 	}
@@ -88,7 +91,24 @@ func (s *source) kernel(l *plan.Launch) {
 		q := w.Sum.Param
 		s.comment("the gradient of %s from its %d parts", q.Name, w.Sum.Count)
 		s.open(l.Name)
-		s.line("dnn_fold(%s, %d, %d, %s, %s);", at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad))
+		s.line("dnn_fold(%s, %d, %d, %s, %s, %s);", at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad), s.bad())
+		s.line("}")
+	case *plan.Convert:
+		p := s.Program
+		s.comment("operands of the batch")
+		s.open(l.Name)
+		s.line("dnn_convert<%s, %d, %d>(%s, %s, %s);", s.policy(), p.Input, s.Lead(p.Input), at(s.X.Offset), s.words(s.Inputs.Offset), s.rows())
+		s.line("}")
+	case *plan.Refresh:
+		s.comment("operands of the weights, from the parameters that the host wrote")
+		s.tensors(l, w.Update)
+		s.open(l.Name)
+		s.line("dnn_refresh<%s, %d>(%s, copies, m, %dLL);", s.policy(), len(s.Params), tableName(l), s.Slots.Offset)
+		s.line("}")
+	case *plan.Rescale:
+		s.comment("the scale of the next step's gradient")
+		s.open(l.Name)
+		s.line("dnn_rescale(%s, (const double *)(%s));", s.scaling(), at(s.Loss.Offset))
 		s.line("}")
 	case *plan.Fetch:
 		width := s.Program.Output
@@ -119,8 +139,65 @@ func (s *source) open(name string) { s.line("DNN_KERNEL(%s, %d) {", name, plan.T
 // at is an address in the arena.
 func at(offset int) string { return fmt.Sprintf("m + %dLL", offset) }
 
-func (s *source) rows() string  { return fmt.Sprintf("dnn_rows(%s)", at(s.Step.Offset)) }
-func (s *source) scale() string { return fmt.Sprintf("dnn_scale(%s)", at(s.Step.Offset)) }
+func (s *source) rows() string { return fmt.Sprintf("dnn_rows(%s)", at(s.Step.Offset)) }
+
+// scale is the factor of the loss's gradient.
+func (s *source) scale() string {
+	scale := fmt.Sprintf("dnn_scale(%s)", at(s.Step.Offset))
+	if s.Precision.Scaled {
+		scale += fmt.Sprintf(" * %s->scale", s.scaling())
+	}
+	return scale
+}
+
+// scaling is the address of the scaling, 0 where there is none.
+func (s *source) scaling() string {
+	if !s.Precision.Scaled {
+		return "(DnnScaling *)0"
+	}
+	return fmt.Sprintf("((DnnScaling *)(%s))", at(s.Scaling.Offset))
+}
+
+// bad is where it is noted that a gradient is not finite.
+func (s *source) bad() string {
+	if !s.Precision.Scaled {
+		return "(float *)0"
+	}
+	return fmt.Sprintf("&%s->bad", s.scaling())
+}
+
+// policy is the struct of dnn_mma.h for the precision.
+func (s *source) policy() string { return policies[s.Precision.Name] }
+
+// words is the address of operands.
+func (s *source) words(offset int) string {
+	return fmt.Sprintf("(%s::Word *)(%s)", s.policy(), at(offset))
+}
+
+// operands are the address of a buffer of operands and the distance between its
+// rows.
+func (s *source) operands(b *ir.Buffer, infer bool) (string, int) {
+	if b == s.Program.X {
+		return s.words(s.Inputs.Offset), s.Lead(b.Width)
+	}
+	return s.words(s.Buffer(b, infer)), s.Lead(b.Width)
+}
+
+// load and store write how a number of a buffer is read and written.
+func (s *source) load(b *ir.Buffer, infer bool, column string) string {
+	if s.Operand(b) {
+		return fmt.Sprintf("%s::get(%s + r * %d + %s)", s.policy(), s.words(s.Buffer(b, infer)), s.Lead(b.Width), column)
+	}
+	return fmt.Sprintf("m[%dLL + r * %d + %s]", s.Buffer(b, infer), b.Width, column)
+}
+
+func (s *source) store(b *ir.Buffer, infer bool, column, value string) {
+	if s.Operand(b) {
+		s.line("%s::put(%s + r * %d + %s, %s);", s.policy(), s.words(s.Buffer(b, infer)), s.Lead(b.Width), column, value)
+		return
+	}
+	s.line("m[%dLL + r * %d + %s] = %s;", s.Buffer(b, infer), b.Width, column, value)
+}
 
 // first tells whether gradients are replaced: always, where a step is one pass.
 func (s *source) first() string {
@@ -149,6 +226,10 @@ func typeName(kernel string) string { return "of_" + kernel }
 // product writes a Linear or a GradInput with its epilogue.
 func (s *source) product(l *plan.Launch, w *plan.Product) {
 	s.comment("%s", ir.StepString(w.Step))
+	if s.Tensor() {
+		s.tensorProduct(l, w)
+		return
+	}
 	var a, b string
 	var cols, inner int
 	switch t := w.Step.(type) {
@@ -170,6 +251,31 @@ func (s *source) product(l *plan.Launch, w *plan.Product) {
 	s.line("%s", b)
 	s.line("const %s epilogue = {m};", typeName(l.Name))
 	s.line("dnn_linear<%d, %d>(a, b, %s, %d, %d, epilogue, %s);", w.TM, w.TN, s.rows(), cols, inner, s.partial(w.Sum))
+	s.line("}")
+}
+
+// tensorProduct is product on tensor cores.
+func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) {
+	var x *ir.Buffer
+	var weight *ir.Param
+	var cols, inner int
+	turned := false
+	switch t := w.Step.(type) {
+	case *ir.Linear:
+		s.comment("%s", s.origin(t.Layer))
+		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum)
+		x, weight, cols, inner = t.X, t.W, t.W.Shape[0], t.W.Shape[1]
+	case *ir.GradInput:
+		s.comment("%s", s.origin(t.Layer))
+		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum)
+		x, weight, cols, inner, turned = t.DZ, t.W, t.W.Shape[1], t.W.Shape[0], true
+	}
+	a, leadA := s.operands(x, w.Infer)
+	b, leadB, _ := s.Copy(weight)
+	s.open(l.Name)
+	s.line("const %s epilogue = {m};", typeName(l.Name))
+	s.line("dnn_tensor_linear<%s, %d, %d, %t>(%s, %d, %s, %d, %s, %d, %d, epilogue, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols, turned,
+		a, leadA, s.words(b), leadB, s.rows(), cols, inner, s.partial(w.Sum))
 	s.line("}")
 }
 
@@ -202,7 +308,7 @@ func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Par
 	}
 	if out != nil {
 		for k := range stride {
-			s.line("m[%dLL + r * %d + %s] = %s;", s.Buffer(out, infer), out.Width, column("unit", stride, k), value(k))
+			s.store(out, infer, column("unit", stride, k), value(k))
 		}
 	}
 	if m == nil {
@@ -228,9 +334,6 @@ func column(unit string, stride, k int) string {
 // mapping writes a map of one unit of one row. acc names the columns of the
 // accumulator.
 func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
-	place := func(v ir.View) string {
-		return fmt.Sprintf("m[%dLL + r * %d + %s]", s.Buffer(v.Buffer, infer), v.Buffer.Width, column("unit", v.Stride, v.Offset))
-	}
 	bind := map[string]string{}
 	for _, in := range m.In {
 		if in.View.Buffer == nil {
@@ -238,7 +341,7 @@ func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
 			continue
 		}
 		v := "in_" + in.Var
-		s.line("const float %s = %s;", v, place(in.View))
+		s.line("const float %s = %s;", v, s.load(in.View.Buffer, infer, column("unit", in.View.Stride, in.View.Offset)))
 		bind[in.Var] = v
 	}
 	if m.Param != nil {
@@ -258,7 +361,7 @@ func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
 	}
 	values := lower(&s.writer, bind, roots...)
 	for i, o := range m.Out {
-		s.line("%s = %s;", place(o.View), values[i])
+		s.store(o.View.Buffer, infer, column("unit", o.View.Stride, o.View.Offset), values[i])
 	}
 	if len(m.Sum) > 0 {
 		s.line("return %s;", values[len(m.Out)])
@@ -269,7 +372,11 @@ func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
 
 func (s *source) loss(l *plan.Launch, loss *ir.Loss) {
 	s.comment("%s", loss)
-	raw, grad := at(s.Buffer(loss.Raw, false)), at(s.Buffer(loss.Grad, false))
+	raw, grad := at(s.Buffer(loss.Raw, false)), fmt.Sprintf("DnnRows<%d> grad = {%s}", loss.Grad.Width, at(s.Buffer(loss.Grad, false)))
+	if s.Operand(loss.Grad) {
+		p, lead := s.operands(loss.Grad, false)
+		grad = fmt.Sprintf("DnnOperand<%s, %d> grad = {%s}", s.policy(), lead, p)
+	}
 	partial := fmt.Sprintf("(double *)(%s)", at(s.Partial.Offset))
 	call := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width)
 	if !loss.Classes() {
@@ -283,7 +390,8 @@ func (s *source) loss(l *plan.Launch, loss *ir.Loss) {
 		call = fmt.Sprintf("dnn_element_loss<%s, %d>", typeName(l.Name), loss.Raw.Width)
 	}
 	s.open(l.Name)
-	s.line("%s(%s, %s, %s, %s, %s, %s);", call, raw, at(s.Y.Offset), grad, s.rows(), s.scale(), partial)
+	s.line("const %s;", grad)
+	s.line("%s(%s, %s, grad, %s, %s, %s);", call, raw, at(s.Y.Offset), s.rows(), s.scale(), partial)
 	s.line("}")
 }
 
@@ -297,9 +405,42 @@ func (s *source) gradWeight(l *plan.Launch, w *plan.GradWeight) {
 		db = at(s.Params[t.Bias.Index].Grad)
 	}
 	s.open(l.Name)
+	if s.Tensor() {
+		dz, leadDZ := s.operands(t.DZ, false)
+		x, leadX := s.operands(t.X, false)
+		s.line("dnn_tensor_gradient<%s, %d, %d, %d, %d, %t>(%s, %d, %s, %d, %s, %d, %s, %s, %s, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols,
+			out, in, t.Bias != nil, dz, leadDZ, x, leadX, s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db, s.bad())
+		s.line("}")
+		return
+	}
 	s.line("dnn_weight_gradient<%d, %d, %d, %d, %t>(%s, %s, %s, %d, %s, %s, %s);", w.TM, w.TN, out, in, t.Bias != nil,
 		at(s.Buffer(t.DZ, false)), at(s.Buffer(t.X, false)), s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db)
 	s.line("}")
+}
+
+func tableName(l *plan.Launch) string { return "tensors_of_" + l.Name }
+
+// tensors writes the table of an update's parameters.
+func (s *source) tensors(l *plan.Launch, u *plan.Update) {
+	s.line("DNN_TABLE DnnTensor %s[] = {", tableName(l))
+	for i, q := range u.Params {
+		s.line("{%dLL, %dLL, %d, %d, %d}, // %s %v", q.Offset, q.Grad, q.Size(), q.Parts, u.Blocks[i], q.Name, q.Shape)
+	}
+	s.line("};")
+}
+
+// copies writes where the operands of the parameters lie.
+func (s *source) copies() {
+	s.comment("Operands of the weights.")
+	s.line("DNN_TABLE DnnCopy copies[] = {")
+	for _, q := range s.Params {
+		if at, lead, ok := s.Copy(q.Param); ok {
+			s.line("{%dLL, %d, %d}, // %s", at, q.Shape[1], lead, q.Name)
+		} else {
+			s.line("{0LL, 1, 1}, // %s", q.Name)
+		}
+	}
+	s.line("};")
 }
 
 // update writes the rule and the table of parameters.
@@ -325,13 +466,14 @@ func (s *source) update(l *plan.Launch, u *plan.Update) {
 	}
 	s.line("}")
 	s.line("};")
-	s.line("DNN_TABLE DnnTensor tensors[] = {")
-	for i, q := range u.Params {
-		s.line("{%dLL, %dLL, %d, %d, %d}, // %s %v", q.Offset, q.Grad, q.Size(), q.Parts, u.Blocks[i], q.Name, q.Shape)
+	s.tensors(l, u)
+	keep := "DnnKeepNothing keep"
+	if len(s.Refresh) > 0 {
+		keep = fmt.Sprintf("DnnKeep<%s> keep = {copies}", s.policy())
 	}
-	s.line("};")
 	s.open(l.Name)
-	s.line("dnn_update<%s, %d>(tensors, m, (const double *)(%s), %s, %dLL, %dLL);", typeName(l.Name), len(u.Params),
-		at(s.Loss.Offset), at(s.Step.Offset+plan.StepWords), s.Slots.Offset, s.Slot)
+	s.line("const %s;", keep)
+	s.line("dnn_update<%s, %d>(%s, m, (const double *)(%s), %s, %dLL, %dLL, keep, %s);", typeName(l.Name), len(u.Params), tableName(l),
+		at(s.Loss.Offset), at(s.Step.Offset+plan.StepWords), s.Slots.Offset, s.Slot, s.scaling())
 	s.line("}")
 }

@@ -40,7 +40,7 @@ internal/ir, internal/expr, runtime/wording < gen/summary;
 spec, gen/lower, gen/golang, gen/summary, asm, cuda < gen;
 NONE < .;
 internal/ir, runtime/fsys < internal/output;
-., internal/ir, runtime/fsys, runtime/trainer, cuda/toolchain < internal/workspace;
+., internal/ir, runtime/engine, runtime/fsys, runtime/trainer, cuda/toolchain < internal/workspace;
 gen/lower, internal/ir/eval, runtime/data, runtime/safetensors < internal/verify;
 spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine, runtime/device, cuda/toolchain < cmd/dnngen;
 

@@ -49,6 +49,17 @@ type Train struct {
 	Precision    *op.Precision // of matrix products on a GPU
 }
 
+// Precisions lists the names of all precisions, that of the spec first.
+func (t *Train) Precisions() []string {
+	names := []string{t.Precision.Name}
+	for _, p := range op.Precisions {
+		if p != t.Precision {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // Data is the `data` section.
 type Data struct {
 	Train, Test string // sources; a Test such as "20%" is a share of Train

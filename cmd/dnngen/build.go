@@ -92,6 +92,7 @@ func buildCached(cmd *cobra.Command, net *spec.Network) (w *workspace.Workspace,
 func build(cmd *cobra.Command, w *workspace.Workspace, net *spec.Network, job workspace.Job) error {
 	job.ImportPath = workspace.ImportPath(net.Name, net.File, net.Text)
 	job.Log = cmd.ErrOrStderr()
+	job.Precisions = net.Train.Precisions()
 	var err error
 	if job.Files, err = gen.Generate(net, gen.Options{ImportPath: job.ImportPath}); err != nil {
 		return fail(exitFailed, "%w", err)

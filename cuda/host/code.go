@@ -4,9 +4,11 @@ package host
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 
 	"github.com/dnngen/dnngen/cuda/driver"
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -16,9 +18,13 @@ import (
 // which they run, and where everything lies in the arena. Offsets and sizes
 // count float32.
 type Code struct {
-	// Files has the kernels in its folder cuda, under the names that
+	// Files has the kernels in its folder cuda, and compiled in a precision other
+	// than engine.FP32 in a folder of that name inside, under the names that
 	// driver.ReadImages knows.
 	Files embed.FS
+
+	Precision  string // of the products
+	Capability [2]int // that a GPU must have at least for it
 
 	Inputs, Outputs int
 	Classes         bool // targets are class indices
@@ -39,6 +45,11 @@ type Code struct {
 	Params []Region // in a slot
 
 	Pass, Update, Infer []Launch
+	// Refresh makes what the kernels need beside the parameters, once the host
+	// wrote these. Scaling is where the scale of the loss's gradient lies; its size
+	// is 0 where there is none.
+	Refresh []Launch
+	Scaling Region
 
 	// Fetch makes a pass's batch from rows that lie on the device, and Advance
 	// follows the pass. With them many steps are one launch, and up to Steps are
@@ -61,10 +72,19 @@ func At(offset, size int) Region { return Region{offset, size} }
 type Launch struct {
 	Kernel string
 	Grid   driver.Dim
+	Shared int // bytes of dynamic shared memory
 }
 
 // Run returns the launch of a kernel on x by y by z blocks.
-func Run(kernel string, x, y, z int) Launch { return Launch{kernel, driver.Dim{X: x, Y: y, Z: z}} }
+func Run(kernel string, x, y, z int) Launch {
+	return Launch{Kernel: kernel, Grid: driver.Dim{X: x, Y: y, Z: z}}
+}
+
+// With returns the launch with dynamic shared memory.
+func (l Launch) With(shared int) Launch {
+	l.Shared = shared
+	return l
+}
 
 const (
 	stepWords = 4   // before the scalars in Code.Step
@@ -72,31 +92,59 @@ const (
 )
 
 // Devices returns the machine's GPUs, under the names cuda:0, cuda:1, …. Where
-// there is none, the list has one device that is missing, and says why.
-func Devices(c *Code) []engine.Device {
+// there is none, the list has one device that is missing, and says why. There is
+// code for each precision, the first for engine.FP32.
+func Devices(codes ...*Code) []engine.Device {
 	d, err := driver.Open()
 	if err != nil {
 		return []engine.Device{{
 			Name:    "cuda:0",
 			Missing: func() error { return err },
 			New:     func(engine.Options) (engine.Engine, error) { return nil, err },
-			Memory:  c.bytes(),
+			Memory:  codes[0].bytes(),
 		}}
 	}
 	var list []engine.Device
 	for _, gpu := range d.Devices() {
 		list = append(list, engine.Device{
 			Name:    fmt.Sprintf("cuda:%d", gpu.Ordinal),
-			Missing: func() error { return missing(c, gpu) },
-			New:     func(engine.Options) (engine.Engine, error) { return open(c, d, gpu) },
-			Memory:  c.bytes(),
+			Missing: func() error { return missing(codes[0], gpu) },
+			Lacks: func(precision string) error {
+				_, err := inPrecision(codes, precision, gpu)
+				return err
+			},
+			New: func(o engine.Options) (engine.Engine, error) {
+				c, err := inPrecision(codes, o.Precision, gpu)
+				if err != nil {
+					return nil, err
+				}
+				return open(c, d, gpu)
+			},
+			Memory: codes[0].bytes(),
 		})
 	}
 	return list
 }
 
+// inPrecision returns the code for a precision, empty for engine.FP32, or why a
+// GPU cannot run it.
+func inPrecision(codes []*Code, precision string, gpu driver.Device) (*Code, error) {
+	if precision == "" {
+		precision = engine.FP32
+	}
+	for _, c := range codes {
+		if c.Precision == precision {
+			return c, missing(c, gpu)
+		}
+	}
+	return nil, fmt.Errorf("there are no kernels in %s", precision)
+}
+
 // missing says why a GPU cannot run the code.
 func missing(c *Code, gpu driver.Device) error {
+	if need := c.Capability; gpu.Major < need[0] || gpu.Major == need[0] && gpu.Minor < need[1] {
+		return fmt.Errorf("%s has compute capability %d.%d, and %s needs %d.%d", gpu.Name, gpu.Major, gpu.Minor, c.Precision, need[0], need[1])
+	}
 	images, err := c.images()
 	if err != nil {
 		return err
@@ -107,8 +155,28 @@ func missing(c *Code, gpu driver.Device) error {
 	return nil
 }
 
+// images returns what was compiled in the precision, and the source, which is for
+// all.
 func (c *Code) images() ([]driver.Image, error) {
-	folder, err := fs.Sub(c.Files, "cuda")
+	images, err := c.read("cuda")
+	if err != nil || c.Precision == engine.FP32 {
+		return images, err
+	}
+	own, err := c.read(path.Join("cuda", c.Precision))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	for _, i := range images {
+		if i.Form == driver.Source {
+			i.Data = append([]byte(engine.Define(c.Precision)), i.Data...)
+			own = append(own, i)
+		}
+	}
+	return own, err
+}
+
+func (c *Code) read(dir string) ([]driver.Image, error) {
+	folder, err := fs.Sub(c.Files, dir)
 	if err != nil {
 		return nil, err
 	}

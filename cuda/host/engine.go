@@ -20,6 +20,9 @@ func open(c *Code, d *driver.Driver, gpu driver.Device) (engine.Engine, error) {
 	if err := context.Do(g.prepare); err != nil {
 		return nil, errors.Join(err, context.Close())
 	}
+	if g.scaling != nil {
+		return scaled{g}, nil
+	}
 	return g, nil
 }
 
@@ -42,7 +45,13 @@ type gpuEngine struct {
 
 	train func(*driver.Thread) error // the method doStep, bound once
 	job   job                        // what doStep does
-	infer func(*driver.Thread, inferJob) error
+
+	// refresh makes what belongs to parameters that the host wrote; stale tells
+	// that it is due.
+	refresh []*driver.Launch
+	stale   bool
+	scaling []scaling // one, pinned; none without a scale
+	infer   func(*driver.Thread, inferJob) error
 
 	feed  feed
 	march func(*driver.Thread) error // the method doRun, bound once
@@ -122,7 +131,7 @@ func (g *gpuEngine) pin(t *driver.Thread) error {
 		return err
 	}
 	g.loss = driver.View[float64](h)
-	return nil
+	return g.pinScaling(t)
 }
 
 // at is an address in the arena.
@@ -150,12 +159,15 @@ func (g *gpuEngine) record(m *driver.Module) (err error) {
 	if err != nil {
 		return err
 	}
+	if g.refresh, err = g.bind(m, g.Refresh); err != nil {
+		return err
+	}
 	g.feed.pass, g.feed.update = slices.Concat(fetch, pass, advance), update
 	in := func(to Region, from []float32) error {
 		return driver.CopyInAsync(g.stream, g.at(to.Offset), from)
 	}
 	end := func() error {
-		return errors.Join(run(g.stream, update), driver.CopyOutAsync(g.stream, g.loss, g.at(g.Loss)))
+		return errors.Join(run(g.stream, update), driver.CopyOutAsync(g.stream, g.loss, g.at(g.Loss)), g.fetchScaling())
 	}
 	g.pass, err = g.stream.Capture(func() error {
 		err := errors.Join(in(g.X, g.x[:g.Batch*g.Inputs]), in(g.Y, g.value), in(g.Code.Step, g.step), run(g.stream, pass))
@@ -187,7 +199,12 @@ func (g *gpuEngine) bind(m *driver.Module, list []Launch) ([]*driver.Launch, err
 		if err != nil {
 			return nil, err
 		}
-		launch, err := k.Bind(driver.Config{Grid: l.Grid, Block: driver.Dim{X: threads}}, g.arena)
+		if l.Shared > 0 {
+			if err := k.SetMaxShared(l.Shared); err != nil {
+				return nil, err
+			}
+		}
+		launch, err := k.Bind(driver.Config{Grid: l.Grid, Block: driver.Dim{X: threads}, Shared: l.Shared}, g.arena)
 		if err != nil {
 			return nil, err
 		}
@@ -247,6 +264,9 @@ func (g *gpuEngine) checkTargets(y engine.Target, rows int) {
 
 func (g *gpuEngine) doStep(*driver.Thread) error {
 	j := &g.job
+	if err := g.freshen(); err != nil {
+		return err
+	}
 	for lo := 0; lo < j.rows; lo += g.Batch {
 		rows := min(g.Batch, j.rows-lo)
 		copy(g.x, j.x[lo*g.Inputs:(lo+rows)*g.Inputs])
@@ -256,7 +276,7 @@ func (g *gpuEngine) doStep(*driver.Thread) error {
 			copy(g.value, j.y.Value[lo*g.Outputs:(lo+rows)*g.Outputs])
 		}
 		g.describe(g.step, rows, j.rows, lo == 0)
-		g.Scalars(j.hyper, g.step[stepWords:])
+		g.Scalars(g.counted(j.hyper), g.step[stepWords:])
 		if err := g.pass.Launch(g.stream); err != nil {
 			return err
 		}
@@ -270,7 +290,7 @@ func (g *gpuEngine) doStep(*driver.Thread) error {
 			return err
 		}
 	}
-	j.mean = g.loss[0] / float64(g.losses(j.rows))
+	j.mean = g.judged(g.loss[0] / float64(g.losses(j.rows)))
 	return nil
 }
 
@@ -281,6 +301,9 @@ func (g *gpuEngine) Infer(x, raw []float32, rows int) {
 }
 
 func (g *gpuEngine) doInfer(_ *driver.Thread, q inferJob) error {
+	if err := g.freshen(); err != nil {
+		return err
+	}
 	for lo := 0; lo < q.rows; lo += g.InferRows {
 		rows := min(g.InferRows, q.rows-lo)
 		copy(g.x, q.x[lo*g.Inputs:(lo+rows)*g.Inputs])
@@ -309,7 +332,17 @@ func (g *gpuEngine) Read(slot, i int, dst []float32) {
 // Write sets tensor i of a slot.
 func (g *gpuEngine) Write(slot, i int, src []float32) {
 	to, size := g.tensor(slot, i)
+	g.stale = g.stale || slot == 0
 	g.do(func(t *driver.Thread) error { return driver.CopyIn(t, to, src[:size]) })
+}
+
+// freshen makes what belongs to the parameters, where the host wrote some.
+func (g *gpuEngine) freshen() error {
+	if !g.stale {
+		return nil
+	}
+	g.stale = false
+	return run(g.stream, g.refresh)
 }
 
 // Close gives everything back.

@@ -258,7 +258,7 @@ func (g *gpuEngine) Run(steps []engine.Planned, losses []float64) int {
 func (g *gpuEngine) doRun(*driver.Thread) error {
 	f, j := &g.feed, &g.many
 	n := len(j.steps)
-	err := f.shape(g.passesOf(j.steps[0].Hi - j.steps[0].Lo))
+	err := errors.Join(f.shape(g.passesOf(j.steps[0].Hi-j.steps[0].Lo)), g.freshen())
 	if err != nil {
 		return err
 	}
@@ -274,14 +274,14 @@ func (g *gpuEngine) doRun(*driver.Thread) error {
 		}
 	}
 	if err == nil {
-		err = driver.CopyOutAsync(g.stream, f.losses[:n], f.ring)
+		err = errors.Join(driver.CopyOutAsync(g.stream, f.losses[:n], f.ring), g.fetchScaling())
 	}
 	// Also where something failed: pinned memory must not be in use any more.
 	if err := errors.Join(err, g.stream.Synchronize()); err != nil {
 		return err
 	}
 	for i, p := range j.steps {
-		mean := f.losses[i] / float64(g.losses(p.Hi-p.Lo))
+		mean := g.judged(f.losses[i] / float64(g.losses(p.Hi-p.Lo)))
 		j.losses[i], j.made = mean, i+1
 		if math.IsNaN(mean) || math.IsInf(mean, 0) {
 			return nil
@@ -336,7 +336,7 @@ func (g *gpuEngine) tabulate() {
 				*head = entryHead{x: from(f.x) + offset, y: from(f.y) + offset}
 			}
 			g.describe(words[entryHeadWords:], rows, p.Hi-p.Lo, k == 0)
-			g.Scalars(p.Hyper, words[entryHeadWords+stepWords:])
+			g.Scalars(g.counted(p.Hyper), words[entryHeadWords+stepWords:])
 		}
 	}
 }

@@ -15,12 +15,15 @@ const gap = 64
 // Layout is the arena: where everything lies that kernels touch.
 type Layout struct {
 	X       Region // the batch [rows, inputs]
+	Inputs  Region // its operands, where tensor cores make the products
 	Y       Region // targets [rows, outputs], or class indices [rows] as int32
 	Step    Region // what the host says about a step: StepWords, then the scalars
 	Feed    Region // what the host says about a launch of many steps
 	Loss    Region // the sum of the step's losses, a float64
 	Partial Region // sums of losses by block, in float64
+	Scaling Region // the scale of the loss's gradient, where it has one
 	Slots   Region // all parameters, then the optimizer's states laid out alike
+	Copies  Region // operands of the weights, where tensor cores make the products
 	Grads   Region // parts of gradients
 	Sums    Region // parts of learned parameters' gradients, by tile
 	Work    Region // the buffers of a training step, or of an inference
@@ -30,7 +33,7 @@ type Layout struct {
 
 // Regions lists the regions in the order in which they lie.
 func (l *Layout) Regions() []*Region {
-	return []*Region{&l.X, &l.Y, &l.Step, &l.Feed, &l.Loss, &l.Partial, &l.Slots, &l.Grads, &l.Sums, &l.Work}
+	return []*Region{&l.X, &l.Inputs, &l.Y, &l.Step, &l.Feed, &l.Loss, &l.Partial, &l.Scaling, &l.Slots, &l.Copies, &l.Grads, &l.Sums, &l.Work}
 }
 
 // StepWords is the number of words before the scalars in Layout.Step: the rows,
@@ -45,6 +48,9 @@ const FeedWords = 10
 func (l *Layout) place() {
 	at := 0
 	for _, r := range l.Regions() {
+		if r.Size == 0 {
+			continue
+		}
 		r.Offset = at
 		at = roundUp(at+r.Size+gap, 64)
 	}
@@ -80,6 +86,10 @@ func (p *Plan) Buffer(b *ir.Buffer, infer bool) int {
 	switch {
 	case b == p.Program.X:
 		return p.X.Offset
+	case p.Tensor() && infer:
+		return p.Work.Offset + p.places[1][b]
+	case p.Tensor():
+		return p.Work.Offset + p.places[0][b]
 	case infer:
 		return p.Work.Offset + b.Column*p.InferRows
 	}

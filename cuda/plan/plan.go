@@ -16,7 +16,8 @@ const Threads = 256
 
 // Plan is a program with all that was decided about it.
 type Plan struct {
-	Program *ir.Program
+	Program   *ir.Program
+	Precision ir.Precision // of the products
 	Layout
 	Params []*Param
 	Slot   int // float32 of a slot: all parameters, or one state of each
@@ -27,6 +28,9 @@ type Plan struct {
 	// Pass is a forward and a backward pass over up to Program.Batch rows.
 	// Update makes the new parameters from the gradients.
 	Pass, Update, Infer []*Launch
+	// Refresh makes what the kernels need beside the parameters, once these were
+	// written by the host.
+	Refresh []*Launch
 
 	// Fetch makes the batch of a pass from rows that lie on the GPU, Advance
 	// follows the pass: with them a graph has many steps. The host asks for up to
@@ -37,11 +41,20 @@ type Plan struct {
 	// Fused are other ways to do what Pass and Update do, the best first. A
 	// device takes the first for which its blocks have enough shared memory.
 	Fused []*Fused
+
+	// Where tensor cores make the products: the buffers that hold operands, where
+	// all buffers lie in training and in inference, and where the operands of the
+	// weights lie in Layout.Copies.
+	operands map[*ir.Buffer]bool
+	places   [2]map[*ir.Buffer]int
+	copies   map[*ir.Param]int
+
+	inferWords int // of Layout.Work that inference needs
 }
 
 // Launches lists all launches. Each has a kernel of its own.
 func (p *Plan) Launches() []*Launch {
-	list := slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer)
+	list := slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer, p.Refresh)
 	for _, f := range p.Fused {
 		list = slices.Concat(list, f.Pass, f.Update)
 	}
@@ -61,7 +74,8 @@ type Launch struct {
 type Product struct {
 	Step   ir.Step
 	Infer  bool
-	TM, TN int // elements of a thread
+	TM, TN int  // elements of a thread
+	Tile   Tile // on tensor cores
 	Sum    *Sum
 }
 
@@ -90,6 +104,7 @@ type (
 type GradWeight struct {
 	Step   *ir.GradWeight
 	TM, TN int
+	Tile   Tile
 	Rows   int
 }
 
@@ -113,7 +128,8 @@ const updateBlock = 1024
 
 // Options change what is planned.
 type Options struct {
-	// Precision is what products are made in; the zero value is float32.
+	// Precision is what products are made in, one of the program's; the zero value
+	// is float32.
 	Precision ir.Precision
 	// Multiprocessors are those to share a fused pass among; 0 stands for those
 	// of an H200.
@@ -125,7 +141,7 @@ func New(p *ir.Program) (*Plan, error) { return With(p, Options{}) }
 
 // With plans a program.
 func With(p *ir.Program, o Options) (*Plan, error) {
-	pl := &Plan{Program: p, InferRows: min(max(p.Batch, 256), 4096)}
+	pl := &Plan{Program: p, Precision: o.Precision, InferRows: min(max(p.Batch, 256), 4096)}
 	pl.Slot = pl.params()
 	pl.Scalars = scalars(p.Rule)
 	pl.X.Size = max(p.Batch, pl.InferRows) * p.Input
@@ -138,8 +154,13 @@ func With(p *ir.Program, o Options) (*Plan, error) {
 	pl.Loss.Size = 2
 	pl.Slots.Size = pl.Slot * (1 + len(p.Rule.States))
 	pl.Work.Size = max(p.ArenaWidth*p.Batch, p.InferWidth*pl.InferRows)
+	pl.inferWords = p.InferWidth * pl.InferRows
+	if pl.Tensor() {
+		pl.tensor()
+	}
 	pl.train()
 	pl.feed()
+	pl.convert(&pl.Infer, "convert_infer", pl.InferRows)
 	pl.steps(&pl.Infer, "infer", p.Infer, true)
 	pl.fuse(o)
 	pl.place()
@@ -155,7 +176,7 @@ func With(p *ir.Program, o Options) (*Plan, error) {
 		for _, q := range f.params {
 			q.Grad += pl.Grads.Offset
 		}
-		f.Total = roundUp(pl.Work.Offset+p.InferWidth*pl.InferRows+gap, 64)
+		f.Total = roundUp(pl.Work.Offset+pl.inferWords+gap, 64)
 	}
 	return pl, pl.check()
 }
@@ -176,6 +197,7 @@ func scalars(r ir.Rule) []string {
 }
 
 func (p *Plan) train() {
+	p.convert(&p.Pass, "convert", p.Program.Batch)
 	p.steps(&p.Pass, "forward", p.Program.Forward, false)
 	// A block takes 8 rows of logits, or 256 losses, at a time.
 	l, blocks := p.Program.Loss, 0
@@ -195,6 +217,10 @@ func (p *Plan) train() {
 		}
 	}
 	p.Update = p.update("update", p.Params)
+	if p.Copies.Size > 0 {
+		u := p.Update[0]
+		p.Refresh = []*Launch{{Name: "refresh", Grid: u.Grid, Work: &Refresh{u.Work.(*Update)}}}
+	}
 }
 
 // update plans the update of parameters, as one launch where there are any.
@@ -207,7 +233,11 @@ func (p *Plan) update(name string, params []*Param) []*Launch {
 		u.Blocks = append(u.Blocks, blocks)
 		blocks += ceil(q.Size(), updateBlock)
 	}
-	return []*Launch{{Name: name, Grid: [3]int{blocks, 1, 1}, Work: u}}
+	list := []*Launch{{Name: name, Grid: [3]int{blocks, 1, 1}, Work: u}}
+	if p.Precision.Scaled {
+		list = append(list, &Launch{Name: name + "_rescale", Grid: [3]int{1, 1, 1}, Work: &Rescale{}})
+	}
+	return list
 }
 
 const (
@@ -228,7 +258,13 @@ func (p *Plan) feed() {
 	for _, q := range p.Program.Params {
 		flops += 6 * float64(q.Size()) * float64(p.Program.Batch)
 	}
-	for p.Steps = 1; p.Steps < mostSteps && 2*float64(p.Steps)*flops <= callFLOPs; p.Steps *= 2 {
+	// How many updates were left out decides the optimizer's scalars of the next:
+	// the host must hear of it.
+	most := mostSteps
+	if p.Precision.Scaled {
+		most = 1
+	}
+	for p.Steps = 1; p.Steps < most && 2*float64(p.Steps)*flops <= callFLOPs; p.Steps *= 2 {
 	}
 }
 
@@ -266,6 +302,13 @@ func (p *Plan) steps(list *[]*Launch, prefix string, steps []ir.Step, infer bool
 
 func (p *Plan) product(name string, s ir.Step, cols, rows int, infer bool, m *ir.Map) *Launch {
 	w := &Product{Step: s, Infer: infer}
+	if p.Tensor() {
+		_, turned := s.(*ir.GradInput)
+		w.Tile = tensorTile(rows, cols, 1)
+		grid := [3]int{ceil(rows, w.Tile.Rows), ceil(cols, w.Tile.Cols), 1}
+		w.Sum = p.sum(m, grid)
+		return &Launch{Name: name, Grid: grid, Work: w, Shared: p.shared(w.Tile, false, turned)}
+	}
 	w.TM, w.TN = tile(rows, cols)
 	if Stride(m) == 2 {
 		w.TN = max(w.TN, 2)
@@ -334,15 +377,23 @@ func (p *Plan) gradWeight(name string, s *ir.GradWeight) *Launch {
 	out, in := s.W.Shape[0], s.W.Shape[1]
 	w := &GradWeight{Step: s}
 	w.TM, w.TN = tile(out, in)
-	tiles := ceil(out, 16*w.TM) * ceil(in, 16*w.TN)
-	parts := min(max(enough/tiles, 1), max(p.Program.Batch/64, 1))
+	grid := [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM)}
+	l := &Launch{Name: name, Work: w}
+	most := max(p.Program.Batch/64, 1)
+	if p.Tensor() {
+		w.Tile = tensorTile(out, in, most)
+		grid = [3]int{ceil(in, w.Tile.Cols), ceil(out, w.Tile.Rows)}
+		l.Shared = p.shared(w.Tile, true, true)
+	}
+	parts := min(max(enough/(grid[0]*grid[1]), 1), most)
 	w.Rows = roundUp(ceil(p.Program.Batch, parts), 16)
 	parts = ceil(p.Program.Batch, w.Rows)
 	p.grad(p.Params[s.W.Index], parts)
 	if s.Bias != nil {
 		p.grad(p.Params[s.Bias.Index], parts)
 	}
-	return &Launch{Name: name, Grid: [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM), parts}, Work: w}
+	l.Grid = [3]int{grid[0], grid[1], parts}
+	return l
 }
 
 // maxGrid is what a GPU takes in the second and third direction of a grid.

@@ -219,7 +219,7 @@ func (i image) make(ctx context.Context, source, out string) error {
 func (t *Toolchain) nvccImages(name string) (list []image) {
 	for _, a := range archs {
 		// A toolkit drops old architectures; it says so itself.
-		if t.Nvcc.Version.atLeast(a.cuda) {
+		if t.Nvcc.Version.atLeast(a.cuda) && !t.portable {
 			list = append(list, image{fmt.Sprintf("%s.sm_%d.cubin", name, a.number), []step{{t.Nvcc, []string{"-cubin", fmt.Sprintf("-arch=sm_%d", a.number), "-O3", "-o", "out", "in"}}}})
 		}
 	}
@@ -232,7 +232,7 @@ func (t *Toolchain) nvccImages(name string) (list []image) {
 // clangImages are what clang makes: PTX, and with ptxas machine code.
 func (t *Toolchain) clangImages(name string) (list []image) {
 	list = append(list, image{fmt.Sprintf("%s.sm_%d.ptx", name, base.number), []step{t.clangStep(base)}})
-	if t.Ptxas == nil {
+	if t.Ptxas == nil || t.portable {
 		return list
 	}
 	for _, a := range archs {

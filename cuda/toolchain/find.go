@@ -44,6 +44,16 @@ type Toolchain struct {
 	Nvcc  *Tool // C++ to machine code, by itself
 	Clang *Tool // C++ to PTX, without any part of the CUDA toolkit
 	Ptxas *Tool // PTX to machine code
+
+	portable bool // PTX alone is made
+}
+
+// Portable returns the tools with PTX as all that they make: one image that every
+// device takes, and compiles when it first loads it.
+func (t *Toolchain) Portable() *Toolchain {
+	p := *t
+	p.portable = true
+	return &p
 }
 
 // oldestClang has all that the kernels use.

@@ -17,20 +17,21 @@ var cudaFiles embed.FS
 
 // cudaDevices returns the machine's GPUs, or one that says why there is none.
 func cudaDevices() []engine.Device {
-	return host.Devices(cudaCode())
+	return host.Devices(cudaFP32(), cudaTF32(), cudaBF16(), cudaFP16())
 }
 
-// cudaCode describes the kernels: what lies where in the arena, in float32, and the
-// order of a step.
-func cudaCode() *host.Code {
+// cudaFP32 describes the kernels in fp32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance: host.Run("advance", 1, 1, 1),
-		Batch:   24,
-		Classes: false,
-		Feed:    host.At(2368, 10),
-		Fetch:   host.Run("fetch", 1, 1, 1),
-		Files:   cudaFiles,
-		Full:    false,
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      24,
+		Capability: [2]int{0, 0},
+		Classes:    false,
+		Feed:       host.At(2368, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -61,18 +62,214 @@ func cudaCode() *host.Code {
 			host.Run("backward4", 1, 1, 1),
 			host.Run("fold3", 1, 1, 1),
 		},
-		Raw:     6080,
-		Scalars: cudaScalars,
-		Slot:    768,
-		Slots:   host.At(2752, 2304),
-		Step:    host.At(2240, 6),
-		Steps:   512,
-		Total:   15360,
+		Precision: "fp32",
+		Raw:       6080,
+		Refresh:   []host.Launch{},
+		Scalars:   cudaScalars,
+		Scaling:   host.At(0, 0),
+		Slot:      768,
+		Slots:     host.At(2752, 2304),
+		Step:      host.At(2240, 6),
+		Steps:     512,
+		Total:     15360,
 		Update: []host.Launch{
 			host.Run("update", 6, 1, 1),
 		},
 		X: host.At(0, 2048),
 		Y: host.At(2112, 24),
+	}
+}
+
+// cudaTF32 describes the kernels in tf32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaTF32() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      24,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(4480, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 2, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    8,
+		Loss:      4608,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 384),   /* 0.weight */
+			host.At(384, 48),  /* 0.bias */
+			host.At(432, 288), /* 2.weight */
+			host.At(720, 1),   /* 3.weight */
+			host.At(724, 12),  /* 4.weight */
+			host.At(736, 1),   /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 2, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+			host.Run("backward3", 1, 1, 1).With(15360),
+			host.Run("backward4", 1, 2, 1).With(15360),
+			host.Run("fold3", 1, 1, 1),
+		},
+		Precision: "tf32",
+		Raw:       9728,
+		Refresh: []host.Launch{
+			host.Run("refresh", 6, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    768,
+		Slots:   host.At(4864, 2304),
+		Step:    host.At(4352, 6),
+		Steps:   512,
+		Total:   19008,
+		Update: []host.Launch{
+			host.Run("update", 6, 1, 1),
+		},
+		X: host.At(0, 2048),
+		Y: host.At(4224, 24),
+	}
+}
+
+// cudaBF16 describes the kernels in bf16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaBF16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      24,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(3456, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 2, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    8,
+		Loss:      3584,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 384),   /* 0.weight */
+			host.At(384, 48),  /* 0.bias */
+			host.At(432, 288), /* 2.weight */
+			host.At(720, 1),   /* 3.weight */
+			host.At(724, 12),  /* 4.weight */
+			host.At(736, 1),   /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 2, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+			host.Run("backward3", 1, 1, 1).With(15360),
+			host.Run("backward4", 1, 2, 1).With(15360),
+			host.Run("fold3", 1, 1, 1),
+		},
+		Precision: "bf16",
+		Raw:       8384,
+		Refresh: []host.Launch{
+			host.Run("refresh", 6, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    768,
+		Slots:   host.At(3840, 2304),
+		Step:    host.At(3328, 6),
+		Steps:   512,
+		Total:   13568,
+		Update: []host.Launch{
+			host.Run("update", 6, 1, 1),
+		},
+		X: host.At(0, 2048),
+		Y: host.At(3200, 24),
+	}
+}
+
+// cudaFP16 describes the kernels in fp16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      24,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(3456, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 2, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    8,
+		Loss:      3584,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 384),   /* 0.weight */
+			host.At(384, 48),  /* 0.bias */
+			host.At(432, 288), /* 2.weight */
+			host.At(720, 1),   /* 3.weight */
+			host.At(724, 12),  /* 4.weight */
+			host.At(736, 1),   /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 2, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+			host.Run("backward3", 1, 1, 1).With(15360),
+			host.Run("backward4", 1, 2, 1).With(15360),
+			host.Run("fold3", 1, 1, 1),
+		},
+		Precision: "fp16",
+		Raw:       8512,
+		Refresh: []host.Launch{
+			host.Run("refresh", 6, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(3840, 4),
+		Slot:    768,
+		Slots:   host.At(3968, 2304),
+		Step:    host.At(3328, 6),
+		Steps:   1,
+		Total:   13696,
+		Update: []host.Launch{
+			host.Run("update", 6, 1, 1),
+			host.Run("update_rescale", 1, 1, 1),
+		},
+		X: host.At(0, 2048),
+		Y: host.At(3200, 24),
 	}
 }
 

@@ -16,20 +16,21 @@ var cudaFiles embed.FS
 
 // cudaDevices returns the machine's GPUs, or one that says why there is none.
 func cudaDevices() []engine.Device {
-	return host.Devices(cudaCode())
+	return host.Devices(cudaFP32(), cudaTF32(), cudaBF16(), cudaFP16())
 }
 
-// cudaCode describes the kernels: what lies where in the arena, in float32, and the
-// order of a step.
-func cudaCode() *host.Code {
+// cudaFP32 describes the kernels in fp32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance: host.Run("advance", 1, 1, 1),
-		Batch:   32,
-		Classes: true,
-		Feed:    host.At(16704, 10),
-		Fetch:   host.Run("fetch", 2, 1, 1),
-		Files:   cudaFiles,
-		Full:    false,
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      32,
+		Capability: [2]int{0, 0},
+		Classes:    true,
+		Feed:       host.At(16704, 10),
+		Fetch:      host.Run("fetch", 2, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 4, 1),
 			host.Run("infer1", 4, 2, 1),
@@ -59,18 +60,211 @@ func cudaCode() *host.Code {
 			host.Run("backward3", 4, 2, 1),
 			host.Run("backward4", 1, 4, 1),
 		},
-		Raw:     169920,
-		Scalars: cudaScalars,
-		Slot:    50880,
-		Slots:   host.At(17088, 101760),
-		Step:    host.At(16576, 6),
-		Steps:   512,
-		Total:   268288,
+		Precision: "fp32",
+		Raw:       169856,
+		Refresh:   []host.Launch{},
+		Scalars:   cudaScalars,
+		Scaling:   host.At(0, 0),
+		Slot:      50880,
+		Slots:     host.At(17088, 101760),
+		Step:      host.At(16576, 6),
+		Steps:     512,
+		Total:     268224,
 		Update: []host.Launch{
 			host.Run("update", 53, 1, 1),
 		},
 		X: host.At(0, 16384),
 		Y: host.At(16448, 32),
+	}
+}
+
+// cudaTF32 describes the kernels in tf32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaTF32() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      32,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(33152, 10),
+		Fetch:      host.Run("fetch", 2, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 16, 1, 1),
+			host.Run("infer0", 8, 8, 1).With(15360),
+			host.Run("infer1", 8, 4, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    64,
+		Loss:      33280,
+		Outputs:   10,
+		Params: []host.Region{
+			host.At(0, 16384),     /* 0.weight */
+			host.At(16384, 256),   /* 0.bias */
+			host.At(16640, 32768), /* 2.weight */
+			host.At(49408, 128),   /* 2.bias */
+			host.At(49536, 1280),  /* 4.weight */
+			host.At(50816, 10),    /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 2, 1, 1),
+			host.Run("forward0", 1, 8, 1).With(15360),
+			host.Run("forward1", 1, 4, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 4, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 4, 1).With(15360),
+			host.Run("backward1", 4, 1, 1).With(15360),
+			host.Run("backward2", 1, 8, 1).With(15360),
+			host.Run("backward3", 8, 4, 1).With(15360),
+			host.Run("backward4", 2, 8, 1).With(15360),
+		},
+		Precision: "tf32",
+		Raw:       236800,
+		Refresh: []host.Launch{
+			host.Run("refresh", 53, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    50880,
+		Slots:   host.At(33536, 101760),
+		Step:    host.At(33024, 6),
+		Steps:   512,
+		Total:   335168,
+		Update: []host.Launch{
+			host.Run("update", 53, 1, 1),
+		},
+		X: host.At(0, 16384),
+		Y: host.At(32896, 32),
+	}
+}
+
+// cudaBF16 describes the kernels in bf16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaBF16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      32,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(24960, 10),
+		Fetch:      host.Run("fetch", 2, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 16, 1, 1),
+			host.Run("infer0", 8, 8, 1).With(15360),
+			host.Run("infer1", 8, 4, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    64,
+		Loss:      25088,
+		Outputs:   10,
+		Params: []host.Region{
+			host.At(0, 16384),     /* 0.weight */
+			host.At(16384, 256),   /* 0.bias */
+			host.At(16640, 32768), /* 2.weight */
+			host.At(49408, 128),   /* 2.bias */
+			host.At(49536, 1280),  /* 4.weight */
+			host.At(50816, 10),    /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 2, 1, 1),
+			host.Run("forward0", 1, 8, 1).With(15360),
+			host.Run("forward1", 1, 4, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 4, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 4, 1).With(15360),
+			host.Run("backward1", 4, 1, 1).With(15360),
+			host.Run("backward2", 1, 8, 1).With(15360),
+			host.Run("backward3", 8, 4, 1).With(15360),
+			host.Run("backward4", 2, 8, 1).With(15360),
+		},
+		Precision: "bf16",
+		Raw:       254208,
+		Refresh: []host.Launch{
+			host.Run("refresh", 53, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    50880,
+		Slots:   host.At(25344, 101760),
+		Step:    host.At(24832, 6),
+		Steps:   512,
+		Total:   303424,
+		Update: []host.Launch{
+			host.Run("update", 53, 1, 1),
+		},
+		X: host.At(0, 16384),
+		Y: host.At(24704, 32),
+	}
+}
+
+// cudaFP16 describes the kernels in fp16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      32,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(24960, 10),
+		Fetch:      host.Run("fetch", 2, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 16, 1, 1),
+			host.Run("infer0", 8, 8, 1).With(15360),
+			host.Run("infer1", 8, 4, 1).With(15360),
+			host.Run("infer2", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    64,
+		Loss:      25088,
+		Outputs:   10,
+		Params: []host.Region{
+			host.At(0, 16384),     /* 0.weight */
+			host.At(16384, 256),   /* 0.bias */
+			host.At(16640, 32768), /* 2.weight */
+			host.At(49408, 128),   /* 2.bias */
+			host.At(49536, 1280),  /* 4.weight */
+			host.At(50816, 10),    /* 4.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 2, 1, 1),
+			host.Run("forward0", 1, 8, 1).With(15360),
+			host.Run("forward1", 1, 4, 1).With(15360),
+			host.Run("forward2", 1, 1, 1).With(15360),
+			host.Run("loss", 4, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 4, 1).With(15360),
+			host.Run("backward1", 4, 1, 1).With(15360),
+			host.Run("backward2", 1, 8, 1).With(15360),
+			host.Run("backward3", 8, 4, 1).With(15360),
+			host.Run("backward4", 2, 8, 1).With(15360),
+		},
+		Precision: "fp16",
+		Raw:       254336,
+		Refresh: []host.Launch{
+			host.Run("refresh", 53, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(25344, 4),
+		Slot:    50880,
+		Slots:   host.At(25472, 101760),
+		Step:    host.At(24832, 6),
+		Steps:   1,
+		Total:   303552,
+		Update: []host.Launch{
+			host.Run("update", 53, 1, 1),
+			host.Run("update_rescale", 1, 1, 1),
+		},
+		X: host.At(0, 16384),
+		Y: host.At(24704, 32),
 	}
 }
 

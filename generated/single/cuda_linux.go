@@ -16,20 +16,21 @@ var cudaFiles embed.FS
 
 // cudaDevices returns the machine's GPUs, or one that says why there is none.
 func cudaDevices() []engine.Device {
-	return host.Devices(cudaCode())
+	return host.Devices(cudaFP32(), cudaTF32(), cudaBF16(), cudaFP16())
 }
 
-// cudaCode describes the kernels: what lies where in the arena, in float32, and the
-// order of a step.
-func cudaCode() *host.Code {
+// cudaFP32 describes the kernels in fp32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance: host.Run("advance", 1, 1, 1),
-		Batch:   1,
-		Classes: false,
-		Feed:    host.At(832, 10),
-		Fetch:   host.Run("fetch", 1, 1, 1),
-		Files:   cudaFiles,
-		Full:    false,
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      1,
+		Capability: [2]int{0, 0},
+		Classes:    false,
+		Feed:       host.At(832, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -53,18 +54,193 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 1),
 			host.Run("backward2", 1, 1, 1),
 		},
-		Raw:     3584,
-		Scalars: cudaScalars,
-		Slot:    64,
-		Slots:   host.At(1216, 64),
-		Step:    host.At(704, 5),
-		Steps:   512,
-		Total:   3904,
+		Precision: "fp32",
+		Raw:       3520,
+		Refresh:   []host.Launch{},
+		Scalars:   cudaScalars,
+		Scaling:   host.At(0, 0),
+		Slot:      64,
+		Slots:     host.At(1216, 64),
+		Step:      host.At(704, 5),
+		Steps:     512,
+		Total:     3840,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},
 		X: host.At(0, 512),
 		Y: host.At(576, 1),
+	}
+}
+
+// cudaTF32 describes the kernels in tf32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaTF32() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      1,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(1920, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 1, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    2,
+		Loss:      2048,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 16), /* 0.weight */
+			host.At(16, 8), /* 0.bias */
+			host.At(24, 8), /* 2.weight */
+			host.At(32, 1), /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "tf32",
+		Raw:       4800,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    64,
+		Slots:   host.At(2304, 64),
+		Step:    host.At(1792, 5),
+		Steps:   512,
+		Total:   5120,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 512),
+		Y: host.At(1664, 1),
+	}
+}
+
+// cudaBF16 describes the kernels in bf16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaBF16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      1,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(1920, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 1, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    2,
+		Loss:      2048,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 16), /* 0.weight */
+			host.At(16, 8), /* 0.bias */
+			host.At(24, 8), /* 2.weight */
+			host.At(32, 1), /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "bf16",
+		Raw:       3776,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    64,
+		Slots:   host.At(2304, 64),
+		Step:    host.At(1792, 5),
+		Steps:   512,
+		Total:   4096,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 512),
+		Y: host.At(1664, 1),
+	}
+}
+
+// cudaFP16 describes the kernels in fp16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      1,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(1920, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 1, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    2,
+		Loss:      2048,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 16), /* 0.weight */
+			host.At(16, 8), /* 0.bias */
+			host.At(24, 8), /* 2.weight */
+			host.At(32, 1), /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "fp16",
+		Raw:       3904,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(2304, 4),
+		Slot:    64,
+		Slots:   host.At(2432, 64),
+		Step:    host.At(1792, 5),
+		Steps:   1,
+		Total:   4224,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+			host.Run("update_rescale", 1, 1, 1),
+		},
+		X: host.At(0, 512),
+		Y: host.At(1664, 1),
 	}
 }
 

@@ -16,20 +16,21 @@ var cudaFiles embed.FS
 
 // cudaDevices returns the machine's GPUs, or one that says why there is none.
 func cudaDevices() []engine.Device {
-	return host.Devices(cudaCode())
+	return host.Devices(cudaFP32(), cudaTF32(), cudaBF16(), cudaFP16())
 }
 
-// cudaCode describes the kernels: what lies where in the arena, in float32, and the
-// order of a step.
-func cudaCode() *host.Code {
+// cudaFP32 describes the kernels in fp32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance: host.Run("advance", 1, 1, 1),
-		Batch:   256,
-		Classes: false,
-		Feed:    host.At(8192, 10),
-		Fetch:   host.Run("fetch", 8, 1, 1),
-		Files:   cudaFiles,
-		Full:    true,
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      256,
+		Capability: [2]int{0, 0},
+		Classes:    false,
+		Feed:       host.At(8192, 10),
+		Fetch:      host.Run("fetch", 8, 1, 1),
+		Files:      cudaFiles,
+		Full:       true,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -53,18 +54,193 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 4),
 			host.Run("backward2", 1, 1, 4),
 		},
-		Raw:     16128,
-		Scalars: cudaScalars,
-		Slot:    576,
-		Slots:   host.At(8576, 1152),
-		Step:    host.At(8064, 6),
-		Steps:   512,
-		Total:   24896,
+		Precision: "fp32",
+		Raw:       16064,
+		Refresh:   []host.Launch{},
+		Scalars:   cudaScalars,
+		Scaling:   host.At(0, 0),
+		Slot:      576,
+		Slots:     host.At(8576, 1152),
+		Step:      host.At(8064, 6),
+		Steps:     512,
+		Total:     24832,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},
 		X: host.At(0, 7680),
 		Y: host.At(7744, 256),
+	}
+}
+
+// cudaTF32 describes the kernels in tf32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaTF32() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      256,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(16448, 10),
+		Fetch:      host.Run("fetch", 8, 1, 1),
+		Files:      cudaFiles,
+		Full:       true,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 8, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    30,
+		Loss:      16576,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 480),  /* 0.weight */
+			host.At(480, 16), /* 0.bias */
+			host.At(496, 16), /* 2.weight */
+			host.At(512, 1),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 8, 1, 1),
+			host.Run("forward0", 8, 1, 1).With(15360),
+			host.Run("forward1", 8, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 8, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 4).With(15360),
+			host.Run("backward2", 1, 1, 4).With(15360),
+		},
+		Precision: "tf32",
+		Raw:       31104,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    576,
+		Slots:   host.At(16832, 1152),
+		Step:    host.At(16320, 6),
+		Steps:   512,
+		Total:   40640,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 7680),
+		Y: host.At(16000, 256),
+	}
+}
+
+// cudaBF16 describes the kernels in bf16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaBF16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      256,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(12352, 10),
+		Fetch:      host.Run("fetch", 8, 1, 1),
+		Files:      cudaFiles,
+		Full:       true,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 8, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    30,
+		Loss:      12480,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 480),  /* 0.weight */
+			host.At(480, 16), /* 0.bias */
+			host.At(496, 16), /* 2.weight */
+			host.At(512, 1),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 8, 1, 1),
+			host.Run("forward0", 8, 1, 1).With(15360),
+			host.Run("forward1", 8, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 8, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 4).With(15360),
+			host.Run("backward2", 1, 1, 4).With(15360),
+		},
+		Precision: "bf16",
+		Raw:       24704,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    576,
+		Slots:   host.At(12736, 1152),
+		Step:    host.At(12224, 6),
+		Steps:   512,
+		Total:   32192,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 7680),
+		Y: host.At(11904, 256),
+	}
+}
+
+// cudaFP16 describes the kernels in fp16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      256,
+		Capability: [2]int{8, 0},
+		Classes:    false,
+		Feed:       host.At(12352, 10),
+		Fetch:      host.Run("fetch", 8, 1, 1),
+		Files:      cudaFiles,
+		Full:       true,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 8, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    30,
+		Loss:      12480,
+		Outputs:   1,
+		Params: []host.Region{
+			host.At(0, 480),  /* 0.weight */
+			host.At(480, 16), /* 0.bias */
+			host.At(496, 16), /* 2.weight */
+			host.At(512, 1),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 8, 1, 1),
+			host.Run("forward0", 8, 1, 1).With(15360),
+			host.Run("forward1", 8, 1, 1).With(15360),
+			host.Run("loss", 1, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 8, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 4).With(15360),
+			host.Run("backward2", 1, 1, 4).With(15360),
+		},
+		Precision: "fp16",
+		Raw:       24832,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(12736, 4),
+		Slot:    576,
+		Slots:   host.At(12864, 1152),
+		Step:    host.At(12224, 6),
+		Steps:   1,
+		Total:   32320,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+			host.Run("update_rescale", 1, 1, 1),
+		},
+		X: host.At(0, 7680),
+		Y: host.At(11904, 256),
 	}
 }
 

@@ -40,10 +40,14 @@ func (e *NotOurs) Error() string {
 type Job struct {
 	ImportPath string // of the emitted package, by ImportPath
 	Files      []ir.File
-	Out        string    // binary to write
-	Host       bool      // for this machine, whatever GOOS and GOARCH say
-	Tags       string    // build tags, separated by commas
-	Quiet      bool      // tell what went wrong alone
+	Out        string // binary to write
+	Host       bool   // for this machine, whatever GOOS and GOARCH say
+	Tags       string // build tags, separated by commas
+	Quiet      bool   // tell what went wrong alone
+	// Precisions are those in which CUDA kernels are compiled. The first, which the
+	// spec asks for, and engine.FP32 get machine code, where it can be made; the
+	// others PTX alone. None stand for engine.FP32.
+	Precisions []string
 	Log        io.Writer // what the go command says
 }
 

@@ -11,10 +11,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dnngen/dnngen/cuda/toolchain"
 	"github.com/dnngen/dnngen/internal/ir"
+	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
 )
 
@@ -61,85 +63,137 @@ func (job Job) runsCUDA(tags []string) bool {
 }
 
 // images puts beside each CUDA source of the emitted package what this machine
-// can compile it to, and takes away what was there before. Where nothing can be
-// compiled, the source is all that is embedded, and the trainer compiles it with
-// NVRTC where it runs; a build does not fail for that.
+// can compile it to, in a folder for each precision but engine.FP32, and takes
+// away what was there before. Where nothing can be compiled, the source is all
+// that is embedded, and the trainer compiles it with NVRTC where it runs; a build
+// does not fail for that.
 func (w *Workspace) images(ctx context.Context, job Job, tags []string) error {
-	relative := strings.TrimPrefix(job.ImportPath, Module+"/")
-	var tools *toolchain.Toolchain
 	for _, f := range job.Files {
 		if path.Ext(f.Path) != ".cu" {
 			continue
 		}
-		var made []ir.File
+		made := make([]compiled, max(1, len(job.Precisions)))
 		if job.runsCUDA(tags) {
-			if tools == nil {
-				tools = toolchain.Find(ctx)
-			}
-			var err error
-			if made, err = w.compiled(ctx, job, tools, f); err != nil {
+			if err := w.compileAll(ctx, job, f, made); err != nil {
 				return err
 			}
 		}
-		if err := w.place(path.Join(relative, path.Dir(f.Path)), strings.TrimSuffix(path.Base(f.Path), ".cu"), made); err != nil {
-			return err
+		dir := path.Join(strings.TrimPrefix(job.ImportPath, Module+"/"), path.Dir(f.Path))
+		for i, m := range made {
+			if err := w.place(path.Join(dir, job.folder(i)), strings.TrimSuffix(path.Base(f.Path), ".cu"), m.files); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// compiled returns the images of a source, from the cache where they are there.
-func (w *Workspace) compiled(ctx context.Context, job Job, tools *toolchain.Toolchain, source ir.File) ([]ir.File, error) {
-	if !tools.Compiles() {
-		job.tell("cuda: no compiler here (nvcc, or clang 19 or newer): the trainer compiles its kernels where it runs, if NVRTC is there")
-		return nil, nil
+// folder is where images in precision i lie, beside the source.
+func (job Job) folder(i int) string {
+	if engine.Define(job.precision(i)) == "" {
+		return ""
 	}
-	name := strings.TrimSuffix(path.Base(source.Path), ".cu")
-	dir := path.Join(imagesDir, tools.Key(name, source.Content))
-	if files, used, ok := w.cached(dir); ok {
-		job.tell("%s", used)
-		return files, nil
-	}
-	r, err := tools.Compile(ctx, name, source.Content)
-	if err != nil {
-		return nil, fmt.Errorf("compile the kernels: %w", err)
-	}
-	for _, note := range r.Notes {
-		job.say("cuda: not made: %s", note)
-	}
-	if len(r.Files) == 0 {
-		job.say("cuda: the trainer compiles its kernels where it runs, if NVRTC is there")
-		return nil, nil
-	}
-	var files []ir.File
-	var list []string
-	for _, f := range r.Files {
-		files = append(files, ir.File{Path: f.Name, Content: f.Content})
-		list = append(list, strings.TrimSuffix(strings.TrimPrefix(f.Name, name+"."), ".gz"))
-	}
-	used := fmt.Sprintf("cuda: %s, made by %s", strings.Join(list, " "), strings.Join(r.Used, ", "))
-	job.tell("%s", used)
-	if len(r.Notes) > 0 {
-		return files, nil // what failed is tried again the next time
-	}
-	for _, f := range append(files, ir.File{Path: completeMark, Content: []byte(used)}) {
-		if err := write(w.Dir, ir.File{Path: path.Join(dir, f.Path), Content: f.Content}); err != nil {
-			return nil, fmt.Errorf("keep the compiled kernels: %w", err)
-		}
-	}
-	return files, nil
+	return job.precision(i)
 }
 
-// cached reads images that were kept, and what was said of them.
-func (w *Workspace) cached(dir string) (files []ir.File, used string, ok bool) {
+func (job Job) precision(i int) string {
+	if i < len(job.Precisions) {
+		return job.Precisions[i]
+	}
+	return engine.FP32
+}
+
+// compiled are the images of a source in one precision.
+type compiled struct {
+	files []ir.File
+	made  []string // what they are: "sm_80.ptx"
+	by    string
+	notes []string
+}
+
+// compileAll compiles a source in each precision, and says what came of it.
+func (w *Workspace) compileAll(ctx context.Context, job Job, source ir.File, made []compiled) error {
+	tools := toolchain.Find(ctx)
+	if !tools.Compiles() {
+		job.tell("cuda: no compiler here (nvcc, or clang 19 or newer): the trainer compiles its kernels where it runs, if NVRTC is there")
+		return nil
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(made))
+	for i := range made {
+		all.Go(func() {
+			own := tools
+			if i > 0 && job.precision(i) != engine.FP32 {
+				own = tools.Portable()
+			}
+			text := append([]byte(engine.Define(job.precision(i))), source.Content...)
+			made[i], errs[i] = w.compiled(ctx, own, ir.File{Path: source.Path, Content: text})
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	var list []string
+	size, by := 0, ""
+	for i, m := range made {
+		for _, note := range m.notes {
+			job.say("cuda: not made in %s: %s", job.precision(i), note)
+		}
+		for _, f := range m.files {
+			size += len(f.Content)
+		}
+		if len(m.files) > 0 {
+			list, by = append(list, job.precision(i)+" ("+strings.Join(m.made, " ")+")"), m.by
+		}
+	}
+	if len(list) == 0 {
+		job.say("cuda: the trainer compiles its kernels where it runs, if NVRTC is there")
+		return nil
+	}
+	job.tell("cuda: %s, %d KB, made by %s", strings.Join(list, ", "), (size+999)/1000, by)
+	return nil
+}
+
+// compiled returns the images of a source, from the cache where they are there.
+func (w *Workspace) compiled(ctx context.Context, tools *toolchain.Toolchain, source ir.File) (c compiled, err error) {
+	name := strings.TrimSuffix(path.Base(source.Path), ".cu")
+	dir := path.Join(imagesDir, tools.Key(name, source.Content))
+	c, ok := w.cached(dir)
+	if !ok {
+		r, err := tools.Compile(ctx, name, source.Content)
+		if err != nil {
+			return c, fmt.Errorf("compile the kernels: %w", err)
+		}
+		c = compiled{by: strings.Join(r.Used, ", "), notes: r.Notes}
+		for _, f := range r.Files {
+			c.files = append(c.files, ir.File{Path: f.Name, Content: f.Content})
+		}
+		// What failed is tried again the next time.
+		if len(r.Notes) == 0 && len(r.Files) > 0 {
+			for _, f := range append(slices.Clone(c.files), ir.File{Path: completeMark, Content: []byte(c.by)}) {
+				if err := write(w.Dir, ir.File{Path: path.Join(dir, f.Path), Content: f.Content}); err != nil {
+					return c, fmt.Errorf("keep the compiled kernels: %w", err)
+				}
+			}
+		}
+	}
+	for _, f := range c.files {
+		c.made = append(c.made, strings.TrimSuffix(strings.TrimPrefix(f.Path, name+"."), ".gz"))
+	}
+	return c, nil
+}
+
+// cached reads images that were kept, and what made them.
+func (w *Workspace) cached(dir string) (c compiled, ok bool) {
 	full := filepath.Join(w.Dir, filepath.FromSlash(dir))
 	mark, err := os.ReadFile(filepath.Join(full, completeMark))
 	if err != nil {
-		return nil, "", false
+		return c, false
 	}
 	entries, err := os.ReadDir(full)
 	if err != nil {
-		return nil, "", false
+		return c, false
 	}
 	for _, e := range entries {
 		if e.Name() == completeMark {
@@ -147,13 +201,14 @@ func (w *Workspace) cached(dir string) (files []ir.File, used string, ok bool) {
 		}
 		content, err := os.ReadFile(filepath.Join(full, e.Name()))
 		if err != nil {
-			return nil, "", false
+			return compiled{}, false
 		}
-		files = append(files, ir.File{Path: e.Name(), Content: content})
+		c.files = append(c.files, ir.File{Path: e.Name(), Content: content})
 	}
 	now := time.Now()
 	_ = os.Chtimes(full, now, now) // it is in use: see Trim
-	return files, string(mark), len(files) > 0
+	c.by = string(mark)
+	return c, len(c.files) > 0
 }
 
 // place writes images beside their source, and removes others of its name that
@@ -161,7 +216,7 @@ func (w *Workspace) cached(dir string) (files []ir.File, used string, ok bool) {
 func (w *Workspace) place(dir, name string, images []ir.File) error {
 	full := filepath.Join(w.Dir, filepath.FromSlash(dir))
 	old, err := os.ReadDir(full)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, o := range old {
@@ -171,6 +226,9 @@ func (w *Workspace) place(dir, name string, images []ir.File) error {
 		if err := fsys.OS().Remove(filepath.Join(full, o.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+	}
+	if len(images) == 0 && len(old) > 0 {
+		_ = fsys.OS().Remove(full) // a precision's folder, if it is empty now
 	}
 	for _, f := range images {
 		if err := write(w.Dir, ir.File{Path: path.Join(dir, f.Path), Content: f.Content}); err != nil {

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"debug/elf"
 	"fmt"
@@ -24,16 +25,20 @@ const lister = `package main
 import (
 	"embed"
 	"fmt"
+	"io/fs"
+	"strings"
 )
 
-//go:embed kernels.*
+//go:embed *
 var files embed.FS
 
 func main() {
-	entries, _ := files.ReadDir(".")
-	for _, e := range entries {
-		fmt.Print(e.Name(), " ")
-	}
+	_ = fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if !d.IsDir() && strings.Contains(path, "kernels.") {
+			fmt.Print(path, " ")
+		}
+		return err
+	})
 }
 `
 
@@ -128,7 +133,7 @@ func TestKernelsAreCompiled(t *testing.T) {
 	}
 
 	calls := clang(t, compiles)
-	const all, line = "kernels.cu kernels.sm_80.ptx.gz", "cuda: sm_80.ptx, made by clang 19.1\n"
+	const all, line = "kernels.cu kernels.sm_80.ptx.gz", "cuda: fp32 (sm_80.ptx), 1 KB, made by clang 19.1\n"
 	job, said = buildTest(t, w, lister, nil)
 	if got := output(t, job.Out); got != all || said != line || calls() != 1 {
 		t.Errorf("with clang: embeds %q, says %q", got, said)
@@ -144,7 +149,7 @@ func TestKernelsAreCompiled(t *testing.T) {
 	// Other tools, other images: none of before stays.
 	clang(t, "echo no such thing >&2; exit 1")
 	job, said = buildTest(t, w, lister, func(job *Job) { job.Files[1].Content = []byte("other kernels") })
-	if got := output(t, job.Out); got != "kernels.cu" || !strings.HasPrefix(said, "cuda: not made: kernels.sm_80.ptx: clang 19.1: exit status 1: no such thing\n") {
+	if got := output(t, job.Out); got != "kernels.cu" || !strings.HasPrefix(said, "cuda: not made in fp32: kernels.sm_80.ptx: clang 19.1: exit status 1: no such thing\n") {
 		t.Errorf("with a clang that fails: embeds %q, says %q", got, said)
 	}
 
@@ -164,20 +169,71 @@ func TestKernelsAreCompiled(t *testing.T) {
 	}
 }
 
+// TestPrecisions compiles a source in several precisions: machine code for the
+// spec's and for fp32, PTX for all.
+func TestPrecisions(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("kernels are compiled for Linux alone")
+	}
+	w := open(t)
+	// What is compiled says what was defined.
+	calls := clang(t, `while [ $# -gt 0 ]; do [ "$1" = -o ] && { out=$2; in=$3; }; shift; done; head -n 1 "$in" > "$out"`)
+	dir := os.Getenv(toolchain.Variable)
+	script := "#!/bin/sh\n[ \"$1\" = --version ] && { echo release 11.8; exit; }\nwhile [ $# -gt 0 ]; do [ \"$1\" = -o ] && out=$2; shift; done; echo code > \"$out\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "ptxas"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	half := func(job *Job) { job.Precisions = []string{"half", "fp32", "quarter"} }
+	job, said := buildTest(t, w, lister, half)
+	const images = "kernels.sm_80.cubin.gz kernels.sm_80.ptx.gz kernels.sm_86.cubin.gz kernels.sm_89.cubin.gz kernels.sm_90.cubin.gz"
+	want := strings.ReplaceAll(images, "kernels", "half/kernels") + " kernels.cu " + images + " quarter/kernels.sm_80.ptx.gz"
+	if got := output(t, job.Out); got != want {
+		t.Errorf("embeds %q, want %q", got, want)
+	}
+	const each = "sm_80.cubin sm_80.ptx sm_86.cubin sm_89.cubin sm_90.cubin"
+	if line := "cuda: half (" + each + "), fp32 (" + each + "), quarter (sm_80.ptx), 1 KB, made by clang 19.1\n"; said != line {
+		t.Errorf("says %q, want %q", said, line)
+	}
+	for i, define := range []string{"#define DNN_HALF", "the kernels", "#define DNN_QUARTER"} {
+		relative := strings.TrimPrefix(job.ImportPath, Module+"/")
+		f, err := os.Open(filepath.Join(w.Dir, relative, job.folder(i), "kernels.sm_80.ptx.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unpacked, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(unpacked); err != nil || strings.TrimSpace(string(text)) != define {
+			t.Errorf("%s is compiled from %q, %v", job.precision(i), text, err)
+		}
+		_ = f.Close()
+	}
+	if made := calls(); made != 11 {
+		t.Errorf("%d calls of the compiler, want 11", made)
+	}
+	clang(t, "exit 1")
+	job, _ = buildTest(t, w, lister, half)
+	// The same version makes the same PTX of the same source: it is still there.
+	if got := output(t, job.Out); got != "kernels.cu quarter/kernels.sm_80.ptx.gz" {
+		t.Errorf("with a clang that fails: embeds %q", got)
+	}
+}
+
 // TestImagesAreWhole interrupts keeping the images: what is there in part is
 // not used.
 func TestImagesAreWhole(t *testing.T) {
 	w := open(t)
 	for _, f := range []string{"kernels.sm_80.ptx.gz", completeMark} {
-		if _, _, ok := w.cached("images/key"); ok {
+		if _, ok := w.cached("images/key"); ok {
 			t.Errorf("before %s is written, the images are used", f)
 		}
 		if err := write(w.Dir, ir.File{Path: "images/key/" + f, Content: []byte(f)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if files, _, ok := w.cached("images/key"); !ok || len(files) != 1 {
-		t.Errorf("got %v, %t", files, ok)
+	if c, ok := w.cached("images/key"); !ok || len(c.files) != 1 || c.by != completeMark {
+		t.Errorf("got %v, %t", c, ok)
 	}
 }
 

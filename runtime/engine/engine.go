@@ -2,9 +2,11 @@
 // drives it: what a compiled network tells of itself (Network), what can run
 // it (Device), and the running thing (Engine).
 //
-// It holds types only. The training loop, the trainer's command line and the
+// It holds types, and hardly more. The training loop, the trainer's command line and the
 // emitted packages all import it; it imports none of them.
 package engine
+
+import "strings"
 
 // Target holds what the rows of a batch should have produced. Exactly one of
 // the two slices is set: Class for losses over class indices, Value for all
@@ -82,6 +84,15 @@ const FP32 = "fp32"
 type Precision struct {
 	Name     string
 	Roundoff float64 // unit roundoff of an operand
+}
+
+// Define is the line that makes the CUDA source of an emitted package one of a
+// precision; empty for FP32.
+func Define(precision string) string {
+	if precision == "" || precision == FP32 {
+		return ""
+	}
+	return "#define DNN_" + strings.ToUpper(precision) + "\n"
 }
 
 // Options are the choices made when an Engine is made.

@@ -46,17 +46,19 @@ type Meta struct {
 	Device  string `json:"device"` // that made the last steps
 	// Precision of its matrix products; empty in files from before there was more
 	// than one.
-	Precision string       `json:"precision,omitempty"`
-	Epoch     int          `json:"epoch"` // under way, counted from 0
-	Position  int64        `json:"position"`
-	State     loop.State   `json:"state"`
-	Options   loop.Options `json:"options"` // as the flags left them
-	LogEvery  int64        `json:"log_every"`
-	Train     Source       `json:"train"`
-	Test      Source       `json:"test"`
-	Best      *EpochLoss   `json:"best,omitempty"`
-	Last      *EpochLoss   `json:"last,omitempty"` // of the epoch that ended last
-	Prep      *data.Prep   `json:"prep,omitempty"`
+	Precision string `json:"precision,omitempty"`
+	// Scaling is of a precision that scales the gradient of the loss.
+	Scaling  *engine.Scaling `json:"scaling,omitempty"`
+	Epoch    int             `json:"epoch"` // under way, counted from 0
+	Position int64           `json:"position"`
+	State    loop.State      `json:"state"`
+	Options  loop.Options    `json:"options"` // as the flags left them
+	LogEvery int64           `json:"log_every"`
+	Train    Source          `json:"train"`
+	Test     Source          `json:"test"`
+	Best     *EpochLoss      `json:"best,omitempty"`
+	Last     *EpochLoss      `json:"last,omitempty"` // of the epoch that ended last
+	Prep     *data.Prep      `json:"prep,omitempty"`
 	// Metrics is the length in bytes of the metrics file that belongs to this
 	// state.
 	Metrics int64 `json:"metrics_bytes"`
@@ -159,6 +161,10 @@ func (s *Saver) each(f func(slot, i int, b []byte) error) error {
 // leaves the checkpoint as it was.
 func (d *Dir) Checkpoint(s *Saver, m Meta) error {
 	h := header{Meta: m}
+	if e, ok := s.engine.(engine.Scaled); ok {
+		scaling := e.Scaling()
+		h.Meta.Scaling = &scaling
+	}
 	size := uint64(headerAt + sumSize)
 	err := s.each(func(slot, i int, b []byte) error {
 		p := s.net.Params[i]

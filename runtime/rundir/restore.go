@@ -145,6 +145,9 @@ func (c *Checkpoint) Restore(n *engine.Network, e engine.Engine) {
 	for k, t := range c.tensors {
 		e.Write(t.Slot, k%len(n.Params), floats(c.blocks[k]))
 	}
+	if scaled, ok := e.(engine.Scaled); ok && c.Meta.Scaling != nil {
+		scaled.SetScaling(*c.Meta.Scaling)
+	}
 }
 
 // Params returns the parameters alone, in the network's order.

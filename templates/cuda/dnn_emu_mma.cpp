@@ -147,7 +147,10 @@ struct Copy {
 static Copy copies[1 << 16];
 static int copyCount, groups[256];
 
-void dnn_copy(DnnAddress to, const void *from, bool inside) {
+void dnn_copy(DnnAddress to, const void *from, bool inside) { dnn_copy_part(to, from, inside ? 16 : 0); }
+
+void dnn_copy_part(DnnAddress to, const void *from, int bytes) {
+    if (bytes < 0 || bytes > 16) return dnn_emu_fail("cp.async: not from 0 to 16 bytes");
     if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0) return dnn_emu_fail("cp.async: an address that is no multiple of 16");
     if (!dnn_emu_inside(to, 16)) return dnn_emu_fail("cp.async: an address outside shared memory");
     if (copyCount == sizeof copies / sizeof *copies) return dnn_emu_fail("cp.async: more copies at once than the emulator keeps");
@@ -156,7 +159,7 @@ void dnn_copy(DnnAddress to, const void *from, bool inside) {
     c->thread = dnn_emu_place.thread;
     c->group = groups[c->thread];
     memset(c->data, 0, 16);
-    if (inside) memcpy(c->data, from, 16);
+    memcpy(c->data, from, bytes);
     memset(c->to, 0xff, 16);
 }
 

@@ -34,6 +34,7 @@ DNN_METHOD unsigned dnn_f16_pair(float first, float second) { return dnn_f16(fir
 
 // A copy takes place when it is waited for, and until then its target is NaN.
 void dnn_copy(DnnAddress to, const void *from, bool inside);
+void dnn_copy_part(DnnAddress to, const void *from, int bytes);
 void dnn_copy_commit();
 void dnn_emu_copy_wait(int groups);
 template <int N> DNN_METHOD void dnn_copy_wait() { dnn_emu_copy_wait(N); }

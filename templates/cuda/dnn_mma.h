@@ -95,6 +95,12 @@ DNN_DEVICE void dnn_copy(DnnAddress to, const void *from, bool inside) {
                  "l"(from), "r"(inside ? 16 : 0)
                  : "memory");
 }
+// dnn_copy_part is dnn_copy of the first bytes, 0 to 16; zeros follow them.
+DNN_DEVICE void dnn_copy_part(DnnAddress to, const void *from, int bytes) {
+    asm volatile("{ .reg .u64 t; cvta.to.global.u64 t, %1; cp.async.cg.shared.global [%0], [t], 16, %2; }" ::"r"(to),
+                 "l"(from), "r"(bytes)
+                 : "memory");
+}
 // dnn_copy_commit ends a group of copies; dnn_copy_wait waits until all of this
 // thread's groups but the last N are there. Other threads see them after a
 // barrier.

@@ -15,16 +15,22 @@ DNN_DEVICE double dnn_block_sum(double value) {
     return part[0];
 }
 
+// DnnRows is a matrix [rows, WIDTH] of float32.
+template <int WIDTH> struct DnnRows {
+    float *p;
+    DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
+};
+
 // dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
 // and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+template <class Loss, int OUT, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
     const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
     double sum = 0.0;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
         float slope;
         sum += (double)Loss::of(raw[i], y[i], slope);
-        grad[i] = slope * scale;
+        grad.put(i / OUT, (int)(i % OUT), slope * scale);
     }
     sum = dnn_block_sum(sum);
     if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
@@ -33,13 +39,12 @@ DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, float *grad, 
 // dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
 // [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
 // a warp takes a row.
-template <int OUT>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+template <int OUT, class Grad>
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
     const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
     double loss = 0.0;
     for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
         const float *z = raw + (long long)row * OUT;
-        float *d = grad + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
         for (int mask = 16; mask > 0; mask /= 2) {
@@ -47,15 +52,11 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, float *grad,
             top = other > top ? other : top;
         }
         float sum = 0.0f;
-        for (int i = lane; i < OUT; i += 32) {
-            const float e = dnn_exp(z[i] - top);
-            d[i] = e;
-            sum += e;
-        }
+        for (int i = lane; i < OUT; i += 32) sum += dnn_exp(z[i] - top);
         for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
         const int hit = (int)dnn_bits(y[row]);
         const float factor = scale / sum;
-        for (int i = lane; i < OUT; i += 32) d[i] = dnn_fma(d[i], factor, i == hit ? -scale : 0.0f);
+        for (int i = lane; i < OUT; i += 32) grad.put(row, i, dnn_fma(dnn_exp(z[i] - top), factor, i == hit ? -scale : 0.0f));
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
@@ -74,13 +75,16 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
 // dnn_fold sums column x of partial [count, width] for the gradient of a
-// learned parameter.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad) {
+// learned parameter. Where it is not finite, bad is set, unless it is 0.
+DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
     const int column = dnn_block_x();
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) grad[column] = replace ? (float)sum : grad[column] + (float)sum;
+    if (dnn_thread() != 0) return;
+    const float v = replace ? (float)sum : grad[column] + (float)sum;
+    grad[column] = v;
+    if (bad && v - v != 0.0f) *bad = 1.0f;
 }
 
 // DnnTensor says where a parameter and the parts of its gradient lie, and
@@ -90,13 +94,45 @@ struct DnnTensor {
     int size, parts, block;
 };
 
-// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
-// the loss is not finite. Slots of states follow the parameters at the
-// distance slot.
-template <class Rule, int TENSORS>
-DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
-                           long long slot) {
+// DnnScaling is the scale of the loss's gradient, which keeps gradients within
+// the range of 16 bits, and how it changes: it is halved where a gradient was not
+// finite, and doubled after many steps in which all were.
+struct DnnScaling {
+    float scale;
+    float bad;    // not 0: a gradient of this step is not finite
+    int good;     // steps since the scale last changed
+    int left_out; // steps whose update was left out
+};
+
+// dnn_rescale ends a step. The constants are those of PyTorch's GradScaler
+// (torch.amp, growth_factor, backoff_factor, growth_interval).
+DNN_DEVICE void dnn_rescale(DnnScaling *s, const double *loss) {
+    if (dnn_thread() != 0) return;
+    const bool bad = s->bad != 0.0f;
+    s->bad = 0.0f;
     if (!dnn_finite(*loss)) return;
+    if (bad) {
+        s->scale *= 0.5f;
+        s->good = 0;
+        s->left_out++;
+    } else if (++s->good == 2000) {
+        s->scale *= 2.0f;
+        s->good = 0;
+    }
+}
+
+// DnnKeepNothing is for precisions whose operands are the parameters themselves.
+struct DnnKeepNothing {
+    DNN_METHOD void put(float *, int, int, float) const {}
+};
+
+// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// the loss is not finite, or with a scaling a gradient. Slots of states follow the
+// parameters at the distance slot; keep gets each new parameter.
+template <class Rule, int TENSORS, class Keep>
+DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
+                           long long slot, const Keep &keep, const DnnScaling *scaling) {
+    if (!dnn_finite(*loss) || (scaling && scaling->bad != 0.0f)) return;
     int t = 0;
     while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
     const DnnTensor tensor = tensors[t];
@@ -107,7 +143,10 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
         if (i < tensor.size) {
             float g = m[tensor.grad + i];
             for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
-            Rule::apply(m + params + tensor.param + i, slot, g, scalars);
+            if (scaling) g /= scaling->scale;
+            float *const at = m + params + tensor.param + i;
+            Rule::apply(at, slot, g, scalars);
+            keep.put(m, t, i, *at);
         }
     }
 }

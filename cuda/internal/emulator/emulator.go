@@ -66,6 +66,7 @@ func Build(t testing.TB, o Options, nets ...Net) *Program {
 	for _, n := range nets {
 		fmt.Fprintf(&text, "namespace %s {\n%s}\n", n.Name, cuda.Kernels(n.Plan))
 		plans[n.Name] = n.Plan
+		o.Tensor = o.Tensor || n.Plan.Tensor()
 		for _, l := range n.Plan.Launches() {
 			kernels = append(kernels, n.Name+"::"+l.Name)
 		}
@@ -112,7 +113,11 @@ func Compile(t testing.TB, o Options, text string, kernels []string) *Program {
 func Library(t testing.TB, n *plan.Plan) string {
 	t.Helper()
 	var text strings.Builder
-	text.Write(cuda.Runtime())
+	if n.Tensor() {
+		text.Write(cuda.TensorRuntime())
+	} else {
+		text.Write(cuda.Runtime())
+	}
 	fmt.Fprintf(&text, "namespace net {\n%s}\n#include \"fakecuda.h\"\n", cuda.Kernels(n))
 	for _, l := range n.Launches() {
 		fmt.Fprintf(&text, `extern "C" int %[1]s(const struct fake_launch *l) {
@@ -186,6 +191,9 @@ func (p *Program) StartWith(t testing.TB, net string, more int) *Device {
 	d := p.StartArena(t, pl.Total+more)
 	d.prefix, d.plan = net+"::", pl
 	for _, r := range pl.Regions() {
+		if r.Size == 0 {
+			continue
+		}
 		// The sanitizer wants multiples of 8 bytes.
 		end := (r.End() + 1) &^ 1
 		d.send("p", uint64(4*end), uint64(4*(64-end%64)))

@@ -20,14 +20,36 @@ func NewTrainer(d *Device, params [][]float32) *Trainer {
 	for i, values := range params {
 		d.Write(p.Slots.Offset+p.Params[i].Offset, values)
 	}
-	return &Trainer{Device: d}
+	t := &Trainer{Device: d}
+	if p.Scaling.Size > 0 {
+		t.SetScaling(Scaling{Scale: 1 << 16})
+	}
+	d.Launch(p.Refresh)
+	return t
 }
+
+// Scaling is DnnScaling of dnn_step.h.
+type Scaling struct {
+	Scale, Bad    float32
+	Good, LeftOut int32
+}
+
+// Scaling returns what the device holds.
+func (t *Trainer) Scaling() (s Scaling) {
+	if t.plan.Scaling.Size > 0 {
+		t.Read(t.plan.Scaling.Offset, &s)
+	}
+	return s
+}
+
+// SetScaling sets it.
+func (t *Trainer) SetScaling(s Scaling) { t.Write(t.plan.Scaling.Offset, s) }
 
 // Step trains on a batch and returns the mean loss before the update.
 func (t *Trainer) Step(b nettest.Batch, lr, momentum float64) float64 {
 	t.step++
 	p := t.plan
-	vars := eval.Scalars(p.Program.Rule, lr, momentum, t.step)
+	vars := eval.Scalars(p.Program.Rule, lr, momentum, t.step-int64(t.Scaling().LeftOut))
 	losses := b.Rows
 	if !p.Program.Loss.Classes() {
 		losses *= p.Program.Output
@@ -63,12 +85,13 @@ func (t *Trainer) Step(b nettest.Batch, lr, momentum float64) float64 {
 
 // spoil makes what a pass must not read NaN: what the last one left.
 func (t *Trainer) spoil() {
-	nan := make([]float32, max(t.plan.X.Size, t.plan.Work.Size, t.plan.Y.Size))
+	nan := make([]float32, max(t.plan.X.Size, t.plan.Work.Size, t.plan.Y.Size, t.plan.Inputs.Size))
 	for i := range nan {
-		nan[i] = float32(math.NaN())
+		nan[i] = math.Float32frombits(math.MaxUint32) // also as two numbers of 16 bits
 	}
 	t.Write(t.plan.X.Offset, nan[:t.plan.X.Size])
 	t.Write(t.plan.Y.Offset, nan[:t.plan.Y.Size])
+	t.Write(t.plan.Inputs.Offset, nan[:t.plan.Inputs.Size])
 	t.Write(t.plan.Work.Offset, nan[:t.plan.Work.Size])
 }
 

@@ -473,16 +473,22 @@ DNN_DEVICE double dnn_block_sum(double value) {
     return part[0];
 }
 
+// DnnRows is a matrix [rows, WIDTH] of float32.
+template <int WIDTH> struct DnnRows {
+    float *p;
+    DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
+};
+
 // dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
 // and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+template <class Loss, int OUT, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
     const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
     double sum = 0.0;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
         float slope;
         sum += (double)Loss::of(raw[i], y[i], slope);
-        grad[i] = slope * scale;
+        grad.put(i / OUT, (int)(i % OUT), slope * scale);
     }
     sum = dnn_block_sum(sum);
     if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
@@ -491,13 +497,12 @@ DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, float *grad, 
 // dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
 // [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
 // a warp takes a row.
-template <int OUT>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, float *grad, int rows, float scale, double *partial) {
+template <int OUT, class Grad>
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
     const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
     double loss = 0.0;
     for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
         const float *z = raw + (long long)row * OUT;
-        float *d = grad + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
         for (int mask = 16; mask > 0; mask /= 2) {
@@ -505,15 +510,11 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, float *grad,
             top = other > top ? other : top;
         }
         float sum = 0.0f;
-        for (int i = lane; i < OUT; i += 32) {
-            const float e = dnn_exp(z[i] - top);
-            d[i] = e;
-            sum += e;
-        }
+        for (int i = lane; i < OUT; i += 32) sum += dnn_exp(z[i] - top);
         for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
         const int hit = (int)dnn_bits(y[row]);
         const float factor = scale / sum;
-        for (int i = lane; i < OUT; i += 32) d[i] = dnn_fma(d[i], factor, i == hit ? -scale : 0.0f);
+        for (int i = lane; i < OUT; i += 32) grad.put(row, i, dnn_fma(dnn_exp(z[i] - top), factor, i == hit ? -scale : 0.0f));
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
@@ -532,13 +533,16 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
 // dnn_fold sums column x of partial [count, width] for the gradient of a
-// learned parameter.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad) {
+// learned parameter. Where it is not finite, bad is set, unless it is 0.
+DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
     const int column = dnn_block_x();
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) grad[column] = replace ? (float)sum : grad[column] + (float)sum;
+    if (dnn_thread() != 0) return;
+    const float v = replace ? (float)sum : grad[column] + (float)sum;
+    grad[column] = v;
+    if (bad && v - v != 0.0f) *bad = 1.0f;
 }
 
 // DnnTensor says where a parameter and the parts of its gradient lie, and
@@ -548,13 +552,45 @@ struct DnnTensor {
     int size, parts, block;
 };
 
-// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
-// the loss is not finite. Slots of states follow the parameters at the
-// distance slot.
-template <class Rule, int TENSORS>
-DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
-                           long long slot) {
+// DnnScaling is the scale of the loss's gradient, which keeps gradients within
+// the range of 16 bits, and how it changes: it is halved where a gradient was not
+// finite, and doubled after many steps in which all were.
+struct DnnScaling {
+    float scale;
+    float bad;    // not 0: a gradient of this step is not finite
+    int good;     // steps since the scale last changed
+    int left_out; // steps whose update was left out
+};
+
+// dnn_rescale ends a step. The constants are those of PyTorch's GradScaler
+// (torch.amp, growth_factor, backoff_factor, growth_interval).
+DNN_DEVICE void dnn_rescale(DnnScaling *s, const double *loss) {
+    if (dnn_thread() != 0) return;
+    const bool bad = s->bad != 0.0f;
+    s->bad = 0.0f;
     if (!dnn_finite(*loss)) return;
+    if (bad) {
+        s->scale *= 0.5f;
+        s->good = 0;
+        s->left_out++;
+    } else if (++s->good == 2000) {
+        s->scale *= 2.0f;
+        s->good = 0;
+    }
+}
+
+// DnnKeepNothing is for precisions whose operands are the parameters themselves.
+struct DnnKeepNothing {
+    DNN_METHOD void put(float *, int, int, float) const {}
+};
+
+// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// the loss is not finite, or with a scaling a gradient. Slots of states follow the
+// parameters at the distance slot; keep gets each new parameter.
+template <class Rule, int TENSORS, class Keep>
+DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
+                           long long slot, const Keep &keep, const DnnScaling *scaling) {
+    if (!dnn_finite(*loss) || (scaling && scaling->bad != 0.0f)) return;
     int t = 0;
     while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
     const DnnTensor tensor = tensors[t];
@@ -565,7 +601,10 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
         if (i < tensor.size) {
             float g = m[tensor.grad + i];
             for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
-            Rule::apply(m + params + tensor.param + i, slot, g, scalars);
+            if (scaling) g /= scaling->scale;
+            float *const at = m + params + tensor.param + i;
+            Rule::apply(at, slot, g, scalars);
+            keep.put(m, t, i, *at);
         }
     }
 }
@@ -645,7 +684,1991 @@ DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
 
 #endif
 
-// tumour: 30 -> 1. All matrices lie in one arena of 24896 float32; a kernel's argument
+#if defined(DNN_TF32) || defined(DNN_BF16) || defined(DNN_FP16)
+// dnn_mma.h: products on tensor cores, a warp at a time: conversions, matrices
+// of shared memory as fragments, and the instruction that multiplies them with
+// sums in float32. It needs sm_80.
+//
+// Fragments are those of the PTX ISA, sections "Matrix Fragments for
+// mma.m16n8k16" and "for mma.m16n8k8": a lane is lane = 4*g + t.
+#ifndef DNN_MMA_H
+#define DNN_MMA_H
+
+#if defined(DNN_EMU)
+#include "dnn_emu_mma.h"
+#else
+
+// DnnAddress is a place in shared memory, as instructions name it. Bytes may be
+// added to it.
+typedef unsigned DnnAddress;
+
+#if defined(__clang__)
+DNN_DEVICE DnnAddress dnn_address(const void *p) {
+    return (DnnAddress)(unsigned long long)(__attribute__((address_space(3))) const char *)p;
+}
+#else
+DNN_DEVICE DnnAddress dnn_address(const void *p) { return (DnnAddress)__cvta_generic_to_shared(p); }
+#endif
+
+// dnn_ldmatrix loads four matrices of 8 rows of 16 bytes: lane 8*i + j brings
+// the address, a multiple of 16, of row j of matrix i. Register i of a lane is
+// then word t of row g of matrix i.
+DNN_DEVICE void dnn_ldmatrix(unsigned (&r)[4], DnnAddress row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(row));
+}
+
+// dnn_ldmatrix_trans transposes each matrix of 16-bit numbers: a lane gets those
+// of column g in rows 2*t and 2*t + 1.
+DNN_DEVICE void dnn_ldmatrix_trans(unsigned (&r)[4], DnnAddress row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(row));
+}
+
+#define DNN_MMA(name, shape, type)                                                                    \
+    DNN_DEVICE void name(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {           \
+        asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type ".f32 "                  \
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                \
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                 \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                 \
+    }
+// c [16, 8] += a [16, K]*b [K, 8].
+DNN_MMA(dnn_mma_bf16, "m16n8k16", "bf16")
+DNN_MMA(dnn_mma_f16, "m16n8k16", "f16")
+DNN_MMA(dnn_mma_tf32, "m16n8k8", "tf32")
+
+// Two numbers in a word, the first in its lower half, rounded to nearest even.
+DNN_DEVICE unsigned dnn_bf16_pair(float first, float second) {
+    unsigned r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
+    return r;
+}
+DNN_DEVICE unsigned dnn_f16_pair(float first, float second) {
+    unsigned r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
+    return r;
+}
+
+// The nearest number of 11 bits, ties away from zero.
+DNN_DEVICE float dnn_tf32(float v) {
+    unsigned r;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(v));
+    return dnn_float(r);
+}
+
+DNN_DEVICE unsigned short dnn_bf16(float v) {
+    unsigned short r;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r) : "f"(v));
+    return r;
+}
+DNN_DEVICE unsigned short dnn_f16(float v) {
+    unsigned short r;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r) : "f"(v));
+    return r;
+}
+DNN_DEVICE float dnn_of_f16(unsigned short v) {
+    float r;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(v));
+    return r;
+}
+
+// dnn_copy begins to copy 16 bytes to shared memory, or to fill them with zeros
+// where there is nothing to copy. Both places are multiples of 16, and from must
+// be an address of the matrix even where nothing is read from it.
+DNN_DEVICE void dnn_copy(DnnAddress to, const void *from, bool inside) {
+    asm volatile("{ .reg .u64 t; cvta.to.global.u64 t, %1; cp.async.cg.shared.global [%0], [t], 16, %2; }" ::"r"(to),
+                 "l"(from), "r"(inside ? 16 : 0)
+                 : "memory");
+}
+// dnn_copy_part is dnn_copy of the first bytes, 0 to 16; zeros follow them.
+DNN_DEVICE void dnn_copy_part(DnnAddress to, const void *from, int bytes) {
+    asm volatile("{ .reg .u64 t; cvta.to.global.u64 t, %1; cp.async.cg.shared.global [%0], [t], 16, %2; }" ::"r"(to),
+                 "l"(from), "r"(bytes)
+                 : "memory");
+}
+// dnn_copy_commit ends a group of copies; dnn_copy_wait waits until all of this
+// thread's groups but the last N are there. Other threads see them after a
+// barrier.
+DNN_DEVICE void dnn_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> DNN_DEVICE void dnn_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+// dnn_ahead has a line of memory fetched to the cache of all multiprocessors.
+DNN_DEVICE void dnn_ahead(const void *p) {
+    asm volatile("{ .reg .u64 t; cvta.to.global.u64 t, %0; prefetch.global.L2 [t]; }" ::"l"(p));
+}
+
+#define DNN_PRAGMA(text) _Pragma(#text)
+#define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
+// DNN_SYNC_WARP is a barrier of one warp.
+#define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
+#endif
+
+DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }
+
+// A precision says how numbers stand in shared memory (Word) and how a warp
+// multiplies K of them at a time. lead, the distance between rows in Words, is
+// a multiple of 16 bytes; so are all places. An odd multiple keeps the rows of
+// a matrix in different banks.
+//
+//   a        of [16 rows][K], at (row, k)
+//   a_turned the same from a matrix that stands as [K][16], at (k, row)
+//   b        two fragments, for columns col to col + 15, from a matrix that
+//            stands as [16 columns][K], at (col, k)
+//   b_turned the same from a matrix that stands as [K][16], at (k, col)
+//
+// Fragment j of b is b[2*j], b[2*j + 1].
+struct DnnHalf {
+    typedef unsigned short Word;
+    enum { K = 16 };
+    static DNN_METHOD void a(unsigned (&r)[4], const Word *p, int lead, int row, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix(r, dnn_address(p + (row + lane % 16) * lead + k + lane / 16 * 8));
+    }
+    static DNN_METHOD void a_turned(unsigned (&r)[4], const Word *p, int lead, int row, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix_trans(r, dnn_address(p + (k + lane / 16 * 8 + lane % 8) * lead + row + lane / 8 % 2 * 8));
+    }
+    static DNN_METHOD void b(unsigned (&r)[4], const Word *p, int lead, int col, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix(r, dnn_address(p + (col + lane / 16 * 8 + lane % 8) * lead + k + lane / 8 % 2 * 8));
+    }
+    static DNN_METHOD void b_turned(unsigned (&r)[4], const Word *p, int lead, int col, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix_trans(r, dnn_address(p + (k + lane % 16) * lead + col + lane / 16 * 8));
+    }
+};
+
+// get and put read and write a number, get2 and put2 two that follow each other,
+// the first in an even column. ONES is a register of a fragment of ones.
+struct DnnBf16 : DnnHalf {
+    static constexpr unsigned ONES = 0x3f803f80u;
+    static DNN_METHOD void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+        dnn_mma_bf16(c, a, b0, b1);
+    }
+    static DNN_METHOD float get(const Word *p) { return dnn_of_bf16(*p); }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        const unsigned both = *(const unsigned *)p;
+        v = dnn_float(both << 16);
+        w = dnn_float(both & 0xffff0000u);
+    }
+    static DNN_METHOD void put(Word *p, float v) { *p = dnn_bf16(v); }
+    static DNN_METHOD void put2(Word *p, float v, float w) { *(unsigned *)p = dnn_bf16_pair(v, w); }
+};
+
+struct DnnF16 : DnnHalf {
+    static constexpr unsigned ONES = 0x3c003c00u;
+    static DNN_METHOD void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+        dnn_mma_f16(c, a, b0, b1);
+    }
+    static DNN_METHOD float get(const Word *p) { return dnn_of_f16(*p); }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        const unsigned both = *(const unsigned *)p;
+        v = dnn_of_f16(both & 0xffff);
+        w = dnn_of_f16(both >> 16);
+    }
+    static DNN_METHOD void put(Word *p, float v) { *p = dnn_f16(v); }
+    static DNN_METHOD void put2(Word *p, float v, float w) { *(unsigned *)p = dnn_f16_pair(v, w); }
+};
+
+// Words of 32 bits have no transposing load: those are read one by one.
+struct DnnTf32 {
+    typedef float Word;
+    enum { K = 8 };
+    static constexpr unsigned ONES = 0x3f800000u;
+    static DNN_METHOD void a(unsigned (&r)[4], const Word *p, int lead, int row, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix(r, dnn_address(p + (row + lane % 16) * lead + k + lane / 16 * 4));
+    }
+    static DNN_METHOD void a_turned(unsigned (&r)[4], const Word *p, int lead, int row, int k) {
+        const int lane = dnn_thread() % 32;
+        const Word *q = p + (k + lane % 4) * lead + row + lane / 4;
+        r[0] = dnn_bits(q[0]);
+        r[1] = dnn_bits(q[8]);
+        r[2] = dnn_bits(q[4 * lead]);
+        r[3] = dnn_bits(q[4 * lead + 8]);
+    }
+    static DNN_METHOD void b(unsigned (&r)[4], const Word *p, int lead, int col, int k) {
+        const int lane = dnn_thread() % 32;
+        dnn_ldmatrix(r, dnn_address(p + (col + lane / 16 * 8 + lane % 8) * lead + k + lane / 8 % 2 * 4));
+    }
+    static DNN_METHOD void b_turned(unsigned (&r)[4], const Word *p, int lead, int col, int k) {
+        const int lane = dnn_thread() % 32;
+        const Word *q = p + (k + lane % 4) * lead + col + lane / 4;
+        r[0] = dnn_bits(q[0]);
+        r[1] = dnn_bits(q[4 * lead]);
+        r[2] = dnn_bits(q[8]);
+        r[3] = dnn_bits(q[4 * lead + 8]);
+    }
+    static DNN_METHOD void mma(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+        dnn_mma_tf32(c, a, b0, b1);
+    }
+    static DNN_METHOD float get(const Word *p) { return *p; }
+    static DNN_METHOD void get2(const Word *p, float &v, float &w) {
+        v = p[0];
+        w = p[1];
+    }
+    static DNN_METHOD void put(Word *p, float v) { *p = dnn_tf32(v); }
+    static DNN_METHOD void put2(Word *p, float v, float w) {
+        put(p, v);
+        put(p + 1, w);
+    }
+};
+
+#endif
+
+// dnn_gemm.h: matrix products by tiles on tensor cores, with what is to be done
+// to their elements while these are still in registers, as dnn_tile.h has it.
+//
+// A block of 256 threads makes a tile of BM rows and BN columns. It walks the
+// inner dimension in slabs of 64 bytes, of which two are on their way from
+// memory while a third is multiplied. Operands stand in memory as a precision P
+// has them, with rows that begin at multiples of 16 bytes.
+#ifndef DNN_GEMM_H
+#define DNN_GEMM_H
+
+// DnnGemm is a product of a, [rows][inner] or turned [inner][rows], and b,
+// [columns][inner] or turned [inner][columns]. The kernel asks for BYTES of
+// dynamic shared memory.
+template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm {
+    typedef typename P::Word Word;
+    static constexpr int CHUNK = 16 / (int)sizeof(Word); // Words that are copied at once
+    static constexpr int SLAB = 64 / (int)sizeof(Word);
+    static constexpr int STAGES = 3;
+    // Warps stand in WM rows and WN columns; with the smallest tile some are idle.
+    static constexpr int WN = BN == 128 ? 4 : BN == 32 ? 2 : BM == 128 ? 2 : 4;
+    static constexpr int WM = BM == 32 ? 2 : 8 / WN;
+    // A warp has MT by NT fragments of 16 rows and 8 columns.
+    static constexpr int MT = BM / WM / 16, NT = BN / WN / 8;
+    static constexpr int LEAD_A = A_TURNED ? BM + 8 : SLAB + CHUNK;
+    static constexpr int LEAD_B = B_TURNED ? BN + 8 : SLAB + CHUNK;
+    static constexpr int SIZE_A = A_TURNED ? SLAB * LEAD_A : BM * LEAD_A;
+    static constexpr int SIZE_B = B_TURNED ? SLAB * LEAD_B : BN * LEAD_B;
+    static constexpr int BYTES = STAGES * (SIZE_A + SIZE_B) * (int)sizeof(Word);
+
+    float acc[MT][NT][4];
+    float sums[MT][4]; // of the rows of a, in every column
+
+    // fill begins to copy a slab: WIDTH rows of it, or turned WIDTH columns, with
+    // zeros behind the end of the inner dimension.
+    template <int WIDTH, bool TURNED, int LEAD>
+    static DNN_METHOD void fill(Word *to, const Word *from, int lead, int outer, int outers, int inner, int end) {
+        const int ACROSS = (TURNED ? WIDTH : SLAB) / CHUNK, ALL = WIDTH * SLAB / CHUNK;
+        DNN_UNROLL
+        for (int s = 0; s < (ALL + DNN_THREADS - 1) / DNN_THREADS; s++) {
+            const int i = s * DNN_THREADS + dnn_thread();
+            if (ALL % DNN_THREADS != 0 && i >= ALL) break;
+            const int line = i / ACROSS, at = i % ACROSS * CHUNK;
+            const int o = outer + (TURNED ? at : line), k = inner + (TURNED ? line : at);
+            const bool inside = o < outers && k < end;
+            const long long place = TURNED ? (long long)k * lead + o : (long long)o * lead + k;
+            const int left = TURNED || end - k > CHUNK ? CHUNK : end - k;
+            dnn_copy_part(dnn_address(to + line * LEAD + at), from + (inside ? place : 0), inside ? left * (int)sizeof(Word) : 0);
+        }
+    }
+
+    // slab multiplies what one stage holds.
+    template <bool SUMS> DNN_METHOD void slab(const Word *a, const Word *b) {
+        const int warp = dnn_thread() / 32;
+        if (WM * WN < 8 && warp >= WM * WN) return;
+        const int row = warp / WN * MT * 16, col = warp % WN * NT * 8;
+        DNN_UNROLL
+        for (int k = 0; k < SLAB; k += P::K) {
+            unsigned x[MT][4], y[NT / 2][4];
+            DNN_UNROLL
+            for (int i = 0; i < MT; i++) {
+                if (A_TURNED)
+                    P::a_turned(x[i], a, LEAD_A, row + 16 * i, k);
+                else
+                    P::a(x[i], a, LEAD_A, row + 16 * i, k);
+            }
+            DNN_UNROLL
+            for (int j = 0; j < NT / 2; j++) {
+                if (B_TURNED)
+                    P::b_turned(y[j], b, LEAD_B, col + 16 * j, k);
+                else
+                    P::b(y[j], b, LEAD_B, col + 16 * j, k);
+            }
+            DNN_UNROLL
+            for (int i = 0; i < MT; i++) {
+                DNN_UNROLL
+                for (int j = 0; j < NT; j++) P::mma(acc[i][j], x[i], y[j / 2][j % 2 * 2], y[j / 2][j % 2 * 2 + 1]);
+                if (SUMS && warp % WN == 0) P::mma(sums[i], x[i], P::ONES, P::ONES);
+            }
+        }
+    }
+
+    // run computes the tile at (row, col) over the inner range [from, to). With
+    // SUMS the first column of warps adds up the rows of a.
+    template <bool SUMS>
+    DNN_METHOD void run(const Word *a, int lead_a, int row, int rows, const Word *b, int lead_b, int col, int cols, int from,
+                        int to) {
+        DNN_DYNAMIC(memory);
+        Word *const stages = (Word *)memory;
+        DNN_UNROLL
+        for (int i = 0; i < MT; i++) {
+            DNN_UNROLL
+            for (int e = 0; e < 4; e++) {
+                sums[i][e] = 0.0f;
+                DNN_UNROLL
+                for (int j = 0; j < NT; j++) acc[i][j][e] = 0.0f;
+            }
+        }
+        const int slabs = to > from ? (to - from + SLAB - 1) / SLAB : 0;
+        for (int s = -(STAGES - 1); s < slabs; s++) {
+            if (s >= 0) {
+                dnn_copy_wait<STAGES - 2>();
+                DNN_SYNC(); // slab s is there, and slab s - 1 is read
+            }
+            const int next = s + STAGES - 1;
+            if (next < slabs) {
+                Word *const stage = stages + next % STAGES * (SIZE_A + SIZE_B);
+                fill<BM, A_TURNED, LEAD_A>(stage, a, lead_a, row, rows, from + next * SLAB, to);
+                fill<BN, B_TURNED, LEAD_B>(stage + SIZE_A, b, lead_b, col, cols, from + next * SLAB, to);
+            }
+            dnn_copy_commit();
+            if (s >= 0) {
+                const Word *const stage = stages + s % STAGES * (SIZE_A + SIZE_B);
+                slab<SUMS>(stage, stage + SIZE_A);
+            }
+        }
+    }
+
+    // apply hands an epilogue the elements of the tile, as dnn_apply does.
+    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+        const int S = Epilogue::STRIDE, UNITS = 2 / S;
+        const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
+        const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
+        float sums[NT * UNITS];
+        DNN_UNROLL
+        for (int j = 0; j < NT * UNITS; j++) sums[j] = 0.0f;
+        if (WM * WN == 8 || warp < WM * WN) {
+            DNN_UNROLL
+            for (int i = 0; i < MT; i++) {
+                DNN_UNROLL
+                for (int h = 0; h < 2; h++) {
+                    const int r = row + top + 16 * i + 8 * h;
+                    if (r >= rows) continue;
+                    DNN_UNROLL
+                    for (int j = 0; j < NT; j++) {
+                        const int unit = (col + left + 8 * j) / S;
+                        DNN_UNROLL
+                        for (int u = 0; u < UNITS; u++) {
+                            if (unit + u < Epilogue::WIDTH) sums[j * UNITS + u] += epilogue.unit(r, unit + u, &acc[i][j][2 * h + u]);
+                        }
+                    }
+                }
+            }
+        }
+        if (Epilogue::SUM == DNN_NO_SUM) return;
+        if (Epilogue::SUM == DNN_UNIT_SUM) {
+            DNN_SHARED(float, part, 8 * BN);
+            DNN_UNROLL
+            for (int j = 0; j < NT * UNITS; j++) {
+                for (int mask = 4; mask < 32; mask *= 2) sums[j] += DNN_SHUFFLE(sums[j], mask);
+                const int unit = (left + 8 * (j / UNITS)) / S + j % UNITS;
+                if (lane < 4 && (WM * WN == 8 || warp < WM * WN)) part[warp / WN * (BN / S) + unit] = sums[j];
+            }
+            DNN_SYNC();
+            const int unit = col / S + thread;
+            if (thread < BN / S && unit < Epilogue::WIDTH) {
+                float sum = 0.0f;
+                for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
+                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            }
+            return;
+        }
+        DNN_SHARED(float, part, DNN_THREADS);
+        float sum = 0.0f;
+        for (int j = 0; j < NT * UNITS; j++) sum += sums[j];
+        part[thread] = sum;
+        for (int half = DNN_THREADS / 2; half > 0; half /= 2) {
+            DNN_SYNC();
+            if (thread < half) part[thread] += part[thread + half];
+        }
+        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    }
+};
+
+// dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
+// weights b, [cols][inner] or turned.
+template <class P, int BM, int BN, bool TURNED, class Epilogue>
+DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
+                                  int inner, const Epilogue &epilogue, float *partial) {
+    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+    DnnGemm<P, BM, BN, false, TURNED> gemm;
+    gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
+    gemm.apply(epilogue, row, rows, col, partial);
+}
+
+// dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
+// x [rows, IN] are operands. Where an element is not finite, bad is set, unless
+// it is 0.
+template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
+DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
+                                    int part, bool replace, float *dw, float *db, float *bad) {
+    typedef DnnGemm<P, BM, BN, true, true> Gemm;
+    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
+    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    Gemm gemm;
+    const bool sums = BIAS && dnn_block_x() == 0;
+    if (sums)
+        gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
+    else
+        gemm.template run<false>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
+    const int lane = dnn_thread() % 32, warp = dnn_thread() / 32;
+    if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
+    const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
+    bool finite = true;
+    dw += (long long)dnn_block_z() * OUT * IN;
+    DNN_UNROLL
+    for (int i = 0; i < Gemm::MT; i++) {
+        DNN_UNROLL
+        for (int h = 0; h < 2; h++) {
+            const int o = top + 16 * i + 8 * h;
+            if (o >= OUT) continue;
+            DNN_UNROLL
+            for (int j = 0; j < Gemm::NT; j++) {
+                DNN_UNROLL
+                for (int e = 0; e < 2; e++) {
+                    const int c = left + 8 * j + e;
+                    if (c >= IN) continue;
+                    float *g = dw + (long long)o * IN + c;
+                    const float v = replace ? gemm.acc[i][j][2 * h + e] : *g + gemm.acc[i][j][2 * h + e];
+                    finite = finite && v - v == 0.0f;
+                    *g = v;
+                }
+            }
+            if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
+                float *g = db + dnn_block_z() * OUT + o;
+                const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
+                finite = finite && v - v == 0.0f;
+                *g = v;
+            }
+        }
+    }
+    if (bad && !finite) *bad = 1.0f;
+}
+
+// DnnOperand is a matrix of operands as losses and maps read and write it: WIDTH
+// numbers of a row at the distance LEAD.
+template <class P, int LEAD> struct DnnOperand {
+    typename P::Word *p;
+    DNN_METHOD float get(long long row, int col) const { return P::get(p + row * LEAD + col); }
+    DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
+};
+
+// dnn_convert makes operands [rows, WIDTH] of a matrix.
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+    const long long all = (long long)rows * WIDTH, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride)
+        P::put(to + i / WIDTH * LEAD + i % WIDTH, from[i]);
+}
+
+// DnnCopy says where the operands of a weight [.., width] lie, in float32 from
+// the arena's start: nowhere at 0.
+struct DnnCopy {
+    long long at;
+    int width, lead;
+};
+
+// DnnKeep writes a weight's operands as it is updated.
+template <class P> struct DnnKeep {
+    const DnnCopy *copies;
+    DNN_METHOD void put(float *m, int tensor, int i, float w) const {
+        const DnnCopy copy = copies[tensor];
+        if (copy.at != 0) P::put((typename P::Word *)(m + copy.at) + (long long)(i / copy.width) * copy.lead + i % copy.width, w);
+    }
+};
+
+// dnn_refresh makes the operands of all weights from the parameters.
+template <class P, int TENSORS>
+DNN_DEVICE void dnn_refresh(const DnnTensor *tensors, const DnnCopy *copies, float *m, long long params) {
+    int t = 0;
+    while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
+    const DnnTensor tensor = tensors[t];
+    const DnnKeep<P> keep = {copies};
+    const int start = (dnn_block_x() - tensor.block) * 1024 + dnn_thread();
+    for (int k = 0; k < 4; k++) {
+        const int i = start + k * DNN_THREADS;
+        if (i < tensor.size) keep.put(m, t, i, m[params + tensor.param + i]);
+    }
+}
+
+#endif
+
+// dnn_fused.h: a training pass as one kernel. A block takes a tile of rows
+// through all layers and back; what is between two layers lies in shared memory
+// as rows of the precision P, filled up with zeros to a multiple of 16 columns.
+//
+// A tile of ROWS rows is 16 rows for each of ROWS/16 groups of warps; the warps
+// of a group share the columns, 16 at a time. All but gradients of weights is
+// done to a group's rows by the group alone.
+#ifndef DNN_FUSED_H
+#define DNN_FUSED_H
+
+#define DNN_WARPS (DNN_THREADS / 32)
+
+// DnnLane is where a thread stands: its group, its number in it, its warp's part
+// of the columns, and its place in a fragment: row g and columns 2*t, 2*t + 1 of 8.
+template <int ROWS> struct DnnLane {
+    enum { GROUPS = ROWS / 16, SHARE = DNN_WARPS / GROUPS, THREADS = 32 * SHARE };
+    int group, index, part, g, t;
+    DNN_METHOD DnnLane() {
+        group = dnn_thread() / THREADS;
+        index = dnn_thread() % THREADS;
+        part = index / 32;
+        g = index % 32 / 4;
+        t = index % 4;
+    }
+};
+
+// dnn_keep_matrix copies a weight [OUT, IN] to shared memory [rows, LEAD], with
+// zeros around it.
+template <class P, int OUT, int IN, int LEAD> DNN_DEVICE void dnn_keep_matrix(typename P::Word *to, const float *from) {
+    const int half = LEAD / 2, rows = (OUT + 15) / 16 * 16;
+    for (int i = dnn_thread(); i < rows * half; i += DNN_THREADS) {
+        const int row = i / half, col = i % half * 2;
+        const float *p = from + (long long)row * IN + col;
+        P::put2(to + row * LEAD + col, row < OUT && col < IN ? p[0] : 0.0f, row < OUT && col + 1 < IN ? p[1] : 0.0f);
+    }
+}
+
+// dnn_keep_vector copies N numbers, with zeros up to a multiple of 16.
+template <int N> DNN_DEVICE void dnn_keep_vector(float *to, const float *from) {
+    for (int i = dnn_thread(); i < (N + 15) / 16 * 16; i += DNN_THREADS) to[i] = i < N ? from[i] : 0.0f;
+}
+
+// Two numbers that are read at once.
+struct __attribute__((aligned(8))) DnnPair {
+    float first, second;
+};
+
+// dnn_rows_in copies a tile of the batch x [rows, IN] to shared memory [ROWS,
+// LEAD], with zeros behind the last row and column. A thread reads EACH pairs
+// before it writes the first.
+template <class P, int ROWS, int IN, int LEAD>
+DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int rows) {
+    enum { HALF = (IN + 15) / 16 * 8, ALL = 16 * HALF, STEP = DnnLane<ROWS>::THREADS, TURNS = (ALL + STEP - 1) / STEP, EACH = TURNS < 8 ? TURNS : 8 };
+    const DnnLane<ROWS> at;
+    row += at.group * 16;
+    to += at.group * 16 * LEAD;
+    for (int turn = 0; turn < TURNS; turn += EACH) {
+        DnnPair v[EACH];
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index, r = i / HALF, col = i % HALF * 2;
+            const float *p = x + (long long)(row + r) * IN + col;
+            const bool inside = i < ALL && row + r < rows;
+            v[k].first = v[k].second = 0.0f;
+            if (IN % 2 == 0) {
+                if (inside && col < IN) v[k] = *(const DnnPair *)p;
+            } else {
+                if (inside && col < IN) v[k].first = p[0];
+                if (inside && col + 1 < IN) v[k].second = p[1];
+            }
+        }
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index;
+            if (i < ALL) P::put2(to + i / HALF * LEAD + i % HALF * 2, v[k].first, v[k].second);
+        }
+    }
+}
+
+// dnn_rows_ahead has the rows of another tile fetched to the cache.
+template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *x, int row, int rows) {
+    const long long end = (long long)(row + ROWS < rows ? row + ROWS : rows) * WIDTH;
+    for (long long i = (long long)row * WIDTH + 32 * dnn_thread(); i < end; i += 32 * DNN_THREADS) dnn_ahead(x + i);
+}
+
+// dnn_zero_columns fills columns FROM to TO of a tile with zeros.
+template <class P, int ROWS, int FROM, int TO, int LEAD> DNN_DEVICE void dnn_zero_columns(typename P::Word *p) {
+    enum { HALF = (TO - FROM) / 2 };
+    const DnnLane<ROWS> at;
+    for (int i = at.index; i < 16 * HALF; i += DnnLane<ROWS>::THREADS)
+        P::put2(p + (at.group * 16 + i / HALF) * LEAD + FROM + i % HALF * 2, 0.0f, 0.0f);
+}
+
+// dnn_unit_sum adds a unit's values of 16 rows, in a fixed order, to the group's
+// sum, which belongs to one thread.
+DNN_DEVICE void dnn_unit_sum(float *sum, float value, bool first) {
+    for (int mask = 4; mask < 32; mask *= 2) value += DNN_SHUFFLE(value, mask);
+    if (first) *sum += value;
+}
+
+// dnn_hand hands an epilogue two rows of a fragment's two columns. The epilogue
+// returns what a learned parameter's gradient gains by each: unit by unit it goes
+// to sums [groups][UNITS], else it is added to whole.
+template <int ROWS, class E>
+DNN_DEVICE void dnn_hand(const E &e, const DnnLane<ROWS> &at, int col, const float (&c)[4], float *sums, float &whole) {
+    const int row = at.group * 16 + at.g;
+    float low[2] = {0.0f, 0.0f}, high[2] = {0.0f, 0.0f};
+    e.pair(row, col, c[0], c[1], low);
+    e.pair(row + 8, col, c[2], c[3], high);
+    if (E::SUM == DNN_WHOLE_SUM) whole += (low[0] + low[1]) + (high[0] + high[1]);
+    if (E::SUM == DNN_UNIT_SUM) {
+        for (int k = 0; k < 2 / E::STRIDE; k++) dnn_unit_sum(sums + at.group * E::UNITS + col / E::STRIDE + k, low[k] + high[k], at.g == 0);
+    }
+}
+
+// dnn_tile_product computes a*b for a tile, and hands it to an epilogue. a is
+// [ROWS, INNER] in rows of LA; b is [COLS, INNER] or, TURNED, [INNER, COLS] in
+// rows of LB.
+template <class P, int ROWS, int INNER, int COLS, int LA, int LB, bool TURNED, class E>
+DNN_DEVICE void dnn_tile_product(const typename P::Word *a, const typename P::Word *b, const E &e, float *sums, float &whole) {
+    const DnnLane<ROWS> at;
+    enum { STEP = 16 * DnnLane<ROWS>::SHARE, EACH = (COLS + STEP - 1) / STEP, MANY = EACH < 4 ? EACH : 4 };
+    for (int from = at.part * 16; from < COLS; from += STEP * MANY) {
+        float c[MANY][2][4];
+        DNN_UNROLL
+        for (int j = 0; j < MANY; j++) {
+            DNN_UNROLL
+            for (int i = 0; i < 8; i++) c[j][i / 4][i % 4] = 0.0f;
+        }
+        DNN_UNROLL_BY(4)
+        for (int k = 0; k < INNER; k += P::K) {
+            unsigned x[4];
+            P::a(x, a, LA, at.group * 16, k);
+            DNN_UNROLL
+            for (int j = 0; j < MANY; j++) {
+                const int col = from + j * STEP;
+                if (col < COLS) {
+                    unsigned y[4];
+                    if (TURNED)
+                        P::b_turned(y, b, LB, col, k);
+                    else
+                        P::b(y, b, LB, col, k);
+                    P::mma(c[j][0], x, y[0], y[1]);
+                    P::mma(c[j][1], x, y[2], y[3]);
+                }
+            }
+        }
+        DNN_UNROLL
+        for (int j = 0; j < MANY; j++) {
+            const int col = from + j * STEP;
+            if (col < COLS) {
+                DNN_UNROLL
+                for (int h = 0; h < 2; h++) dnn_hand<ROWS>(e, at, col + 8 * h + 2 * at.t, c[j][h], sums, whole);
+            }
+        }
+    }
+}
+
+// dnn_tile_map is an epilogue alone, over COLS columns.
+template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, float *sums, float &whole) {
+    const DnnLane<ROWS> at;
+    const float nothing[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (int col = at.part * 16; col < COLS; col += 16 * DnnLane<ROWS>::SHARE)
+        for (int h = 0; h < 2; h++) dnn_hand<ROWS>(e, at, col + 8 * h + 2 * at.t, nothing, sums, whole);
+}
+
+// dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
+// OUT] against y, and its gradient; rows behind the last have none. It returns
+// the sum of a thread's losses.
+template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
+DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+    enum { COLS = (OUT + 15) / 16 * 16 };
+    const DnnLane<ROWS> at;
+    double sum = 0.0;
+    for (int i = at.index; i < 16 * COLS; i += DnnLane<ROWS>::THREADS) {
+        const int r = at.group * 16 + i / COLS, c = i % COLS;
+        float slope = 0.0f;
+        if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
+        P::put(grad + r * LG + c, slope * factor);
+    }
+    return sum;
+}
+
+// dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
+// takes a row.
+template <class P, int ROWS, int OUT, int LR, int LG>
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+    enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
+    const int lane = dnn_thread() % 32;
+    double loss = 0.0;
+    const DnnLane<ROWS> at;
+    for (int r = at.group * 16 + at.part; r < at.group * 16 + 16; r += DnnLane<ROWS>::SHARE) {
+        const bool inside = row + r < rows;
+        const float *z = raw + r * LR;
+        float e[EACH], top = dnn_float(0xff800000u), sum = 0.0f;
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = lane + 32 * k;
+            e[k] = i < OUT ? z[i] : dnn_float(0xff800000u);
+            top = e[k] > top ? e[k] : top;
+        }
+        for (int mask = 16; mask > 0; mask /= 2) {
+            const float other = DNN_SHUFFLE(top, mask);
+            top = other > top ? other : top;
+        }
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            e[k] = lane + 32 * k < OUT ? dnn_exp(e[k] - top) : 0.0f;
+            sum += e[k];
+        }
+        for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
+        const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = lane + 32 * k;
+            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? factor * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
+        }
+        if (inside && lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
+    }
+    return loss;
+}
+
+// dnn_gain adds to a gradient, or replaces it.
+DNN_DEVICE void dnn_gain(float *to, float value, bool replace) { *to = replace ? value : *to + value; }
+
+// DnnGrad is a block's gradient of a weight [OUT, IN], dz^T*x over all its rows,
+// and with BIAS the sums of dz's columns, as products with ones. Tiles of 16 by
+// 16 are shared by WM by WN warps, TM by TN for each, and stay in registers.
+template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM, int WN, int TM, int TN> struct DnnGrad {
+    float w[TM][TN][2][4], b[BIAS ? TM : 1][4];
+
+    DNN_METHOD DnnGrad() {
+        DNN_UNROLL
+        for (int i = 0; i < TM; i++) {
+            DNN_UNROLL
+            for (int j = 0; j < TN; j++) {
+                DNN_UNROLL
+                for (int k = 0; k < 8; k++) w[i][j][k / 4][k % 4] = 0.0f;
+            }
+            DNN_UNROLL
+            for (int k = 0; BIAS && k < 4; k++) b[i][k] = 0.0f;
+        }
+    }
+    // add adds a tile of rows.
+    DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x) {
+        const int warp = dnn_thread() / 32, wm = warp / WN, wn = warp % WN;
+        DNN_UNROLL_BY(2)
+        for (int k = 0; k < ROWS; k += P::K) {
+            unsigned y[TN][4];
+            DNN_UNROLL
+            for (int j = 0; j < TN; j++)
+                if (16 * (wn + j * WN) < IN) P::b_turned(y[j], x, LX, 16 * (wn + j * WN), k);
+            DNN_UNROLL
+            for (int i = 0; i < TM; i++) {
+                if (16 * (wm + i * WM) < OUT) {
+                    unsigned z[4];
+                    P::a_turned(z, dz, LZ, 16 * (wm + i * WM), k);
+                    DNN_UNROLL
+                    for (int j = 0; j < TN; j++) {
+                        if (16 * (wn + j * WN) < IN) {
+                            P::mma(w[i][j][0], z, y[j][0], y[j][1]);
+                            P::mma(w[i][j][1], z, y[j][2], y[j][3]);
+                        }
+                    }
+                    if (BIAS && wn == 0) P::mma(b[BIAS ? i : 0], z, P::ONES, P::ONES);
+                }
+            }
+        }
+    }
+    // write adds scale times the sums to the block's parts, or replaces these.
+    DNN_METHOD void write(float *dw, float *db, float scale, bool replace) const {
+        const int warp = dnn_thread() / 32, wm = warp / WN, wn = warp % WN;
+        const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
+        DNN_UNROLL
+        for (int i = 0; i < TM; i++) {
+            DNN_UNROLL
+            for (int high = 0; high < 2; high++) {
+                const int o = 16 * (wm + i * WM) + g + 8 * high;
+                DNN_UNROLL
+                for (int j = 0; j < 4 * TN; j++) {
+                    const int c = 16 * (wn + j / 4 * WN) + j / 2 % 2 * 8 + 2 * t + j % 2;
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, scale * w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace);
+                }
+                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, scale * b[BIAS ? i : 0][2 * high], replace);
+            }
+        }
+    }
+};
+
+// DnnFarGrad is DnnGrad for a weight that is too large for registers: each tile
+// of rows is added to the block's part in memory, 16 rows and 64 columns at a
+// time. A number belongs to one thread.
+template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct DnnFarGrad {
+    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float scale) {
+        enum { WIDE = (IN + 63) / 64, TALL = (OUT + 15) / 16 };
+        const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
+        for (int unit = dnn_thread() / 32; unit < TALL * WIDE; unit += DNN_WARPS) {
+            const int row = unit / WIDE * 16, col = unit % WIDE * 64;
+            float w[4][2][4], b[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+            DNN_UNROLL
+            for (int k = 0; k < 32; k++) w[k / 8][k / 4 % 2][k % 4] = 0.0f;
+            DNN_UNROLL_BY(2)
+            for (int k = 0; k < ROWS; k += P::K) {
+                unsigned z[4];
+                P::a_turned(z, dz, LZ, row, k);
+                DNN_UNROLL
+                for (int j = 0; j < 4; j++) {
+                    if (col + 16 * j < IN) {
+                        unsigned y[4];
+                        P::b_turned(y, x, LX, col + 16 * j, k);
+                        P::mma(w[j][0], z, y[0], y[1]);
+                        P::mma(w[j][1], z, y[2], y[3]);
+                    }
+                }
+                if (BIAS && col == 0) P::mma(b, z, P::ONES, P::ONES);
+            }
+            DNN_UNROLL
+            for (int high = 0; high < 2; high++) {
+                const int o = row + g + 8 * high;
+                DNN_UNROLL
+                for (int j = 0; j < 16; j++) {
+                    const int c = col + j / 2 * 8 + 2 * t + j % 2;
+                    if (o < OUT && c < IN) dw[(long long)o * IN + c] += scale * w[j / 4][j / 2 % 2][2 * high + j % 2];
+                }
+                if (BIAS && col == 0 && t == 0 && o < OUT) db[o] += scale * b[2 * high];
+            }
+        }
+    }
+};
+
+// dnn_set sets numbers of shared memory, or of the block's part of a
+// gradient.
+DNN_DEVICE void dnn_set(float *p, int n, float value) {
+    for (int i = dnn_thread(); i < n; i += DNN_THREADS) p[i] = value;
+}
+
+// dnn_unit_gain adds scale times the groups' sums [GROUPS, UNITS] to a gradient
+// [n], or replaces it.
+template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, float scale, bool replace) {
+    for (int i = dnn_thread(); i < n; i += DNN_THREADS) {
+        float sum = 0.0f;
+        for (int group = 0; group < GROUPS; group++) sum += sums[group * UNITS + i];
+        dnn_gain(to + i, scale * sum, replace);
+    }
+}
+
+#endif
+
+#endif
+
+#if defined(DNN_TF32)
+// tumour: 30 -> 1. All matrices lie in one arena of 40640 float32; a kernel's argument
+// is its start. Rows of a buffer follow each other.
+//     0.weight     [16 30] at 16832
+//     0.bias       [16] at 17312
+//     2.weight     [1 16] at 17328
+//     2.bias       [1] at 17344
+// Operands of the weights.
+DNN_TABLE DnnCopy copies[] = {
+    {18048LL, 30, 32}, // 0.weight
+    {0LL, 1, 1}, // 0.bias
+    {18560LL, 16, 16}, // 2.weight
+    {0LL, 1, 1}, // 2.bias
+};
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 16448LL), m + 0LL, m + 16000LL, m + 16320LL);
+}
+
+// operands of the batch
+DNN_KERNEL(convert, 256) {
+    dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_forward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[17312LL + unit];
+        const float t0 = 0.5f * z0;
+        const float t1 = 0.70710677f * z0;
+        const float t2 = dnn_erf(t1);
+        const float t3 = 1.0f + t2;
+        const float t4 = t0 * t3;
+        const float t5 = 0.5f * t3;
+        const float t6 = t1 * t1;
+        const float t7 = -t6;
+        const float t8 = dnn_exp(t7);
+        const float t9 = 0.7978846f * t8;
+        const float t10 = t0 * t9;
+        const float t11 = t5 + t10;
+        DnnTf32::put((DnnTf32::Word *)(m + 27008LL) + r * 16 + unit, t4);
+        m[35200LL + r * 16 + unit] = t11;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward0, 256) {
+    const of_forward0 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_forward1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[17344LL + unit];
+        m[40320LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward1, 256) {
+    const of_forward1 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
+}
+
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct of_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
+DNN_KERNEL(loss, 256) {
+    const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 39296LL)};
+    dnn_element_loss<of_loss, 1>(m + 40320LL, m + 16000LL, grad, dnn_rows(m + 16320LL), dnn_scale(m + 16320LL), (double *)(m + 16704LL));
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum, 256) {
+    dnn_loss_sum((const double *)(m + 16704LL), 1, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+}
+
+// gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+// tumour.yaml:8  linear: 1
+struct of_backward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float in_s = m[35200LL + r * 16 + unit];
+        const float t17 = acc[0] * in_s;
+        DnnTf32::put((DnnTf32::Word *)(m + 31104LL) + r * 16 + unit, t17);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(backward0, 256) {
+    const of_backward0 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 16, 1, epilogue, (float *)0);
+}
+
+// d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
+// tumour.yaml:8  linear: 1
+DNN_KERNEL(backward1, 256) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 1, 16, true>((DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 27008LL), 16, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18688LL, m + 18752LL, (float *)0);
+}
+
+// d0.weight [16 30] = dz0^T*x, in parts of 64 rows
+// tumour.yaml:6  linear: 16
+DNN_KERNEL(backward2, 256) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 16, 30, true>((DnnTf32::Word *)(m + 31104LL), 16, (DnnTf32::Word *)(m + 7744LL), 32, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18756LL, m + 20676LL, (float *)0);
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t18 = 0.001f * w;
+        const float t19 = g + t18;
+        const float t20 = scalar1 * state0;
+        const float t21 = t19 + t20;
+        const float t22 = scalar1 * t21;
+        const float t23 = t19 + t22;
+        const float t24 = scalar0 * t23;
+        const float t25 = w - t24;
+        at[0] = t25;
+        at[1 * slot] = t21;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update[] = {
+    {0LL, 18756LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 20676LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 18688LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 18752LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update, 256) {
+    const DnnKeep<DnnTf32> keep = {copies};
+    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
+}
+
+// operands of the batch
+DNN_KERNEL(convert_infer, 256) {
+    dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_infer0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[17312LL + unit];
+        const float t26 = 0.5f * z0;
+        const float t27 = 0.70710677f * z0;
+        const float t28 = dnn_erf(t27);
+        const float t29 = 1.0f + t28;
+        const float t30 = t26 * t29;
+        DnnTf32::put((DnnTf32::Word *)(m + 27008LL) + r * 16 + unit, t30);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer0, 256) {
+    const of_infer0 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_infer1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[17344LL + unit];
+        m[31104LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer1, 256) {
+    const of_infer1 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
+}
+
+// operands of the weights, from the parameters that the host wrote
+DNN_TABLE DnnTensor tensors_of_refresh[] = {
+    {0LL, 18756LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 20676LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 18688LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 18752LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(refresh, 256) {
+    dnn_refresh<DnnTf32, 4>(tensors_of_refresh, copies, m, 16832LL);
+}
+
+// A training pass in tf32, 16 rows at a time, with 11136 bytes of shared memory.
+struct of_fused_tf32_16_forward0 {
+    typedef DnnTf32 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 3584))[col + 0];
+        v1 += ((const float *)(s + 3584))[col + 1];
+        const float t31 = 0.5f * v0;
+        const float t32 = 0.70710677f * v0;
+        const float t33 = dnn_erf(t32);
+        const float t34 = 1.0f + t33;
+        const float t35 = t31 * t34;
+        const float t36 = 0.5f * t34;
+        const float t37 = t32 * t32;
+        const float t38 = -t37;
+        const float t39 = dnn_exp(t38);
+        const float t40 = 0.7978846f * t39;
+        const float t41 = t31 * t40;
+        const float t42 = t36 + t41;
+        const float t43 = 0.5f * v1;
+        const float t44 = 0.70710677f * v1;
+        const float t45 = dnn_erf(t44);
+        const float t46 = 1.0f + t45;
+        const float t47 = t43 * t46;
+        const float t48 = 0.5f * t46;
+        const float t49 = t44 * t44;
+        const float t50 = -t49;
+        const float t51 = dnn_exp(t50);
+        const float t52 = 0.7978846f * t51;
+        const float t53 = t43 * t52;
+        const float t54 = t48 + t53;
+        P::put2((P::Word *)(s + 6016) + row * 20 + col, t35, t47);
+        P::put2((P::Word *)(s + 7296) + row * 20 + col, t42, t54);
+    }
+};
+struct of_fused_tf32_16_forward1 {
+    typedef DnnTf32 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 3648))[col + 0];
+        v1 += ((const float *)(s + 3648))[col + 1];
+        ((float *)(s + 8576) + row * 20 + col)[0] = v0;
+        ((float *)(s + 8576) + row * 20 + col)[1] = v1;
+    }
+};
+struct of_fused_tf32_16_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t55 = dnn_softplus(z);
+        const float t56 = z * y;
+        const float t57 = t55 - t56;
+        const float t58 = dnn_sigmoid(z);
+        const float t59 = t58 - y;
+        slope = t59;
+        return t57;
+    }
+};
+struct of_fused_tf32_16_backward0 {
+    typedef DnnTf32 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        float in0_s, in1_s;
+        P::get2((P::Word *)(s + 7296) + row * 20 + col, in0_s, in1_s);
+        const float t60 = v0 * in0_s;
+        const float t61 = v1 * in1_s;
+        P::put2((P::Word *)(s + 8576) + row * 20 + col, t60, t61);
+    }
+};
+DNN_KERNEL(fused_tf32_16, 256) {
+    typedef DnnTf32 P;
+    DNN_DYNAMIC(s);
+    const int rows = dnn_rows(m + 16320LL);
+    const float scale = dnn_scale(m + 16320LL);
+    const bool first = dnn_first(m + 16320LL);
+    float none = 0.0f;
+    dnn_keep_matrix<P, 1, 16, 20>((P::Word *)(s + 0), m + 17328LL);
+    dnn_keep_matrix<P, 16, 30, 36>((P::Word *)(s + 1280), m + 16832LL);
+    dnn_keep_vector<16>((float *)(s + 3584), m + 17312LL);
+    dnn_keep_vector<1>((float *)(s + 3648), m + 17344LL);
+    DnnGrad<P, 16, 1, 16, 20, 20, true, 1, 8, 1, 1> grad0; // of 2.weight
+    DnnGrad<P, 16, 16, 30, 20, 36, true, 1, 8, 1, 1> grad1; // of 0.weight
+    double loss = 0.0;
+    DNN_SYNC();
+    for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
+        dnn_rows_in<P, 16, 30, 36>((P::Word *)(s + 3712), m + 0LL, row, rows);
+        dnn_rows_ahead<16, 30>(m + 0LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(m + 16000LL, row + dnn_grid_x() * 16, rows);
+
+        // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 32, 16, 36, 36, false>((P::Word *)(s + 3712), (P::Word *)(s + 1280), of_fused_tf32_16_forward0{s}, (float *)0, none);
+
+        // linear z2 = a1*2.weight^T + 2.bias
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 20, 20, false>((P::Word *)(s + 6016), (P::Word *)(s + 0), of_fused_tf32_16_forward1{s}, (float *)0, none);
+
+        // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+        DNN_SYNC();
+        loss += dnn_tile_loss<P, of_fused_tf32_16_loss, 16, 1, 20, 20>((float *)(s + 8576), m + 16000LL, (P::Word *)(s + 9856), row, rows, 1.0f);
+
+        // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 20, 20, true>((P::Word *)(s + 9856), (P::Word *)(s + 0), of_fused_tf32_16_backward0{s}, (float *)0, none);
+
+        // gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2)
+        grad0.add((P::Word *)(s + 9856), (P::Word *)(s + 6016));
+
+        // gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0)
+        DNN_SYNC();
+        grad1.add((P::Word *)(s + 8576), (P::Word *)(s + 3712));
+        DNN_SYNC();
+    }
+    grad0.write(m + 26624LL + (long long)dnn_block_x() * 16, m + 26880LL + (long long)dnn_block_x() * 1, scale, first);
+    grad1.write(m + 18688LL + (long long)dnn_block_x() * 480, m + 26368LL + (long long)dnn_block_x() * 16, scale, first);
+    loss = dnn_block_sum(loss);
+    if (dnn_thread() == 0) ((double *)(m + 16704LL))[dnn_block_x()] = loss;
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum_tf32_16, 256) {
+    dnn_loss_sum((const double *)(m + 16704LL), 16, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update_tf32_16 {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t62 = 0.001f * w;
+        const float t63 = g + t62;
+        const float t64 = scalar1 * state0;
+        const float t65 = t63 + t64;
+        const float t66 = scalar1 * t65;
+        const float t67 = t63 + t66;
+        const float t68 = scalar0 * t67;
+        const float t69 = w - t68;
+        at[0] = t69;
+        at[1 * slot] = t65;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update_tf32_16[] = {
+    {0LL, 18688LL, 480, 16, 0}, // 0.weight [16 30]
+    {480LL, 26368LL, 16, 16, 1}, // 0.bias [16]
+    {496LL, 26624LL, 16, 16, 2}, // 2.weight [1 16]
+    {512LL, 26880LL, 1, 16, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update_tf32_16, 256) {
+    const DnnKeep<DnnTf32> keep = {copies};
+    dnn_update<of_update_tf32_16, 4>(tensors_of_update_tf32_16, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
+}
+
+#elif defined(DNN_BF16)
+// tumour: 30 -> 1. All matrices lie in one arena of 32192 float32; a kernel's argument
+// is its start. Rows of a buffer follow each other.
+//     0.weight     [16 30] at 12736
+//     0.bias       [16] at 13216
+//     2.weight     [1 16] at 13232
+//     2.bias       [1] at 13248
+// Operands of the weights.
+DNN_TABLE DnnCopy copies[] = {
+    {13952LL, 30, 32}, // 0.weight
+    {0LL, 1, 1}, // 0.bias
+    {14208LL, 16, 16}, // 2.weight
+    {0LL, 1, 1}, // 2.bias
+};
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
+}
+
+// operands of the batch
+DNN_KERNEL(convert, 256) {
+    dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_forward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13216LL + unit];
+        const float t0 = 0.5f * z0;
+        const float t1 = 0.70710677f * z0;
+        const float t2 = dnn_erf(t1);
+        const float t3 = 1.0f + t2;
+        const float t4 = t0 * t3;
+        const float t5 = 0.5f * t3;
+        const float t6 = t1 * t1;
+        const float t7 = -t6;
+        const float t8 = dnn_exp(t7);
+        const float t9 = 0.7978846f * t8;
+        const float t10 = t0 * t9;
+        const float t11 = t5 + t10;
+        DnnBf16::put((DnnBf16::Word *)(m + 26752LL) + r * 16 + unit, t4);
+        m[22656LL + r * 16 + unit] = t11;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward0, 256) {
+    const of_forward0 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_forward1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13248LL + unit];
+        m[31872LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward1, 256) {
+    const of_forward1 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 26752LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+}
+
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct of_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
+DNN_KERNEL(loss, 256) {
+    const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 30848LL)};
+    dnn_element_loss<of_loss, 1>(m + 31872LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL), (double *)(m + 12608LL));
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum, 256) {
+    dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+}
+
+// gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+// tumour.yaml:8  linear: 1
+struct of_backward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float in_s = m[22656LL + r * 16 + unit];
+        const float t17 = acc[0] * in_s;
+        DnnBf16::put((DnnBf16::Word *)(m + 28800LL) + r * 16 + unit, t17);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(backward0, 256) {
+    const of_backward0 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
+}
+
+// d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
+// tumour.yaml:8  linear: 1
+DNN_KERNEL(backward1, 256) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 1, 16, true>((DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 26752LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14336LL, m + 14400LL, (float *)0);
+}
+
+// d0.weight [16 30] = dz0^T*x, in parts of 64 rows
+// tumour.yaml:6  linear: 16
+DNN_KERNEL(backward2, 256) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 16, 30, true>((DnnBf16::Word *)(m + 28800LL), 16, (DnnBf16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14404LL, m + 16324LL, (float *)0);
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t18 = 0.001f * w;
+        const float t19 = g + t18;
+        const float t20 = scalar1 * state0;
+        const float t21 = t19 + t20;
+        const float t22 = scalar1 * t21;
+        const float t23 = t19 + t22;
+        const float t24 = scalar0 * t23;
+        const float t25 = w - t24;
+        at[0] = t25;
+        at[1 * slot] = t21;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update[] = {
+    {0LL, 14404LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 16324LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 14336LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 14400LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update, 256) {
+    const DnnKeep<DnnBf16> keep = {copies};
+    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
+}
+
+// operands of the batch
+DNN_KERNEL(convert_infer, 256) {
+    dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_infer0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13216LL + unit];
+        const float t26 = 0.5f * z0;
+        const float t27 = 0.70710677f * z0;
+        const float t28 = dnn_erf(t27);
+        const float t29 = 1.0f + t28;
+        const float t30 = t26 * t29;
+        DnnBf16::put((DnnBf16::Word *)(m + 22656LL) + r * 16 + unit, t30);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer0, 256) {
+    const of_infer0 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_infer1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13248LL + unit];
+        m[24704LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer1, 256) {
+    const of_infer1 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 22656LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+}
+
+// operands of the weights, from the parameters that the host wrote
+DNN_TABLE DnnTensor tensors_of_refresh[] = {
+    {0LL, 14404LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 16324LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 14336LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 14400LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(refresh, 256) {
+    dnn_refresh<DnnBf16, 4>(tensors_of_refresh, copies, m, 12736LL);
+}
+
+// A training pass in bf16, 16 rows at a time, with 7808 bytes of shared memory.
+struct of_fused_bf16_16_forward0 {
+    typedef DnnBf16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 2048))[col + 0];
+        v1 += ((const float *)(s + 2048))[col + 1];
+        const float t31 = 0.5f * v0;
+        const float t32 = 0.70710677f * v0;
+        const float t33 = dnn_erf(t32);
+        const float t34 = 1.0f + t33;
+        const float t35 = t31 * t34;
+        const float t36 = 0.5f * t34;
+        const float t37 = t32 * t32;
+        const float t38 = -t37;
+        const float t39 = dnn_exp(t38);
+        const float t40 = 0.7978846f * t39;
+        const float t41 = t31 * t40;
+        const float t42 = t36 + t41;
+        const float t43 = 0.5f * v1;
+        const float t44 = 0.70710677f * v1;
+        const float t45 = dnn_erf(t44);
+        const float t46 = 1.0f + t45;
+        const float t47 = t43 * t46;
+        const float t48 = 0.5f * t46;
+        const float t49 = t44 * t44;
+        const float t50 = -t49;
+        const float t51 = dnn_exp(t50);
+        const float t52 = 0.7978846f * t51;
+        const float t53 = t43 * t52;
+        const float t54 = t48 + t53;
+        P::put2((P::Word *)(s + 3456) + row * 24 + col, t35, t47);
+        P::put2((P::Word *)(s + 4224) + row * 24 + col, t42, t54);
+    }
+};
+struct of_fused_bf16_16_forward1 {
+    typedef DnnBf16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 2112))[col + 0];
+        v1 += ((const float *)(s + 2112))[col + 1];
+        ((float *)(s + 6528) + row * 20 + col)[0] = v0;
+        ((float *)(s + 6528) + row * 20 + col)[1] = v1;
+    }
+};
+struct of_fused_bf16_16_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t55 = dnn_softplus(z);
+        const float t56 = z * y;
+        const float t57 = t55 - t56;
+        const float t58 = dnn_sigmoid(z);
+        const float t59 = t58 - y;
+        slope = t59;
+        return t57;
+    }
+};
+struct of_fused_bf16_16_backward0 {
+    typedef DnnBf16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        float in0_s, in1_s;
+        P::get2((P::Word *)(s + 4224) + row * 24 + col, in0_s, in1_s);
+        const float t60 = v0 * in0_s;
+        const float t61 = v1 * in1_s;
+        P::put2((P::Word *)(s + 4992) + row * 24 + col, t60, t61);
+    }
+};
+DNN_KERNEL(fused_bf16_16, 256) {
+    typedef DnnBf16 P;
+    DNN_DYNAMIC(s);
+    const int rows = dnn_rows(m + 12224LL);
+    const float scale = dnn_scale(m + 12224LL);
+    const bool first = dnn_first(m + 12224LL);
+    float none = 0.0f;
+    dnn_keep_matrix<P, 1, 16, 24>((P::Word *)(s + 0), m + 13232LL);
+    dnn_keep_matrix<P, 16, 30, 40>((P::Word *)(s + 768), m + 12736LL);
+    dnn_keep_vector<16>((float *)(s + 2048), m + 13216LL);
+    dnn_keep_vector<1>((float *)(s + 2112), m + 13248LL);
+    DnnGrad<P, 16, 1, 16, 24, 24, true, 1, 8, 1, 1> grad0; // of 2.weight
+    DnnGrad<P, 16, 16, 30, 24, 40, true, 1, 8, 1, 1> grad1; // of 0.weight
+    double loss = 0.0;
+    DNN_SYNC();
+    for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
+        dnn_rows_in<P, 16, 30, 40>((P::Word *)(s + 2176), m + 0LL, row, rows);
+        dnn_rows_ahead<16, 30>(m + 0LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(m + 11904LL, row + dnn_grid_x() * 16, rows);
+
+        // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 32, 16, 40, 40, false>((P::Word *)(s + 2176), (P::Word *)(s + 768), of_fused_bf16_16_forward0{s}, (float *)0, none);
+
+        // linear z2 = a1*2.weight^T + 2.bias
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 24, 24, false>((P::Word *)(s + 3456), (P::Word *)(s + 0), of_fused_bf16_16_forward1{s}, (float *)0, none);
+
+        // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+        DNN_SYNC();
+        loss += dnn_tile_loss<P, of_fused_bf16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, 1.0f);
+
+        // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 24, 24, true>((P::Word *)(s + 5760), (P::Word *)(s + 0), of_fused_bf16_16_backward0{s}, (float *)0, none);
+
+        // gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2)
+        grad0.add((P::Word *)(s + 5760), (P::Word *)(s + 3456));
+
+        // gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0)
+        DNN_SYNC();
+        grad1.add((P::Word *)(s + 4992), (P::Word *)(s + 2176));
+        DNN_SYNC();
+    }
+    grad0.write(m + 22272LL + (long long)dnn_block_x() * 16, m + 22528LL + (long long)dnn_block_x() * 1, scale, first);
+    grad1.write(m + 14336LL + (long long)dnn_block_x() * 480, m + 22016LL + (long long)dnn_block_x() * 16, scale, first);
+    loss = dnn_block_sum(loss);
+    if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum_bf16_16, 256) {
+    dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update_bf16_16 {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t62 = 0.001f * w;
+        const float t63 = g + t62;
+        const float t64 = scalar1 * state0;
+        const float t65 = t63 + t64;
+        const float t66 = scalar1 * t65;
+        const float t67 = t63 + t66;
+        const float t68 = scalar0 * t67;
+        const float t69 = w - t68;
+        at[0] = t69;
+        at[1 * slot] = t65;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
+    {0LL, 14336LL, 480, 16, 0}, // 0.weight [16 30]
+    {480LL, 22016LL, 16, 16, 1}, // 0.bias [16]
+    {496LL, 22272LL, 16, 16, 2}, // 2.weight [1 16]
+    {512LL, 22528LL, 1, 16, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update_bf16_16, 256) {
+    const DnnKeep<DnnBf16> keep = {copies};
+    dnn_update<of_update_bf16_16, 4>(tensors_of_update_bf16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
+}
+
+#elif defined(DNN_FP16)
+// tumour: 30 -> 1. All matrices lie in one arena of 32320 float32; a kernel's argument
+// is its start. Rows of a buffer follow each other.
+//     0.weight     [16 30] at 12864
+//     0.bias       [16] at 13344
+//     2.weight     [1 16] at 13360
+//     2.bias       [1] at 13376
+// Operands of the weights.
+DNN_TABLE DnnCopy copies[] = {
+    {14080LL, 30, 32}, // 0.weight
+    {0LL, 1, 1}, // 0.bias
+    {14336LL, 16, 16}, // 2.weight
+    {0LL, 1, 1}, // 2.bias
+};
+
+// the batch and the step's words, where many steps are one launch
+DNN_KERNEL(fetch, 256) {
+    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
+}
+
+// operands of the batch
+DNN_KERNEL(convert, 256) {
+    dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_forward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13344LL + unit];
+        const float t0 = 0.5f * z0;
+        const float t1 = 0.70710677f * z0;
+        const float t2 = dnn_erf(t1);
+        const float t3 = 1.0f + t2;
+        const float t4 = t0 * t3;
+        const float t5 = 0.5f * t3;
+        const float t6 = t1 * t1;
+        const float t7 = -t6;
+        const float t8 = dnn_exp(t7);
+        const float t9 = 0.7978846f * t8;
+        const float t10 = t0 * t9;
+        const float t11 = t5 + t10;
+        DnnF16::put((DnnF16::Word *)(m + 26880LL) + r * 16 + unit, t4);
+        m[22784LL + r * 16 + unit] = t11;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward0, 256) {
+    const of_forward0 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_forward1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13376LL + unit];
+        m[32000LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward1, 256) {
+    const of_forward1 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 26880LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+}
+
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct of_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
+DNN_KERNEL(loss, 256) {
+    const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 30976LL)};
+    dnn_element_loss<of_loss, 1>(m + 32000LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale, (double *)(m + 12608LL));
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum, 256) {
+    dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+}
+
+// gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+// tumour.yaml:8  linear: 1
+struct of_backward0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float in_s = m[22784LL + r * 16 + unit];
+        const float t17 = acc[0] * in_s;
+        DnnF16::put((DnnF16::Word *)(m + 28928LL) + r * 16 + unit, t17);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(backward0, 256) {
+    const of_backward0 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
+}
+
+// d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
+// tumour.yaml:8  linear: 1
+DNN_KERNEL(backward1, 256) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 1, 16, true>((DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 26880LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14464LL, m + 14528LL, &((DnnScaling *)(m + 12736LL))->bad);
+}
+
+// d0.weight [16 30] = dz0^T*x, in parts of 64 rows
+// tumour.yaml:6  linear: 16
+DNN_KERNEL(backward2, 256) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 16, 30, true>((DnnF16::Word *)(m + 28928LL), 16, (DnnF16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14532LL, m + 16452LL, &((DnnScaling *)(m + 12736LL))->bad);
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t18 = 0.001f * w;
+        const float t19 = g + t18;
+        const float t20 = scalar1 * state0;
+        const float t21 = t19 + t20;
+        const float t22 = scalar1 * t21;
+        const float t23 = t19 + t22;
+        const float t24 = scalar0 * t23;
+        const float t25 = w - t24;
+        at[0] = t25;
+        at[1 * slot] = t21;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update[] = {
+    {0LL, 14532LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 16452LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 14464LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 14528LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update, 256) {
+    const DnnKeep<DnnF16> keep = {copies};
+    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
+}
+
+// the scale of the next step's gradient
+DNN_KERNEL(update_rescale, 256) {
+    dnn_rescale(((DnnScaling *)(m + 12736LL)), (const double *)(m + 12480LL));
+}
+
+// the next pass's turn
+DNN_KERNEL(advance, 256) {
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
+}
+
+// operands of the batch
+DNN_KERNEL(convert_infer, 256) {
+    dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+}
+
+// linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
+// tumour.yaml:6  linear: 16
+struct of_infer0 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13344LL + unit];
+        const float t26 = 0.5f * z0;
+        const float t27 = 0.70710677f * z0;
+        const float t28 = dnn_erf(t27);
+        const float t29 = 1.0f + t28;
+        const float t30 = t26 * t29;
+        DnnF16::put((DnnF16::Word *)(m + 22784LL) + r * 16 + unit, t30);
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer0, 256) {
+    const of_infer0 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+}
+
+// linear z2 = a1*2.weight^T + 2.bias
+// tumour.yaml:8  linear: 1
+struct of_infer1 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[13376LL + unit];
+        m[24832LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(infer1, 256) {
+    const of_infer1 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 22784LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+}
+
+// operands of the weights, from the parameters that the host wrote
+DNN_TABLE DnnTensor tensors_of_refresh[] = {
+    {0LL, 14532LL, 480, 4, 0}, // 0.weight [16 30]
+    {480LL, 16452LL, 16, 4, 1}, // 0.bias [16]
+    {496LL, 14464LL, 16, 4, 2}, // 2.weight [1 16]
+    {512LL, 14528LL, 1, 4, 3}, // 2.bias [1]
+};
+DNN_KERNEL(refresh, 256) {
+    dnn_refresh<DnnF16, 4>(tensors_of_refresh, copies, m, 12864LL);
+}
+
+// A training pass in fp16, 16 rows at a time, with 7808 bytes of shared memory.
+struct of_fused_fp16_16_forward0 {
+    typedef DnnF16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 2048))[col + 0];
+        v1 += ((const float *)(s + 2048))[col + 1];
+        const float t31 = 0.5f * v0;
+        const float t32 = 0.70710677f * v0;
+        const float t33 = dnn_erf(t32);
+        const float t34 = 1.0f + t33;
+        const float t35 = t31 * t34;
+        const float t36 = 0.5f * t34;
+        const float t37 = t32 * t32;
+        const float t38 = -t37;
+        const float t39 = dnn_exp(t38);
+        const float t40 = 0.7978846f * t39;
+        const float t41 = t31 * t40;
+        const float t42 = t36 + t41;
+        const float t43 = 0.5f * v1;
+        const float t44 = 0.70710677f * v1;
+        const float t45 = dnn_erf(t44);
+        const float t46 = 1.0f + t45;
+        const float t47 = t43 * t46;
+        const float t48 = 0.5f * t46;
+        const float t49 = t44 * t44;
+        const float t50 = -t49;
+        const float t51 = dnn_exp(t50);
+        const float t52 = 0.7978846f * t51;
+        const float t53 = t43 * t52;
+        const float t54 = t48 + t53;
+        P::put2((P::Word *)(s + 3456) + row * 24 + col, t35, t47);
+        P::put2((P::Word *)(s + 4224) + row * 24 + col, t42, t54);
+    }
+};
+struct of_fused_fp16_16_forward1 {
+    typedef DnnF16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        v0 += ((const float *)(s + 2112))[col + 0];
+        v1 += ((const float *)(s + 2112))[col + 1];
+        ((float *)(s + 6528) + row * 20 + col)[0] = v0;
+        ((float *)(s + 6528) + row * 20 + col)[1] = v1;
+    }
+};
+struct of_fused_fp16_16_loss {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t55 = dnn_softplus(z);
+        const float t56 = z * y;
+        const float t57 = t55 - t56;
+        const float t58 = dnn_sigmoid(z);
+        const float t59 = t58 - y;
+        slope = t59;
+        return t57;
+    }
+};
+struct of_fused_fp16_16_backward0 {
+    typedef DnnF16 P;
+    char *s;
+    static constexpr int STRIDE = 1, UNITS = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {
+        float in0_s, in1_s;
+        P::get2((P::Word *)(s + 4224) + row * 24 + col, in0_s, in1_s);
+        const float t60 = v0 * in0_s;
+        const float t61 = v1 * in1_s;
+        P::put2((P::Word *)(s + 4992) + row * 24 + col, t60, t61);
+    }
+};
+DNN_KERNEL(fused_fp16_16, 256) {
+    typedef DnnF16 P;
+    DNN_DYNAMIC(s);
+    const int rows = dnn_rows(m + 12224LL);
+    const float scale = dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale;
+    const bool first = dnn_first(m + 12224LL);
+    float none = 0.0f;
+    dnn_keep_matrix<P, 1, 16, 24>((P::Word *)(s + 0), m + 13360LL);
+    dnn_keep_matrix<P, 16, 30, 40>((P::Word *)(s + 768), m + 12864LL);
+    dnn_keep_vector<16>((float *)(s + 2048), m + 13344LL);
+    dnn_keep_vector<1>((float *)(s + 2112), m + 13376LL);
+    DnnGrad<P, 16, 1, 16, 24, 24, true, 1, 8, 1, 1> grad0; // of 2.weight
+    DnnGrad<P, 16, 16, 30, 24, 40, true, 1, 8, 1, 1> grad1; // of 0.weight
+    double loss = 0.0;
+    DNN_SYNC();
+    for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
+        dnn_rows_in<P, 16, 30, 40>((P::Word *)(s + 2176), m + 0LL, row, rows);
+        dnn_rows_ahead<16, 30>(m + 0LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(m + 11904LL, row + dnn_grid_x() * 16, rows);
+
+        // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 32, 16, 40, 40, false>((P::Word *)(s + 2176), (P::Word *)(s + 768), of_fused_fp16_16_forward0{s}, (float *)0, none);
+
+        // linear z2 = a1*2.weight^T + 2.bias
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 24, 24, false>((P::Word *)(s + 3456), (P::Word *)(s + 0), of_fused_fp16_16_forward1{s}, (float *)0, none);
+
+        // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+        DNN_SYNC();
+        loss += dnn_tile_loss<P, of_fused_fp16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, 1.0f);
+
+        // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
+        DNN_SYNC();
+        dnn_tile_product<P, 16, 16, 16, 24, 24, true>((P::Word *)(s + 5760), (P::Word *)(s + 0), of_fused_fp16_16_backward0{s}, (float *)0, none);
+
+        // gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2)
+        grad0.add((P::Word *)(s + 5760), (P::Word *)(s + 3456));
+
+        // gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0)
+        DNN_SYNC();
+        grad1.add((P::Word *)(s + 4992), (P::Word *)(s + 2176));
+        DNN_SYNC();
+    }
+    grad0.write(m + 22400LL + (long long)dnn_block_x() * 16, m + 22656LL + (long long)dnn_block_x() * 1, scale, first);
+    grad1.write(m + 14464LL + (long long)dnn_block_x() * 480, m + 22144LL + (long long)dnn_block_x() * 16, scale, first);
+    loss = dnn_block_sum(loss);
+    if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
+}
+
+// the sum of the step's losses
+DNN_KERNEL(loss_sum_fp16_16, 256) {
+    dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+}
+
+// w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
+struct of_update_fp16_16 {
+    static DNN_METHOD void apply(float *at, long long slot, float g, const float *scalars) {
+        const float w = at[0];
+        const float state0 = at[1 * slot]; // momentum_buffer
+        const float scalar0 = scalars[0]; // lr
+        const float scalar1 = scalars[1]; // momentum
+        const float t62 = 0.001f * w;
+        const float t63 = g + t62;
+        const float t64 = scalar1 * state0;
+        const float t65 = t63 + t64;
+        const float t66 = scalar1 * t65;
+        const float t67 = t63 + t66;
+        const float t68 = scalar0 * t67;
+        const float t69 = w - t68;
+        at[0] = t69;
+        at[1 * slot] = t65;
+    }
+};
+DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
+    {0LL, 14464LL, 480, 16, 0}, // 0.weight [16 30]
+    {480LL, 22144LL, 16, 16, 1}, // 0.bias [16]
+    {496LL, 22400LL, 16, 16, 2}, // 2.weight [1 16]
+    {512LL, 22656LL, 1, 16, 3}, // 2.bias [1]
+};
+DNN_KERNEL(update_fp16_16, 256) {
+    const DnnKeep<DnnF16> keep = {copies};
+    dnn_update<of_update_fp16_16, 4>(tensors_of_update_fp16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
+}
+
+// the scale of the next step's gradient
+DNN_KERNEL(update_fp16_16_rescale, 256) {
+    dnn_rescale(((DnnScaling *)(m + 12736LL)), (const double *)(m + 12480LL));
+}
+
+#else
+// tumour: 30 -> 1. All matrices lie in one arena of 24832 float32; a kernel's argument
 // is its start. Rows of a buffer follow each other.
 //     0.weight     [16 30] at 8576
 //     0.bias       [16] at 9056
@@ -677,8 +2700,8 @@ struct of_forward0 {
         const float t9 = 0.7978846f * t8;
         const float t10 = t0 * t9;
         const float t11 = t5 + t10;
-        m[12032LL + r * 16 + unit] = t4;
-        m[20224LL + r * 16 + unit] = t11;
+        m[11968LL + r * 16 + unit] = t4;
+        m[20160LL + r * 16 + unit] = t11;
         return 0.0f;
     }
 };
@@ -697,12 +2720,12 @@ struct of_forward1 {
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[9088LL + unit];
-        m[24320LL + r * 1 + unit] = z0;
+        m[24256LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(forward1, 256) {
-    const DnnRowMajor<16> a = {m + 12032LL};
+    const DnnRowMajor<16> a = {m + 11968LL};
     const DnnRowMajor<16> b = {m + 9072LL};
     const of_forward1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
@@ -721,7 +2744,8 @@ struct of_loss {
     }
 };
 DNN_KERNEL(loss, 256) {
-    dnn_element_loss<of_loss, 1>(m + 24320LL, m + 7744LL, m + 24576LL, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
+    const DnnRows<1> grad = {m + 24512LL};
+    dnn_element_loss<of_loss, 1>(m + 24256LL, m + 7744LL, grad, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
 }
 
 // the sum of the step's losses
@@ -736,14 +2760,14 @@ struct of_backward0 {
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
-        const float in_s = m[20224LL + r * 16 + unit];
+        const float in_s = m[20160LL + r * 16 + unit];
         const float t17 = acc[0] * in_s;
-        m[16128LL + r * 16 + unit] = t17;
+        m[16064LL + r * 16 + unit] = t17;
         return 0.0f;
     }
 };
 DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 24576LL};
+    const DnnRowMajor<1> a = {m + 24512LL};
     const DnnColMajor<16> b = {m + 9072LL};
     const of_backward0 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 1, epilogue, (float *)0);
@@ -752,13 +2776,13 @@ DNN_KERNEL(backward0, 256) {
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
 DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 16, true>(m + 24576LL, m + 12032LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9792LL, m + 9856LL);
+    dnn_weight_gradient<1, 1, 1, 16, true>(m + 24512LL, m + 11968LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9792LL, m + 9856LL);
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
 DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<1, 2, 16, 30, true>(m + 16128LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9860LL, m + 11780LL);
+    dnn_weight_gradient<1, 2, 16, 30, true>(m + 16064LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9860LL, m + 11780LL);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -780,14 +2804,15 @@ struct of_update {
         at[1 * slot] = t21;
     }
 };
-DNN_TABLE DnnTensor tensors[] = {
+DNN_TABLE DnnTensor tensors_of_update[] = {
     {0LL, 9860LL, 480, 4, 0}, // 0.weight [16 30]
     {480LL, 11780LL, 16, 4, 1}, // 0.bias [16]
     {496LL, 9792LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 9856LL, 1, 4, 3}, // 2.bias [1]
 };
 DNN_KERNEL(update, 256) {
-    dnn_update<of_update, 4>(tensors, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL);
+    const DnnKeepNothing keep;
+    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn
@@ -808,7 +2833,7 @@ struct of_infer0 {
         const float t28 = dnn_erf(t27);
         const float t29 = 1.0f + t28;
         const float t30 = t26 * t29;
-        m[12032LL + r * 16 + unit] = t30;
+        m[11968LL + r * 16 + unit] = t30;
         return 0.0f;
     }
 };
@@ -827,13 +2852,14 @@ struct of_infer1 {
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[9088LL + unit];
-        m[16128LL + r * 1 + unit] = z0;
+        m[16064LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
 DNN_KERNEL(infer1, 256) {
-    const DnnRowMajor<16> a = {m + 12032LL};
+    const DnnRowMajor<16> a = {m + 11968LL};
     const DnnRowMajor<16> b = {m + 9072LL};
     const of_infer1 epilogue = {m};
     dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
 }
+#endif

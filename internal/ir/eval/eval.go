@@ -38,6 +38,7 @@ type Machine struct {
 	placed   map[*ir.Buffer]*arena // the arena of each buffer that the plan places
 	programs map[any]*expr.Program // of each map, of the loss and of the rule
 	updates  int64                 // made so far
+	rounding *rounding             // of products' operands; nil for none
 }
 
 // New returns a machine with all parameters and states at 0.
@@ -112,8 +113,11 @@ func (m *Machine) Loss(x []float64, y Target, rows int) float64 {
 func (m *Machine) forward(x []float64, y Target, rows, lo, hi int) float64 {
 	m.spoil()
 	copy(m.resize(m.p.X, hi-lo), x[lo*m.p.Input:hi*m.p.Input])
+	m.round(m.p.X)
 	m.run(m.p.Forward, hi-lo, nil)
-	return m.loss(y.rows(lo, hi, m.p.Output), hi-lo, rows)
+	loss := m.loss(y.rows(lo, hi, m.p.Output), hi-lo, rows)
+	m.round(m.p.Loss.Grad)
+	return loss
 }
 
 // Grad returns the gradient of parameter i that the last Gradients computed.
@@ -126,6 +130,7 @@ func (m *Machine) Buffer(b *ir.Buffer) []float64 { return m.buffers[b] }
 func (m *Machine) Infer(x []float64, rows int) []float64 {
 	m.spoil()
 	copy(m.resize(m.p.X, rows), x[:rows*m.p.Input])
+	m.round(m.p.X)
 	m.run(m.p.Infer, rows, nil)
 	return append([]float64(nil), m.buffers[m.p.InferRaw]...)
 }
@@ -158,12 +163,13 @@ func (m *Machine) run(steps []ir.Step, rows int, u *updater) {
 		default:
 			panic(fmt.Sprintf("eval: unknown step %T", s))
 		}
+		m.round(ir.Writes(s)...)
 	}
 }
 
 func (m *Machine) linear(s *ir.Linear, rows int) {
 	in, out := s.W.Shape[1], s.W.Shape[0]
-	x, w := m.buffers[s.X], m.Params[s.W.Index]
+	x, w := m.buffers[s.X], m.weight(s.W)
 	z := make([]float64, rows*out)
 	for r := range rows {
 		for o := range out {
@@ -182,7 +188,7 @@ func (m *Machine) linear(s *ir.Linear, rows int) {
 
 func (m *Machine) gradInput(s *ir.GradInput, rows int) {
 	in, out := s.W.Shape[1], s.W.Shape[0]
-	dz, w := m.buffers[s.DZ], m.Params[s.W.Index]
+	dz, w := m.buffers[s.DZ], m.weight(s.W)
 	dx := make([]float64, rows*in)
 	for r := range rows {
 		for o := range out {

@@ -17,20 +17,21 @@ var cudaFiles embed.FS
 
 // cudaDevices returns the machine's GPUs, or one that says why there is none.
 func cudaDevices() []engine.Device {
-	return host.Devices(cudaCode())
+	return host.Devices(cudaFP32(), cudaTF32(), cudaBF16(), cudaFP16())
 }
 
-// cudaCode describes the kernels: what lies where in the arena, in float32, and the
-// order of a step.
-func cudaCode() *host.Code {
+// cudaFP32 describes the kernels in fp32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance: host.Run("advance", 1, 1, 1),
-		Batch:   16,
-		Classes: true,
-		Feed:    host.At(2112, 10),
-		Fetch:   host.Run("fetch", 1, 1, 1),
-		Files:   cudaFiles,
-		Full:    false,
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      16,
+		Capability: [2]int{0, 0},
+		Classes:    true,
+		Feed:       host.At(2112, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -54,18 +55,193 @@ func cudaCode() *host.Code {
 			host.Run("backward1", 1, 1, 1),
 			host.Run("backward2", 1, 1, 1),
 		},
-		Raw:     12416,
-		Scalars: cudaScalars,
-		Slot:    384,
-		Slots:   host.At(2496, 1152),
-		Step:    host.At(1984, 7),
-		Steps:   512,
-		Total:   13248,
+		Precision: "fp32",
+		Raw:       12352,
+		Refresh:   []host.Launch{},
+		Scalars:   cudaScalars,
+		Scaling:   host.At(0, 0),
+		Slot:      384,
+		Slots:     host.At(2496, 1152),
+		Step:      host.At(1984, 7),
+		Steps:     512,
+		Total:     13184,
 		Update: []host.Launch{
 			host.Run("update", 4, 1, 1),
 		},
 		X: host.At(0, 1792),
 		Y: host.At(1856, 16),
+	}
+}
+
+// cudaTF32 describes the kernels in tf32: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaTF32() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      16,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(4224, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    7,
+		Loss:      4352,
+		Outputs:   3,
+		Params: []host.Region{
+			host.At(0, 224),  /* 0.weight */
+			host.At(224, 32), /* 0.bias */
+			host.At(256, 96), /* 2.weight */
+			host.At(352, 3),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 2, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "tf32",
+		Raw:       14912,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    384,
+		Slots:   host.At(4608, 1152),
+		Step:    host.At(4096, 7),
+		Steps:   512,
+		Total:   15744,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 1792),
+		Y: host.At(3968, 16),
+	}
+}
+
+// cudaBF16 describes the kernels in bf16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaBF16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      16,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(3200, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    7,
+		Loss:      3328,
+		Outputs:   3,
+		Params: []host.Region{
+			host.At(0, 224),  /* 0.weight */
+			host.At(224, 32), /* 0.bias */
+			host.At(256, 96), /* 2.weight */
+			host.At(352, 3),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 2, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "bf16",
+		Raw:       9600,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(0, 0),
+		Slot:    384,
+		Slots:   host.At(3584, 1152),
+		Step:    host.At(3072, 7),
+		Steps:   512,
+		Total:   10432,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+		},
+		X: host.At(0, 1792),
+		Y: host.At(2944, 16),
+	}
+}
+
+// cudaFP16 describes the kernels in fp16: what lies where in the arena, in float32, and
+// the order of a step.
+func cudaFP16() *host.Code {
+	return &host.Code{
+		Advance:    host.Run("advance", 1, 1, 1),
+		Batch:      16,
+		Capability: [2]int{8, 0},
+		Classes:    true,
+		Feed:       host.At(3200, 10),
+		Fetch:      host.Run("fetch", 1, 1, 1),
+		Files:      cudaFiles,
+		Full:       false,
+		Infer: []host.Launch{
+			host.Run("convert_infer", 2, 1, 1),
+			host.Run("infer0", 8, 1, 1).With(15360),
+			host.Run("infer1", 8, 1, 1).With(15360),
+		},
+		InferRows: 256,
+		Inputs:    7,
+		Loss:      3328,
+		Outputs:   3,
+		Params: []host.Region{
+			host.At(0, 224),  /* 0.weight */
+			host.At(224, 32), /* 0.bias */
+			host.At(256, 96), /* 2.weight */
+			host.At(352, 3),  /* 2.bias */
+		},
+		Pass: []host.Launch{
+			host.Run("convert", 1, 1, 1),
+			host.Run("forward0", 1, 1, 1).With(15360),
+			host.Run("forward1", 1, 1, 1).With(15360),
+			host.Run("loss", 2, 1, 1),
+			host.Run("loss_sum", 1, 1, 1),
+			host.Run("backward0", 1, 1, 1).With(15360),
+			host.Run("backward1", 1, 1, 1).With(15360),
+			host.Run("backward2", 1, 1, 1).With(15360),
+		},
+		Precision: "fp16",
+		Raw:       9728,
+		Refresh: []host.Launch{
+			host.Run("refresh", 4, 1, 1),
+		},
+		Scalars: cudaScalars,
+		Scaling: host.At(3584, 4),
+		Slot:    384,
+		Slots:   host.At(3712, 1152),
+		Step:    host.At(3072, 7),
+		Steps:   1,
+		Total:   10560,
+		Update: []host.Launch{
+			host.Run("update", 4, 1, 1),
+			host.Run("update_rescale", 1, 1, 1),
+		},
+		X: host.At(0, 1792),
+		Y: host.At(2944, 16),
 	}
 }
 
