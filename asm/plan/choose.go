@@ -37,11 +37,11 @@ const (
 	leastCallWork = 1 << 16
 	// stepCalls is the number of calls that a step is cut into where it is large
 	// enough: a few for each worker, so that none waits long for the last one.
-	stepCalls = 32
+	stepCalls = 16
 	// claimedWork is the number of multiply-adds from which workers take each
-	// other's calls of a step. Looking for them moves two cache lines from core to
-	// core, a tenth of a microsecond each.
-	claimedWork = 1 << 20
+	// other's calls of a step: a shorter one loses more by claims, most of a
+	// microsecond a step, than by waiting for a core that is away.
+	claimedWork = 1 << 22
 	// moveWork and lossWork are the numbers of multiply-adds that take as long as
 	// moving a number and as the loss of one.
 	moveWork, lossWork = 8, 64

@@ -25,7 +25,7 @@ func (e *vector) forward0(b *vectorBatch, worker int) {
 //	digits.yaml:7, 8
 func (e *vector) forward2(b *vectorBatch, worker int) {
 	// 4 groups of 32 columns by tiles of rows.
-	for i := range e.pool.Claim(worker, 4*b.tiles) {
+	for i := range e.pool.Share(worker, 4*b.tiles) {
 		g, tile := i/b.tiles, i%b.tiles
 		e.k.forward2(&b.a1[0], &e.weight2[g*8192], &e.bias2[g*32], &b.a3[g*1024], tile, 1)
 	}
@@ -94,7 +94,7 @@ func (e *vector) gradInput2(b *vectorBatch, worker int) {
 	// 8 groups of 32 columns by tiles of rows.
 	t := e.slabs[worker]
 	turned := -1 // the group whose transposed weights are in t
-	for i := range e.pool.Claim(worker, 8*b.tiles) {
+	for i := range e.pool.Share(worker, 8*b.tiles) {
 		g, tile := i/b.tiles, i%b.tiles
 		if g != turned {
 			e.k.transpose2(&t[0], &e.weight2[g*512])
@@ -111,7 +111,7 @@ func (e *vector) gradInput2(b *vectorBatch, worker int) {
 //	digits.yaml:7
 func (e *vector) gradWeight2(b *vectorBatch, worker int) {
 	// 4 groups of 32 outputs by 16 blocks of 16 inputs.
-	for i := range e.pool.Claim(worker, 16) {
+	for i := range e.pool.Share(worker, 16) {
 		g, block := i/4, i%4*4
 		e.k.gradWeight2(&e.weight2[g*8192], &e.weight2MomentumBuffer[g*8192], &e.scalars[0], &b.a1[0], &b.dz2[g*1024], b.rows, block, 4)
 		if block == 0 {

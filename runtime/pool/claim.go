@@ -20,9 +20,13 @@ func (p *Pool) Share(worker, n int) iter.Seq[int] {
 // Claim returns the pieces of n, fewer than 1<<24, that fall to worker. Each
 // worker begins with those that Share gives it, from the first to the last, so
 // that what they touch stays in its core's cache from step to step. Whoever has
-// done its own takes those that others have not begun, from their far end: a
-// worker whose core was taken away for a while holds up the others by one piece
-// at most. Each piece is made once, but by whom depends on time.
+// done its own takes those that others have not claimed yet, from their far
+// end, one by one: a worker whose core was taken away for a while holds up the
+// others little. Each piece is made once, but by whom depends on time.
+//
+// A claim is an atomic operation that waits for all that the worker has stored
+// before, a fifth of a microsecond. So a worker owns the first half of its
+// pieces from the start, and then claims half of what is left each time.
 //
 // Each range over what Claim returns is a round. All workers make the same
 // rounds in the same order, with the same n, as they all call Wait. A round
@@ -37,34 +41,49 @@ func (p *Pool) claim(worker, n int, yield func(piece int) bool) {
 		}
 		return
 	}
-	round := p.ledgers[worker].rounds
-	p.ledgers[worker].rounds++
+	own := &p.ledgers[worker]
+	round := own.rounds
+	own.rounds++
 	if round%ledgerRounds == 0 {
 		// Nobody may still be in a round whose place this or one of the next takes.
 		p.Wait()
 	}
-	for k := range p.threads {
-		whose := (worker + k) % p.threads
-		l := &p.ledgers[whose]
-		first, end := Part(n, whose, p.threads)
+	first, open, end := parts(n, worker, p.threads)
+	for lo, hi := first, open; lo < hi; lo, hi = own.take(round, open, end, false) {
+		for i := lo; i < hi; i++ {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+	for k := 1; k < p.threads; k++ {
+		other := (worker + k) % p.threads
+		_, open, end := parts(n, other, p.threads)
 		for {
-			i, ok := l.take(round, first, end, k > 0)
-			if !ok {
+			lo, hi := p.ledgers[other].take(round, open, end, true)
+			if lo == hi {
 				break
 			}
-			if !yield(i) {
+			if !yield(lo) {
 				return
 			}
 		}
 	}
 }
 
+// parts returns a worker's part of n pieces, and where those begin that others
+// may take.
+func parts(n, worker, threads int) (first, open, end int) {
+	first, end = Part(n, worker, threads)
+	return first, first + (end-first+1)/2, end
+}
+
 // ledgerRounds is the number of rounds that a ledger holds at a time.
 const ledgerRounds = 16
 
-// ledger tells what is left of one worker's pieces in each of the last rounds.
-// Nothing is cleared before a round: a place that holds an older round stands
-// for pieces that nobody has touched.
+// ledger tells which of one worker's pieces nobody has claimed, in each of the
+// last rounds. Nothing is cleared before a round: a place that holds an older
+// round stands for open pieces of which none is taken.
 type ledger struct {
 	rounds uint64 // that the worker has begun; nobody else reads it
 	_      [56]byte
@@ -76,34 +95,32 @@ const (
 	pieceMask = 1<<pieceBits - 1
 )
 
-// take takes one of the pieces first to end-1 that are left in a round: the
-// first, or the last. Where none is left it returns false.
-func (l *ledger) take(round uint64, first, end int, last bool) (piece int, ok bool) {
+// take claims some of the open pieces of a round that are left: the first half
+// for their owner, or the last one for another worker. It returns their range,
+// an empty one where none is left.
+func (l *ledger) take(round uint64, open, end int, last bool) (lo, hi int) {
 	left := &l.left[round%ledgerRounds]
 	tag := round/ledgerRounds + 1 // other than in a place that was never used
 	for {
 		old := left.Load()
-		lo, hi := first, end
-		touched := old>>(2*pieceBits) == tag&0xffff
-		if touched {
-			lo, hi = int(old>>pieceBits&pieceMask), int(old&pieceMask)
+		from, to := open, end
+		if old>>(2*pieceBits) == tag&0xffff {
+			from, to = int(old>>pieceBits&pieceMask), int(old&pieceMask)
+			if from == to {
+				return 0, 0
+			}
 		}
-		switch {
-		case lo < hi && last:
-			hi--
-			piece, ok = hi, true
-		case lo < hi:
-			piece, ok = lo, true
-			lo++
-		case touched:
-			return 0, false
-		default:
-			// Having no pieces is noted too, or a place might keep a round whose 16
-			// bits come again.
-			ok = false
+		// Having no pieces is noted too, or a place might keep a round whose 16 bits
+		// come again.
+		if last {
+			lo, hi = max(from, to-1), to
+			to = lo
+		} else {
+			lo, hi = from, from+(to-from+1)/2
+			from = hi
 		}
-		if left.CompareAndSwap(old, tag<<(2*pieceBits)|uint64(lo)<<pieceBits|uint64(hi)) {
-			return piece, ok
+		if left.CompareAndSwap(old, tag<<(2*pieceBits)|uint64(from)<<pieceBits|uint64(to)) {
+			return lo, hi
 		}
 	}
 }

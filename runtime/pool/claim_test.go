@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,28 +68,26 @@ func TestEveryPieceIsClaimedOnce(t *testing.T) {
 	}
 }
 
-// A worker takes its own pieces from the first on, others from the far end.
+// An owner claims half of what is left from the front, others the last piece.
 func TestPiecesAreTakenFromBothEnds(t *testing.T) {
 	var l ledger
-	var got []int
-	for _, last := range []bool{false, false, true, false, true} {
-		i, ok := l.take(3, 10, 15, last)
-		if !ok {
-			t.Fatalf("nothing is left after %v", got)
-		}
-		got = append(got, i)
-	}
-	if want := []int{10, 11, 14, 12, 13}; !slices.Equal(got, want) {
-		t.Errorf("took %v, want %v", got, want)
-	}
-	for _, last := range []bool{false, true} {
-		if i, ok := l.take(3, 10, 15, last); ok {
-			t.Errorf("took %d a second time", i)
+	for i, test := range []struct {
+		last   bool
+		lo, hi int
+	}{
+		{false, 10, 14}, {true, 17, 18}, {true, 16, 17}, {false, 14, 15}, {false, 15, 16}, {false, 0, 0}, {true, 0, 0},
+	} {
+		if lo, hi := l.take(3, 10, 18, test.last); lo != test.lo || hi != test.hi {
+			t.Errorf("claim %d is [%d, %d), want [%d, %d)", i, lo, hi, test.lo, test.hi)
 		}
 	}
 	// The next round in the same place begins anew.
-	if i, ok := l.take(3+ledgerRounds, 10, 15, true); !ok || i != 14 {
-		t.Errorf("the next round begins with %d, %v", i, ok)
+	if lo, hi := l.take(3+ledgerRounds, 10, 18, true); lo != 17 || hi != 18 {
+		t.Errorf("the next round begins with [%d, %d)", lo, hi)
+	}
+	// So does one without open pieces.
+	if lo, hi := l.take(3+2*ledgerRounds, 10, 10, false); lo != hi {
+		t.Errorf("claimed [%d, %d) of none", lo, hi)
 	}
 }
 
