@@ -23,29 +23,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
 	"github.com/dnngen/dnngen/spec"
 )
-
-// Result is one task for one program.
-type Result struct {
-	Task     string       `json:"task"`
-	Program  string       `json:"program"`
-	Threads  int          `json:"threads"`
-	Target   float64      `json:"target"`
-	Accuracy float64      `json:"accuracy"` // median of the runs
-	Epochs   []int        `json:"epochs"`   // of each run
-	Seconds  bench.Spread `json:"seconds"`  // from start to exit
-	RSS      int64        `json:"rss_bytes"`
-	Missing  string       `json:"missing,omitempty"` // why it was not measured
-}
-
-// results is the file that is kept.
-type results struct {
-	lab.Stamp
-	Results []Result `json:"results"`
-}
 
 // task is what is to be learned.
 type task struct {
@@ -75,7 +58,7 @@ func main() {
 		if *runs < 1 {
 			return errors.New("-runs must be at least 1")
 		}
-		r := results{Stamp: lab.Stamped("accuracy")}
+		r := record.Accuracy{Stamp: lab.Stamped("accuracy")}
 		dnngen, err := lab.Dnngen(ctx, temp)
 		if err != nil {
 			return err
@@ -110,11 +93,11 @@ type program struct {
 	done    []outcome
 }
 
-func (t task) measure(ctx context.Context, dnngen, temp string, runs int) ([]Result, error) {
+func (t task) measure(ctx context.Context, dnngen, temp string, runs int) ([]record.Training, error) {
 	if t.needs != "" {
 		if _, err := os.Stat(t.needs); err != nil {
 			fmt.Printf("%s: not measured: %s is not here (%s)\n", t.name, t.needs, t.hint)
-			return []Result{{Task: t.name, Missing: t.needs + " is not here: " + t.hint}}, nil
+			return []record.Training{{Task: t.name, Missing: t.needs + " is not here: " + t.hint}}, nil
 		}
 	}
 	file := filepath.Join("bench", "workloads", t.spec+".yaml")
@@ -138,7 +121,7 @@ func (t task) measure(ctx context.Context, dnngen, temp string, runs int) ([]Res
 	for _, threads := range counts {
 		programs = append(programs,
 			&program{name: "dnngen", threads: threads, run: func(seed int) (outcome, error) { return t.own(ctx, trainer, temp, seed, threads) }},
-			&program{name: "PyTorch eager", threads: threads, run: func(seed int) (outcome, error) { return t.pytorch(ctx, net, seed, threads) }})
+			&program{name: compare.TorchEager, threads: threads, run: func(seed int) (outcome, error) { return t.pytorch(ctx, net, seed, threads) }})
 	}
 	for seed := 1; seed <= runs; seed++ {
 		for _, p := range programs {
@@ -162,10 +145,10 @@ func (t task) measure(ctx context.Context, dnngen, temp string, runs int) ([]Res
 	return t.results(programs), nil
 }
 
-func (t task) results(programs []*program) (list []Result) {
+func (t task) results(programs []*program) (list []record.Training) {
 	for _, p := range programs {
 		target, _ := strconv.ParseFloat(t.target, 64) // a constant of this program
-		r := Result{Task: t.name, Program: p.name, Threads: p.threads, Target: target, Missing: p.missing}
+		r := record.Training{Task: t.name, Program: p.name, Threads: p.threads, Target: target, Missing: p.missing}
 		if p.missing != "" {
 			fmt.Printf("%s: %s: not measured: %s\n", t.name, p.name, p.missing)
 			list = append(list, r)

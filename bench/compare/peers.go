@@ -5,8 +5,21 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/spec"
+)
+
+// Names of the peers, by which results are found again.
+const (
+	TorchEager   = "PyTorch eager"
+	TorchCompile = "PyTorch torch.compile"
+	TorchGraph   = "PyTorch CUDA graph" // on a GPU
+	JAX          = "JAX jit"
+	Sklearn      = "scikit-learn MLP"
+	GoMLX        = "GoMLX, pure Go"
+	Gorgonia     = "Gorgonia"
 )
 
 // Peer is another program that trains the same network. It is started with the
@@ -22,6 +35,12 @@ type Peer struct {
 	Absent    error // why it cannot be started; nil where it can
 }
 
+// ownName stands before the device in the name of an entry of the trainer.
+const ownName = "dnngen "
+
+// OnCPU tells that a result of RunPeers was computed by the machine's own cores.
+func OnCPU(name string) bool { return name != TorchGraph && !onGPU(strings.TrimPrefix(name, ownName)) }
+
 // Absence tells why a peer did not take part.
 type Absence struct {
 	Name string `json:"name"`
@@ -35,10 +54,10 @@ type PeerReport struct {
 	Versions map[string]string `json:"versions"` // of the peers
 }
 
-// RunPeers compares the fastest device of the trainer with the interpreter and
-// with peers. A peer that
-// cannot train the network is left out and named; one whose losses differ is an
-// error.
+// RunPeers compares the trainer on its fastest CPU device, and on a GPU where one
+// is here, with the interpreter and with peers. The first result is that of the
+// CPU device with one thread. A peer that cannot train the network is left out
+// and named; one whose losses differ is an error.
 func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	own, err := startTrainer(ctx, j.DataDir, []string{j.Trainer, "bench", "--drive"}, nil)
 	if err != nil {
@@ -53,7 +72,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 		return nil, err
 	}
 	out := &PeerReport{Versions: map[string]string{}}
-	entries, err := ownEntries(own, about.Here[0], peers)
+	entries, err := ownEntries(own, j.Net, about.Here, peers)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +123,10 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	return out, nil
 }
 
-// ownEntries opens a device with each number of threads that a peer has.
-func ownEntries(t *trainer, device string, peers []Peer) (entries []bench.Entry, err error) {
+// ownEntries opens the best of the CPU's devices with each number of threads that
+// a peer has, and a GPU. Devices are listed best first, GPUs before all others.
+func ownEntries(t *trainer, net *spec.Network, devices []string, peers []Peer) (entries []bench.Entry, err error) {
+	cpu := slices.IndexFunc(devices, func(name string) bool { return !onGPU(name) })
 	counts := []int{1}
 	for _, p := range peers {
 		if !slices.Contains(counts, p.Threads) {
@@ -113,14 +134,20 @@ func ownEntries(t *trainer, device string, peers []Peer) (entries []bench.Entry,
 		}
 	}
 	for _, threads := range counts {
-		c, err := t.Open(device, threads)
+		c, err := t.Open(devices[cpu], threads)
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, bench.Entry{Name: "dnngen " + device, Threads: threads, Elsewhere: onGPU(device), Contender: c})
-		if onGPU(device) {
-			break
+		entries = append(entries, bench.Entry{Name: ownName + devices[cpu], Threads: threads, Contender: c})
+	}
+	if cpu > 0 {
+		c, err := t.Open(devices[0], 1)
+		if err != nil {
+			return nil, err
 		}
+		entries = append(entries, bench.Entry{
+			Name: ownName + devices[0], Threads: 1, Elsewhere: true, Roundoff: net.Train.Precision.Roundoff(), Contender: c,
+		})
 	}
 	return entries, nil
 }

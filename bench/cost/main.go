@@ -15,37 +15,9 @@ import (
 	"strconv"
 
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
 )
-
-// Own is the cost of one spec.
-type Own struct {
-	Spec     string       `json:"spec"`
-	Generate bench.Spread `json:"generate_seconds"` // dnngen gen
-	First    float64      `json:"first_build_seconds"`
-	Again    bench.Spread `json:"build_seconds"` // with the runtime compiled before
-	Start    bench.Spread `json:"start_seconds"` // until the trainer has said its version
-	Binary   int64        `json:"binary_bytes"`
-	Source   int64        `json:"source_bytes"`
-	RSS      int64        `json:"rss_bytes"` // at most, of a training
-}
-
-// Peer is the cost of a library.
-type Peer struct {
-	Name    string       `json:"name"`
-	Version string       `json:"version"`
-	Install int64        `json:"install_bytes"` // with all that it requires
-	Import  bench.Spread `json:"import_seconds"`
-	RSS     int64        `json:"rss_bytes"` // after the import
-	Missing string       `json:"missing,omitempty"`
-}
-
-// results is the file that is kept.
-type results struct {
-	lab.Stamp
-	Own   []Own  `json:"own"`
-	Peers []Peer `json:"peers"`
-}
 
 func main() {
 	out := flag.String("json", "", "write the results to `FILE`")
@@ -59,7 +31,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		r := results{Stamp: lab.Stamped("cost")}
+		r := record.Cost{Stamp: lab.Stamped("cost")}
 		for i, spec := range flag.Args() {
 			o, err := own(ctx, dnngen, temp, spec, *runs, i == 0)
 			if err != nil {
@@ -83,8 +55,8 @@ func main() {
 }
 
 // own measures a spec. cold builds once with empty caches, as on the first day.
-func own(ctx context.Context, dnngen, temp, spec string, runs int, cold bool) (*Own, error) {
-	o := &Own{Spec: filepath.Base(spec)}
+func own(ctx context.Context, dnngen, temp, spec string, runs int, cold bool) (*record.Own, error) {
+	o := &record.Own{Spec: filepath.Base(spec)}
 	binary, source := filepath.Join(temp, "trainer"), filepath.Join(temp, "source")
 	times := func(n int, f func(i int) (*lab.Run, error)) (bench.Spread, error) {
 		var list []float64
@@ -154,8 +126,8 @@ func size(path string) (total int64, err error) {
 }
 
 // library measures a Python library.
-func library(ctx context.Context, name string, runs int) Peer {
-	p := Peer{Name: name}
+func library(ctx context.Context, name string, runs int) record.Library {
+	p := record.Library{Name: name}
 	r, err := lab.Time(ctx, nil, lab.Python(), filepath.Join("bench", "peers", "cost.py"), name)
 	if err != nil {
 		p.Missing = name + " is not in the Python " + strconv.Quote(lab.Python())

@@ -17,29 +17,9 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
 )
-
-// Point is one network.
-type Point struct {
-	Size    int            `json:"size"`
-	Peak    bench.Peak     `json:"peak"`
-	FLOPs   float64        `json:"flops_per_step"`
-	Results []bench.Result `json:"results"`
-}
-
-// Curve is one dimension of growth.
-type Curve struct {
-	Name   string  `json:"name"` // "width", "depth" or "batch"
-	Fixed  string  `json:"fixed"`
-	Points []Point `json:"points"`
-}
-
-// results is the file that is kept.
-type results struct {
-	lab.Stamp
-	Curves []Curve `json:"curves"`
-}
 
 // dimension makes specs of one size after the other.
 type dimension struct {
@@ -72,9 +52,9 @@ func main() {
 		if err != nil {
 			return err
 		}
-		r := results{Stamp: lab.Stamped("growth")}
+		r := record.Growth{Stamp: lab.Stamped("growth")}
 		for _, d := range dimensions {
-			c := Curve{Name: d.name, Fixed: d.fixed}
+			c := record.Curve{Name: d.name, Fixed: d.fixed}
 			for i, size := range d.sizes {
 				if *quick && i%2 == 1 {
 					continue
@@ -97,7 +77,7 @@ func main() {
 	})
 }
 
-func measure(ctx context.Context, dnngen, temp string, d dimension, size int) (*Point, error) {
+func measure(ctx context.Context, dnngen, temp string, d dimension, size int) (*record.Point, error) {
 	width, depth, batch := d.spec(size)
 	var s strings.Builder
 	fmt.Fprintf(&s, "name: %s%d\ninput: %d\nlayers:\n", d.name, size, width)
@@ -120,5 +100,5 @@ func measure(ctx context.Context, dnngen, temp string, d dimension, size int) (*
 	if err := json.Unmarshal(run.Stdout, &report); err != nil {
 		return nil, err
 	}
-	return &Point{Size: size, Peak: *report.Peak, FLOPs: report.FLOPs, Results: report.Results}, nil
+	return &record.Point{Size: size, Peak: *report.Peak, FLOPs: report.FLOPs, Results: report.Results}, nil
 }

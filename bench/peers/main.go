@@ -20,14 +20,9 @@ import (
 
 	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/spec"
 )
-
-// results is the file that is kept.
-type results struct {
-	lab.Stamp
-	Reports []*compare.PeerReport `json:"reports"`
-}
 
 func main() {
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec's rounds")
@@ -41,7 +36,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		r := results{Stamp: lab.Stamped("peers")}
+		r := record.Peers{Stamp: lab.Stamped("peers")}
 		for _, file := range flag.Args() {
 			report, err := one(ctx, dnngen, temp, file, *seconds)
 			if err != nil {
@@ -94,10 +89,10 @@ func peers(temp string) (list []compare.Peer) {
 		add := func(name string, command ...string) {
 			list = append(list, compare.Peer{Name: name, Threads: threads, Command: command, Env: env})
 		}
-		add("PyTorch eager", python, script("torch_peer.py"), "eager")
-		add("PyTorch torch.compile", python, script("torch_peer.py"), "compile")
-		add("JAX jit", python, script("jax_peer.py"))
-		add("scikit-learn MLP", python, script("sklearn_peer.py"))
+		add(compare.TorchEager, python, script("torch_peer.py"), "eager")
+		add(compare.TorchCompile, python, script("torch_peer.py"), "compile")
+		add(compare.JAX, python, script("jax_peer.py"))
+		add(compare.Sklearn, python, script("sklearn_peer.py"))
 		for _, p := range goPeers {
 			if binary, why := p.build(temp); why == nil {
 				add(p.name, binary)
@@ -107,7 +102,7 @@ func peers(temp string) (list []compare.Peer) {
 		}
 	}
 	return append(list, compare.Peer{
-		Name: "PyTorch CUDA graph", Threads: 1, Elsewhere: true, Command: []string{python, script("torch_peer.py"), "cudagraph"}, Env: []string{"PEER_THREADS=1"},
+		Name: compare.TorchGraph, Threads: 1, Elsewhere: true, Command: []string{python, script("torch_peer.py"), "cudagraph"}, Env: []string{"PEER_THREADS=1"},
 	})
 }
 
@@ -115,7 +110,7 @@ func peers(temp string) (list []compare.Peer) {
 // else needs.
 type goPeer struct{ name, module string }
 
-var goPeers = []goPeer{{"GoMLX, pure Go", "gomlx"}, {"Gorgonia", "gorgonia"}}
+var goPeers = []goPeer{{compare.GoMLX, "gomlx"}, {compare.Gorgonia, "gorgonia"}}
 
 // build compiles a peer with what is in the module cache.
 func (p goPeer) build(temp string) (binary string, why error) {

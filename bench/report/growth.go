@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
 )
 
@@ -23,7 +24,7 @@ var lines = map[string]color.Color{
 
 // growthSVG draws the time of a step against one size, both logarithmic, and the
 // time at the machine's peak.
-func growthSVG(c curve, m bench.Machine) ([]byte, error) {
+func growthSVG(c record.Curve, m bench.Machine) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text = "A training step against " + c.Name + ": " + c.Fixed + " (" + m.CPU + ")"
 	p.X.Label.Text, p.Y.Label.Text = c.Name, "seconds"
@@ -71,7 +72,7 @@ func growthSVG(c curve, m bench.Machine) ([]byte, error) {
 }
 
 // sizes marks the sizes that were measured.
-func sizes(c curve) plot.ConstantTicks {
+func sizes(c record.Curve) plot.ConstantTicks {
 	var list plot.ConstantTicks
 	for _, p := range c.Points {
 		list = append(list, plot.Tick{Value: float64(p.Size), Label: strconv.Itoa(p.Size)})

@@ -7,6 +7,7 @@ import (
 	"github.com/dnngen/dnngen/bench/bars"
 	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
 )
 
@@ -48,37 +49,31 @@ func times(slow, fast *bench.Result) string {
 
 // peersOf returns the report of the peers for a network.
 func (r *results) peersOf(network string) *compare.PeerReport {
-	for i := range r.Peers.Reports {
-		if r.Peers.Reports[i].Network == network {
-			return &r.Peers.Reports[i]
+	for _, p := range r.Peers.Reports {
+		if p.Network == network {
+			return p
 		}
 	}
 	return nil
 }
 
-// shape writes a network as its widths, and its batch.
+// shapes writes each network as its widths, activations other than ReLU, and
+// batch.
 var shapes = map[string]string{
 	"digits": "64-256-128-10, batch 32", "w1": "2-16-16-1, tanh, batch 32", "w2": "64-256-256-1, batch 256",
 	"w3": "784-512-512-10, batch 128", "w4": "784-128-10, batch 64", "w5": "1024-4096-4096-1000, batch 512",
-	"w6": "64 × 6, 16, batch 16384", "w7": "256-2048-256-2048-10, swiglu, batch 256", "w8": "32-64-64-1, batch 1",
+	"w6": "64 × 7-16, batch 16384", "w7": "256-2048-256-2048-10, swiglu, batch 256", "w8": "32-64-64-1, batch 1",
 }
-
-const (
-	torchEager   = "PyTorch eager"
-	torchCompile = "PyTorch torch.compile"
-	jaxJit       = "JAX jit"
-)
 
 // summary is the README's part. Every time in a row is of one run.
 func (r *results) summary() string {
 	t := &table{}
 	t.f("Time of one training step, one thread, medians of alternating rounds in one run:\n")
-	t.head("network", "interpreted autograd in Go", "PyTorch eager", "torch.compile", "JAX jit", "dnngen", "beside the nearest")
-	for i := range r.Peers.Reports {
-		p := &r.Peers.Reports[i]
+	t.head("network", "interpreted autograd in Go", compare.TorchEager, "torch.compile", compare.JAX, "dnngen", "beside the nearest")
+	for _, p := range r.Peers.Reports {
 		own := find(p.Results, p.Results[0].Name, 1)
 		cells := []string{shapes[p.Network]}
-		for _, name := range []string{compare.Interpreted, torchEager, torchCompile, jaxJit} {
+		for _, name := range []string{compare.Interpreted, compare.TorchEager, compare.TorchCompile, compare.JAX} {
 			cells = append(cells, step(find(p.Results, name, 1), p.Batch))
 		}
 		t.row(append(cells, "**"+step(own, p.Batch)+"**", times(nearest(p), own))...)
@@ -91,12 +86,13 @@ func (r *results) summary() string {
 	return t.String()
 }
 
-// nearest returns the fastest result with one thread that is not dnngen's.
+// nearest returns the fastest result with one thread of the CPU that is not
+// dnngen's, which is the first.
 func nearest(p *compare.PeerReport) *bench.Result {
 	var best *bench.Result
 	for i := range p.Results {
 		x := &p.Results[i]
-		if x.Threads == 1 && x.Name != p.Results[0].Name && (best == nil || x.Step.Median < best.Step.Median) {
+		if x.Threads == 1 && x.Name != p.Results[0].Name && compare.OnCPU(x.Name) && (best == nil || x.Step.Median < best.Step.Median) {
 			best = x
 		}
 	}
@@ -213,10 +209,9 @@ func (r *results) peers(t *table) {
 			}
 		}
 		t.f("%d thread%s:\n", threads, map[bool]string{true: "s"}[threads > 1])
-		names := []string{torchEager, torchCompile, jaxJit, "scikit-learn MLP", "GoMLX, pure Go", "Gorgonia"}
+		names := []string{compare.TorchEager, compare.TorchCompile, compare.JAX, compare.Sklearn, compare.GoMLX, compare.Gorgonia}
 		t.head(append(append([]string{"network", "dnngen"}, names...), "nearest peer")...)
-		for i := range r.Peers.Reports {
-			p := &r.Peers.Reports[i]
+		for _, p := range r.Peers.Reports {
 			own := find(p.Results, p.Results[0].Name, threads)
 			cells := []string{shapes[p.Network], step(own, p.Batch)}
 			var nearest *bench.Result
@@ -293,14 +288,14 @@ func (r *results) growth(t *table) {
 	t.from(r.Growth.Stamp)
 	for _, c := range r.Growth.Curves {
 		t.f("![step time against %s](../docs/img/growth-%s.svg)\n\n%s\n", c.Name, c.Name, bend(c))
-		if c.Why != "" {
-			t.f("%s\n", c.Why)
+		if why := r.Why[c.Name]; why != "" {
+			t.f("%s\n", why)
 		}
 	}
 }
 
 // bend says where the fastest device's share of the peak is highest and lowest.
-func bend(c curve) string {
+func bend(c record.Curve) string {
 	low, high := -1, -1
 	share := func(i int) float64 {
 		p := c.Points[i]
@@ -337,7 +332,7 @@ func (r *results) chart() []byte {
 		}
 		add("interpreted autograd in Go", find(s.Results, compare.Interpreted, 1), 0)
 		if p := r.peersOf(s.Network); p != nil {
-			for _, name := range []string{"scikit-learn MLP", torchEager, torchCompile, jaxJit} {
+			for _, name := range []string{compare.Sklearn, compare.TorchEager, compare.TorchCompile, compare.JAX} {
 				add(name, find(p.Results, name, 1), 1)
 			}
 		}

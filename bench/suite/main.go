@@ -17,13 +17,8 @@ import (
 
 	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/bench/lab"
+	"github.com/dnngen/dnngen/bench/record"
 )
-
-// results is the file that is kept.
-type results struct {
-	lab.Stamp
-	Reports []compare.Report `json:"reports"`
-}
 
 func main() {
 	out := flag.String("json", "", "write the results to `FILE`")
@@ -42,7 +37,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		r := results{Stamp: lab.Stamped("suite")}
+		r := record.Suite{Stamp: lab.Stamped("suite")}
 		for _, spec := range flag.Args() {
 			run, err := lab.Time(ctx, env, dnngen, "bench", spec, "--json", "--seconds", strconv.FormatFloat(*seconds, 'g', -1, 64))
 			if err != nil {

@@ -224,27 +224,31 @@ func (m *measurement) compare() error {
 	return nil
 }
 
-// compareWith compares those that can make steps of so many rows in time.
+// compareWith compares those that can make steps of so many rows in time, each
+// in as many steps as its time allows.
 func (m *measurement) compareWith(rows int) error {
 	var group []*run
-	slowest, whole := 0.0, true
+	whole := true
 	for _, r := range m.runs {
 		if r.rows < rows || r.Whole && rows < m.Batch {
 			continue
 		}
-		group = append(group, r)
-		slowest, whole = max(slowest, r.step*float64(rows)/float64(r.rows)), whole && r.Whole
+		group, whole = append(group, r), whole && r.Whole
 	}
 	if whole && group[0] != m.runs[0] {
 		group = slices.Insert(group, 0, m.runs[0]) // slow, but the only one that knows
 	}
-	checks := max(min(3, m.Check), min(m.Check, int(m.share()/4/max(slowest, 1e-9))))
-	m.checks = min(m.checks, checks)
 	want := group[0]
 	for _, r := range group {
 		if m.ctx.Err() != nil {
 			return context.Cause(m.ctx)
 		}
+		step := r.step * float64(rows) / float64(r.rows)
+		checks := max(min(3, m.Check), min(m.Check, int(m.share()/4/max(step, 1e-9))))
+		if r != want {
+			checks = min(checks, len(want.losses))
+		}
+		m.checks = min(m.checks, checks)
 		losses, err := r.Losses(checks, rows)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)

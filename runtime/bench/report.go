@@ -10,7 +10,7 @@ type Report struct {
 	Results []Result `json:"results"`
 	Peak    *Peak    `json:"peak,omitempty"` // medians over the rounds
 	Rounds  int      `json:"rounds"`
-	Checked int      `json:"checked_steps"` // whose losses agree
+	Checked int      `json:"checked_steps"` // whose losses agree, at least
 	Batch   int      `json:"batch"`         // rows of a full step
 	FLOPs   float64  `json:"flops_per_step"`
 	Seconds float64  `json:"seconds"` // that the measurement took
@@ -28,7 +28,7 @@ type Result struct {
 	Samples float64 `json:"samples_per_second"`
 	GFLOPS  float64 `json:"gflops"`
 	Share   float64 `json:"share_of_peak,omitempty"` // of the peak of as many threads
-	Loss    float64 `json:"loss"`                    // of the last step that was compared
+	Loss    float64 `json:"loss"`                    // of the last step that was compared for it
 }
 
 // Scaled tells that fewer rows than a batch were timed.
