@@ -6,6 +6,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 
+	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
 	"github.com/dnngen/dnngen/asm/vec"
 )
@@ -286,14 +287,14 @@ func (e *emitter) targetRows(g *jen.Group, y, lo, hi code) {
 	g.Id("b").Dot(name).Op("=").Add(y).Dot(field).Index(first.Op(":").Add(times(hi, width)))
 }
 
-// sums lists the parameters whose gradient is 16 partial sums, and all whose
-// gradients are added to from the start.
+// sums lists the parameters whose gradient is made of partial sums, and all
+// whose gradients are added to from the start.
 func (e *emitter) sums() (partial, added []*plan.Param) {
 	for _, phase := range e.Backward {
 		for _, s := range phase {
 			if a, ok := s.(*plan.Apply); ok && a.Sum != nil {
 				added = append(added, a.Sum)
-				if a.Sum.Sum {
+				if a.Sum.Panels > 0 {
 					partial = append(partial, a.Sum)
 				}
 			}
@@ -306,11 +307,19 @@ func gradRange(grads code, q *plan.Param) code {
 	return grads.Index(n(q.Grad).Op(":").Lit(q.Grad + q.Size()))
 }
 
+func partRange(grads code, q *plan.Param) code {
+	return grads.Index(n(q.Parts).Op(":").Lit(q.Parts + q.Panels*kernel.Lanes))
+}
+
 // clearSums empties the gradients that are only ever added to.
 func (e *emitter) clearSums(g *jen.Group, grads code) {
 	_, added := e.sums()
 	for _, q := range added {
-		g.Clear(gradRange(grads.Clone(), q))
+		if q.Panels > 0 {
+			g.Clear(partRange(grads.Clone(), q))
+		} else {
+			g.Clear(gradRange(grads.Clone(), q))
+		}
 	}
 }
 
@@ -318,6 +327,6 @@ func (e *emitter) clearSums(g *jen.Group, grads code) {
 func (e *emitter) fold(g *jen.Group, grads code) {
 	partial, _ := e.sums()
 	for _, q := range partial {
-		g.Qual(simdPath, "Fold").Call(gradRange(grads.Clone(), q))
+		g.Qual(simdPath, "Fold").Call(gradRange(grads.Clone(), q), partRange(grads.Clone(), q))
 	}
 }

@@ -201,16 +201,11 @@ func (e *emitter) packPairs(x *plan.Tensor, from, rows code) code {
 }
 
 func (e *emitter) apply(g *jen.Group, s *plan.Apply) {
-	switch {
-	case s.Dense:
+	if s.Dense {
 		e.onlyOne(g, s.Sharing)
 		g.Comment("// One column: the lanes run over the rows.")
 		g.Add(call(s.Kernel, append(e.applyArgs(s, nil), linesOf(inBatch("rows")))...))
 		return
-	case s.Sum != nil && s.Sum.Sum && s.Sharing != plan.Unshared:
-		g.Comment("// One sum for all panels: one worker makes it.")
-		e.onlyOne(g, s.Sharing)
-		s = &plan.Apply{Kernel: s.Kernel, Panels: s.Panels, Buffers: s.Buffers, Learned: s.Learned, Sum: s.Sum}
 	}
 	c := calls{how: s.Sharing, groups: s.Panels, parts: 1, whole: true}
 	c.write(g, func(g *jen.Group, panel, _, _ code) {
@@ -230,11 +225,14 @@ func (e *emitter) applyArgs(s *plan.Apply, panel code) []jen.Code {
 	if s.Sum == nil {
 		return args
 	}
-	place := n(s.Sum.Grad)
-	if !s.Sum.Sum {
-		place = plus(times(panel, kernel.Lanes), s.Sum.Grad)
+	place := s.Sum.Grad
+	if s.Sum.Panels > 0 {
+		place = s.Sum.Parts
 	}
-	return append(args, at(inBatch("grads"), place))
+	if panel == nil {
+		return append(args, at(inBatch("grads"), n(place)))
+	}
+	return append(args, at(inBatch("grads"), plus(times(panel, kernel.Lanes), place)))
 }
 
 func (e *emitter) updateFunc(f *jen.File) {

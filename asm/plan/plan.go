@@ -117,8 +117,11 @@ type Param struct {
 	InPad  int // rows of a packed panel: In, rounded up to 16; 1 for others
 	Offset int // in the parameters, and in each state
 	Grad   int // offset in a shard's gradients; -1 if the gradient is not kept
-	// Sum tells that the gradient is 16 partial sums, to be added up.
-	Sum bool
+	// Parts is where the gradient of a value that all units share is summed, in a
+	// shard's gradients: 16 partial sums for each of Panels panels of units, so
+	// that workers can share them. They are added up in their order. Panels is 0
+	// for other parameters.
+	Parts, Panels int
 }
 
 // Size returns the number of float32 that the parameter takes.

@@ -224,8 +224,11 @@ func (b *builder) apply(s *ir.Map, name string, rows int) *Apply {
 	a.Sharing = b.sharing(rows * lanes(a.Panels) * lossWork)
 	if len(s.Sum) > 0 {
 		a.Sum = b.params[s.Sum[0].Param]
-		a.Sum.Sum = !s.PerChannel()
 		b.keepGradient(a.Sum)
+		if !s.PerChannel() {
+			a.Sum.Parts, a.Sum.Panels = b.GradSize, a.Panels
+			b.GradSize += lanes(a.Panels)
+		}
 	}
 	return a
 }

@@ -131,10 +131,14 @@ func (l Layout) Block(blocked, flat []float32, rows, capacity int) {
 	}
 }
 
-// Fold adds 16 partial sums in a fixed order and leaves the sum in the first
-// place, zeros in the others.
-func Fold(sums []float32) {
+// Fold adds partial sums parts [panels][16] in a fixed order and leaves their
+// sum in the first place of sums [16], zeros in the others.
+func Fold(sums, parts []float32) {
 	sums = sums[:Lanes]
+	clear(sums)
+	for i, v := range parts {
+		sums[i%Lanes] += v
+	}
 	for half := Lanes / 2; half > 0; half /= 2 {
 		for i := range half {
 			sums[i] += sums[i+half]
