@@ -101,7 +101,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	p := pool.New(1)
-	memory, err := arena.New(9072 + p.Threads()*512)
+	memory, err := arena.New(9088 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -133,7 +133,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	e.bias4 = e.slots[0][1632:1648]
 	e.bias4ExpAvg = e.slots[1][1632:1648]
 	e.bias4ExpAvgSq = e.slots[2][1632:1648]
-	e.grads = memory.Floats(16)
+	e.grads = memory.Floats(32)
 	e.scalars = memory.Floats(2)
 	e.slabs = make([][]float32, p.Threads())
 	for i := range e.slabs {
@@ -188,7 +188,7 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 func (e *vector) doWork(worker int) {
 	b := &e.batch
 	if worker == 0 {
-		clear(e.grads[0:16])
+		clear(e.grads[16:32])
 	}
 	e.forward0(b)
 	e.pool.Wait()
@@ -220,7 +220,7 @@ func (e *vector) doWork(worker int) {
 	e.gradWeight0(b)
 	e.pool.Wait()
 	if worker == 0 {
-		simd.Fold(e.grads[0:16])
+		simd.Fold(e.grads[0:16], e.grads[16:32])
 	}
 	e.pool.Wait()
 	e.update(1, worker)

@@ -5858,7 +5858,7 @@ vector2:
 	JZ      shardDone3
 
 shard4:
-	ADDQ   $+64, R9
+	ADDQ   $+128, R9
 	VADDPS (R9), Y0, Y0
 	VADDPS 32(R9), Y1, Y1
 	DECQ   R8

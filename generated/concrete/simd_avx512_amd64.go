@@ -202,7 +202,7 @@ func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *fl
 //	expAvg   [vectors][16], the optimizer's state
 //	expAvgSq [vectors][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
-//	grads    [shards][vectors][16], gradients, 16 elements from shard to shard
+//	grads    [shards][vectors][16], gradients, 32 elements from shard to shard
 //	shards   number of gradients to add, at least 1
 //	vectors  number of vectors of 16
 func updateAVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)

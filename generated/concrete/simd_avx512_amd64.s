@@ -4785,7 +4785,7 @@ vector2:
 	JZ      shardDone3
 
 shard4:
-	ADDQ   $+64, R9
+	ADDQ   $+128, R9
 	VADDPS (R9), Z0, Z0
 	DECQ   R8
 	JNZ    shard4

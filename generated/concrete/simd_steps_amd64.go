@@ -67,7 +67,7 @@ func (e *vector) gradInput4(b *vectorBatch) {
 //	dweight3 += d*(z <= 0 ? z : 0)   over all rows with d = d4, z = z2, p = weight3
 //	concrete.yaml:9
 func (e *vector) backward3(b *vectorBatch) {
-	e.k.backward3(&e.weight3[0], &b.d4[0], &b.z2[0], &b.dz2[0], &b.grads[0], b.rows)
+	e.k.backward3(&e.weight3[0], &b.d4[0], &b.z2[0], &b.dz2[0], &b.grads[16], b.rows)
 }
 
 // gradWeight4 updates linear: 1:
