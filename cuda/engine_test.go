@@ -19,6 +19,7 @@ import (
 	"github.com/dnngen/dnngen/internal/fakecuda"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/internal/op"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
 
@@ -113,7 +114,10 @@ func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []b
 
 func (tr *training) request() *runner.Request {
 	p := tr.plan.Program
-	q := &runner.Request{Net: tr.name, Params: tr.params, Outputs: p.Output, States: len(p.Rule.States)}
+	q := &runner.Request{Net: tr.name, Precision: tr.plan.Precision.Name, Params: tr.params, Outputs: p.Output, States: len(p.Rule.States)}
+	if tr.plan.Precision.Scaled {
+		q.Scaling = &engine.Scaling{Scale: testScale}
+	}
 	for i, b := range tr.steps {
 		q.Steps = append(q.Steps, runner.Step{
 			X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows,
@@ -220,6 +224,71 @@ func TestEngine(t *testing.T) {
 				if !strings.Contains(r.Err, want) {
 					t.Errorf("got %q, want %q in it", r.Err, want)
 				}
+			}
+		})
+	}
+}
+
+// TestEnginePrecisions trains on the fake driver in the precisions of tensor cores.
+func TestEnginePrecisions(t *testing.T) {
+	t.Parallel()
+	emulator.Compiler(t)
+	directory := fakecuda.Directory(t)
+	var list []*training
+	for i := 1; i < len(op.Precisions); i++ {
+		list = append(list, smallIn(t, "small_"+op.Precisions[i].Name, i))
+	}
+	binary := build(t, list, func(pl *plan.Plan, _ []byte) map[string][]byte {
+		return map[string][]byte{pl.Precision.Name + "/kernels.sm_80.ptx": fakePTX(pl)}
+	})
+	for i, tr := range list {
+		t.Run(tr.plan.Precision.Name, func(t *testing.T) {
+			kernels := emulator.Library(t, tr.plan)
+			ask := func(q *runner.Request, settings string) runner.Response {
+				return serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+kernels, "FAKECUDA="+settings)
+			}
+			q := tr.request()
+			r := ask(q, "")
+			if r.Err != "" {
+				t.Fatal(r.Err)
+			}
+			if err := tr.checkOperands(&result{r.Losses, r.Slots, r.Raw}, op.Precisions[1+i]); err != nil {
+				t.Error(err)
+			}
+			if r.Allocs != 0 {
+				t.Errorf("%v allocations a step", r.Allocs)
+			}
+			if r := ask(q, "cc=75"); !strings.Contains(r.Err, "compute capability 7.5, and "+q.Precision+" needs 8.0") {
+				t.Errorf("on an old GPU: %q", r.Err)
+			}
+			q.Precision = ""
+			if r := ask(q, ""); !strings.Contains(r.Err, "NVRTC") {
+				t.Errorf("without an image in fp32: %q", r.Err)
+			}
+			if (r.Scaling != nil) != tr.plan.Precision.Scaled {
+				t.Fatalf("the scaling is %v", r.Scaling)
+			}
+			if r.Scaling == nil {
+				return
+			}
+			// Steps that overflow are left out, and do not count as updates.
+			q = tr.request()
+			q.Scaling = &engine.Scaling{Scale: 1 << 26, Good: 7}
+			one := q.Steps[0]
+			q.Steps = nil
+			for i := range 40 {
+				one.Hyper.Step = int64(i + 1)
+				q.Steps = append(q.Steps, one)
+			}
+			r = ask(q, "")
+			if s := r.Scaling; r.Err != "" || s.LeftOut < 5 || s.Scale >= 1<<26 || s.Good+s.LeftOut < 40 {
+				t.Errorf("with too large a scale: %s, %+v", r.Err, s)
+			}
+			// Where no scale helps, the loss says so.
+			q.Steps = q.Steps[:1]
+			q.Scaling = &engine.Scaling{Scale: 0x1p-25}
+			if r = ask(q, ""); r.Losses[0] == r.Losses[0] {
+				t.Errorf("with a scale below the least: the loss is %g", r.Losses[0])
 			}
 		})
 	}

@@ -148,8 +148,8 @@ func TestGemm(t *testing.T) {
 }
 
 // smallIn is small in a precision, with a hidden layer more.
-func smallIn(t *testing.T, precision int) *training {
-	b := nettest.New("small", 37).Linear(36, true)
+func smallIn(t *testing.T, name string, precision int) *training {
+	b := nettest.New(name, 37).Linear(36, true)
 	for _, name := range []string{"swiglu", "prelu"} {
 		row, set, ok := op.Find(op.Activations, name)
 		if !ok {
@@ -168,7 +168,7 @@ func smallIn(t *testing.T, precision int) *training {
 		t.Fatal("no cross_entropy")
 	}
 	momentum := op.Values{"momentum": 0.9}
-	return newTraining("small", planIn(t, b.Loss(loss, set).Optimizer(op.Optimizers[0], momentum).Network(), precision), 1)
+	return newTraining(name, planIn(t, b.Loss(loss, set).Optimizer(op.Optimizers[0], momentum).Network(), precision), 1)
 }
 
 // TestPlantedTensorBugs breaks the device code of tensor cores and wants it
@@ -176,7 +176,7 @@ func smallIn(t *testing.T, precision int) *training {
 func TestPlantedTensorBugs(t *testing.T) {
 	t.Parallel()
 	fault := func(precision int, edit func(string) string) string {
-		tr := smallIn(t, precision)
+		tr := smallIn(t, "small", precision)
 		prog := emulator.Build(t, emulator.Options{Edit: edit}, emulator.Net{Name: tr.name, Plan: tr.plan})
 		var first *result
 		for schedule := range 4 {
@@ -228,7 +228,7 @@ func TestPlantedTensorBugs(t *testing.T) {
 func TestScaling(t *testing.T) {
 	t.Parallel()
 	const fp16 = 3
-	tr := smallIn(t, fp16)
+	tr := smallIn(t, "small", fp16)
 	prog := emulator.Build(t, emulator.Options{}, emulator.Net{Name: tr.name, Plan: tr.plan})
 	want, err := tr.run(prog.Start(t, tr.name))
 	if err != nil {

@@ -16,7 +16,9 @@ import (
 // Request asks for a training on a network's first GPU.
 type Request struct {
 	Net       string
-	Params    [][]float32 // initial values
+	Precision string          // empty: engine.FP32
+	Scaling   *engine.Scaling // to begin with, where the engine has one
+	Params    [][]float32     // initial values
 	Steps     []Step
 	Feed      *Feed     // after Steps
 	Infer     []float32 // rows to infer with the trained parameters
@@ -50,12 +52,14 @@ type Response struct {
 	Err    string
 	Failed bool // the device failed in the middle of something
 	Device string
-	Losses []float64
-	Kept   bool          // Hold said so
-	Calls  []int         // steps made by each call of Run
-	Slots  [][][]float32 // [slot][param]
-	Raw    []float32
-	Allocs float64 // of a step
+	// Scaling is what is left, where the engine has one.
+	Scaling *engine.Scaling
+	Losses  []float64
+	Kept    bool          // Hold said so
+	Calls   []int         // steps made by each call of Run
+	Slots   [][][]float32 // [slot][param]
+	Raw     []float32
+	Allocs  float64 // of a step
 }
 
 var nets = map[string]func() []engine.Device{}
@@ -95,11 +99,25 @@ func serve(q *Request, r *Response) (err error) {
 	if err := d.Missing(); err != nil {
 		return err
 	}
-	e, err := d.New(engine.Options{})
+	if q.Precision != "" {
+		if err := d.Lacks(q.Precision); err != nil {
+			return err
+		}
+	}
+	e, err := d.New(engine.Options{Precision: q.Precision})
 	if err != nil {
 		return err
 	}
 	defer e.Close()
+	if scaled, ok := e.(engine.Scaled); ok {
+		if q.Scaling != nil {
+			scaled.SetScaling(*q.Scaling)
+		}
+		defer func() {
+			left := scaled.Scaling()
+			r.Scaling = &left
+		}()
+	}
 	for i, v := range q.Params {
 		e.Write(0, i, v)
 	}
