@@ -40,7 +40,15 @@ if command -v nvidia-smi >/dev/null 2>&1; then
 fi
 row "commit" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 
-check "golden and random networks" gpu.log go test ./cuda -count=1 -timeout 30m -run '^TestGPU$' -v
+precisions="fp32 tf32 bf16 fp16"
+check "golden and random networks" gpu.log go test ./cuda -count=1 -timeout 60m -run '^TestGPU$' -v
+for p in $precisions; do
+    if grep -q -e "--- PASS: TestGPU/$p " "$logs/gpu.log"; then
+        row "  in $p" "passed"
+    elif grep -q -e "--- FAIL: TestGPU/$p " "$logs/gpu.log"; then
+        row "  in $p" "FAILED, see $logs/gpu.log"
+    fi
+done
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 for tool in memcheck racecheck initcheck synccheck; do
     if [ -z "$sanitizer" ]; then
@@ -49,7 +57,7 @@ for tool in memcheck racecheck initcheck synccheck; do
     fi
     check "compute-sanitizer $tool" "$tool.log" env CUDA_NETS=4 \
         CUDA_WRAPPER="$sanitizer --tool $tool --error-exitcode 9 --log-file $logs/$tool-report.log" \
-        go test ./cuda -count=1 -timeout 60m -run '^TestGPU$/^(case0|net)' -v
+        go test ./cuda -count=1 -timeout 60m -run '^TestGPU$/^(fp32|bf16|fp16)$/^(case0|net)' -v
 done
 
 go build -o "$logs/dnngen" ./cmd/dnngen || exit 1
@@ -67,7 +75,7 @@ for w in $workloads; do
         continue
     fi
     echo "timing: $w" >&2
-    if ! "$trainer" bench --devices cuda:0,cpu --threads 0 --seconds "$each" --peak=false --data random >"$logs/$w.log" 2>&1; then
+    if ! "$trainer" bench --devices cuda:0,cpu --precision "$(echo $precisions | tr ' ' ,)" --threads 0 --seconds "$each" --peak=false --data random >"$logs/$w.log" 2>&1; then
         row "$w" "FAILED, see $logs/$w.log"
         failed=1
         continue

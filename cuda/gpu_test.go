@@ -13,12 +13,13 @@ import (
 	"github.com/dnngen/dnngen/cuda/toolchain"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/internal/op"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
 
 // TestGPU trains the reference cases and random networks on the machine's first
-// GPU, twice: the second time gives the same bits, though it makes many steps at
-// a call where the rows allow that.
+// GPU, in each precision, step by step and by calls of many steps: both ways give
+// the same bits.
 func TestGPU(t *testing.T) {
 	if _, err := driver.Open(); err != nil {
 		t.Skipf("no GPU: %v", err)
@@ -44,44 +45,68 @@ func TestGPU(t *testing.T) {
 		requests[tr.name] = tr.request()
 	}
 	binary := build(t, list, func(_ *plan.Plan, source []byte) map[string][]byte {
-		r, err := tools.Compile(t.Context(), "kernels", source)
-		if err != nil {
-			t.Fatal(err)
-		}
 		files := map[string][]byte{}
-		for _, f := range r.Files {
-			files[f.Name] = f.Content
+		for _, p := range op.Precisions {
+			folder := ""
+			if engine.Define(p.Name) != "" {
+				folder = p.Name + "/"
+			}
+			r, err := tools.Compile(t.Context(), "kernels", append([]byte(engine.Define(p.Name)), source...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Files {
+				files[folder+f.Name] = f.Content
+			}
 		}
 		return files
 	})
-	for i, tr := range list {
-		t.Run(tr.name, func(t *testing.T) {
-			r := serve(t, binary, requests[tr.name])
-			if r.Err != "" {
-				t.Fatal(r.Err)
-			}
-			got := &result{r.Losses, r.Slots, r.Raw}
-			var err error
-			if i < len(cases) {
-				err = checkGolden(cases[i], tr, got)
-			} else {
-				err = tr.check(got)
-			}
-			if err != nil {
-				t.Error(err)
-			}
-			q := requests[tr.name]
-			if q.Feed = feeds[tr.name]; q.Feed != nil {
-				q.Steps = nil
-			}
-			again := serve(t, binary, q)
-			if q.Feed != nil && !again.Kept {
-				t.Error("the rows are not kept")
-			}
-			if !got.same(&result{again.Losses, again.Slots, again.Raw}) {
-				t.Error("a second run gives other bits")
+	for k, precision := range op.Precisions {
+		t.Run(precision.Name, func(t *testing.T) {
+			for i, tr := range list {
+				t.Run(tr.name, func(t *testing.T) {
+					q := *requests[tr.name]
+					q.Precision = precision.Name
+					if precision.Scaled() {
+						q.Scaling = &engine.Scaling{Scale: testScale}
+					}
+					check := tr.check
+					switch {
+					case k == 0 && i < len(cases):
+						check = func(r *result) error { return checkGolden(cases[i], tr, r) }
+					case i < len(cases):
+						check = func(r *result) error { return nearGolden(cases[i], r, precision.Roundoff()) }
+					case k > 0:
+						check = func(r *result) error { return tr.checkOperands(r, precision) }
+					}
+					trainTwice(t, binary, q, feeds[tr.name], check)
+				})
 			}
 		})
+	}
+}
+
+// trainTwice trains step by step and then, where there is a feed, by calls of
+// many steps.
+func trainTwice(t *testing.T, binary string, q runner.Request, f *runner.Feed, check func(*result) error) {
+	t.Helper()
+	r := serve(t, binary, &q)
+	if r.Err != "" {
+		t.Fatal(r.Err)
+	}
+	got := &result{r.Losses, r.Slots, r.Raw}
+	if err := check(got); err != nil {
+		t.Error(err)
+	}
+	if q.Feed = f; f != nil {
+		q.Steps = nil
+	}
+	again := serve(t, binary, &q)
+	if f != nil && !again.Kept {
+		t.Error("the rows are not kept")
+	}
+	if !got.same(&result{again.Losses, again.Slots, again.Raw}) {
+		t.Error("a second run gives other bits")
 	}
 }
 
