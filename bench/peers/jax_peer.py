@@ -5,8 +5,12 @@ import os
 
 from peer import CannotTrain, Peer, main, threads
 
-if threads() == 1:
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+# XLA's CPU client makes a thread for each core that the process may run on, whatever
+# XLA_FLAGS say of Eigen: the cores are what bounds it.
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads():])
+elif threads() == 1:
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
