@@ -243,6 +243,10 @@ func TestProblems(t *testing.T) {
 			t.Errorf("drew %d rows of a batch of %d: %d features, %d and %d targets", p.Rows, p.Batch, len(p.X), len(p.Y.Class), len(p.Y.Value))
 		}
 	}
+	// In gradient descent, the rows that travel to other programs are one batch.
+	if p := bench.Draw(network(0, true), 1); p.Rows != p.Batch {
+		t.Errorf("a full batch of %d rows among %d", p.Batch, p.Rows)
+	}
 	// Rows that are too few are repeated.
 	p := bench.Of(network(8, true), []float32{1, 2, 3, 4, 5, 6}, engine.Target{Class: []int32{0, 1}}, 2)
 	if p.Rows != 8 || p.X[6] != 1 || p.Y.Class[7] != 1 {

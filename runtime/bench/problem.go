@@ -31,14 +31,16 @@ const (
 	maxBatches = 64
 )
 
-// batchOf returns the rows of a step and the number of batches to hold. have is
-// the number of rows of the data, 0 where there are none.
+// batchOf returns the rows of a step and the number of batches to hold: one in
+// gradient descent, whose batch is all there is. have is the number of rows of
+// the data, 0 where there are none.
 func batchOf(n *engine.Network, have int) (batch, batches int) {
 	batch = n.Batch
 	if batch == 0 {
 		if batch = have; batch == 0 {
 			batch = fullRows
 		}
+		return batch, 1
 	}
 	bytes := batch * 4 * (n.Inputs + n.Outputs)
 	batches = max(1, min(maxBatches, maxBytes/bytes))
