@@ -16,7 +16,8 @@ var infoCommand = &command{
 	short: "show what is compiled in and which devices are here",
 	args:  "[--json] [--device D]",
 	long: `Shows the network that this program was compiled for, the devices that it can
-run on, which of them are here, which one is chosen, and why.`,
+run on with what it takes of their memory, which of them are here, which one is
+chosen, and why.`,
 	examples: []string{"info", "info --json"},
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		var f deviceFlags
