@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/dnngen/dnngen/asm"
+	"github.com/dnngen/dnngen/asm/internal/ran"
 	"github.com/dnngen/dnngen/asm/internal/runner"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -111,5 +113,6 @@ func (p *program) run(t *testing.T, q runner.Request) runner.Response {
 	if r.Err != "" {
 		t.Fatalf("%s on %s: %s", q.Net, q.Device, r.Err)
 	}
+	ran.On(strings.TrimPrefix(q.Device, "cpu:"))
 	return r
 }

@@ -5,7 +5,9 @@ import (
 	"math"
 	"testing"
 
+	"github.com/dnngen/dnngen/asm/internal/ran"
 	"github.com/dnngen/dnngen/asm/internal/runner"
+	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/golden"
@@ -14,8 +16,15 @@ import (
 	"github.com/dnngen/dnngen/spec"
 )
 
-// devices are the instruction sets under test.
-var devices = []string{"cpu:avx2", "cpu:avx512"}
+// devices are the instruction sets under test: those of this machine.
+func devices() (names []string) {
+	for _, isa := range vec.ISAs {
+		if ran.Missing(isa.String()) == nil {
+			names = append(names, "cpu:"+isa.String())
+		}
+	}
+	return names
+}
 
 // request asks for a training of a program.
 func request(p *ir.Program, net, device string, threads int) runner.Request {
@@ -74,7 +83,7 @@ func TestGolden(t *testing.T) {
 	}
 	prog := build(t, programs)
 	for _, c := range cases {
-		for _, device := range devices {
+		for _, device := range devices() {
 			t.Run(fmt.Sprintf("%s/%s", c.Name, device), func(t *testing.T) {
 				p := programs[c.Name]
 				q := goldenRequest(t, c, p, device, 2)

@@ -164,7 +164,7 @@ func TestRandom(t *testing.T) {
 	for _, tr := range list {
 		t.Run(tr.name, func(t *testing.T) {
 			var first *runner.Response
-			for _, device := range devices {
+			for _, device := range devices() {
 				for _, threads := range []int{1, 2, 3} {
 					r := prog.run(t, tr.request(device, threads))
 					if first == nil {
@@ -176,6 +176,9 @@ func TestRandom(t *testing.T) {
 						t.Errorf("%s with %d threads: %v", device, threads, err)
 					}
 				}
+			}
+			if first == nil {
+				t.Skip("NOT TESTED: this machine has no vector instruction set")
 			}
 			tr.checkRows(t, prog, first.Raw)
 			tr.checkNotFinite(t, prog, first)
@@ -212,7 +215,7 @@ func firstDifference(a, b []float32) int {
 
 // checkRows infers row by row: a row's outputs do not depend on the others.
 func (tr *training) checkRows(t *testing.T, prog *program, raw []float32) {
-	q := tr.request(devices[0], 1)
+	q := tr.request(devices()[0], 1)
 	for r := range min(q.InferRows, 3) {
 		one := q
 		one.Infer, one.InferRows = q.Infer[r*tr.p.Input:(r+1)*tr.p.Input], 1

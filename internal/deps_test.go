@@ -74,6 +74,7 @@ gen, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
 
 # What only tests import.
 runtime/engine, runtime/simd < asm/internal/runner;
+runtime/simd < asm/internal/ran;
 cuda, internal/nettest, internal/golden < cuda/internal/emulator;
 runtime/engine < cuda/internal/runner;
 spec, internal/ir/eval < internal/nettest;

@@ -8,8 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/klauspost/cpuid/v2"
-
+	"github.com/dnngen/dnngen/asm/internal/ran"
 	tk "github.com/dnngen/dnngen/asm/vec/internal/testkernels"
 )
 
@@ -17,25 +16,19 @@ import (
 type machine struct {
 	name  string
 	lanes int
-	here  bool
 	run   func(k tk.Kernel) func(out, in *float32, n int)
 }
 
 var machines = []machine{
-	{"avx2", 8, cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3), func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX2 }},
-	{
-		"avx512", 16, cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL),
-		func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX512 },
-	},
+	{"avx2", 8, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX2 }},
+	{"avx512", 16, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX512 }},
 }
 
 // onEach runs a test on every instruction set that the processor has.
 func onEach(t *testing.T, test func(t *testing.T, m machine)) {
 	for _, m := range machines {
 		t.Run(m.name, func(t *testing.T) {
-			if !m.here {
-				t.Skipf("NOT TESTED: this processor has no %s", m.name)
-			}
+			ran.Here(t, m.name)
 			test(t, m)
 		})
 	}

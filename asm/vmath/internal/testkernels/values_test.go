@@ -7,8 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/klauspost/cpuid/v2"
-
+	"github.com/dnngen/dnngen/asm/internal/ran"
 	tk "github.com/dnngen/dnngen/asm/vmath/internal/testkernels"
 	"github.com/dnngen/dnngen/internal/expr"
 )
@@ -16,10 +15,8 @@ import (
 // TestValues compares every row, on every instruction set, with the float64
 // evaluation of its expressions, and the instruction sets with each other.
 func TestValues(t *testing.T) {
-	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
-		t.Skip("NOT TESTED: this processor has no AVX2 with FMA")
-	}
-	avx512 := cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL)
+	ran.Here(t, "avx2")
+	avx512 := ran.Missing("avx512") == nil
 	for i, r := range rows() {
 		t.Run(r.name, func(t *testing.T) {
 			k := tk.Kernels[i]
@@ -30,6 +27,7 @@ func TestValues(t *testing.T) {
 			if !avx512 {
 				return
 			}
+			ran.On("avx512")
 			other := make([]float32, tk.Stride*k.Roots)
 			k.AVX512(&other[0], &in[0], tk.Elements/16)
 			for j := range got {
@@ -40,7 +38,7 @@ func TestValues(t *testing.T) {
 		})
 	}
 	if !avx512 {
-		t.Skip("NOT TESTED on AVX-512: this processor has not F, DQ, BW and VL")
+		t.Skip("NOT TESTED on AVX-512: ", ran.Missing("avx512"))
 	}
 }
 
