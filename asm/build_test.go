@@ -27,7 +27,7 @@ type program struct {
 
 // build emits networks, compiles them into one program and starts it. They
 // stand in a module of their own, beside links to what they import.
-func build(t *testing.T, nets map[string]*ir.Program) *program {
+func build(t testing.TB, nets map[string]*ir.Program) *program {
 	t.Helper()
 	root, dir := golden.Root(t), t.TempDir()
 	check := func(err error) {
@@ -61,7 +61,9 @@ func build(t *testing.T, nets map[string]*ir.Program) *program {
 			put(base+"/"+f.Path, f.Content)
 		}
 		put(base+"/register.go", []byte(fmt.Sprintf(
-			"package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, simdDevices) }\n", name, module+"/asm/internal/runner", name)))
+			"package %s\n\nimport %q\n\nfunc init() {\n\trunner.Register(%q, simdDevices)\n"+
+				"\trunner.RegisterKernels(%[3]q, map[string]any{\"cpu:avx2\": &vectorAVX2, \"cpu:avx512\": &vectorAVX512})\n}\n",
+			name, module+"/asm/internal/runner", name)))
 		main += fmt.Sprintf("\t_ %q\n", module+"/"+base)
 	}
 	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
@@ -78,7 +80,7 @@ func build(t *testing.T, nets map[string]*ir.Program) *program {
 	return start(t, binary)
 }
 
-func start(t *testing.T, binary string) *program {
+func start(t testing.TB, binary string) *program {
 	cmd := exec.Command(binary)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -101,7 +103,7 @@ func start(t *testing.T, binary string) *program {
 }
 
 // run makes one training.
-func (p *program) run(t *testing.T, q runner.Request) runner.Response {
+func (p *program) run(t testing.TB, q runner.Request) runner.Response {
 	t.Helper()
 	if err := p.enc.Encode(q); err != nil {
 		t.Fatal(err)

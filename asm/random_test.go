@@ -229,7 +229,7 @@ func (tr *training) checkRows(t *testing.T, prog *program, raw []float32) {
 // checkNotFinite trains again with a step in between whose last row is not a
 // number: its loss says so, and nothing else changes.
 func (tr *training) checkNotFinite(t *testing.T, prog *program, want *runner.Response) {
-	for _, device := range devices {
+	for _, device := range devices() {
 		q := tr.request(device, 2)
 		bad := q.Steps[0]
 		bad.X = slices.Clone(bad.X)

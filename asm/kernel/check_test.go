@@ -3,11 +3,12 @@ package kernel
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,30 +17,18 @@ import (
 	"github.com/dnngen/dnngen/internal/expr"
 )
 
-// sampled is the number of depths that are tried beside the edges.
-const sampled = 4
-
 // depths are the lengths of sums, and numbers of inputs, that kernels are made
-// for: of 1 to 33, 63 to 65 and 127 to 129 those at the edges of vectors, of
-// panels and of unrolled loops, and a sample of the others. Each is tried with
-// every number of rows and columns of that list; ASM_KERNELS=all makes kernels
-// for the whole list, and so tries every triple.
-func depths(t *testing.T) []int {
-	edges := []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129}
-	var others []int
+// for. Each is tried with every number of rows and columns of the same list, so
+// that every triple is; -short leaves out depths that lie at no edge of a vector,
+// a panel or an unrolled loop.
+func depths() (list []int) {
+	edges := []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33}
 	for i := 1; i <= 33; i++ {
-		if !slices.Contains(edges, i) {
-			others = append(others, i)
+		if !testing.Short() || slices.Contains(edges, i) {
+			list = append(list, i)
 		}
 	}
-	if os.Getenv("ASM_KERNELS") != "all" {
-		rand.New(rand.NewPCG(1, 1)).Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		others = others[:sampled]
-	}
-	list := append(edges, others...)
-	slices.Sort(list)
-	t.Logf("depths %v", list)
-	return list
+	return append(list, 63, 64, 65, 127, 128, 129)
 }
 
 // capacities are the numbers of rows that buffers hold, and with them the
@@ -151,7 +140,7 @@ func TestKernels(t *testing.T) {
 	}
 	write("main.go", checker)
 	write("go.mod", []byte("module checker\n\ngo 1.26\n"))
-	depths := depths(t)
+	depths := depths()
 	table := "package main\n\nvar sets = map[string]set{\n"
 	for _, isa := range vec.ISAs {
 		s := &suite{isa: isa, depths: depths, table: map[string]*bytes.Buffer{}}
@@ -164,6 +153,7 @@ func TestKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		checkStops(t, files.Asm)
 		write(isa.String()+"_amd64.s", files.Asm)
 		write(isa.String()+"_amd64.go", files.Stubs)
 		table += fmt.Sprintf("\t%q: {\n", isa)
@@ -191,5 +181,25 @@ func TestKernels(t *testing.T) {
 			}
 			t.Log(strings.TrimSpace(string(out)))
 		})
+	}
+}
+
+// checkStops: every function looks at its stack's size when it is called, and so
+// lets itself be stopped there.
+func checkStops(t *testing.T, asm []byte) {
+	t.Helper()
+	functions := regexp.MustCompile(`(?m)^TEXT (.*)$`).FindAllSubmatch(asm, -1)
+	if functions == nil {
+		t.Fatal("no functions")
+	}
+	for _, f := range functions {
+		size := regexp.MustCompile(`^\S+, \$(\d+)-\d+$`).FindSubmatch(f[1])
+		if size == nil {
+			t.Errorf("%s has attributes", f[1])
+			continue
+		}
+		if n, err := strconv.Atoi(string(size[1])); err != nil || n < stackSmall {
+			t.Errorf("%s: the frame is too small for a look at the stack's size", f[1])
+		}
 	}
 }

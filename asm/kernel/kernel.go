@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -29,6 +28,11 @@ const Lanes = 16
 
 // gp is a general-purpose register.
 type gp = reg.GPVirtual
+
+// stackSmall is the least frame for which the assembler does not leave out the
+// look at the stack's size of a function that calls none (StackSmall of Go's
+// internal/abi).
+const stackSmall = 128
 
 // lineBytes is the size of one row of a panel: a cache line.
 const lineBytes = 4 * Lanes
@@ -51,7 +55,10 @@ type Kernel interface {
 // Emit writes a kernel as a function.
 func Emit(e *vec.Emitter, k Kernel) {
 	e.Function(Symbol(k, e.ISA()))
-	e.Attributes(attr.NOSPLIT)
+	// The runtime stops a goroutine where a function looks at its stack's size, or
+	// by a signal that meets Go code, which in a loop over kernels it hardly ever
+	// does. So every kernel looks: a collection waits for one call, not for a loop.
+	e.AllocLocal(stackSmall)
 	f := &function{Emitter: e, params: k.Params(), labels: new(int)}
 	e.SignatureExpr(f.params.Signature())
 	doc := []string{Symbol(k, e.ISA()) + " " + k.about()}
@@ -191,9 +198,5 @@ func (f *function) scratch(n int) reg.GPVirtual {
 	return p
 }
 
-// reserve takes n bytes of the frame. A frame of that size needs the check of
-// the stack's size.
-func (f *function) reserve(n int) operand.Mem {
-	f.Attributes(0)
-	return f.AllocLocal(n)
-}
+// reserve takes n bytes of the frame.
+func (f *function) reserve(n int) operand.Mem { return f.AllocLocal(n) }

@@ -6,7 +6,7 @@
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·infer0AVX2(SB), $832-48
+TEXT ·infer0AVX2(SB), $960-48
 	// AX       scratch [2][6][16], sums of the tile
 	// BX       bias: [2][16]
 	// CX       src: at the tile's first row
@@ -19,7 +19,7 @@ TEXT ·infer0AVX2(SB), $832-48
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of mat
 	// Y12, Y14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -666,7 +666,7 @@ shortDone6:
 
 // func infer2AVX2(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
+TEXT ·infer2AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [1][32][16], packed matrix
@@ -1078,7 +1078,7 @@ shortDone7:
 
 // func infer4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·infer4AVX2(SB), NOSPLIT, $0-40
+TEXT ·infer4AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1213,7 +1213,7 @@ rowDone3:
 
 // func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·inferRow0AVX2(SB), $320-48
+TEXT ·inferRow0AVX2(SB), $448-48
 	// AX    scratch [4][1][16], sums of the tile
 	// BX    bias: [4][16]
 	// CX    src: at the tile's first row
@@ -1224,7 +1224,7 @@ TEXT ·inferRow0AVX2(SB), $320-48
 	// SI    a: at the tile's first row
 	// Y0-Y7 sums of the tile [1][4][16], row by row
 	// Y8    a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -1460,7 +1460,7 @@ tallDone1:
 
 // func inferRow2AVX2(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-48
+TEXT ·inferRow2AVX2(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
@@ -1553,7 +1553,7 @@ tallDone1:
 
 // func inferRow4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·inferRow4AVX2(SB), NOSPLIT, $0-40
+TEXT ·inferRow4AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1688,7 +1688,7 @@ rowDone3:
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·forward0AVX2(SB), $832-56
+TEXT ·forward0AVX2(SB), $960-56
 	// AX      scratch [2][6][16], sums of the tile
 	// BX      bias: [2][16]
 	// CX      src: at the tile's first row
@@ -1701,7 +1701,7 @@ TEXT ·forward0AVX2(SB), $832-56
 	// Y0-Y11  sums of the tile [6][1][16], row by row
 	// Y12-Y13 vectors of mat
 	// Y14     a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -2061,7 +2061,7 @@ tallDone1:
 
 // func forward2AVX2(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·forward2AVX2(SB), NOSPLIT, $0-56
+TEXT ·forward2AVX2(SB), $128-56
 	// AX      src: at the tile's first row
 	// BX      p: [1], the learned parameter
 	// CX      mat: [1][32][16], packed matrix
@@ -2302,7 +2302,7 @@ tallDone1:
 
 // func forward4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·forward4AVX2(SB), NOSPLIT, $0-40
+TEXT ·forward4AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -2437,7 +2437,7 @@ rowDone3:
 
 // func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, CMOV
-TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
+TEXT ·lossRowsAVX2(SB), $128-48
 	// AX    z: at the vector
 	// BX    rows: number of rows
 	// CX    dz: at the vector
@@ -2615,7 +2615,7 @@ done3:
 
 // func gradInput4AVX2(src *float32, mat *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·gradInput4AVX2(SB), NOSPLIT, $0-40
+TEXT ·gradInput4AVX2(SB), $128-40
 	// AX      src: at the tile's first row
 	// AX      src: at the step, in the tile's first row
 	// CX      mat: [1][1][16], packed matrix
@@ -2698,7 +2698,7 @@ tallDone1:
 
 // func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
 // Requires: AVX
-TEXT ·backward3AVX2(SB), NOSPLIT, $0-48
+TEXT ·backward3AVX2(SB), $128-48
 	// AX     p: [1], the learned parameter
 	// AX, DI sum0: [16], sums to add to
 	// BX     dz: at the row
@@ -2756,7 +2756,7 @@ rowDone1:
 
 // func gradWeight4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-72
+TEXT ·gradWeight4AVX2(SB), $128-72
 	// AX    w: at the block
 	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
@@ -2997,7 +2997,7 @@ restDone7:
 
 // func gradBias4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias4AVX2(SB), NOSPLIT, $0-48
+TEXT ·gradBias4AVX2(SB), $128-48
 	// AX    w: [1][16]
 	// BX    expAvgSq: [1][16]
 	// CX    scalars: [2], hoisted0, scalar2
@@ -3079,7 +3079,7 @@ vectorDone1:
 
 // func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
+TEXT ·gradInput2AVX2(SB), $136-48
 	// AX      src: at the tile's first row
 	// BX      dz: at the tile's first row
 	// CX      mat: [2][16][16], packed matrix
@@ -3099,7 +3099,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ AX, dz+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -3273,14 +3273,14 @@ tallDone2:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+3072, s+16(FP)
 	ADDQ $+3072, dz+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
 // Requires: AVX
-TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX2(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -3648,7 +3648,7 @@ TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 
 // func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight2AVX2(SB), $448-72
+TEXT ·gradWeight2AVX2(SB), $576-72
 	// AX            scratch, gradients of the tile
 	// BX            expAvg: at the block
 	// CX            w: at the block
@@ -3664,7 +3664,7 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	// Y0-Y7         sums of the tile [4][1][16], row by row
 	// Y8-Y13        vectors of dz
 	// Y10, Y12, Y14 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -4678,7 +4678,7 @@ restDone18:
 
 // func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $448-72
+TEXT ·gradWeight0AVX2(SB), $576-72
 	// AX            scratch, gradients of the tile
 	// BX            scalars: [2], hoisted0, scalar2
 	// CX            panels to do
@@ -4695,7 +4695,7 @@ TEXT ·gradWeight0AVX2(SB), $448-72
 	// Y0-Y7         sums of the tile [4][1][16], row by row
 	// Y8-Y13        vectors of dz
 	// Y10, Y12, Y14 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -5720,7 +5720,7 @@ restDone19:
 
 // func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gradBias0AVX2(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [2], hoisted0, scalar2
@@ -5832,7 +5832,7 @@ rowDone1:
 
 // func updateAVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, FMA3
-TEXT ·updateAVX2(SB), NOSPLIT, $0-56
+TEXT ·updateAVX2(SB), $128-56
 	// AX    w: at the vector
 	// BX    expAvgSq: at the vector
 	// CX    scalars: [2], hoisted0, scalar2

@@ -6,7 +6,7 @@
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·infer0AVX512(SB), $1728-48
+TEXT ·infer0AVX512(SB), $1856-48
 	// AX       scratch [2][13][16], sums of the tile
 	// BX       bias: [2][16]
 	// CX       src: at the tile's first row
@@ -19,7 +19,7 @@ TEXT ·infer0AVX512(SB), $1728-48
 	// Z0-Z23   sums of the tile [12][2][16], row by row
 	// Z24-Z27  vectors of mat
 	// Z26, Z28 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -620,7 +620,7 @@ shortDone5:
 
 // func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer2AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      a: at the tile's first row
 	// CX      mat: [1][32][16], packed matrix
@@ -1088,7 +1088,7 @@ shortDone7:
 
 // func infer4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·infer4AVX512(SB), NOSPLIT, $0-40
+TEXT ·infer4AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1228,7 +1228,7 @@ rowDone3:
 
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
-TEXT ·inferRow0AVX512(SB), $320-48
+TEXT ·inferRow0AVX512(SB), $448-48
 	// AX    scratch [4][1][16], sums of the tile
 	// BX    bias: [4][16]
 	// CX    src: at the tile's first row
@@ -1239,7 +1239,7 @@ TEXT ·inferRow0AVX512(SB), $320-48
 	// SI    a: at the tile's first row
 	// Z0-Z3 sums of the tile [1][4][16], row by row
 	// Z4    a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -1378,7 +1378,7 @@ tallDone1:
 
 // func inferRow2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow2AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
@@ -1465,7 +1465,7 @@ tallDone1:
 
 // func inferRow4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·inferRow4AVX512(SB), NOSPLIT, $0-40
+TEXT ·inferRow4AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1605,7 +1605,7 @@ rowDone3:
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
-TEXT ·forward0AVX512(SB), $1600-56
+TEXT ·forward0AVX512(SB), $1728-56
 	// AX      scratch [2][12][16], sums of the tile
 	// BX      bias: [2][16]
 	// CX      src: at the tile's first row
@@ -1618,7 +1618,7 @@ TEXT ·forward0AVX512(SB), $1600-56
 	// Z0-Z23  sums of the tile [12][2][16], row by row
 	// Z24-Z25 vectors of mat
 	// Z26     a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -1925,7 +1925,7 @@ tallDone1:
 
 // func forward2AVX512(src *float32, mat *float32, acc *float32, p *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·forward2AVX512(SB), NOSPLIT, $0-56
+TEXT ·forward2AVX512(SB), $128-56
 	// AX     src: at the tile's first row
 	// BX     p: [1], the learned parameter
 	// CX     mat: [1][32][16], packed matrix
@@ -2175,7 +2175,7 @@ tallDone1:
 
 // func forward4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·forward4AVX512(SB), NOSPLIT, $0-40
+TEXT ·forward4AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -2315,7 +2315,7 @@ rowDone3:
 
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·lossRowsAVX512(SB), $128-48
 	// AX    z: at the vector
 	// BX    rows: number of rows
 	// CX    dz: at the vector
@@ -2418,7 +2418,7 @@ done3:
 
 // func gradInput4AVX512(src *float32, mat *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-40
+TEXT ·gradInput4AVX512(SB), $128-40
 	// AX     src: at the tile's first row
 	// AX     src: at the step, in the tile's first row
 	// CX     mat: [1][1][16], packed matrix
@@ -2506,7 +2506,7 @@ tallDone1:
 
 // func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
 // Requires: AVX, AVX512F
-TEXT ·backward3AVX512(SB), NOSPLIT, $0-48
+TEXT ·backward3AVX512(SB), $128-48
 	// AX     p: [1], the learned parameter
 	// AX, DI sum0: [16], sums to add to
 	// BX     dz: at the row
@@ -2550,7 +2550,7 @@ rowDone1:
 
 // func gradWeight4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-72
+TEXT ·gradWeight4AVX512(SB), $128-72
 	// AX    w: at the block
 	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
@@ -2730,7 +2730,7 @@ restDone7:
 
 // func gradBias4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·gradBias4AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradBias4AVX512(SB), $128-48
 	// AX    w: [1][16]
 	// BX    expAvgSq: [1][16]
 	// CX    scalars: [2], hoisted0, scalar2
@@ -2790,7 +2790,7 @@ vectorDone1:
 
 // func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      dz: at the tile's first row
 	// CX      mat: [2][16][16], packed matrix
@@ -3113,7 +3113,7 @@ tallDone1:
 
 // func transpose2AVX512(t *float32, w *float32)
 // Requires: AVX, AVX512F
-TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX512(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -3353,7 +3353,7 @@ TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 
 // func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight2AVX512(SB), $1088-72
+TEXT ·gradWeight2AVX512(SB), $1216-72
 	// AX      scratch, gradients of the tile
 	// BX      expAvg: at the block
 	// CX      w: at the block
@@ -3368,7 +3368,7 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	// Z0-Z7   sums of the tile [8][1][16], row by row
 	// Z8, Z16 vectors of dz
 	// Z9, Z17 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -3864,7 +3864,7 @@ restDone8:
 
 // func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight0AVX512(SB), $1088-72
+TEXT ·gradWeight0AVX512(SB), $1216-72
 	// AX      scratch, gradients of the tile
 	// BX      expAvg: at the block
 	// CX      w: at the block
@@ -3878,7 +3878,7 @@ TEXT ·gradWeight0AVX512(SB), $1088-72
 	// Z0-Z15  sums of the tile [8][2][16], row by row
 	// Z16-Z17 vectors of dz
 	// Z18     a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -4695,7 +4695,7 @@ restDone13:
 
 // func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradBias0AVX512(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [2], hoisted0, scalar2
@@ -4760,7 +4760,7 @@ rowDone1:
 
 // func updateAVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·updateAVX512(SB), NOSPLIT, $0-56
+TEXT ·updateAVX512(SB), $128-56
 	// AX    w: at the vector
 	// BX    expAvgSq: at the vector
 	// CX    scalars: [2], hoisted0, scalar2

@@ -6,7 +6,7 @@
 
 // func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
-TEXT ·inferUnpackAVX2(SB), NOSPLIT, $0-24
+TEXT ·inferUnpackAVX2(SB), $128-24
 	// AX    blocked: [1][64][16]
 	// BX    rows of this block
 	// CX    flat: [rows][10]
@@ -49,7 +49,7 @@ done1:
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
+TEXT ·infer0AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][64][16], packed matrix
@@ -89,7 +89,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	ADDQ   CX, src+0(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -410,14 +410,14 @@ shortDone7:
 	ADDQ $+4096, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
+TEXT ·infer2AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][256][16], packed matrix
@@ -456,7 +456,7 @@ TEXT ·infer2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, a+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -800,14 +800,14 @@ shortDone8:
 	ADDQ $+16384, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer4AVX2(SB), NOSPLIT, $0-48
+TEXT ·infer4AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       acc: at the tile's first row
 	// CX       mat: [1][128][16], packed matrix
@@ -1143,7 +1143,7 @@ shortDone7:
 
 // func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
-TEXT ·inferRowUnpackAVX2(SB), NOSPLIT, $0-24
+TEXT ·inferRowUnpackAVX2(SB), $128-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][10]
@@ -1186,7 +1186,7 @@ done1:
 
 // func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow0AVX2(SB), NOSPLIT, $8-48
+TEXT ·inferRow0AVX2(SB), $136-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [8][64][16], packed matrix
@@ -1209,7 +1209,7 @@ TEXT ·inferRow0AVX2(SB), NOSPLIT, $8-48
 	ADDQ   AX, src+0(FP)
 
 	// Panels 4 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -1323,14 +1323,14 @@ tallDone2:
 	ADDQ $+16384, mat+8(FP)
 	ADDQ $+256, bias+16(FP)
 	ADDQ $+256, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), NOSPLIT, $8-48
+TEXT ·inferRow2AVX2(SB), $136-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [8][256][16], packed matrix
@@ -1352,7 +1352,7 @@ TEXT ·inferRow2AVX2(SB), NOSPLIT, $8-48
 	ADDQ AX, a+24(FP)
 
 	// Panels 4 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -1490,14 +1490,14 @@ tallDone2:
 	ADDQ $+65536, mat+8(FP)
 	ADDQ $+256, bias+16(FP)
 	ADDQ $+256, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow4AVX2(SB), NOSPLIT, $0-48
+TEXT ·inferRow4AVX2(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    acc: at the tile's first row
 	// CX    mat: [1][128][16], packed matrix
@@ -1590,7 +1590,7 @@ tallDone1:
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
+TEXT ·forward0AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][64][16], packed matrix
@@ -1630,7 +1630,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	ADDQ   CX, src+0(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -1951,14 +1951,14 @@ shortDone7:
 	ADDQ $+4096, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+2048, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
+TEXT ·forward2AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][256][16], packed matrix
@@ -1997,7 +1997,7 @@ TEXT ·forward2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, a+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -2341,14 +2341,14 @@ shortDone8:
 	ADDQ $+16384, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+2048, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func forward4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·forward4AVX2(SB), NOSPLIT, $0-48
+TEXT ·forward4AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       acc: at the tile's first row
 	// CX       mat: [1][128][16], packed matrix
@@ -2684,7 +2684,7 @@ shortDone7:
 
 // func lossRowsAVX2(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX2, FMA3
-TEXT ·lossRowsAVX2(SB), $256-48
+TEXT ·lossRowsAVX2(SB), $384-48
 	// AX    z: at the row
 	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
@@ -2693,7 +2693,7 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    class+16(FP), DX
-	LEAQ    63(SP), BX
+	LEAQ    191(SP), BX
 	ANDQ    $-64, BX
 	VMOVUPS simdConstsAVX2<>+0(SB), Y0
 	VMOVUPS simdConstsAVX2<>+64(SB), Y1
@@ -2723,8 +2723,8 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	JZ      rowDone1
 
 row2:
-	VMOVUPS      Y4, 192(SP)
-	VMOVUPS      Y5, 224(SP)
+	VMOVUPS      Y4, 320(SP)
+	VMOVUPS      Y5, 352(SP)
 	VMASKMOVPS   (AX), Y0, Y4
 	VORPS        Y1, Y4, Y4
 	VMASKMOVPS   32(AX), Y2, Y5
@@ -2830,8 +2830,8 @@ row2:
 	ADDQ         $+64, CX
 	ADDQ         $+4, DI
 	CMPQ         DI, $0x40
-	VMOVUPS      192(SP), Y4
-	VMOVUPS      224(SP), Y5
+	VMOVUPS      320(SP), Y4
+	VMOVUPS      352(SP), Y5
 	JNE          more3
 	VMOVUPS      (BX), Y8
 	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
@@ -3033,7 +3033,7 @@ rowDone1:
 
 // func gradInput4AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
+TEXT ·gradInput4AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       dz: at the tile's first row
 	// CX       mat: [2][16][16], packed matrix
@@ -3069,7 +3069,7 @@ TEXT ·gradInput4AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, dz+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -3484,14 +3484,14 @@ shortDone5:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+2048, a+16(FP)
 	ADDQ $+2048, dz+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func transpose4AVX2(t *float32, w *float32)
 // Requires: AVX
-TEXT ·transpose4AVX2(SB), NOSPLIT, $0-16
+TEXT ·transpose4AVX2(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][128][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -3859,7 +3859,7 @@ TEXT ·transpose4AVX2(SB), NOSPLIT, $0-16
 
 // func gradWeight4AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight4AVX2(SB), NOSPLIT, $0-64
+TEXT ·gradWeight4AVX2(SB), $128-64
 	// AX       w: at the block
 	// BX       x: at the block
 	// CX       scalars: [2], lr, momentum
@@ -4564,7 +4564,7 @@ blockDone1:
 
 // func gradBias4AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias4AVX2(SB), NOSPLIT, $0-40
+TEXT ·gradBias4AVX2(SB), $128-40
 	// AX    w: the panel
 	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
@@ -4609,7 +4609,7 @@ rowDone1:
 
 // func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
+TEXT ·gradInput2AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       dz: at the tile's first row
 	// CX       mat: [2][128][16], packed matrix
@@ -4650,7 +4650,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, dz+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -5050,14 +5050,14 @@ shortDone8:
 	ADDQ $+8192, mat+8(FP)
 	ADDQ $+2048, a+16(FP)
 	ADDQ $+2048, dz+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
 // Requires: AVX
-TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX2(SB), $128-16
 	// AX    t: [2][128][16], transposed weights
 	// CX    w: [8][256][16], packed weights from the first input on
 	MOVQ t+0(FP), AX
@@ -5430,7 +5430,7 @@ panel1:
 
 // func gradWeight2AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-64
+TEXT ·gradWeight2AVX2(SB), $128-64
 	// AX       panels to do
 	// BX       momentumBuffer: at the block
 	// CX       w: at the block
@@ -6146,7 +6146,7 @@ blockDone2:
 
 // func gradBias2AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-40
+TEXT ·gradBias2AVX2(SB), $128-40
 	// AX    w: the panel
 	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
@@ -6212,7 +6212,7 @@ rowDone1:
 
 // func gradWeight0AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight0AVX2(SB), NOSPLIT, $0-64
+TEXT ·gradWeight0AVX2(SB), $128-64
 	// AX       panels to do
 	// BX       momentumBuffer: at the block
 	// CX       w: at the block

@@ -6,7 +6,7 @@
 
 // func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·inferUnpackAVX512(SB), NOSPLIT, $0-24
+TEXT ·inferUnpackAVX512(SB), $128-24
 	// AX    blocked: [1][64][16]
 	// BX    rows of this block
 	// CX    flat: [rows][10]
@@ -48,7 +48,7 @@ done1:
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer0AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][64][16], packed matrix
@@ -689,7 +689,7 @@ shortDone6:
 
 // func infer2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer2AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][256][16], packed matrix
@@ -1360,7 +1360,7 @@ shortDone7:
 
 // func infer4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·infer4AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer4AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      acc: at the tile's first row
 	// CX      mat: [1][128][16], packed matrix
@@ -1765,7 +1765,7 @@ shortDone7:
 
 // func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·inferRowUnpackAVX512(SB), NOSPLIT, $0-24
+TEXT ·inferRowUnpackAVX512(SB), $128-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][10]
@@ -1807,7 +1807,7 @@ done1:
 
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow0AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow0AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [8][64][16], packed matrix
@@ -1941,7 +1941,7 @@ tallDone1:
 
 // func inferRow2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow2AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [8][256][16], packed matrix
@@ -2114,7 +2114,7 @@ tallDone1:
 
 // func inferRow4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
-TEXT ·inferRow4AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow4AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    acc: at the tile's first row
 	// CX    mat: [1][128][16], packed matrix
@@ -2206,7 +2206,7 @@ tallDone1:
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
+TEXT ·forward0AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][64][16], packed matrix
@@ -2766,7 +2766,7 @@ shortDone6:
 
 // func forward2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
+TEXT ·forward2AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][256][16], packed matrix
@@ -3356,7 +3356,7 @@ shortDone7:
 
 // func forward4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·forward4AVX512(SB), NOSPLIT, $0-48
+TEXT ·forward4AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      acc: at the tile's first row
 	// CX      mat: [1][128][16], packed matrix
@@ -3720,7 +3720,7 @@ shortDone7:
 
 // func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·lossRowsAVX512(SB), $192-48
+TEXT ·lossRowsAVX512(SB), $320-48
 	// AX    z: at the row
 	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
@@ -3729,7 +3729,7 @@ TEXT ·lossRowsAVX512(SB), $192-48
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
 	MOVQ         class+16(FP), DX
-	LEAQ         63(SP), BX
+	LEAQ         191(SP), BX
 	ANDQ         $-64, BX
 	MOVL         $0x000003ff, SI
 	KMOVW        SI, K1
@@ -3899,7 +3899,7 @@ rowDone1:
 
 // func gradInput4AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradInput4AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput4AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       dz: at the tile's first row
 	// CX       mat: [2][16][16], packed matrix
@@ -4645,7 +4645,7 @@ shortDone4:
 
 // func transpose4AVX512(t *float32, w *float32)
 // Requires: AVX, AVX512F
-TEXT ·transpose4AVX512(SB), NOSPLIT, $0-16
+TEXT ·transpose4AVX512(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][128][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -4885,7 +4885,7 @@ TEXT ·transpose4AVX512(SB), NOSPLIT, $0-16
 
 // func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight4AVX512(SB), NOSPLIT, $0-64
+TEXT ·gradWeight4AVX512(SB), $128-64
 	// AX     w: at the block
 	// BX     x: at the block
 	// CX     scalars: [2], lr, momentum
@@ -5256,7 +5256,7 @@ blockDone1:
 
 // func gradBias4AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias4AVX512(SB), NOSPLIT, $0-40
+TEXT ·gradBias4AVX512(SB), $128-40
 	// AX    w: the panel
 	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
@@ -5290,7 +5290,7 @@ rowDone1:
 
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       dz: at the tile's first row
 	// CX       mat: [2][128][16], packed matrix
@@ -5978,7 +5978,7 @@ shortDone7:
 
 // func transpose2AVX512(t *float32, w *float32)
 // Requires: AVX, AVX512F
-TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX512(SB), $128-16
 	// AX    t: [2][128][16], transposed weights
 	// CX    w: [8][256][16], packed weights from the first input on
 	MOVQ t+0(FP), AX
@@ -6223,7 +6223,7 @@ panel1:
 
 // func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-64
+TEXT ·gradWeight2AVX512(SB), $128-64
 	// AX      w: at the block
 	// BX      x: at the block
 	// CX      scalars: [2], lr, momentum
@@ -6855,7 +6855,7 @@ blockDone1:
 
 // func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-40
+TEXT ·gradBias2AVX512(SB), $128-40
 	// AX    w: the panel
 	// BX    dz: at the row
 	// CX    scalars: [2], lr, momentum
@@ -6898,7 +6898,7 @@ rowDone1:
 
 // func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-64
+TEXT ·gradWeight0AVX512(SB), $128-64
 	// AX      w: at the block
 	// BX      x: at the block
 	// CX      scalars: [2], lr, momentum

@@ -6,7 +6,7 @@
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer0AVX512(SB), $896-48
+TEXT ·infer0AVX512(SB), $1024-48
 	// AX      scratch [1][13][16], sums of the tile
 	// BX      bias: [1][16]
 	// CX      src: at the tile's first row
@@ -19,7 +19,7 @@ TEXT ·infer0AVX512(SB), $896-48
 	// Z0-Z11  sums of the tile [12][1][16], row by row
 	// Z12-Z13 vectors of mat
 	// Z13-Z14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -356,7 +356,7 @@ shortDone4:
 
 // func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·infer2AVX512(SB), NOSPLIT, $0-40
+TEXT ·infer2AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -496,7 +496,7 @@ rowDone3:
 
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow0AVX512(SB), $128-48
+TEXT ·inferRow0AVX512(SB), $256-48
 	// AX    scratch [1][1][16], sums of the tile
 	// BX    bias: [1][16]
 	// CX    src: at the tile's first row
@@ -508,7 +508,7 @@ TEXT ·inferRow0AVX512(SB), $128-48
 	// Z18   sums of the tile [1][1][16], row by row
 	// Z19   vectors of mat
 	// Z20   a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -606,7 +606,7 @@ tallDone1:
 
 // func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-40
+TEXT ·inferRow2AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -746,7 +746,7 @@ rowDone3:
 
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·lossRowsAVX512(SB), $128-48
 	// AX    z: at the vector
 	// BX    rows: number of rows
 	// CX    dz: at the vector
@@ -926,7 +926,7 @@ done3:
 
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// AX    src: at the step, in the tile's first row
 	// BX    dz: at the tile's first row
@@ -978,7 +978,7 @@ tallDone1:
 
 // func gradWeight2AVX512(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-56
+TEXT ·gradWeight2AVX512(SB), $128-56
 	// AX    w: at the block
 	// CX    scalars: [1], lr
 	// DI    x: at the row
@@ -1122,7 +1122,7 @@ restDone7:
 
 // func gradBias2AVX512(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-32
+TEXT ·gradBias2AVX512(SB), $128-32
 	// AX    w: [1][16]
 	// BX    rows: number of rows, at least 1
 	// CX    scalars: [1], lr
@@ -1164,7 +1164,7 @@ vectorDone1:
 
 // func gradRow0AVX512(w *float32, scalars *float32, input *float32, grad *float32, block int, blocks int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·gradRow0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradRow0AVX512(SB), $128-48
 	// AX    w: at the block
 	// BX    grad: [1][16], gradient by its outputs
 	// CX    scalars: [1], lr
@@ -1294,7 +1294,7 @@ restDone3:
 
 // func gradBias0AVX512(w *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-32
+TEXT ·gradBias0AVX512(SB), $128-32
 	// AX    w: the panel
 	// BX    rows: number of rows
 	// CX    scalars: [1], lr
@@ -1322,10 +1322,10 @@ rowDone1:
 
 // func stepAVX512(memory *float32, batch *float32, target *float32, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·stepAVX512(SB), $4368-40
+TEXT ·stepAVX512(SB), $4496-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
-	MOVQ $0x00000000, 4360(SP)
+	MOVQ $0x00000000, 4488(SP)
 
 	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
@@ -1339,7 +1339,7 @@ TEXT ·stepAVX512(SB), $4368-40
 	// Z0    sums of the tile [1][1][16], row by row
 	// Z1    vectors of mat
 	// Z2    a number of src, in all lanes
-	LEAQ 255(SP), CX
+	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 	MOVQ batch+8(FP), DX
 	LEAQ (AX), BX
@@ -1598,10 +1598,10 @@ done4:
 	VADDPD        X1, X0, X0
 	VPERMILPD     $0x01, X0, X1
 	VADDSD        X1, X0, X0
-	VMOVSD        X0, 4352(SP)
-	VMOVSD        4360(SP), X0
-	VADDSD        4352(SP), X0, X0
-	VMOVSD        X0, 4360(SP)
+	VMOVSD        X0, 4480(SP)
+	VMOVSD        4488(SP), X0
+	VADDSD        4480(SP), X0, X0
+	VMOVSD        X0, 4488(SP)
 
 	// Go no further unless the losses are finite: then their sum less itself is 0.
 	VMOVSD   X0, ret+32(FP)

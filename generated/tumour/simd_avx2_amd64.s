@@ -6,7 +6,7 @@
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·infer0AVX2(SB), $448-48
+TEXT ·infer0AVX2(SB), $576-48
 	// AX       scratch [1][6][16], sums of the tile
 	// BX       bias: [1][16]
 	// CX       src: at the tile's first row
@@ -22,7 +22,7 @@ TEXT ·infer0AVX2(SB), $448-48
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of mat
 	// Y12, Y14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -625,7 +625,7 @@ shortDone8:
 
 // func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·infer2AVX2(SB), NOSPLIT, $0-40
+TEXT ·infer2AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -760,7 +760,7 @@ rowDone3:
 
 // func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·inferRow0AVX2(SB), $128-48
+TEXT ·inferRow0AVX2(SB), $256-48
 	// AX    scratch [1][1][16], sums of the tile
 	// BX    bias: [1][16]
 	// CX    src: at the tile's first row
@@ -774,7 +774,7 @@ TEXT ·inferRow0AVX2(SB), $128-48
 	// SI    a: at the tile's first row
 	// Y0-Y1 sums of the tile [1][1][16], row by row
 	// Y2    a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -956,7 +956,7 @@ tallDone1:
 
 // func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-40
+TEXT ·inferRow2AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1091,7 +1091,7 @@ rowDone3:
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·forward0AVX2(SB), $448-56
+TEXT ·forward0AVX2(SB), $576-56
 	// AX       scratch [1][6][16], sums of the tile
 	// BX       bias: [1][16]
 	// CX       src: at the tile's first row
@@ -1108,7 +1108,7 @@ TEXT ·forward0AVX2(SB), $448-56
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of mat
 	// Y12, Y14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -1829,7 +1829,7 @@ shortDone8:
 
 // func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·lossRowsAVX2(SB), NOSPLIT, $0-48
+TEXT ·lossRowsAVX2(SB), $128-48
 	// AX    z: at the vector
 	// BX    rows: number of rows
 	// CX    dz: at the vector
@@ -2139,7 +2139,7 @@ done3:
 
 // func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradInput2AVX2(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// AX       src: at the step, in the tile's first row
 	// BX       dz: at the tile's first row
@@ -2314,7 +2314,7 @@ shortDone3:
 
 // func gradWeight2AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), NOSPLIT, $0-56
+TEXT ·gradWeight2AVX2(SB), $128-56
 	// AX    w: at the block
 	// BX    dz: at the row
 	// CX    x: at the block
@@ -2411,7 +2411,7 @@ blockDone1:
 
 // func gradBias2AVX2(w *float32, dz *float32, rows int, more int)
 // Requires: AVX
-TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-32
+TEXT ·gradBias2AVX2(SB), $128-32
 	// AX    w: [1][16]
 	// CX    dz: at the vector
 	// DX    rows: number of rows, at least 1
@@ -2463,7 +2463,7 @@ store4:
 
 // func gradWeight0AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), NOSPLIT, $0-56
+TEXT ·gradWeight0AVX2(SB), $128-56
 	// AX            w: at the block
 	// CX            x: at the block
 	// DI            dz: at the row
@@ -3422,7 +3422,7 @@ restDone21:
 
 // func gradBias0AVX2(w *float32, dz *float32, rows int, more int)
 // Requires: AVX
-TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-32
+TEXT ·gradBias0AVX2(SB), $128-32
 	// AX    w: the panel
 	// CX    dz: at the row
 	// DX    rows: number of rows
@@ -3455,7 +3455,7 @@ rowDone2:
 
 // func updateAVX2(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, FMA3
-TEXT ·updateAVX2(SB), NOSPLIT, $0-48
+TEXT ·updateAVX2(SB), $128-48
 	// AX    w: at the vector
 	// BX    grads: at the vector
 	// CX    scalars: [2], lr, momentum

@@ -6,7 +6,7 @@
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer0AVX512(SB), $896-48
+TEXT ·infer0AVX512(SB), $1024-48
 	// AX      scratch [1][13][16], sums of the tile
 	// BX      bias: [1][16]
 	// CX      src: at the tile's first row
@@ -22,7 +22,7 @@ TEXT ·infer0AVX512(SB), $896-48
 	// Z0-Z11  sums of the tile [12][1][16], row by row
 	// Z12-Z13 vectors of mat
 	// Z13-Z14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -660,7 +660,7 @@ shortDone8:
 
 // func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·infer2AVX512(SB), NOSPLIT, $0-40
+TEXT ·infer2AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -800,7 +800,7 @@ rowDone3:
 
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow0AVX512(SB), $128-48
+TEXT ·inferRow0AVX512(SB), $256-48
 	// AX    scratch [1][1][16], sums of the tile
 	// BX    bias: [1][16]
 	// CX    src: at the tile's first row
@@ -815,7 +815,7 @@ TEXT ·inferRow0AVX512(SB), $128-48
 	// Z0    sums of the tile [1][1][16], row by row
 	// Z1    vectors of mat
 	// Z2    a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -946,7 +946,7 @@ tallDone1:
 
 // func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-40
+TEXT ·inferRow2AVX512(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1086,7 +1086,7 @@ rowDone3:
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·forward0AVX512(SB), $896-56
+TEXT ·forward0AVX512(SB), $1024-56
 	// AX      scratch [1][13][16], sums of the tile
 	// BX      bias: [1][16]
 	// CX      src: at the tile's first row
@@ -1103,7 +1103,7 @@ TEXT ·forward0AVX512(SB), $896-56
 	// Z0-Z11  sums of the tile [12][1][16], row by row
 	// Z12-Z13 vectors of mat
 	// Z13-Z14 a number of src, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Offset of the first row in bytes.
@@ -1797,7 +1797,7 @@ shortDone8:
 
 // func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·lossRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·lossRowsAVX512(SB), $128-48
 	// AX    z: at the vector
 	// BX    rows: number of rows
 	// CX    dz: at the vector
@@ -1977,7 +1977,7 @@ done3:
 
 // func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// AX      src: at the step, in the tile's first row
 	// BX      dz: at the tile's first row
@@ -2176,7 +2176,7 @@ shortDone3:
 
 // func gradWeight2AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), NOSPLIT, $0-56
+TEXT ·gradWeight2AVX512(SB), $128-56
 	// AX    w: at the block
 	// BX    dz: at the row
 	// CX    x: at the block
@@ -2255,7 +2255,7 @@ blockDone1:
 
 // func gradBias2AVX512(w *float32, dz *float32, rows int, more int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-32
+TEXT ·gradBias2AVX512(SB), $128-32
 	// AX    w: [1][16]
 	// CX    dz: at the vector
 	// DX    rows: number of rows, at least 1
@@ -2298,7 +2298,7 @@ store3:
 
 // func gradWeight0AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight0AVX512(SB), NOSPLIT, $0-56
+TEXT ·gradWeight0AVX512(SB), $128-56
 	// AX       w: at the block
 	// CX       x: at the block
 	// DI       dz: at the row
@@ -2826,7 +2826,7 @@ restDone9:
 
 // func gradBias0AVX512(w *float32, dz *float32, rows int, more int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-32
+TEXT ·gradBias0AVX512(SB), $128-32
 	// AX    w: the panel
 	// CX    dz: at the row
 	// DX    rows: number of rows
@@ -2855,7 +2855,7 @@ rowDone2:
 
 // func updateAVX512(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·updateAVX512(SB), NOSPLIT, $0-48
+TEXT ·updateAVX512(SB), $128-48
 	// AX    w: at the vector
 	// BX    grads: at the vector
 	// CX    scalars: [2], lr, momentum

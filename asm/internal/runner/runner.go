@@ -27,6 +27,7 @@ type Request struct {
 	States      int
 	Allocs      bool     // count allocations of the last step
 	Bench       []Config // time the first step in these ways, instead of all else
+	Collections int      // of garbage, while the first step is made again and again, instead of all else
 }
 
 // Config is one way of running a network.
@@ -58,6 +59,7 @@ type Response struct {
 	Raw    []float32
 	Allocs float64
 	Bench  []Timing
+	Pauses *Pauses
 }
 
 var nets = map[string]func() []engine.Device{}
@@ -93,6 +95,10 @@ func serve(q *Request) (r Response, err error) {
 	}()
 	if q.Bench != nil {
 		r.Bench, err = bench(q)
+		return r, err
+	}
+	if q.Collections > 0 {
+		r.Pauses, err = pauses(q)
 		return r, err
 	}
 	e, err := open(q, q.Device, q.Threads)

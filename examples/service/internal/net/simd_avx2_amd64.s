@@ -6,7 +6,7 @@
 
 // func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
-TEXT ·inferUnpackAVX2(SB), NOSPLIT, $0-24
+TEXT ·inferUnpackAVX2(SB), $128-24
 	// AX    blocked: [1][64][16]
 	// BX    rows of this block
 	// CX    flat: [rows][3]
@@ -47,7 +47,7 @@ done1:
 
 // func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
+TEXT ·infer0AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][16][16], packed matrix
@@ -84,7 +84,7 @@ TEXT ·infer0AVX2(SB), NOSPLIT, $8-48
 	ADDQ   CX, src+0(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -474,14 +474,14 @@ shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+4096, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func infer2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·infer2AVX2(SB), NOSPLIT, $0-48
+TEXT ·infer2AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       acc: at the tile's first row
 	// CX       mat: [1][32][16], packed matrix
@@ -795,7 +795,7 @@ shortDone6:
 
 // func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
 // Requires: AVX, CMOV
-TEXT ·inferRowUnpackAVX2(SB), NOSPLIT, $0-24
+TEXT ·inferRowUnpackAVX2(SB), $128-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][3]
@@ -836,7 +836,7 @@ done1:
 
 // func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow0AVX2(SB), NOSPLIT, $0-48
+TEXT ·inferRow0AVX2(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [2][16][16], packed matrix
@@ -931,7 +931,7 @@ tallDone1:
 
 // func inferRow2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), NOSPLIT, $0-48
+TEXT ·inferRow2AVX2(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    acc: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
@@ -1012,7 +1012,7 @@ tallDone1:
 
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
+TEXT ·forward0AVX2(SB), $136-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][16][16], packed matrix
@@ -1049,7 +1049,7 @@ TEXT ·forward0AVX2(SB), NOSPLIT, $8-48
 	ADDQ   CX, src+0(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -1439,14 +1439,14 @@ shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+1024, a+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func forward2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·forward2AVX2(SB), NOSPLIT, $0-48
+TEXT ·forward2AVX2(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       acc: at the tile's first row
 	// CX       mat: [1][32][16], packed matrix
@@ -1760,7 +1760,7 @@ shortDone6:
 
 // func lossRowsAVX2(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX2, FMA3
-TEXT ·lossRowsAVX2(SB), $256-48
+TEXT ·lossRowsAVX2(SB), $384-48
 	// AX    z: at the row
 	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
@@ -1769,7 +1769,7 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	MOVQ    z+0(FP), AX
 	MOVQ    dz+8(FP), CX
 	MOVQ    class+16(FP), DX
-	LEAQ    63(SP), BX
+	LEAQ    191(SP), BX
 	ANDQ    $-64, BX
 	VMOVUPS simdConstsAVX2<>+20(SB), Y0
 	VMOVUPS simdConstsAVX2<>+64(SB), Y1
@@ -1799,8 +1799,8 @@ TEXT ·lossRowsAVX2(SB), $256-48
 	JZ      rowDone1
 
 row2:
-	VMOVUPS      Y4, 192(SP)
-	VMOVUPS      Y5, 224(SP)
+	VMOVUPS      Y4, 320(SP)
+	VMOVUPS      Y5, 352(SP)
 	VMASKMOVPS   (AX), Y0, Y4
 	VORPS        Y1, Y4, Y4
 	VMASKMOVPS   32(AX), Y2, Y5
@@ -1906,8 +1906,8 @@ row2:
 	ADDQ         $+64, CX
 	ADDQ         $+4, DI
 	CMPQ         DI, $0x40
-	VMOVUPS      192(SP), Y4
-	VMOVUPS      224(SP), Y5
+	VMOVUPS      320(SP), Y4
+	VMOVUPS      352(SP), Y5
 	JNE          more3
 	VMOVUPS      (BX), Y8
 	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
@@ -2109,7 +2109,7 @@ rowDone1:
 
 // func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
+TEXT ·gradInput2AVX2(SB), $136-48
 	// AX      src: at the tile's first row
 	// AX      src: at the step, in the tile's first row
 	// BX      dz: at the tile's first row
@@ -2145,7 +2145,7 @@ TEXT ·gradInput2AVX2(SB), NOSPLIT, $8-48
 	ADDQ CX, dz+24(FP)
 
 	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, (SP)
+	MOVQ $0x00000002, 128(SP)
 
 panel1:
 	MOVQ src+0(FP), AX
@@ -2427,14 +2427,14 @@ shortDone4:
 	ADDQ $+1024, mat+8(FP)
 	ADDQ $+1024, a+16(FP)
 	ADDQ $+1024, dz+24(FP)
-	DECQ (SP)
+	DECQ 128(SP)
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
 // func transpose2AVX2(t *float32, w *float32)
 // Requires: AVX
-TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX2(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -2802,7 +2802,7 @@ TEXT ·transpose2AVX2(SB), NOSPLIT, $0-16
 
 // func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), $448-72
+TEXT ·gradWeight2AVX2(SB), $576-72
 	// AX       scratch, gradients of the tile
 	// BX       expAvg: at the block
 	// CX       w: at the block
@@ -2817,7 +2817,7 @@ TEXT ·gradWeight2AVX2(SB), $448-72
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
 	// Y12, Y14 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -3471,7 +3471,7 @@ blockDone1:
 
 // func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias2AVX2(SB), NOSPLIT, $0-48
+TEXT ·gradBias2AVX2(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
@@ -3542,7 +3542,7 @@ rowDone1:
 
 // func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $448-72
+TEXT ·gradWeight0AVX2(SB), $576-72
 	// AX                scratch, gradients of the tile
 	// BX                scalars: [3], hoisted0, scalar2, scalar3
 	// CX                panels to do
@@ -3560,7 +3560,7 @@ TEXT ·gradWeight0AVX2(SB), $448-72
 	// Y0-Y5             sums of the tile [3][1][16], row by row
 	// Y6-Y13            vectors of dz
 	// Y8, Y10, Y12, Y14 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -4586,7 +4586,7 @@ restDone19:
 
 // func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·gradBias0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gradBias0AVX2(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
@@ -4706,10 +4706,10 @@ rowDone1:
 
 // func stepAVX2(memory *float32, batch *float32, target *int32, scale float32) float64
 // Requires: AVX, AVX2, FMA3
-TEXT ·stepAVX2(SB), $4448-40
+TEXT ·stepAVX2(SB), $4576-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
-	MOVQ $0x00000000, 4360(SP)
+	MOVQ $0x00000000, 4488(SP)
 
 	// Forward0: multiplies rows of 7 by weights of 32 outputs.
 	// BX       bias: [2][16]
@@ -4724,18 +4724,18 @@ TEXT ·stepAVX2(SB), $4448-40
 	// Y12, Y14 a number of src, in all lanes
 	// Panels 1 at a time; the pointers on the stack move on.
 	LEAQ (AX), CX
-	MOVQ CX, 8(SP)
+	MOVQ CX, 136(SP)
 	LEAQ 2048(AX), CX
-	MOVQ CX, 16(SP)
+	MOVQ CX, 144(SP)
 	LEAQ 15424(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000002, 4368(SP)
+	MOVQ CX, 152(SP)
+	MOVQ $0x00000002, 4496(SP)
 
 panel2:
 	MOVQ batch+8(FP), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
-	MOVQ 24(SP), SI
+	MOVQ 136(SP), DX
+	MOVQ 144(SP), BX
+	MOVQ 152(SP), SI
 
 	// Tiles of 6 rows by 16 columns.
 	VMOVUPS      (BX), Y0
@@ -5104,10 +5104,10 @@ short3:
 	ADDQ         $+320, SI
 	DECQ         R9
 	JNZ          short3
-	ADDQ         $+1024, 8(SP)
-	ADDQ         $+64, 16(SP)
-	ADDQ         $+1024, 24(SP)
-	DECQ         4368(SP)
+	ADDQ         $+1024, 136(SP)
+	ADDQ         $+64, 144(SP)
+	ADDQ         $+1024, 152(SP)
+	DECQ         4496(SP)
 	JNZ          panel2
 
 	// Forward2: multiplies rows of 32 by weights of 3 outputs.
@@ -5375,7 +5375,7 @@ step8:
 	LEAQ    17472(AX), CX
 	LEAQ    18496(AX), DX
 	MOVQ    target+16(FP), BX
-	LEAQ    255(SP), SI
+	LEAQ    383(SP), SI
 	ANDQ    $-64, SI
 	VMOVUPS simdConstsAVX2<>+20(SB), Y0
 	VMOVUPS simdConstsAVX2<>+64(SB), Y1
@@ -5403,8 +5403,8 @@ step8:
 	MOVQ    $0x00000010, R8
 
 row9:
-	VMOVUPS      Y4, 4384(SP)
-	VMOVUPS      Y5, 4416(SP)
+	VMOVUPS      Y4, 4512(SP)
+	VMOVUPS      Y5, 4544(SP)
 	VMASKMOVPS   (CX), Y0, Y4
 	VORPS        Y1, Y4, Y4
 	VMASKMOVPS   32(CX), Y2, Y5
@@ -5510,8 +5510,8 @@ row9:
 	ADDQ         $+64, DX
 	ADDQ         $+4, DI
 	CMPQ         DI, $0x40
-	VMOVUPS      4384(SP), Y4
-	VMOVUPS      4416(SP), Y5
+	VMOVUPS      4512(SP), Y4
+	VMOVUPS      4544(SP), Y5
 	JNE          more10
 	VMOVUPS      (SI), Y8
 	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
@@ -5705,10 +5705,10 @@ more10:
 	VADDPD       X0, X4, X4
 	VPERMILPD    $0x01, X4, X0
 	VADDSD       X0, X4, X4
-	VMOVSD       X4, 4352(SP)
-	VMOVSD       4360(SP), X0
-	VADDSD       4352(SP), X0, X0
-	VMOVSD       X0, 4360(SP)
+	VMOVSD       X4, 4480(SP)
+	VMOVSD       4488(SP), X0
+	VADDSD       4480(SP), X0, X0
+	VMOVSD       X0, 4488(SP)
 
 	// Go no further unless the losses are finite: then their sum less itself is 0.
 	VMOVSD   X0, ret+32(FP)
@@ -6093,18 +6093,18 @@ more10:
 	// Y14     a number of src, in all lanes
 	// Panels 1 at a time; the pointers on the stack move on.
 	LEAQ 12928(AX), CX
-	MOVQ CX, 8(SP)
+	MOVQ CX, 136(SP)
 	LEAQ 15424(AX), CX
-	MOVQ CX, 16(SP)
+	MOVQ CX, 144(SP)
 	LEAQ 19520(AX), CX
-	MOVQ CX, 24(SP)
-	MOVQ $0x00000002, 4376(SP)
+	MOVQ CX, 152(SP)
+	MOVQ $0x00000002, 4504(SP)
 
 panel11:
 	LEAQ 18496(AX), CX
-	MOVQ 8(SP), DX
-	MOVQ 16(SP), BX
-	MOVQ 24(SP), SI
+	MOVQ 136(SP), DX
+	MOVQ 144(SP), BX
+	MOVQ 152(SP), SI
 
 	// Tiles of 6 rows by 16 columns.
 	VXORPS       Y0, Y0, Y0
@@ -6367,10 +6367,10 @@ short12:
 	ADDQ         $+320, SI
 	DECQ         DI
 	JNZ          short12
-	ADDQ         $+1024, 8(SP)
-	ADDQ         $+1024, 16(SP)
-	ADDQ         $+1024, 24(SP)
-	DECQ         4376(SP)
+	ADDQ         $+1024, 136(SP)
+	ADDQ         $+1024, 144(SP)
+	ADDQ         $+1024, 152(SP)
+	DECQ         4504(SP)
 	JNZ          panel11
 
 	// GradWeight2: updates weights of 32 inputs by their gradient.
@@ -6387,7 +6387,7 @@ short12:
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
 	// Y12, Y14 a number of x, in all lanes
-	LEAQ 255(SP), CX
+	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 	LEAQ 2176(AX), DX
 	LEAQ 12864(AX), BX
@@ -6974,27 +6974,27 @@ row20:
 	// Y0-Y5   sums of the tile [3][1][16], row by row
 	// Y6-Y9   vectors of dz
 	// Y8, Y10 a number of x, in all lanes
-	LEAQ 255(SP), CX
+	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 
 	// One panel after the other; the pointers on the stack move on.
 	LEAQ (AX), DX
-	MOVQ DX, (SP)
+	MOVQ DX, 128(SP)
 	LEAQ 4288(AX), DX
-	MOVQ DX, 8(SP)
+	MOVQ DX, 136(SP)
 	LEAQ 8576(AX), DX
-	MOVQ DX, 16(SP)
+	MOVQ DX, 144(SP)
 	LEAQ 19520(AX), DX
-	MOVQ DX, 40(SP)
+	MOVQ DX, 168(SP)
 	MOVQ $0x00000002, DX
 
 panel21:
-	MOVQ (SP), BX
+	MOVQ 128(SP), BX
 	LEAQ 12864(AX), SI
-	MOVQ 8(SP), DI
-	MOVQ 16(SP), R8
+	MOVQ 136(SP), DI
+	MOVQ 144(SP), R8
 	MOVQ batch+8(FP), R9
-	MOVQ 40(SP), R10
+	MOVQ 168(SP), R10
 
 	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
@@ -7265,10 +7265,10 @@ update25:
 	ADDQ         $-192, BX
 	ADDQ         $-192, DI
 	ADDQ         $-192, R8
-	ADDQ         $+1024, (SP)
-	ADDQ         $+1024, 8(SP)
-	ADDQ         $+1024, 16(SP)
-	ADDQ         $+1024, 40(SP)
+	ADDQ         $+1024, 128(SP)
+	ADDQ         $+1024, 136(SP)
+	ADDQ         $+1024, 144(SP)
+	ADDQ         $+1024, 168(SP)
 	DECQ         DX
 	JNZ          panel21
 

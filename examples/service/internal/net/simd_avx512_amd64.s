@@ -6,7 +6,7 @@
 
 // func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·inferUnpackAVX512(SB), NOSPLIT, $0-24
+TEXT ·inferUnpackAVX512(SB), $128-24
 	// AX    blocked: [1][64][16]
 	// BX    rows of this block
 	// CX    flat: [rows][3]
@@ -48,7 +48,7 @@ done1:
 
 // func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·infer0AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer0AVX512(SB), $128-48
 	// AX       src: at the tile's first row
 	// BX       a: at the tile's first row
 	// CX       mat: [2][16][16], packed matrix
@@ -878,7 +878,7 @@ shortDone3:
 
 // func infer2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·infer2AVX512(SB), NOSPLIT, $0-48
+TEXT ·infer2AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      acc: at the tile's first row
 	// CX      mat: [1][32][16], packed matrix
@@ -1261,7 +1261,7 @@ shortDone6:
 
 // func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·inferRowUnpackAVX512(SB), NOSPLIT, $0-24
+TEXT ·inferRowUnpackAVX512(SB), $128-24
 	// AX    blocked: [1][1][16]
 	// BX    rows of this block
 	// CX    flat: [rows][3]
@@ -1303,7 +1303,7 @@ done1:
 
 // func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·inferRow0AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow0AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    a: at the tile's first row
 	// CX    mat: [2][16][16], packed matrix
@@ -1376,7 +1376,7 @@ tallDone1:
 
 // func inferRow2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
-TEXT ·inferRow2AVX512(SB), NOSPLIT, $0-48
+TEXT ·inferRow2AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    acc: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
@@ -1456,7 +1456,7 @@ tallDone1:
 
 // func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·forward0AVX512(SB), NOSPLIT, $0-48
+TEXT ·forward0AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// BX      a: at the tile's first row
 	// CX      mat: [2][16][16], packed matrix
@@ -1747,7 +1747,7 @@ tallDone1:
 
 // func forward2AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 // Requires: AVX, AVX512F
-TEXT ·forward2AVX512(SB), NOSPLIT, $0-48
+TEXT ·forward2AVX512(SB), $128-48
 	// AX    src: at the tile's first row
 	// BX    acc: at the tile's first row
 	// CX    mat: [1][32][16], packed matrix
@@ -1899,7 +1899,7 @@ tallDone1:
 
 // func lossRowsAVX512(z *float32, dz *float32, class *int32, rows int, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·lossRowsAVX512(SB), $192-48
+TEXT ·lossRowsAVX512(SB), $320-48
 	// AX    z: at the row
 	// CX    dz: at the row
 	// DI    rows that wait for their logarithm, times 4
@@ -1908,7 +1908,7 @@ TEXT ·lossRowsAVX512(SB), $192-48
 	MOVQ         z+0(FP), AX
 	MOVQ         dz+8(FP), CX
 	MOVQ         class+16(FP), DX
-	LEAQ         63(SP), BX
+	LEAQ         191(SP), BX
 	ANDQ         $-64, BX
 	MOVL         $0x00000007, SI
 	KMOVW        SI, K1
@@ -2078,7 +2078,7 @@ rowDone1:
 
 // func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradInput2AVX512(SB), $128-48
 	// AX      src: at the tile's first row
 	// AX      src: at the step, in the tile's first row
 	// BX      dz: at the tile's first row
@@ -2294,7 +2294,7 @@ tallDone1:
 
 // func transpose2AVX512(t *float32, w *float32)
 // Requires: AVX, AVX512F
-TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
+TEXT ·transpose2AVX512(SB), $128-16
 	// AX    t: [2][16][16], transposed weights
 	// CX    w: [1][32][16], packed weights from the first input on
 	MOVQ       t+0(FP), AX
@@ -2534,7 +2534,7 @@ TEXT ·transpose2AVX512(SB), NOSPLIT, $0-16
 
 // func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), $1088-72
+TEXT ·gradWeight2AVX512(SB), $1216-72
 	// AX     scratch, gradients of the tile
 	// BX     expAvg: at the block
 	// CX     w: at the block
@@ -2548,7 +2548,7 @@ TEXT ·gradWeight2AVX512(SB), $1088-72
 	// Z0-Z15 sums of the tile [16][1][16], row by row
 	// Z16    vectors of dz
 	// Z17    a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -2854,7 +2854,7 @@ blockDone1:
 
 // func gradBias2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias2AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradBias2AVX512(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
@@ -2901,7 +2901,7 @@ rowDone1:
 
 // func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight0AVX512(SB), $1088-72
+TEXT ·gradWeight0AVX512(SB), $1216-72
 	// AX       scratch, gradients of the tile
 	// BX       expAvg: at the block
 	// CX       w: at the block
@@ -2916,7 +2916,7 @@ TEXT ·gradWeight0AVX512(SB), $1088-72
 	// Z0-Z13   sums of the tile [7][2][16], row by row
 	// Z14-Z17  vectors of dz
 	// Z16, Z18 a number of x, in all lanes
-	LEAQ 63(SP), AX
+	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
 	// Go to the first block.
@@ -3720,7 +3720,7 @@ restDone13:
 
 // func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gradBias0AVX512(SB), $128-48
 	// AX    w: the panel
 	// BX    expAvgSq: the panel
 	// CX    scalars: [3], hoisted0, scalar2, scalar3
@@ -3787,10 +3787,10 @@ rowDone1:
 
 // func stepAVX512(memory *float32, batch *float32, target *int32, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·stepAVX512(SB), $4368-40
+TEXT ·stepAVX512(SB), $4496-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
-	MOVQ $0x00000000, 4360(SP)
+	MOVQ $0x00000000, 4488(SP)
 
 	// Forward0: multiplies rows of 7 by weights of 32 outputs.
 	// BX      bias: [2][16]
@@ -4201,7 +4201,7 @@ step5:
 	LEAQ         17472(AX), CX
 	LEAQ         18496(AX), DX
 	MOVQ         target+16(FP), BX
-	LEAQ         255(SP), SI
+	LEAQ         383(SP), SI
 	ANDQ         $-64, SI
 	MOVL         $0x00000007, DI
 	KMOVW        DI, K1
@@ -4361,10 +4361,10 @@ more7:
 	VADDPD           X0, X1, X1
 	VPERMILPD        $0x01, X1, X0
 	VADDSD           X0, X1, X1
-	VMOVSD           X1, 4352(SP)
-	VMOVSD           4360(SP), X0
-	VADDSD           4352(SP), X0, X0
-	VMOVSD           X0, 4360(SP)
+	VMOVSD           X1, 4480(SP)
+	VMOVSD           4488(SP), X0
+	VADDSD           4480(SP), X0, X0
+	VMOVSD           X0, 4488(SP)
 
 	// Go no further unless the losses are finite: then their sum less itself is 0.
 	VMOVSD   X0, ret+32(FP)
@@ -4821,7 +4821,7 @@ tall8:
 	// Z0-Z15 sums of the tile [16][1][16], row by row
 	// Z16    vectors of dz
 	// Z17    a number of x, in all lanes
-	LEAQ 255(SP), CX
+	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 	LEAQ 2176(AX), DX
 	LEAQ 12864(AX), BX
@@ -5101,7 +5101,7 @@ row12:
 	// Z0-Z13  sums of the tile [7][2][16], row by row
 	// Z14-Z15 vectors of dz
 	// Z16     a number of x, in all lanes
-	LEAQ 255(SP), CX
+	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 	LEAQ (AX), DX
 	LEAQ 12864(AX), BX
