@@ -36,8 +36,8 @@ type sample struct {
 }
 
 // borders are numbers of rows at which the ways end that batches are cut: tiles
-// of 64, and chunks of 256.
-var borders = []int{1, 63, 64, 65, 255, 256, 257}
+// of 64 and 128, and chunks of 256.
+var borders = []int{1, 63, 64, 65, 127, 128, 129, 255, 256, 257}
 
 // edges are networks of every way in which a step is cut, with numbers of rows
 // beside the cuts.
@@ -51,10 +51,10 @@ var edges = []struct {
 		"train: {batch: full, optimizer: {sgd: {lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.001}}}", borders},
 	// Large batches, in tiles and in chunks of 512.
 	{"input: 20\nlayers: [{linear: 24}, tanh, {linear: 40}, relu, {linear: 10}]\nloss: cross_entropy\n" +
-		"train: {batch: 600, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}", []int{600, 599, 65, 64, 63, 1}},
+		"train: {batch: 600, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}", []int{600, 599, 129, 128, 127, 1}},
 	{"input: 7\nlayers: [{linear: 24}, {prelu: {per: channel}}, {linear: 20}, {swish: {learn: true}}, {linear: 1}]\nloss: huber\n" +
-		"train: {batch: 577, optimizer: {adam: {lr: 0.01}}}", []int{577, 576, 257, 256, 65, 64, 63, 1}},
-	{"input: 170\nlayers: [{linear: 240}, swiglu, {linear: 33}, softplus, {linear: 17}]\nloss: mse\n" +
+		"train: {batch: 577, optimizer: {adam: {lr: 0.01}}}", []int{577, 576, 257, 256, 129, 128, 127, 1}},
+	{"input: 400\nlayers: [{linear: 440}, swiglu, {linear: 33}, softplus, {linear: 17}]\nloss: mse\n" +
 		"train: {batch: 520, optimizer: {adamw: {lr: 0.01}}}", []int{520, 513, 512, 511, 1}},
 	// One row; a step in one function; layers by all workers.
 	{"input: 37\nlayers: [{linear: 150}, {prelu: {per: channel}}, {linear: 64}, swiglu, {linear: 35}, mish, {linear: 3}]\nloss: mse\n" +
