@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/internal/ir/eval"
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/runtime/safetensors"
 )
@@ -219,18 +219,24 @@ func (v *verifier) against(ctx context.Context, r *reference, device string) (st
 	return figures, worst.or(params)
 }
 
-// pairs compares each device with the first one.
+// pairs compares each device with the first one that rounds alike, bit by bit,
+// or else with the first.
 func (v *verifier) pairs(ctx context.Context, r *reference, devices []string) {
-	for _, d := range devices[1:] {
-		a, b := r.got[devices[0]], r.got[d]
+	for i, d := range devices[1:] {
+		other := devices[0]
+		alike := slices.IndexFunc(devices[:i+1], func(o string) bool { return device.Rounding(o) == device.Rounding(d) })
+		if alike >= 0 {
+			other = devices[alike]
+		}
+		a, b := r.got[other], r.got[d]
 		if a == nil || b == nil {
 			continue // the device's own line says why
 		}
-		if isVector(devices[0]) && isVector(d) {
-			v.add(ctx, devices[0]+" against "+d, func() (string, error) { return sameBits(v.p, a, b) })
+		if alike >= 0 {
+			v.add(ctx, other+" against "+d, func() (string, error) { return sameBits(v.p, a, b) })
 			continue
 		}
-		v.add(ctx, devices[0]+" against "+d, func() (string, error) {
+		v.add(ctx, other+" against "+d, func() (string, error) {
 			losses, params := difference{}, difference{}
 			for i := range a.losses {
 				losses.add(math.Abs(a.losses[i]-b.losses[i]), 2*r.slack[i], fmt.Sprintf("the loss of step %d", i))
@@ -245,11 +251,6 @@ func (v *verifier) pairs(ctx context.Context, r *reference, devices []string) {
 		})
 	}
 }
-
-// isVector tells that a device is one of those that round alike: every element
-// is the same chain of fused multiplications and additions, whatever the width
-// of the vectors.
-func isVector(device string) bool { return strings.HasPrefix(device, "cpu:avx") }
 
 func sameBits(p *ir.Program, a, b *training) (string, error) {
 	for i := range a.losses {

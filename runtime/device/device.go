@@ -18,6 +18,16 @@ const Variable = "DNNGEN_DEVICE"
 // device or not; "cuda:N" with a number is one more.
 var Names = []string{"auto", "cpu", "cpu:avx512", "cpu:avx2", "cpu:go", "cuda"}
 
+// Rounding names what rounds as the named device does: devices of one rounding
+// give the same bits. The vector units of a CPU are one, whatever their width:
+// every element is the same chain of fused multiplications and additions.
+func Rounding(name string) string {
+	if strings.HasPrefix(name, "cpu:avx") {
+		return "cpu:avx"
+	}
+	return name
+}
+
 // Unknown says that a name means nothing.
 type Unknown struct {
 	What string // it should be: "a device"

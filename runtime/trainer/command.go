@@ -30,7 +30,7 @@ type command struct {
 // row, and its place here. It is a function so that what help calls may call it.
 func commands() []*command {
 	return []*command{
-		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, benchCommand, infoCommand, versionCommand,
+		trainCommand, evalCommand, predictCommand, exportCommand, gradcheckCommand, verifyCommand, benchCommand, infoCommand, versionCommand,
 		helpCommand,
 	}
 }
