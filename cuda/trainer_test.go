@@ -41,7 +41,10 @@ type gpuTrainer struct {
 	arena       int // bytes
 }
 
-func newGPUTrainer(t *testing.T) *gpuTrainer {
+func newGPUTrainer(t *testing.T) *gpuTrainer { return newGPUTrainerIn(t, 0) }
+
+// newGPUTrainerIn has kernels in one precision, by its number.
+func newGPUTrainerIn(t *testing.T, precision int) *gpuTrainer {
 	t.Helper()
 	emulator.Compiler(t)
 	directory := fakecuda.Directory(t)
@@ -56,8 +59,12 @@ func newGPUTrainer(t *testing.T) *gpuTrainer {
 	for _, f := range files {
 		m.put(at+"/"+f.Path, f.Content)
 	}
-	pl := planOf(t, net)
-	m.put(at+"/"+filepath.Dir(cuda.Source)+"/kernels.sm_80.ptx", fakePTX(pl))
+	pl := planIn(t, net, precision)
+	folder := at + "/" + filepath.Dir(cuda.Source)
+	if precision > 0 {
+		folder += "/" + pl.Precision.Name
+	}
+	m.put(folder+"/kernels.sm_80.ptx", fakePTX(pl))
 	return &gpuTrainer{
 		binary: m.build("./" + at + "/cmd/digits"), dir: t.TempDir(), arena: 4 * pl.Total,
 		env: append(os.Environ(), "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+emulator.Library(t, pl)),
@@ -208,4 +215,28 @@ func TestTrainerInterrupted(t *testing.T) {
 	g.run(t, "", 0, []string{"--run", "r", "--device", "cuda", "--resume", "--steps", steps})
 	g.run(t, "", 0, []string{"--run", "whole", "--device", "cuda", "--epochs", "1000", "--steps", steps})
 	g.same(t, "r", "whole")
+}
+
+// TestTrainerPrecision trains in fp16, whose scale belongs to the state of a
+// training: stopped and taken up it is the uninterrupted one.
+func TestTrainerPrecision(t *testing.T) {
+	t.Parallel()
+	g := newGPUTrainerIn(t, 3)
+	half := func(run string, more ...string) []string {
+		return append([]string{"--run", run, "--device", "cuda", "--precision", "fp16", "--epochs", "1"}, more...)
+	}
+	g.run(t, "", 0, half("whole"), "cuda:0 in fp16 (")
+	g.run(t, "", 0, half("cut", "--steps", "2"))
+	text, err := os.ReadFile(filepath.Join(g.dir, "cut", "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"precision":"fp16","scaling":{"scale":`) {
+		t.Errorf("the checkpoint says nothing of its precision and scale: %.600q", text)
+	}
+	g.run(t, "", 0, []string{"--run", "cut", "--device", "cuda", "--resume", "--steps", "0"}, "cuda:0 in fp16 (", "going on after step 2")
+	g.same(t, "cut", "whole")
+	g.run(t, "", 5, half("nan", "--lr", "1e38"), "is NaN")
+	g.run(t, "cc=75", 7, half("old"), "device cuda:0: precision fp16: ", "compute capability 7.5, and fp16 needs 8.0")
+	g.run(t, "", 7, []string{"--run", "cpu", "--device", "cpu", "--precision", "fp16"}, "precision fp16: ", "has fp32 alone")
 }
