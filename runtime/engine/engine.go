@@ -97,7 +97,7 @@ func Define(precision string) string {
 
 // Options are the choices made when an Engine is made.
 type Options struct {
-	Threads   int    // 0: as many as the machine offers; 1 starts no goroutine
+	Threads   int    // 0: as many as the machine offers and a step is worth; 1 starts no goroutine
 	Precision string // of matrix products, one that the device computes in; empty: FP32
 }
 
