@@ -51,8 +51,8 @@ func (n *Network) fits(rows int64) bool {
 }
 
 // arena is an upper bound of the bytes that training takes of a GPU with a batch
-// of so many rows. It counts float32: of a row, its features, its targets and
-// what each layer gives, with a slope and two gradients of it; of a parameter,
+// of so many rows. It counts float32: of a row, its features, once more as
+// operands, its targets and what each layer gives, with a slope and two gradients of it; of a parameter,
 // itself, at most three states, its gradient and a copy of less precision; the
 // parts that a gradient is summed of, and the rows that inference takes at a time.
 func (n *Network) arena(rows int64) int64 {
@@ -62,7 +62,7 @@ func (n *Network) arena(rows int64) int64 {
 		parts    = 160     // blocks that make parts of one gradient
 		tile     = 1 << 15 // elements of such a part
 	)
-	row, params, sums := int64(n.Input), int64(0), int64(0)
+	row, params, sums := 2*int64(n.Input), int64(0), int64(0)
 	for _, l := range n.Layers {
 		row += perValue * int64(l.Out)
 		size := int64(learned(l))
