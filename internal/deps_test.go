@@ -55,7 +55,7 @@ runtime/engine, runtime/data < runtime/metric;
 runtime/data, runtime/safetensors < runtime/modelfile;
 runtime/device, runtime/loop, runtime/metric, runtime/modelfile < runtime/model;
 runtime/loop, runtime/metric, runtime/modelfile < runtime/rundir;
-runtime/engine, runtime/simd < runtime/bench;
+runtime/engine, runtime/simd, runtime/wording < runtime/bench;
 runtime/bench, runtime/chart, runtime/device, runtime/progress, runtime/rundir < runtime/trainer;
 runtime/engine, runtime/gather < runtime/internal/testnet;
 runtime/internal/testnet, runtime/trainer < runtime/internal/testtrainer;

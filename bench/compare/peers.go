@@ -171,7 +171,7 @@ func (t *trainer) take(p Peer) (bench.Contender, string, error) {
 
 // Table prints a report for a person.
 func (r *PeerReport) Table(w io.Writer) {
-	r.heading(w)
+	r.Heading(w, r.Machine, r.Source, r.Data)
 	r.Report.Report.Table(w)
 	for _, a := range r.Absent {
 		fmt.Fprintf(w, "left out: %s: %s\n", a.Name, a.Why)

@@ -8,15 +8,9 @@ import (
 	"github.com/dnngen/dnngen/runtime/bench"
 )
 
-// heading says what was measured, and where.
-func (r *Report) heading(w io.Writer) {
-	fmt.Fprintf(w, "%s: a step has %d rows and %sFLOP of matrix products; rows: %s\n", r.Source, r.Batch, bench.Count(r.FLOPs), r.Data)
-	fmt.Fprintf(w, "%s, %d threads; medians of %d rounds; the losses of %d steps agree\n", r.Machine.CPU, r.Machine.Threads, r.Rounds, r.Checked)
-}
-
 // Table prints a report for a person.
 func (r *Report) Table(w io.Writer) {
-	r.heading(w)
+	r.Heading(w, r.Machine, r.Source, r.Data)
 	fmt.Fprintf(w, "BLAS of the interpreter: %s\n", r.BLAS)
 	r.Report.Table(w)
 	fmt.Fprintf(w, "\nwhat each stage gained\n")

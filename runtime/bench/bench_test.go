@@ -352,6 +352,21 @@ func TestNumbersForReaders(t *testing.T) {
 	}
 }
 
+func TestHeading(t *testing.T) {
+	var out bytes.Buffer
+	r := bench.Report{Batch: 1, FLOPs: 704, Rounds: 3, Checked: 1}
+	r.Heading(&out, bench.Machine{CPU: "a CPU", Threads: 2}, "net", "random")
+	want := "net: a step has 1 row and 704 FLOP of matrix products; rows: random\na CPU, 2 threads; medians of 3 rounds; the losses of 1 step agree\n"
+	if out.String() != want {
+		t.Errorf("%q", out.String())
+	}
+	out.Reset()
+	r.FLOPs = 8.63e6
+	if r.Heading(&out, bench.Machine{}, "net", "random"); !strings.Contains(out.String(), " 8.63 MFLOP ") {
+		t.Errorf("%q", out.String())
+	}
+}
+
 // TestMeter measures for a moment; it says nothing about how fast that is.
 func TestMeter(t *testing.T) {
 	p, err := bench.NewMeter(2).Measure(time.Millisecond)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"strconv"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Duration writes seconds with the unit that fits: "35.2 µs".
@@ -44,6 +46,22 @@ func Count(v float64) string {
 		}
 	}
 	return digits(v)
+}
+
+// operations writes a number of floating-point operations: "8.63 MFLOP".
+func operations(v float64) string {
+	if v < 1e3 {
+		return Count(v) + " FLOP"
+	}
+	return Count(v) + "FLOP"
+}
+
+// Heading says what was measured, and where: what is the network, rows is where
+// its rows come from.
+func (r *Report) Heading(w io.Writer, m Machine, what, rows string) {
+	fmt.Fprintf(w, "%s: a step has %s and %s of matrix products; rows: %s\n", what, wording.Count(r.Batch, "row"), operations(r.FLOPs), rows)
+	fmt.Fprintf(w, "%s, %s; medians of %s; the losses of %s agree\n",
+		m.CPU, wording.Count(m.Threads, "thread"), wording.Count(r.Rounds, "round"), wording.Count(r.Checked, "step"))
 }
 
 // Table prints a report for a person. Times with a ~ before them were scaled up

@@ -17,7 +17,6 @@ import (
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/npy"
 	"github.com/dnngen/dnngen/runtime/rundir"
-	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 var benchCommand = &command{
@@ -124,9 +123,7 @@ func (a *app) bench(f *benchFlags) error {
 	if f.json {
 		return a.stdout.object(benchReport{"bench", a.net.Name, source, dnngenVersion(), bench.ThisMachine(), report})
 	}
-	a.stdout.printf("%s: a step has %s and %s of matrix products; rows: %s\n", a.net.Name, wording.Count(p.Batch, "row"), bench.Count(report.FLOPs)+"FLOP", source)
-	a.stdout.printf("%s, %s; medians of %s; the losses of %s agree\n", bench.ThisMachine().CPU,
-		wording.Count(runtime.GOMAXPROCS(0), "thread"), wording.Count(report.Rounds, "round"), wording.Count(report.Checked, "step"))
+	report.Heading(a.stdout, bench.ThisMachine(), a.net.Name, source)
 	report.Table(a.stdout)
 	return nil
 }
