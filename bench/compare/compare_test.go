@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"errors"
 	"go/parser"
 	"go/token"
 	"math"
@@ -99,5 +100,23 @@ func TestReadProblemNeedsEverything(t *testing.T) {
 	}
 	if _, err := readProblem(dir, net); err == nil {
 		t.Error("a folder without rows is read")
+	}
+}
+
+func TestLeaveOut(t *testing.T) {
+	r := &PeerReport{}
+	for threads := range 2 {
+		r.leaveOut(Peer{Name: JAX, Threads: 1 + threads}, errors.New("it is not here"))
+	}
+	if len(r.Absent) != 1 || r.Absent[0] != (Absence{JAX, "it is not here"}) {
+		t.Errorf("%+v", r.Absent)
+	}
+}
+
+func TestOnCPU(t *testing.T) {
+	for name, want := range map[string]bool{TorchEager: true, TorchGraph: false, ownName + "cpu:avx2": true, ownName + "cuda:0": false, Interpreted: true} {
+		if OnCPU(name) != want {
+			t.Errorf("%s is on the CPU: %v", name, !want)
+		}
 	}
 }

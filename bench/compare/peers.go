@@ -54,6 +54,13 @@ type PeerReport struct {
 	Versions map[string]string `json:"versions"` // of the peers
 }
 
+// leaveOut notes a peer that cannot take part, once for all numbers of threads.
+func (r *PeerReport) leaveOut(p Peer, why error) {
+	if a := (Absence{p.Name, why.Error()}); !slices.Contains(r.Absent, a) {
+		r.Absent = append(r.Absent, a)
+	}
+}
+
 // RunPeers compares the trainer on its fastest CPU device, and on a GPU where one
 // is here, with the interpreter and with peers. The first result is that of the
 // CPU device with one thread. A peer that cannot train the network is left out
@@ -85,12 +92,12 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	entries = append(entries, c.interpreted(1))
 	for _, p := range peers {
 		if p.Absent != nil {
-			out.Absent = append(out.Absent, Absence{p.Name, p.Absent.Error()})
+			out.leaveOut(p, p.Absent)
 			continue
 		}
 		remote, err := startTrainer(ctx, j.DataDir, append(slices.Clone(p.Command), j.Temp), p.Env)
 		if err != nil {
-			out.Absent = append(out.Absent, Absence{p.Name, err.Error()})
+			out.leaveOut(p, err)
 			continue
 		}
 		defer remote.stop()
@@ -99,7 +106,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			out.Absent = append(out.Absent, Absence{p.Name, err.Error()})
+			out.leaveOut(p, err)
 			continue
 		}
 		out.Versions[p.Name] = version

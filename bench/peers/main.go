@@ -46,6 +46,7 @@ func main() {
 			fmt.Println()
 			r.Reports = append(r.Reports, report)
 		}
+		fmt.Printf("peers in Python are run by %s; PEER_PYTHON names another one\n", lab.Python())
 		if *out == "" {
 			return nil
 		}

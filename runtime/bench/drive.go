@@ -114,8 +114,8 @@ func (s *Server) answer(r request) (a answer, err error) {
 	return a, err
 }
 
-// Remote is the other side: it drives a trainer through its standard input and
-// output.
+// Remote is the other side: it drives a trainer, or a peer that answers the same
+// requests, through its standard input and output.
 type Remote struct {
 	mu  sync.Mutex
 	in  *json.Encoder
@@ -132,10 +132,10 @@ func (r *Remote) call(q request) (a answer, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.in.Encode(q); err != nil {
-		return a, fmt.Errorf("the trainer has ended: %w", err)
+		return a, fmt.Errorf("the program has ended: %w", err)
 	}
 	if err := r.out.Decode(&a); err != nil {
-		return a, fmt.Errorf("the trainer has ended: %w", err)
+		return a, fmt.Errorf("the program has ended: %w", err)
 	}
 	if a.Error != "" {
 		return a, errors.New(a.Error)
@@ -147,7 +147,7 @@ func (r *Remote) call(q request) (a answer, err error) {
 func (r *Remote) Describe() (Description, error) {
 	a, err := r.call(request{Do: "describe"})
 	if err == nil && a.Description == nil {
-		err = errors.New("the trainer does not describe itself")
+		err = errors.New("the program does not describe itself")
 	}
 	if err != nil {
 		return Description{}, err
@@ -175,7 +175,7 @@ type remoteContender struct {
 func (c *remoteContender) Losses(steps, rows int) ([]float64, error) {
 	a, err := c.remote.call(request{Do: "losses", ID: c.id, Steps: steps, Rows: rows})
 	if err == nil && len(a.Losses) != steps {
-		err = fmt.Errorf("the trainer sent %d losses of %d", len(a.Losses), steps)
+		err = fmt.Errorf("the program sent %d losses of %d", len(a.Losses), steps)
 	}
 	return a.Losses, err
 }
