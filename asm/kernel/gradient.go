@@ -123,8 +123,9 @@ type gradient struct {
 	x, dz       gp
 	// numbers and vectors are x and dz on their way through the rows.
 	numbers, vectors gp
-	// offset is the place of the next tile's line to fetch.
-	offset gp
+	// offset is the place of the next tile's line to fetch, later that of the next
+	// outputs' dz.
+	offset, later gp
 }
 
 // heights cuts n rows of a block into tiles.
@@ -155,6 +156,11 @@ func (g *gradient) blocks() {
 	g.numbers, g.vectors = f.GP64(), f.GP64()
 	f.Name(g.numbers, "x: at the row")
 	f.Name(g.vectors, "dz: at the row")
+	if g.fetchLater() {
+		g.later = f.GP64()
+		f.Name(g.later, "dz: the line of the next outputs to fetch")
+		f.LEAQ(at(g.dz, g.panels*k.Rows*lineBytes), g.later)
+	}
 	if g.fetchWeights() {
 		g.offset = f.GP64()
 		f.Name(g.offset, "offset of the next tile's line to fetch")
@@ -166,6 +172,12 @@ func (g *gradient) blocks() {
 	})
 	f.repeat("rest", g.rest, func() { g.block(k.Inputs % Lanes) })
 }
+
+// fetchLater tells whether dz of the next outputs is brought to the second
+// cache during the sums of these, a line for each four rows of a block's first
+// tile: where these alone fill most of the first cache, those come from the
+// third.
+func (g *gradient) fetchLater() bool { return g.k.Panels*g.k.Rows >= 512 && g.inline == nil }
 
 // fetchWeights tells whether the next tile's weights and states are fetched
 // during the sum. Within a Whole all is in the first cache.
@@ -234,6 +246,10 @@ func (g *gradient) rows(t *tile, first int, last bool) {
 		t.steps(unroll, g.numbers, g.vectors, func(u int) {
 			if last && f.inline == nil {
 				f.PREFETCHT0(at(g.numbers, k.blockBytes()+u*k.rowBytes()))
+			}
+			if g.fetchLater() && first == 0 && u == unroll-1 {
+				f.PREFETCHT1(at(g.later, 0))
+				f.add(lineBytes, g.later)
 			}
 			if g.fetchWeights() && u > 0 {
 				g.fetch(u-1, first+t.rows)
