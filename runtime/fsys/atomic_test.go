@@ -213,6 +213,21 @@ func TestWriteAtomicByManyAtOnce(t *testing.T) {
 	}
 }
 
+// TestWriteAtomicLeavesDevices: a device, here behind a link, is not replaced.
+func TestWriteAtomicLeavesDevices(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Skip("no links here:", err)
+	}
+	err := fsys.WriteAtomic(fsys.OS(), link, func(io.Writer) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "is a device") {
+		t.Errorf("error %v", err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != os.DevNull {
+		t.Errorf("the link leads to %q, error %v", target, err)
+	}
+}
+
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
 	keep := []string{"a.tmp-12-3x", "b.tmp-12", "c.tmp-", "d.tmp-0x1-2", ".tmp-1-2", "model", "e.tmp-01-2"}

@@ -62,7 +62,13 @@ func (osFS) Open(name string) (io.ReadCloser, error) {
 
 func (osFS) ReadDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
 
-func (osFS) Rename(old, new string) error { return os.Rename(old, new) }
+func (osFS) Rename(old, new string) error {
+	// A rename would put a file in the place of /dev/full, for all programs.
+	if info, err := os.Stat(new); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return &os.LinkError{Op: "rename", Old: old, New: new, Err: errors.New("is a device or a pipe, not a file")}
+	}
+	return os.Rename(old, new)
+}
 
 func (osFS) Remove(name string) error { return os.Remove(name) }
 
