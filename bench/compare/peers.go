@@ -35,6 +35,10 @@ type Peer struct {
 	Absent    error // why it cannot be started; nil where it can
 }
 
+// sumRoundoff allows for peers that add up the losses of many rows one after the
+// other in float32: their losses may be 1e-4 apart.
+const sumRoundoff = 1e-4 / 16
+
 // ownName stands before the device in the name of an entry of the trainer.
 const ownName = "dnngen "
 
@@ -110,7 +114,7 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 			continue
 		}
 		out.Versions[p.Name] = version
-		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Contender: peer})
+		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Roundoff: sumRoundoff, Contender: peer})
 	}
 	most := 1
 	for _, e := range entries {
