@@ -177,6 +177,7 @@ func TestPlantedTensorBugs(t *testing.T) {
 	t.Parallel()
 	fault := func(precision int, edit func(string) string) string {
 		tr := smallIn(t, "small", precision)
+		tr.plan.Fused = nil
 		prog := emulator.Build(t, emulator.Options{Edit: edit}, emulator.Net{Name: tr.name, Plan: tr.plan})
 		var first *result
 		for schedule := range 4 {
@@ -229,6 +230,7 @@ func TestScaling(t *testing.T) {
 	t.Parallel()
 	const fp16 = 3
 	tr := smallIn(t, "small", fp16)
+	tr.plan.Fused = nil
 	prog := emulator.Build(t, emulator.Options{}, emulator.Net{Name: tr.name, Plan: tr.plan})
 	want, err := tr.run(prog.Start(t, tr.name))
 	if err != nil {

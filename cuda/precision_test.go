@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/dnngen/dnngen/cuda/internal/emulator"
+	"github.com/dnngen/dnngen/cuda/plan"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/ir/eval"
 	"github.com/dnngen/dnngen/internal/nettest"
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/spec"
 )
 
 // testScale is a scale of gradients with which no test's network overflows.
@@ -30,6 +32,15 @@ func rounder(p *op.Precision) func(float64) float64 {
 		}
 		return v
 	}
+}
+
+// layered is planIn without the kernels that do a pass at once: its own are to be
+// compiled and run.
+func layered(t testing.TB, net *spec.Network, precision int) *plan.Plan {
+	t.Helper()
+	pl := planIn(t, net, precision)
+	pl.Fused = nil
+	return pl
 }
 
 // apart is how far a number is off, as a share of its size or of 1.
@@ -123,7 +134,7 @@ func TestRandomPrecisions(t *testing.T) {
 			limits.Width = 80
 		}
 		net := nettest.Random(seed+5000, limits)
-		tr := newTraining(fmt.Sprintf("net%d", seed), planIn(t, net, 1+int(seed)%len(tensorRows)), seed)
+		tr := newTraining(fmt.Sprintf("net%d", seed), layered(t, net, 1+int(seed)%len(tensorRows)), seed)
 		nets = append(nets, emulator.Net{Name: tr.name, Plan: tr.plan})
 		list = append(list, tr)
 	}
@@ -160,7 +171,7 @@ func TestGoldenPrecisions(t *testing.T) {
 	for k, c := range cases {
 		for i, p := range tensorRows {
 			if os.Getenv("CUDA_ALL") != "" || k%len(tensorRows) == i {
-				nets = append(nets, emulator.Net{Name: c.Name + "_" + p.Name, Plan: planIn(t, c.Net, 1+i)})
+				nets = append(nets, emulator.Net{Name: c.Name + "_" + p.Name, Plan: layered(t, c.Net, 1+i)})
 				list = append(list, c)
 			}
 		}

@@ -18,7 +18,7 @@ const (
 	// firstScale is what a training begins with: PyTorch's GradScaler, init_scale.
 	firstScale = 1 << 16
 	// leastScale is where the scale is no longer to blame for a gradient that is
-	// not finite: half of what the smallest float16 above zero needs to be 1.
+	// not finite: with it, a gradient of 1 is the smallest float16 above zero.
 	leastScale = 1.0 / (1 << 24)
 )
 
