@@ -209,6 +209,7 @@ func (e *emitter) codeFunc(f *jen.File, pl *plan.Plan) {
 			id("Advance"): launch(pl.Advance),
 			id("Steps"):   jen.Lit(pl.Steps),
 			id("Scalars"): id("cudaScalars"),
+			id("Fused"):   fused(pl.Fused),
 		})),
 	).Line()
 }
@@ -222,6 +223,18 @@ func launches(list []*plan.Launch) code {
 	return jen.Index().Qual(hostPath, "Launch").ValuesFunc(func(g *jen.Group) {
 		for _, l := range list {
 			g.Line().Add(launch(l))
+		}
+		g.Line()
+	})
+}
+
+func fused(list []*plan.Fused) code {
+	return jen.Index().Qual(hostPath, "Fused").ValuesFunc(func(g *jen.Group) {
+		for _, f := range list {
+			g.Line().Values(jen.Dict{
+				id("Shared"): jen.Lit(f.Shared), id("Total"): jen.Lit(f.Total),
+				id("Pass"): launches(f.Pass), id("Update"): launches(f.Update),
+			})
 		}
 		g.Line()
 	})

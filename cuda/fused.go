@@ -39,7 +39,7 @@ func (s *source) fused(l *plan.Launch, f *plan.Fused) {
 		w.stepEpilogue(w.epilogueName("backward", i), step)
 	}
 	s.open(l.Name)
-	s.line("typedef %s P;", policies[f.Precision.Name])
+	s.line("typedef %s P;", s.policy())
 	s.line("DNN_DYNAMIC(s);")
 	s.line("const int rows = %s;", s.rows())
 	s.line("const float scale = %s;", s.scale())
@@ -142,16 +142,16 @@ func (w *fusedSource) after() {
 	}
 	for i, a := range w.Grads {
 		if a.Registers {
-			w.line("grad%d.write(%s, %s, scale, first);", i, w.part(a.Step.W), bias(a.Step))
+			w.line("grad%d.write(%s, %s, first, %s);", i, w.part(a.Step.W), bias(a.Step), w.bad())
 		}
 	}
 	for i, sum := range w.Sums {
 		if sum.Whole() {
 			w.line("const double sum%d = dnn_block_sum((double)whole%d);", i, i)
-			w.line("if (dnn_thread() == 0) dnn_gain(%s, scale * (float)sum%d, first);", w.part(sum.Param), i)
+			w.line("if (dnn_thread() == 0) dnn_gain(%s, (float)sum%d, first, %s);", w.part(sum.Param), i, w.bad())
 			w.line("DNN_SYNC();")
 		} else {
-			w.line("dnn_unit_gain<%d, %d>((const float *)(s + %d), %d, %s, scale, first);", w.Groups(), sum.Units(), sum.Offset, sum.Param.Size(), w.part(sum.Param))
+			w.line("dnn_unit_gain<%d, %d>((const float *)(s + %d), %d, %s, first, %s);", w.Groups(), sum.Units(), sum.Offset, sum.Param.Size(), w.part(sum.Param), w.bad())
 		}
 	}
 	w.line("loss = dnn_block_sum(loss);")
@@ -235,7 +235,7 @@ func (w *fusedSource) step(name string, step ir.Step) {
 		if t.Bias != nil {
 			db = w.part(t.Bias)
 		}
-		w.line("%s::add(%s, %s, %s, %s, scale);", w.gradType(a), dz, x, w.part(t.W), db)
+		w.line("%s::add(%s, %s, %s, %s, %s);", w.gradType(a), dz, x, w.part(t.W), db, w.bad())
 	default:
 		panic(fmt.Sprintf("cuda: unknown step %T", step))
 	}
@@ -302,7 +302,7 @@ func (w *fusedSource) loss() {
 	w.line("")
 	w.comment("%s", l)
 	w.note(true, []*ir.Buffer{l.Raw}, []*ir.Buffer{l.Grad})
-	w.line("loss += %s(%s, %s, %s, row, rows, 1.0f);", call, w.rowsOf(l.Raw), at(w.Y.Offset), w.rowsOf(l.Grad))
+	w.line("loss += %s(%s, %s, %s, row, rows, scale);", call, w.rowsOf(l.Raw), at(w.Y.Offset), w.rowsOf(l.Grad))
 }
 
 // stepEpilogue writes the struct that takes the columns of a step's product, or
@@ -328,7 +328,7 @@ func (w *fusedSource) stepEpilogue(name string, step ir.Step) {
 		}
 	}
 	w.line("struct %s {", name)
-	w.line("typedef %s P;", policies[w.Precision.Name])
+	w.line("typedef %s P;", w.policy())
 	w.line("char *s;")
 	w.line("static constexpr int STRIDE = %d, UNITS = %d, SUM = %s;", plan.Stride(m), width, kind)
 	w.line("DNN_METHOD void pair(int row, int col, float v0, float v1, float (&gain)[2]) const {")

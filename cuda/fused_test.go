@@ -20,8 +20,8 @@ import (
 	"github.com/dnngen/dnngen/spec"
 )
 
-// tensorPrecisions lists the precisions of tensor cores.
-func tensorPrecisions(p *ir.Program) (list []ir.Precision) {
+// tensors lists the precisions of tensor cores.
+func tensors(p *ir.Program) (list []ir.Precision) {
 	for _, q := range p.Precisions {
 		if q.Major > 0 {
 			list = append(list, q)
@@ -139,12 +139,12 @@ func TestFusedRandom(t *testing.T) {
 	var list []*training
 	for i := range randomNets(t) {
 		list = append(list, fusedTraining(t, uint64(i)+7000, func(p *ir.Program) ir.Precision {
-			all := tensorPrecisions(p)
+			all := tensors(p)
 			return all[i%len(all)]
 		}))
 	}
 	emulate(t, emulator.Options{}, list, func(t *testing.T, tr *training, r *result) {
-		if err := tr.checkRounded(r, roundoff(tr)); err != nil {
+		if err := tr.checkPerturbed(r, roundoff(tr)); err != nil {
 			t.Errorf("%v\n%s", err, tr.plan.Program.Text)
 		}
 	})
@@ -154,13 +154,13 @@ func roundoff(tr *training) float64 {
 	return tr.plan.Pass[0].Work.(*plan.Fused).Precision.Roundoff
 }
 
-// Of the tolerance of checkRounded.
+// Of the tolerance of checkPerturbed.
 const (
 	perturbations = 8
 	slack         = 4
 )
 
-// checkRounded compares a training whose operands were rounded with the unit
+// checkPerturbed compares a training whose operands were rounded with the unit
 // roundoff u with the interpreter's. Let D(v) be the distance of a result v (a
 // loss, or the change of a tensor, as the root of its mean square) from the
 // interpreter's. The tolerance is
@@ -171,7 +171,7 @@ const (
 // feature is first multiplied by 1 + u*x, x from [-1, 1]: rounding operands may
 // do no more harm than rounding what they come from, a few times over. The last
 // term is float32's.
-func (tr *training) checkRounded(r *result, u float64) error {
+func (tr *training) checkPerturbed(r *result, u float64) error {
 	random := rand.New(rand.NewPCG(11, 12))
 	want := tr.interpret(nil)
 	got := measurement{r.losses, nil}
@@ -191,7 +191,7 @@ func (tr *training) checkRounded(r *result, u float64) error {
 			lossHarm[i] = max(lossHarm[i], math.Abs(m.losses[i]-want.losses[i]))
 		}
 		for i := range harm {
-			harm[i] = max(harm[i], distance(m.tensors[i], want.tensors[i]))
+			harm[i] = max(harm[i], rms(m.tensors[i], want.tensors[i]))
 		}
 	}
 	for i, w := range want.losses {
@@ -201,9 +201,9 @@ func (tr *training) checkRounded(r *result, u float64) error {
 		}
 	}
 	for i, w := range want.tensors {
-		size := distance(w, make([]float64, len(w)))
+		size := rms(w, make([]float64, len(w)))
 		tolerance := slack*(harm[i]+u*size) + 1e-5*(1+size)
-		if d := distance(got.tensors[i], w); !(d <= tolerance) {
+		if d := rms(got.tensors[i], w); !(d <= tolerance) {
 			p := tr.plan.Program.Params
 			return fmt.Errorf("slot %d of %s has changed by %.3g, and is off by %.3g, with %.3g allowed", i/len(p), p[i%len(p)].Name, size, d, tolerance)
 		}
@@ -257,8 +257,8 @@ func subtract(v, w []float64) {
 	}
 }
 
-// distance is the root of the mean square of a difference.
-func distance(v, w []float64) float64 {
+// rms is the root of the mean square of a difference.
+func rms(v, w []float64) float64 {
 	sum := 0.0
 	for i := range v {
 		sum += (v[i] - w[i]) * (v[i] - w[i])
@@ -276,7 +276,7 @@ func TestFusedGolden(t *testing.T) {
 	for i, c := range cases {
 		exact = append(exact, emulator.Net{Name: c.Name, Plan: fusedPlan(t, c.Net, tf32(t), 0)})
 		rounded = append(rounded, emulator.Net{Name: c.Name, Plan: fusedPlan(t, c.Net, func(p *ir.Program) ir.Precision {
-			all := tensorPrecisions(p)
+			all := tensors(p)
 			return all[i%len(all)]
 		}, 0)})
 	}
@@ -350,7 +350,7 @@ func smallFused(t *testing.T) *training {
 func TestFusedBugs(t *testing.T) {
 	t.Parallel()
 	tr := smallFused(t)
-	check := func(r *result) error { return tr.checkRounded(r, roundoff(tr)) }
+	check := func(r *result) error { return tr.checkPerturbed(r, roundoff(tr)) }
 	if got := tr.fault(t, emulator.Options{Tensor: true, Sanitize: true}, check); got != "" {
 		t.Fatalf("without a bug: %s", got)
 	}
@@ -367,7 +367,7 @@ func TestFusedBugs(t *testing.T) {
 		{"rows that are none", "i < ALL && row + r < rows", "i < ALL", "", false},
 		{"targets read past the end", "const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;", "const int hit = (int)dnn_bits(y[row + r]);", "use-after-poison", true},
 		{"a fragment read past the end", "dnn_address(p + (row + lane % 16)", "dnn_address(p + (row + 4096 + lane % 16)", "outside shared memory", false},
-		{"rows behind the last have a gradient", "inside && i < OUT ? factor", "i < OUT ? factor", "", false},
+		{"rows behind the last have a gradient", "inside && i < OUT ? scale", "i < OUT ? scale", "", false},
 		{"no zeros behind the last column", "i < 16 * HALF; i += DnnLane", "i < 0 * HALF; i += DnnLane", "", false},
 		{"a block's part in another's place", "dnn_block_x() * 5,", "dnn_block_y() * 5,", "", false},
 	} {
@@ -398,7 +398,7 @@ func TestFusedClang(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, precision := range tensorPrecisions(p) {
+		for _, precision := range tensors(p) {
 			pl, err := plan.With(p, plan.Options{Precision: precision})
 			if err != nil {
 				t.Fatal(err)

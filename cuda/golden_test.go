@@ -72,6 +72,9 @@ func TestGolden(t *testing.T) {
 func trainGolden(d *emulator.Device, pl *plan.Plan, c *golden.Case) (*emulator.Trainer, []float64) {
 	p := pl.Program
 	tr := emulator.NewTrainer(d, initial(p, c))
+	if pl.Precision.Scaled {
+		tr.SetScaling(emulator.Scaling{Scale: testScale})
+	}
 	var losses []float64
 	batches := c.Batches()
 	for s, b := range batches {

@@ -31,7 +31,7 @@ func randomNets(t *testing.T) int {
 
 func planOf(t testing.TB, net *spec.Network) *plan.Plan { return planIn(t, net, 0) }
 
-// planIn is planOf in a precision of the language, by its number.
+// planIn is planOf in a precision of the language, by its number, layer by layer.
 func planIn(t testing.TB, net *spec.Network, precision int) *plan.Plan {
 	t.Helper()
 	p, err := lower.Lower(net)
@@ -42,6 +42,7 @@ func planIn(t testing.TB, net *spec.Network, precision int) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pl.Fused = nil // tested by themselves: see fusedPlan
 	return pl
 }
 

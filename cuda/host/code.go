@@ -51,6 +51,9 @@ type Code struct {
 	Refresh []Launch
 	Scaling Region
 
+	// Fused are other ways to do what Pass and Update do, the best first.
+	Fused []Fused
+
 	// Fetch makes a pass's batch from rows that lie on the device, and Advance
 	// follows the pass. With them many steps are one launch, and up to Steps are
 	// asked for at once.
@@ -60,6 +63,26 @@ type Code struct {
 	// Scalars writes what all elements of an update share, in the order in
 	// which the kernels read it.
 	Scalars func(h engine.Hyper, to []float32)
+}
+
+// Fused is a pass in one kernel, for devices whose blocks may have so many bytes
+// of shared memory. Its arena is smaller.
+type Fused struct {
+	Shared, Total int
+	Pass, Update  []Launch
+}
+
+// fitted returns the code with the first fused pass that a GPU can run, if there
+// is one.
+func (c *Code) fitted(gpu driver.Device) *Code {
+	for _, f := range c.Fused {
+		if f.Shared <= gpu.SharedPerBlockOptin {
+			own := *c
+			own.Pass, own.Update, own.Total = f.Pass, f.Update, f.Total
+			return &own
+		}
+	}
+	return c
 }
 
 // Region is a part of the arena, or of a slot.
@@ -118,7 +141,7 @@ func Devices(codes ...*Code) []engine.Device {
 				if err != nil {
 					return nil, err
 				}
-				return open(c, d, gpu)
+				return open(c.fitted(gpu), d, gpu)
 			},
 			Memory: codes[0].bytes(),
 		})

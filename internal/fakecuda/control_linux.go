@@ -25,6 +25,7 @@ type Fake struct {
 // up: "devices=2,cc=80,fail_at=7,fail_code=2". The settings are
 //
 //	devices, cc (90), version (12040), memory (bytes), host_memory (bytes), sms
+//	shared (bytes)          that a block may ask for
 //	largest (bytes)         device memory is in pieces of at most so much
 //	fail_at=N, fail_code=C  the N-th call from now fails
 //	lost_at=N, lost_code=C  from the N-th call on, all fail

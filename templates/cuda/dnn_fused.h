@@ -165,10 +165,10 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 }
 
 // dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
-// OUT] against y, and its gradient; rows behind the last have none. It returns
-// the sum of a thread's losses.
+// OUT] against y, and scale times its gradient; rows behind the last have none. It
+// returns the sum of a thread's losses.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16 };
     const DnnLane<ROWS> at;
     double sum = 0.0;
@@ -176,7 +176,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
         const int r = at.group * 16 + i / COLS, c = i % COLS;
         float slope = 0.0f;
         if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
-        P::put(grad + r * LG + c, slope * factor);
+        P::put(grad + r * LG + c, slope * scale);
     }
     return sum;
 }
@@ -184,7 +184,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
 // dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
 // takes a row.
 template <class P, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
@@ -213,15 +213,20 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = lane + 32 * k;
-            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? factor * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
+            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? scale * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
         }
         if (inside && lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     return loss;
 }
 
-// dnn_gain adds to a gradient, or replaces it.
-DNN_DEVICE void dnn_gain(float *to, float value, bool replace) { *to = replace ? value : *to + value; }
+// dnn_gain adds to a gradient, or replaces it. Where it is not finite, bad is set,
+// unless it is 0.
+DNN_DEVICE void dnn_gain(float *to, float value, bool replace, float *bad) {
+    const float v = replace ? value : *to + value;
+    *to = v;
+    if (bad && v - v != 0.0f) *bad = 1.0f;
+}
 
 // DnnGrad is a block's gradient of a weight [OUT, IN], dz^T*x over all its rows,
 // and with BIAS the sums of dz's columns, as products with ones. Tiles of 16 by
@@ -267,8 +272,8 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
             }
         }
     }
-    // write adds scale times the sums to the block's parts, or replaces these.
-    DNN_METHOD void write(float *dw, float *db, float scale, bool replace) const {
+    // write adds the sums to the block's parts, or replaces these.
+    DNN_METHOD void write(float *dw, float *db, bool replace, float *bad) const {
         const int warp = dnn_thread() / 32, wm = warp / WN, wn = warp % WN;
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         DNN_UNROLL
@@ -279,9 +284,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
                 DNN_UNROLL
                 for (int j = 0; j < 4 * TN; j++) {
                     const int c = 16 * (wn + j / 4 * WN) + j / 2 % 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, scale * w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace);
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace, bad);
                 }
-                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, scale * b[BIAS ? i : 0][2 * high], replace);
+                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[BIAS ? i : 0][2 * high], replace, bad);
             }
         }
     }
@@ -291,7 +296,7 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
 // of rows is added to the block's part in memory, 16 rows and 64 columns at a
 // time. A number belongs to one thread.
 template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct DnnFarGrad {
-    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float scale) {
+    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float *bad) {
         enum { WIDE = (IN + 63) / 64, TALL = (OUT + 15) / 16 };
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         for (int unit = dnn_thread() / 32; unit < TALL * WIDE; unit += DNN_WARPS) {
@@ -320,9 +325,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct 
                 DNN_UNROLL
                 for (int j = 0; j < 16; j++) {
                     const int c = col + j / 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dw[(long long)o * IN + c] += scale * w[j / 4][j / 2 % 2][2 * high + j % 2];
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[j / 4][j / 2 % 2][2 * high + j % 2], false, bad);
                 }
-                if (BIAS && col == 0 && t == 0 && o < OUT) db[o] += scale * b[2 * high];
+                if (BIAS && col == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[2 * high], false, bad);
             }
         }
     }
@@ -334,13 +339,13 @@ DNN_DEVICE void dnn_set(float *p, int n, float value) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) p[i] = value;
 }
 
-// dnn_unit_gain adds scale times the groups' sums [GROUPS, UNITS] to a gradient
-// [n], or replaces it.
-template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, float scale, bool replace) {
+// dnn_unit_gain adds the groups' sums [GROUPS, UNITS] to a gradient [n], or
+// replaces it.
+template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, bool replace, float *bad) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) {
         float sum = 0.0f;
         for (int group = 0; group < GROUPS; group++) sum += sums[group * UNITS + i];
-        dnn_gain(to + i, scale * sum, replace);
+        dnn_gain(to + i, sum, replace, bad);
     }
 }
 

@@ -23,12 +23,12 @@ struct settings set;
 struct counted count;
 
 static const struct settings defaults = {
-	.devices = 1, .version = 12040, .cc = 90, .memory = 1L << 30, .sms = 4, .fail_code = INVALID_VALUE, .lost_code = ILLEGAL_ADDRESS, .host_memory = 1L << 30, .largest = 1L << 60,
+	.devices = 1, .version = 12040, .cc = 90, .memory = 1L << 30, .sms = 4, .shared = 227 << 10, .fail_code = INVALID_VALUE, .lost_code = ILLEGAL_ADDRESS, .host_memory = 1L << 30, .largest = 1L << 60,
 };
 
 static const struct { const char *name; size_t at; } names[] = {
 #define SETTING(x) {#x, offsetof(struct settings, x)}
-	SETTING(devices), SETTING(version), SETTING(cc), SETTING(memory), SETTING(sms), SETTING(fail_at), SETTING(fail_code),
+	SETTING(devices), SETTING(version), SETTING(cc), SETTING(memory), SETTING(sms), SETTING(shared), SETTING(fail_at), SETTING(fail_code),
 	SETTING(lost_at), SETTING(lost_code), SETTING(init_code), SETTING(host_memory), SETTING(largest),
 };
 
@@ -232,7 +232,7 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
 	case 76: *value = set.cc % 10; break;
 	case 16: *value = (int)set.sms; break;
 	case 8: *value = 48 << 10; break;
-	case 97: *value = 227 << 10; break;
+	case 97: *value = (int)set.shared; break;
 	case 81: *value = 228 << 10; break;
 	case 82: *value = 65536; break;
 	case 39: *value = 2048; break;

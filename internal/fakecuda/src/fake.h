@@ -35,6 +35,7 @@ enum {
 // What the fake pretends to be; FAKECUDA or fake_set say otherwise.
 struct settings {
 	long devices, version, cc, memory, sms;
+	long shared;             // bytes of shared memory that a block may ask for
 	long fail_at, fail_code; // the n-th call from now fails, 1 for the next
 	long lost_at, lost_code; // from that call on every call fails
 	long init_code;          // what cuInit returns

@@ -11,7 +11,7 @@
 
 #include "fake.h"
 
-enum { MOST_PARAMETERS = 256, NAME = 512, SHARED_ALL = 48 << 10, SHARED_OPTIN = 227 << 10, REGISTERS = 32 };
+enum { MOST_PARAMETERS = 256, NAME = 512, SHARED_ALL = 48 << 10, REGISTERS = 32 };
 
 struct function {
 	struct function *next;
@@ -279,7 +279,7 @@ CUresult cuFuncSetAttribute(void *handle, int attribute, int value) {
 	if (f == NULL) return leave(wrong(INVALID_HANDLE, "no function %p", handle));
 	if (attribute == 9 && value >= -1 && value <= 100) return leave(SUCCESS);
 	if (attribute != 8) return leave(wrong(INVALID_VALUE, "attribute %d, value %d", attribute, value));
-	if (value < 0 || value > SHARED_OPTIN) return leave(INVALID_VALUE);
+	if (value < 0 || value > set.shared) return leave(INVALID_VALUE);
 	f->dynamic = value;
 	return leave(SUCCESS);
 }
