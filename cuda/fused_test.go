@@ -96,7 +96,6 @@ func emulate(t *testing.T, o emulator.Options, list []*training, check func(t *t
 	for _, tr := range list {
 		nets = append(nets, emulator.Net{Name: tr.name, Plan: tr.plan})
 	}
-	o.Tensor = true
 	prog := emulator.Build(t, o, nets...)
 	for i, tr := range list {
 		t.Run(tr.name, func(t *testing.T) {
@@ -123,7 +122,7 @@ func emulate(t *testing.T, o emulator.Options, list []*training, check func(t *t
 func TestFusedExact(t *testing.T) {
 	t.Parallel()
 	var list []*training
-	for seed := range uint64(15) {
+	for seed := range uint64(10) {
 		list = append(list, fusedTraining(t, seed+6000, tf32(t)))
 	}
 	emulate(t, emulator.Options{Exact: true}, list, func(t *testing.T, tr *training, r *result) {
@@ -151,7 +150,7 @@ func TestFusedRandom(t *testing.T) {
 }
 
 func roundoff(tr *training) float64 {
-	return tr.plan.Pass[0].Work.(*plan.Fused).Precision.Roundoff
+	return tr.plan.Precision.Roundoff
 }
 
 // Of the tolerance of checkPerturbed.
@@ -267,49 +266,54 @@ func rms(v, w []float64) float64 {
 }
 
 // TestFusedGolden trains the reference cases: with tf32 that does not round they
-// agree as float32 does; in a precision of tensor cores the mean of the losses is
-// the reference's to within the unit roundoff of an operand and float32's share.
+// agree as float32 does.
 func TestFusedGolden(t *testing.T) {
 	t.Parallel()
 	cases := golden.Load(t)
-	var exact, rounded []emulator.Net
+	trainFused(t, cases, emulator.Options{Exact: true}, func(int) string { return "tf32" }, func(t *testing.T, c *golden.Case, tr *emulator.Trainer, pl *plan.Plan, losses []float64) {
+		if err := c.CheckLosses(losses); err != nil {
+			t.Error(err)
+		}
+		for i, q := range pl.Program.Params {
+			if err := c.CheckParam(q.Name, tr.Slot(0, i)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestFusedGoldenRounded trains some of them in the precisions of tensor cores:
+// the mean of the losses is the reference's to within the unit roundoff of an
+// operand and float32's share.
+func TestFusedGoldenRounded(t *testing.T) {
+	t.Parallel()
+	cases := golden.Load(t)[:9]
+	names := []string{"tf32", "bf16", "fp16"}
+	trainFused(t, cases, emulator.Options{}, func(i int) string { return names[i%3] }, func(t *testing.T, c *golden.Case, _ *emulator.Trainer, pl *plan.Plan, losses []float64) {
+		got, want := mean(losses), mean(c.Losses)
+		if !(math.Abs(got-want) <= (pl.Precision.Roundoff+1e-5)*math.Abs(want)) {
+			t.Errorf("in %s the losses' mean is %g, want %g", pl.Precision.Name, got, want)
+		}
+	})
+}
+
+// trainFused trains reference cases by fused passes.
+func trainFused(t *testing.T, cases []*golden.Case, o emulator.Options, precision func(i int) string,
+	check func(t *testing.T, c *golden.Case, tr *emulator.Trainer, pl *plan.Plan, losses []float64)) {
+	t.Helper()
+	var nets []emulator.Net
 	for i, c := range cases {
-		exact = append(exact, emulator.Net{Name: c.Name, Plan: fusedPlan(t, c.Net, tf32(t), 0)})
-		rounded = append(rounded, emulator.Net{Name: c.Name, Plan: fusedPlan(t, c.Net, func(p *ir.Program) ir.Precision {
-			all := tensors(p)
-			return all[i%len(all)]
-		}, 0)})
+		nets = append(nets, emulator.Net{Name: c.Name, Plan: fusedPlan(t, c.Net, func(p *ir.Program) ir.Precision { return precisionOf(t, p, precision(i)) }, 0)})
 	}
-	for _, run := range []struct {
-		name  string
-		exact bool
-		nets  []emulator.Net
-	}{{"exact", true, exact}, {"rounded", false, rounded}} {
-		t.Run(run.name, func(t *testing.T) {
-			prog := emulator.Build(t, emulator.Options{Tensor: true, Exact: run.exact}, run.nets...)
-			for i, c := range cases {
-				pl := run.nets[i].Plan
-				d := prog.Start(t, c.Name)
-				tr, losses := trainGolden(d, pl, c)
-				if err := d.Err(); err != nil {
-					t.Fatal(err)
-				}
-				if !run.exact {
-					got, want := mean(losses), mean(c.Losses)
-					u := pl.Pass[0].Work.(*plan.Fused).Precision.Roundoff
-					if !(math.Abs(got-want) <= (u+1e-5)*math.Abs(want)) {
-						t.Errorf("%s: the losses' mean is %g, want %g", c.Name, got, want)
-					}
-					continue
-				}
-				if err := c.CheckLosses(losses); err != nil {
-					t.Error(err)
-				}
-				for i, q := range pl.Program.Params {
-					if err := c.CheckParam(q.Name, tr.Slot(0, i)); err != nil {
-						t.Error(err)
-					}
-				}
+	prog := emulator.Build(t, o, nets...)
+	for i, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			d := prog.Start(t, c.Name)
+			d.Schedule = i % 4
+			tr, losses := trainGolden(d, nets[i].Plan, c)
+			check(t, c, tr, nets[i].Plan, losses)
+			if err := d.Err(); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -351,7 +355,7 @@ func TestFusedBugs(t *testing.T) {
 	t.Parallel()
 	tr := smallFused(t)
 	check := func(r *result) error { return tr.checkPerturbed(r, roundoff(tr)) }
-	if got := tr.fault(t, emulator.Options{Tensor: true, Sanitize: true}, check); got != "" {
+	if got := tr.fault(t, emulator.Options{Sanitize: true}, check); got != "" {
 		t.Fatalf("without a bug: %s", got)
 	}
 	for _, bug := range []struct {
@@ -372,7 +376,7 @@ func TestFusedBugs(t *testing.T) {
 		{"a block's part in another's place", "dnn_block_x() * 5,", "dnn_block_y() * 5,", "", false},
 	} {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {
-			got := tr.fault(t, emulator.Options{Tensor: true, Sanitize: bug.sanitize, Edit: func(s string) string {
+			got := tr.fault(t, emulator.Options{Sanitize: bug.sanitize, Edit: func(s string) string {
 				return strings.Replace(s, bug.old, bug.new, 1)
 			}}, check)
 			if got == "" || !strings.Contains(got, bug.want) {
