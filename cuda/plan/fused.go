@@ -74,7 +74,7 @@ var sharedLimits = []int{227 << 10, 163 << 10, 99 << 10}
 const ownShared = 8 * Threads
 
 // accumulators is how many of a thread's 255 registers may hold gradients.
-const accumulators = 128
+const accumulators = 136
 
 // Param returns a parameter with the parts of its gradient.
 func (f *Fused) Param(q *ir.Param) *Param { return f.params[q.Index] }
