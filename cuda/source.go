@@ -473,7 +473,7 @@ func (s *source) update(l *plan.Launch, u *plan.Update) {
 	}
 	s.open(l.Name)
 	s.line("const %s;", keep)
-	s.line("dnn_update<%s, %d>(%s, m, (const double *)(%s), %s, %dLL, %dLL, keep, %s);", typeName(l.Name), len(u.Params), tableName(l),
+	s.line("dnn_update<%s, %d, %d>(%s, m, (const double *)(%s), %s, %dLL, %dLL, keep, %s);", typeName(l.Name), len(u.Params), u.Each, tableName(l),
 		at(s.Loss.Offset), at(s.Step.Offset+plan.StepWords), s.Slots.Offset, s.Slot, s.scaling())
 	s.line("}")
 }

@@ -311,7 +311,8 @@ func (f *Fused) launches(p *Plan) {
 		{Name: f.name("fused"), Grid: [3]int{f.Blocks, 1, 1}, Work: f, Shared: f.Shared - ownShared},
 		{Name: f.name("loss_sum"), Grid: [3]int{1, 1, 1}, Work: &LossSum{f.Blocks}},
 	}
-	f.Update = p.update(f.name("update"), f.params)
+	// There is much to add up for each element: threads take one.
+	f.Update = p.update(f.name("update"), f.params, 1)
 }
 
 // name is a kernel's name: there is one for each precision and tile.

@@ -114,6 +114,7 @@ type Fold struct{ Sum *Sum }
 // Update is the update of all parameters.
 type Update struct {
 	Params []*Param
+	Each   int   // elements of a thread
 	Blocks []int // first block of each
 }
 
@@ -123,8 +124,8 @@ type (
 	Advance struct{}
 )
 
-// updateBlock is the number of elements that a block of the update takes.
-const updateBlock = 1024
+// updateEach is the number of elements that a thread of the update takes.
+const updateEach = 4
 
 // Options change what is planned.
 type Options struct {
@@ -216,7 +217,7 @@ func (p *Plan) train() {
 			p.Pass = append(p.Pass, &Launch{Name: fmt.Sprintf("fold%d", s.Param.Index), Grid: [3]int{s.Param.Size(), 1, 1}, Work: &Fold{s}})
 		}
 	}
-	p.Update = p.update("update", p.Params)
+	p.Update = p.update("update", p.Params, updateEach)
 	if p.Copies.Size > 0 {
 		u := p.Update[0]
 		p.Refresh = []*Launch{{Name: "refresh", Grid: u.Grid, Work: &Refresh{u.Work.(*Update)}}}
@@ -224,14 +225,14 @@ func (p *Plan) train() {
 }
 
 // update plans the update of parameters, as one launch where there are any.
-func (p *Plan) update(name string, params []*Param) []*Launch {
+func (p *Plan) update(name string, params []*Param, each int) []*Launch {
 	if len(params) == 0 {
 		return nil
 	}
-	u, blocks := &Update{Params: params}, 0
+	u, blocks := &Update{Params: params, Each: each}, 0
 	for _, q := range params {
 		u.Blocks = append(u.Blocks, blocks)
-		blocks += ceil(q.Size(), updateBlock)
+		blocks += ceil(q.Size(), each*Threads)
 	}
 	list := []*Launch{{Name: name, Grid: [3]int{blocks, 1, 1}, Work: u}}
 	if p.Precision.Scaled {

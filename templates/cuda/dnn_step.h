@@ -126,23 +126,37 @@ struct DnnKeepNothing {
     DNN_METHOD void put(float *, int, int, float) const {}
 };
 
-// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// dnn_parts adds up parts, size apart, in their order; it reads 16 at a time.
+DNN_DEVICE float dnn_parts(const float *first, int parts, int size) {
+    float sum = first[0];
+    int part = 1;
+    for (; part + 16 <= parts; part += 16) {
+        float v[16];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) v[i] = first[(long long)(part + i) * size];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) sum += v[i];
+    }
+    for (; part < parts; part++) sum += first[(long long)part * size];
+    return sum;
+}
+
+// dnn_update applies the rule to EACH elements of a thread, of one tensor, unless
 // the loss is not finite, or with a scaling a gradient. Slots of states follow the
 // parameters at the distance slot; keep gets each new parameter.
-template <class Rule, int TENSORS, class Keep>
+template <class Rule, int TENSORS, int EACH, class Keep>
 DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
                            long long slot, const Keep &keep, const DnnScaling *scaling) {
     if (!dnn_finite(*loss) || (scaling && scaling->bad != 0.0f)) return;
     int t = 0;
     while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
     const DnnTensor tensor = tensors[t];
-    const int start = (dnn_block_x() - tensor.block) * 1024 + dnn_thread();
+    const int start = (dnn_block_x() - tensor.block) * EACH * DNN_THREADS + dnn_thread();
     DNN_UNROLL
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < EACH; k++) {
         const int i = start + k * DNN_THREADS;
         if (i < tensor.size) {
-            float g = m[tensor.grad + i];
-            for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
+            float g = dnn_parts(m + tensor.grad + i, tensor.parts, tensor.size);
             if (scaling) g /= scaling->scale;
             float *const at = m + params + tensor.param + i;
             Rule::apply(at, slot, g, scalars);
