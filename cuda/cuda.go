@@ -229,6 +229,9 @@ func launches(list []*plan.Launch) code {
 }
 
 func fused(list []*plan.Fused) code {
+	if len(list) == 0 {
+		return jen.Nil()
+	}
 	return jen.Index().Qual(hostPath, "Fused").ValuesFunc(func(g *jen.Group) {
 		for _, f := range list {
 			g.Line().Values(jen.Dict{

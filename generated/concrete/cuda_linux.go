@@ -32,6 +32,7 @@ func cudaFP32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused:      nil,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -92,6 +93,19 @@ func cudaTF32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_tf32_16", 2, 1, 1).With(20544),
+					host.Run("loss_sum_tf32_16", 1, 1, 1),
+				},
+				Shared: 22592,
+				Total:  19008,
+				Update: []host.Launch{
+					host.Run("update_tf32_16", 8, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 2, 1).With(15360),
@@ -156,6 +170,19 @@ func cudaBF16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_bf16_16", 2, 1, 1).With(13120),
+					host.Run("loss_sum_bf16_16", 1, 1, 1),
+				},
+				Shared: 15168,
+				Total:  13568,
+				Update: []host.Launch{
+					host.Run("update_bf16_16", 8, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 2, 1).With(15360),
@@ -220,6 +247,20 @@ func cudaFP16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_fp16_16", 2, 1, 1).With(13120),
+					host.Run("loss_sum_fp16_16", 1, 1, 1),
+				},
+				Shared: 15168,
+				Total:  13696,
+				Update: []host.Launch{
+					host.Run("update_fp16_16", 8, 1, 1),
+					host.Run("update_fp16_16_rescale", 1, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 2, 1).With(15360),

@@ -31,6 +31,7 @@ func cudaFP32() *host.Code {
 		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused:      nil,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 4, 1),
 			host.Run("infer1", 4, 2, 1),
@@ -90,6 +91,7 @@ func cudaTF32() *host.Code {
 		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused:      nil,
 		Infer: []host.Launch{
 			host.Run("convert_infer", 16, 1, 1),
 			host.Run("infer0", 8, 8, 1).With(15360),
@@ -153,6 +155,19 @@ func cudaBF16() *host.Code {
 		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_bf16_16", 2, 1, 1).With(133952),
+					host.Run("loss_sum_bf16_16", 1, 1, 1),
+				},
+				Shared: 136000,
+				Total:  303424,
+				Update: []host.Launch{
+					host.Run("update_bf16_16", 200, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 16, 1, 1),
 			host.Run("infer0", 8, 8, 1).With(15360),
@@ -216,6 +231,20 @@ func cudaFP16() *host.Code {
 		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_fp16_16", 2, 1, 1).With(133952),
+					host.Run("loss_sum_fp16_16", 1, 1, 1),
+				},
+				Shared: 136000,
+				Total:  303552,
+				Update: []host.Launch{
+					host.Run("update_fp16_16", 200, 1, 1),
+					host.Run("update_fp16_16_rescale", 1, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 16, 1, 1),
 			host.Run("infer0", 8, 8, 1).With(15360),

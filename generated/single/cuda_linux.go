@@ -31,6 +31,7 @@ func cudaFP32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused:      nil,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -84,6 +85,19 @@ func cudaTF32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_tf32_16", 1, 1, 1).With(7808),
+					host.Run("loss_sum_tf32_16", 1, 1, 1),
+				},
+				Shared: 9856,
+				Total:  5120,
+				Update: []host.Launch{
+					host.Run("update_tf32_16", 4, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 1, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),
@@ -141,6 +155,19 @@ func cudaBF16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_bf16_16", 1, 1, 1).With(6016),
+					host.Run("loss_sum_bf16_16", 1, 1, 1),
+				},
+				Shared: 8064,
+				Total:  4096,
+				Update: []host.Launch{
+					host.Run("update_bf16_16", 4, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 1, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),
@@ -198,6 +225,20 @@ func cudaFP16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_fp16_16", 1, 1, 1).With(6016),
+					host.Run("loss_sum_fp16_16", 1, 1, 1),
+				},
+				Shared: 8064,
+				Total:  4224,
+				Update: []host.Launch{
+					host.Run("update_fp16_16", 4, 1, 1),
+					host.Run("update_fp16_16_rescale", 1, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 1, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),

@@ -584,23 +584,37 @@ struct DnnKeepNothing {
     DNN_METHOD void put(float *, int, int, float) const {}
 };
 
-// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// dnn_parts adds up parts, size apart, in their order; it reads 16 at a time.
+DNN_DEVICE float dnn_parts(const float *first, int parts, int size) {
+    float sum = first[0];
+    int part = 1;
+    for (; part + 16 <= parts; part += 16) {
+        float v[16];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) v[i] = first[(long long)(part + i) * size];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) sum += v[i];
+    }
+    for (; part < parts; part++) sum += first[(long long)part * size];
+    return sum;
+}
+
+// dnn_update applies the rule to EACH elements of a thread, of one tensor, unless
 // the loss is not finite, or with a scaling a gradient. Slots of states follow the
 // parameters at the distance slot; keep gets each new parameter.
-template <class Rule, int TENSORS, class Keep>
+template <class Rule, int TENSORS, int EACH, class Keep>
 DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
                            long long slot, const Keep &keep, const DnnScaling *scaling) {
     if (!dnn_finite(*loss) || (scaling && scaling->bad != 0.0f)) return;
     int t = 0;
     while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
     const DnnTensor tensor = tensors[t];
-    const int start = (dnn_block_x() - tensor.block) * 1024 + dnn_thread();
+    const int start = (dnn_block_x() - tensor.block) * EACH * DNN_THREADS + dnn_thread();
     DNN_UNROLL
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < EACH; k++) {
         const int i = start + k * DNN_THREADS;
         if (i < tensor.size) {
-            float g = m[tensor.grad + i];
-            for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
+            float g = dnn_parts(m + tensor.grad + i, tensor.parts, tensor.size);
             if (scaling) g /= scaling->scale;
             float *const at = m + params + tensor.param + i;
             Rule::apply(at, slot, g, scalars);
@@ -1367,10 +1381,10 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 }
 
 // dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
-// OUT] against y, and its gradient; rows behind the last have none. It returns
-// the sum of a thread's losses.
+// OUT] against y, and scale times its gradient; rows behind the last have none. It
+// returns the sum of a thread's losses.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16 };
     const DnnLane<ROWS> at;
     double sum = 0.0;
@@ -1378,7 +1392,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
         const int r = at.group * 16 + i / COLS, c = i % COLS;
         float slope = 0.0f;
         if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
-        P::put(grad + r * LG + c, slope * factor);
+        P::put(grad + r * LG + c, slope * scale);
     }
     return sum;
 }
@@ -1386,7 +1400,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
 // dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
 // takes a row.
 template <class P, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
@@ -1415,15 +1429,20 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = lane + 32 * k;
-            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? factor * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
+            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? scale * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
         }
         if (inside && lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     return loss;
 }
 
-// dnn_gain adds to a gradient, or replaces it.
-DNN_DEVICE void dnn_gain(float *to, float value, bool replace) { *to = replace ? value : *to + value; }
+// dnn_gain adds to a gradient, or replaces it. Where it is not finite, bad is set,
+// unless it is 0.
+DNN_DEVICE void dnn_gain(float *to, float value, bool replace, float *bad) {
+    const float v = replace ? value : *to + value;
+    *to = v;
+    if (bad && v - v != 0.0f) *bad = 1.0f;
+}
 
 // DnnGrad is a block's gradient of a weight [OUT, IN], dz^T*x over all its rows,
 // and with BIAS the sums of dz's columns, as products with ones. Tiles of 16 by
@@ -1469,8 +1488,8 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
             }
         }
     }
-    // write adds scale times the sums to the block's parts, or replaces these.
-    DNN_METHOD void write(float *dw, float *db, float scale, bool replace) const {
+    // write adds the sums to the block's parts, or replaces these.
+    DNN_METHOD void write(float *dw, float *db, bool replace, float *bad) const {
         const int warp = dnn_thread() / 32, wm = warp / WN, wn = warp % WN;
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         DNN_UNROLL
@@ -1481,9 +1500,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
                 DNN_UNROLL
                 for (int j = 0; j < 4 * TN; j++) {
                     const int c = 16 * (wn + j / 4 * WN) + j / 2 % 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, scale * w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace);
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace, bad);
                 }
-                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, scale * b[BIAS ? i : 0][2 * high], replace);
+                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[BIAS ? i : 0][2 * high], replace, bad);
             }
         }
     }
@@ -1493,7 +1512,7 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
 // of rows is added to the block's part in memory, 16 rows and 64 columns at a
 // time. A number belongs to one thread.
 template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct DnnFarGrad {
-    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float scale) {
+    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float *bad) {
         enum { WIDE = (IN + 63) / 64, TALL = (OUT + 15) / 16 };
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         for (int unit = dnn_thread() / 32; unit < TALL * WIDE; unit += DNN_WARPS) {
@@ -1522,9 +1541,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct 
                 DNN_UNROLL
                 for (int j = 0; j < 16; j++) {
                     const int c = col + j / 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dw[(long long)o * IN + c] += scale * w[j / 4][j / 2 % 2][2 * high + j % 2];
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[j / 4][j / 2 % 2][2 * high + j % 2], false, bad);
                 }
-                if (BIAS && col == 0 && t == 0 && o < OUT) db[o] += scale * b[2 * high];
+                if (BIAS && col == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[2 * high], false, bad);
             }
         }
     }
@@ -1536,13 +1555,13 @@ DNN_DEVICE void dnn_set(float *p, int n, float value) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) p[i] = value;
 }
 
-// dnn_unit_gain adds scale times the groups' sums [GROUPS, UNITS] to a gradient
-// [n], or replaces it.
-template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, float scale, bool replace) {
+// dnn_unit_gain adds the groups' sums [GROUPS, UNITS] to a gradient [n], or
+// replaces it.
+template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, bool replace, float *bad) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) {
         float sum = 0.0f;
         for (int group = 0; group < GROUPS; group++) sum += sums[group * UNITS + i];
-        dnn_gain(to + i, scale * sum, replace);
+        dnn_gain(to + i, sum, replace, bad);
     }
 }
 
@@ -1726,7 +1745,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
-    dnn_update<of_update, 6>(tensors_of_update, m, (const double *)(m + 33280LL), m + 33028LL, 33536LL, 50880LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 33280LL), m + 33028LL, 33536LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn
@@ -1981,7 +2000,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
-    dnn_update<of_update, 6>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn
@@ -2162,7 +2181,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 
         // softmax_cross_entropy(z4), dz4
         DNN_SYNC();
-        loss += dnn_tile_cross_entropy<P, 16, 10, 20, 24>((float *)(s + 123968), m + 24704LL, (P::Word *)(s + 123200), row, rows, 1.0f);
+        loss += dnn_tile_cross_entropy<P, 16, 10, 20, 24>((float *)(s + 123968), m + 24704LL, (P::Word *)(s + 123200), row, rows, scale);
 
         // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
         DNN_SYNC();
@@ -2176,15 +2195,15 @@ DNN_KERNEL(fused_bf16_16, 256) {
         dnn_tile_product<P, 16, 128, 256, 136, 264, true>((P::Word *)(s + 127296), (P::Word *)(s + 4352), of_fused_bf16_16_backward2{s}, (float *)0, none);
 
         // gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2), update
-        DnnFarGrad<P, 16, 128, 256, 136, 264, true>::add((P::Word *)(s + 127296), (P::Word *)(s + 110400), m + 185728LL + (long long)dnn_block_x() * 32768, m + 251264LL + (long long)dnn_block_x() * 128, scale);
+        DnnFarGrad<P, 16, 128, 256, 136, 264, true>::add((P::Word *)(s + 127296), (P::Word *)(s + 110400), m + 185728LL + (long long)dnn_block_x() * 32768, m + 251264LL + (long long)dnn_block_x() * 128, (float *)0);
 
         // gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update
         DNN_SYNC();
         grad2.add((P::Word *)(s + 118848), (P::Word *)(s + 131648));
         DNN_SYNC();
     }
-    grad0.write(m + 251520LL + (long long)dnn_block_x() * 1280, m + 254080LL + (long long)dnn_block_x() * 10, scale, first);
-    grad2.write(m + 152448LL + (long long)dnn_block_x() * 16384, m + 185216LL + (long long)dnn_block_x() * 256, scale, first);
+    grad0.write(m + 251520LL + (long long)dnn_block_x() * 1280, m + 254080LL + (long long)dnn_block_x() * 10, first, (float *)0);
+    grad2.write(m + 152448LL + (long long)dnn_block_x() * 16384, m + 185216LL + (long long)dnn_block_x() * 256, first, (float *)0);
     loss = dnn_block_sum(loss);
     if (dnn_thread() == 0) ((double *)(m + 25216LL))[dnn_block_x()] = loss;
 }
@@ -2213,15 +2232,15 @@ struct of_update_bf16_16 {
 };
 DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {0LL, 152448LL, 16384, 2, 0}, // 0.weight [256 64]
-    {16384LL, 185216LL, 256, 2, 16}, // 0.bias [256]
-    {16640LL, 185728LL, 32768, 2, 17}, // 2.weight [128 256]
-    {49408LL, 251264LL, 128, 2, 49}, // 2.bias [128]
-    {49536LL, 251520LL, 1280, 2, 50}, // 4.weight [10 128]
-    {50816LL, 254080LL, 10, 2, 52}, // 4.bias [10]
+    {16384LL, 185216LL, 256, 2, 64}, // 0.bias [256]
+    {16640LL, 185728LL, 32768, 2, 65}, // 2.weight [128 256]
+    {49408LL, 251264LL, 128, 2, 193}, // 2.bias [128]
+    {49536LL, 251520LL, 1280, 2, 194}, // 4.weight [10 128]
+    {50816LL, 254080LL, 10, 2, 199}, // 4.bias [10]
 };
 DNN_KERNEL(update_bf16_16, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
-    dnn_update<of_update_bf16_16, 6>(tensors_of_update_bf16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
+    dnn_update<of_update_bf16_16, 6, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 #elif defined(DNN_FP16)
@@ -2400,7 +2419,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnF16> keep = {copies};
-    dnn_update<of_update, 6>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
+    dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
 }
 
 // the scale of the next step's gradient
@@ -2586,7 +2605,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 
         // softmax_cross_entropy(z4), dz4
         DNN_SYNC();
-        loss += dnn_tile_cross_entropy<P, 16, 10, 20, 24>((float *)(s + 123968), m + 24704LL, (P::Word *)(s + 123200), row, rows, 1.0f);
+        loss += dnn_tile_cross_entropy<P, 16, 10, 20, 24>((float *)(s + 123968), m + 24704LL, (P::Word *)(s + 123200), row, rows, scale);
 
         // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
         DNN_SYNC();
@@ -2600,15 +2619,15 @@ DNN_KERNEL(fused_fp16_16, 256) {
         dnn_tile_product<P, 16, 128, 256, 136, 264, true>((P::Word *)(s + 127296), (P::Word *)(s + 4352), of_fused_fp16_16_backward2{s}, (float *)0, none);
 
         // gradweight 2.weight = dz2^T*a1, 2.bias = sum(dz2), update
-        DnnFarGrad<P, 16, 128, 256, 136, 264, true>::add((P::Word *)(s + 127296), (P::Word *)(s + 110400), m + 185856LL + (long long)dnn_block_x() * 32768, m + 251392LL + (long long)dnn_block_x() * 128, scale);
+        DnnFarGrad<P, 16, 128, 256, 136, 264, true>::add((P::Word *)(s + 127296), (P::Word *)(s + 110400), m + 185856LL + (long long)dnn_block_x() * 32768, m + 251392LL + (long long)dnn_block_x() * 128, &((DnnScaling *)(m + 25344LL))->bad);
 
         // gradweight 0.weight = dz0^T*x, 0.bias = sum(dz0), update
         DNN_SYNC();
         grad2.add((P::Word *)(s + 118848), (P::Word *)(s + 131648));
         DNN_SYNC();
     }
-    grad0.write(m + 251648LL + (long long)dnn_block_x() * 1280, m + 254208LL + (long long)dnn_block_x() * 10, scale, first);
-    grad2.write(m + 152576LL + (long long)dnn_block_x() * 16384, m + 185344LL + (long long)dnn_block_x() * 256, scale, first);
+    grad0.write(m + 251648LL + (long long)dnn_block_x() * 1280, m + 254208LL + (long long)dnn_block_x() * 10, first, &((DnnScaling *)(m + 25344LL))->bad);
+    grad2.write(m + 152576LL + (long long)dnn_block_x() * 16384, m + 185344LL + (long long)dnn_block_x() * 256, first, &((DnnScaling *)(m + 25344LL))->bad);
     loss = dnn_block_sum(loss);
     if (dnn_thread() == 0) ((double *)(m + 25216LL))[dnn_block_x()] = loss;
 }
@@ -2637,15 +2656,15 @@ struct of_update_fp16_16 {
 };
 DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {0LL, 152576LL, 16384, 2, 0}, // 0.weight [256 64]
-    {16384LL, 185344LL, 256, 2, 16}, // 0.bias [256]
-    {16640LL, 185856LL, 32768, 2, 17}, // 2.weight [128 256]
-    {49408LL, 251392LL, 128, 2, 49}, // 2.bias [128]
-    {49536LL, 251648LL, 1280, 2, 50}, // 4.weight [10 128]
-    {50816LL, 254208LL, 10, 2, 52}, // 4.bias [10]
+    {16384LL, 185344LL, 256, 2, 64}, // 0.bias [256]
+    {16640LL, 185856LL, 32768, 2, 65}, // 2.weight [128 256]
+    {49408LL, 251392LL, 128, 2, 193}, // 2.bias [128]
+    {49536LL, 251648LL, 1280, 2, 194}, // 4.weight [10 128]
+    {50816LL, 254208LL, 10, 2, 199}, // 4.bias [10]
 };
 DNN_KERNEL(update_fp16_16, 256) {
     const DnnKeep<DnnF16> keep = {copies};
-    dnn_update<of_update_fp16_16, 6>(tensors_of_update_fp16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
+    dnn_update<of_update_fp16_16, 6, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
 }
 
 // the scale of the next step's gradient
@@ -2825,7 +2844,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
-    dnn_update<of_update, 6>(tensors_of_update, m, (const double *)(m + 16832LL), m + 16580LL, 17088LL, 50880LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 16832LL), m + 16580LL, 17088LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn

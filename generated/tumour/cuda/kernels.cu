@@ -584,23 +584,37 @@ struct DnnKeepNothing {
     DNN_METHOD void put(float *, int, int, float) const {}
 };
 
-// dnn_update applies the rule to a block's 1024 elements of one tensor, unless
+// dnn_parts adds up parts, size apart, in their order; it reads 16 at a time.
+DNN_DEVICE float dnn_parts(const float *first, int parts, int size) {
+    float sum = first[0];
+    int part = 1;
+    for (; part + 16 <= parts; part += 16) {
+        float v[16];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) v[i] = first[(long long)(part + i) * size];
+        DNN_UNROLL
+        for (int i = 0; i < 16; i++) sum += v[i];
+    }
+    for (; part < parts; part++) sum += first[(long long)part * size];
+    return sum;
+}
+
+// dnn_update applies the rule to EACH elements of a thread, of one tensor, unless
 // the loss is not finite, or with a scaling a gradient. Slots of states follow the
 // parameters at the distance slot; keep gets each new parameter.
-template <class Rule, int TENSORS, class Keep>
+template <class Rule, int TENSORS, int EACH, class Keep>
 DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *loss, const float *scalars, long long params,
                            long long slot, const Keep &keep, const DnnScaling *scaling) {
     if (!dnn_finite(*loss) || (scaling && scaling->bad != 0.0f)) return;
     int t = 0;
     while (t + 1 < TENSORS && tensors[t + 1].block <= dnn_block_x()) t++;
     const DnnTensor tensor = tensors[t];
-    const int start = (dnn_block_x() - tensor.block) * 1024 + dnn_thread();
+    const int start = (dnn_block_x() - tensor.block) * EACH * DNN_THREADS + dnn_thread();
     DNN_UNROLL
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < EACH; k++) {
         const int i = start + k * DNN_THREADS;
         if (i < tensor.size) {
-            float g = m[tensor.grad + i];
-            for (int part = 1; part < tensor.parts; part++) g += m[tensor.grad + (long long)part * tensor.size + i];
+            float g = dnn_parts(m + tensor.grad + i, tensor.parts, tensor.size);
             if (scaling) g /= scaling->scale;
             float *const at = m + params + tensor.param + i;
             Rule::apply(at, slot, g, scalars);
@@ -1367,10 +1381,10 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 }
 
 // dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
-// OUT] against y, and its gradient; rows behind the last have none. It returns
-// the sum of a thread's losses.
+// OUT] against y, and scale times its gradient; rows behind the last have none. It
+// returns the sum of a thread's losses.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16 };
     const DnnLane<ROWS> at;
     double sum = 0.0;
@@ -1378,7 +1392,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
         const int r = at.group * 16 + i / COLS, c = i % COLS;
         float slope = 0.0f;
         if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
-        P::put(grad + r * LG + c, slope * factor);
+        P::put(grad + r * LG + c, slope * scale);
     }
     return sum;
 }
@@ -1386,7 +1400,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
 // dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
 // takes a row.
 template <class P, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float factor) {
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
@@ -1415,15 +1429,20 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = lane + 32 * k;
-            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? factor * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
+            if (i < COLS) P::put(grad + r * LG + i, inside && i < OUT ? scale * (e[k] / sum - (i == hit ? 1.0f : 0.0f)) : 0.0f);
         }
         if (inside && lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     return loss;
 }
 
-// dnn_gain adds to a gradient, or replaces it.
-DNN_DEVICE void dnn_gain(float *to, float value, bool replace) { *to = replace ? value : *to + value; }
+// dnn_gain adds to a gradient, or replaces it. Where it is not finite, bad is set,
+// unless it is 0.
+DNN_DEVICE void dnn_gain(float *to, float value, bool replace, float *bad) {
+    const float v = replace ? value : *to + value;
+    *to = v;
+    if (bad && v - v != 0.0f) *bad = 1.0f;
+}
 
 // DnnGrad is a block's gradient of a weight [OUT, IN], dz^T*x over all its rows,
 // and with BIAS the sums of dz's columns, as products with ones. Tiles of 16 by
@@ -1469,8 +1488,8 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
             }
         }
     }
-    // write adds scale times the sums to the block's parts, or replaces these.
-    DNN_METHOD void write(float *dw, float *db, float scale, bool replace) const {
+    // write adds the sums to the block's parts, or replaces these.
+    DNN_METHOD void write(float *dw, float *db, bool replace, float *bad) const {
         const int warp = dnn_thread() / 32, wm = warp / WN, wn = warp % WN;
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         DNN_UNROLL
@@ -1481,9 +1500,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
                 DNN_UNROLL
                 for (int j = 0; j < 4 * TN; j++) {
                     const int c = 16 * (wn + j / 4 * WN) + j / 2 % 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, scale * w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace);
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[i][j / 4][j / 2 % 2][2 * high + j % 2], replace, bad);
                 }
-                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, scale * b[BIAS ? i : 0][2 * high], replace);
+                if (BIAS && wn == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[BIAS ? i : 0][2 * high], replace, bad);
             }
         }
     }
@@ -1493,7 +1512,7 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS, int WM,
 // of rows is added to the block's part in memory, 16 rows and 64 columns at a
 // time. A number belongs to one thread.
 template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct DnnFarGrad {
-    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float scale) {
+    static DNN_METHOD void add(const typename P::Word *dz, const typename P::Word *x, float *dw, float *db, float *bad) {
         enum { WIDE = (IN + 63) / 64, TALL = (OUT + 15) / 16 };
         const int g = dnn_thread() % 32 / 4, t = dnn_thread() % 4;
         for (int unit = dnn_thread() / 32; unit < TALL * WIDE; unit += DNN_WARPS) {
@@ -1522,9 +1541,9 @@ template <class P, int ROWS, int OUT, int IN, int LZ, int LX, bool BIAS> struct 
                 DNN_UNROLL
                 for (int j = 0; j < 16; j++) {
                     const int c = col + j / 2 * 8 + 2 * t + j % 2;
-                    if (o < OUT && c < IN) dw[(long long)o * IN + c] += scale * w[j / 4][j / 2 % 2][2 * high + j % 2];
+                    if (o < OUT && c < IN) dnn_gain(dw + (long long)o * IN + c, w[j / 4][j / 2 % 2][2 * high + j % 2], false, bad);
                 }
-                if (BIAS && col == 0 && t == 0 && o < OUT) db[o] += scale * b[2 * high];
+                if (BIAS && col == 0 && t == 0 && o < OUT) dnn_gain(db + o, b[2 * high], false, bad);
             }
         }
     }
@@ -1536,13 +1555,13 @@ DNN_DEVICE void dnn_set(float *p, int n, float value) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) p[i] = value;
 }
 
-// dnn_unit_gain adds scale times the groups' sums [GROUPS, UNITS] to a gradient
-// [n], or replaces it.
-template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, float scale, bool replace) {
+// dnn_unit_gain adds the groups' sums [GROUPS, UNITS] to a gradient [n], or
+// replaces it.
+template <int GROUPS, int UNITS> DNN_DEVICE void dnn_unit_gain(const float *sums, int n, float *to, bool replace, float *bad) {
     for (int i = dnn_thread(); i < n; i += DNN_THREADS) {
         float sum = 0.0f;
         for (int group = 0; group < GROUPS; group++) sum += sums[group * UNITS + i];
-        dnn_gain(to + i, scale * sum, replace);
+        dnn_gain(to + i, sum, replace, bad);
     }
 }
 
@@ -1701,7 +1720,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
-    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn
@@ -1864,7 +1883,7 @@ DNN_KERNEL(fused_tf32_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_tf32_16_loss, 16, 1, 20, 20>((float *)(s + 8576), m + 16000LL, (P::Word *)(s + 9856), row, rows, 1.0f);
+        loss += dnn_tile_loss<P, of_fused_tf32_16_loss, 16, 1, 20, 20>((float *)(s + 8576), m + 16000LL, (P::Word *)(s + 9856), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
         DNN_SYNC();
@@ -1878,8 +1897,8 @@ DNN_KERNEL(fused_tf32_16, 256) {
         grad1.add((P::Word *)(s + 8576), (P::Word *)(s + 3712));
         DNN_SYNC();
     }
-    grad0.write(m + 26624LL + (long long)dnn_block_x() * 16, m + 26880LL + (long long)dnn_block_x() * 1, scale, first);
-    grad1.write(m + 18688LL + (long long)dnn_block_x() * 480, m + 26368LL + (long long)dnn_block_x() * 16, scale, first);
+    grad0.write(m + 26624LL + (long long)dnn_block_x() * 16, m + 26880LL + (long long)dnn_block_x() * 1, first, (float *)0);
+    grad1.write(m + 18688LL + (long long)dnn_block_x() * 480, m + 26368LL + (long long)dnn_block_x() * 16, first, (float *)0);
     loss = dnn_block_sum(loss);
     if (dnn_thread() == 0) ((double *)(m + 16704LL))[dnn_block_x()] = loss;
 }
@@ -1910,13 +1929,13 @@ struct of_update_tf32_16 {
 };
 DNN_TABLE DnnTensor tensors_of_update_tf32_16[] = {
     {0LL, 18688LL, 480, 16, 0}, // 0.weight [16 30]
-    {480LL, 26368LL, 16, 16, 1}, // 0.bias [16]
-    {496LL, 26624LL, 16, 16, 2}, // 2.weight [1 16]
-    {512LL, 26880LL, 1, 16, 3}, // 2.bias [1]
+    {480LL, 26368LL, 16, 16, 2}, // 0.bias [16]
+    {496LL, 26624LL, 16, 16, 3}, // 2.weight [1 16]
+    {512LL, 26880LL, 1, 16, 4}, // 2.bias [1]
 };
 DNN_KERNEL(update_tf32_16, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
-    dnn_update<of_update_tf32_16, 4>(tensors_of_update_tf32_16, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
+    dnn_update<of_update_tf32_16, 4, 1>(tensors_of_update_tf32_16, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
 }
 
 #elif defined(DNN_BF16)
@@ -2070,7 +2089,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
-    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn
@@ -2233,7 +2252,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_bf16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, 1.0f);
+        loss += dnn_tile_loss<P, of_fused_bf16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
         DNN_SYNC();
@@ -2247,8 +2266,8 @@ DNN_KERNEL(fused_bf16_16, 256) {
         grad1.add((P::Word *)(s + 4992), (P::Word *)(s + 2176));
         DNN_SYNC();
     }
-    grad0.write(m + 22272LL + (long long)dnn_block_x() * 16, m + 22528LL + (long long)dnn_block_x() * 1, scale, first);
-    grad1.write(m + 14336LL + (long long)dnn_block_x() * 480, m + 22016LL + (long long)dnn_block_x() * 16, scale, first);
+    grad0.write(m + 22272LL + (long long)dnn_block_x() * 16, m + 22528LL + (long long)dnn_block_x() * 1, first, (float *)0);
+    grad1.write(m + 14336LL + (long long)dnn_block_x() * 480, m + 22016LL + (long long)dnn_block_x() * 16, first, (float *)0);
     loss = dnn_block_sum(loss);
     if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
 }
@@ -2279,13 +2298,13 @@ struct of_update_bf16_16 {
 };
 DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {0LL, 14336LL, 480, 16, 0}, // 0.weight [16 30]
-    {480LL, 22016LL, 16, 16, 1}, // 0.bias [16]
-    {496LL, 22272LL, 16, 16, 2}, // 2.weight [1 16]
-    {512LL, 22528LL, 1, 16, 3}, // 2.bias [1]
+    {480LL, 22016LL, 16, 16, 2}, // 0.bias [16]
+    {496LL, 22272LL, 16, 16, 3}, // 2.weight [1 16]
+    {512LL, 22528LL, 1, 16, 4}, // 2.bias [1]
 };
 DNN_KERNEL(update_bf16_16, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
-    dnn_update<of_update_bf16_16, 4>(tensors_of_update_bf16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
+    dnn_update<of_update_bf16_16, 4, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
 }
 
 #elif defined(DNN_FP16)
@@ -2439,7 +2458,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnF16> keep = {copies};
-    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
+    dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
 }
 
 // the scale of the next step's gradient
@@ -2607,7 +2626,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_fp16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, 1.0f);
+        loss += dnn_tile_loss<P, of_fused_fp16_16_loss, 16, 1, 20, 24>((float *)(s + 6528), m + 11904LL, (P::Word *)(s + 5760), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
         DNN_SYNC();
@@ -2621,8 +2640,8 @@ DNN_KERNEL(fused_fp16_16, 256) {
         grad1.add((P::Word *)(s + 4992), (P::Word *)(s + 2176));
         DNN_SYNC();
     }
-    grad0.write(m + 22400LL + (long long)dnn_block_x() * 16, m + 22656LL + (long long)dnn_block_x() * 1, scale, first);
-    grad1.write(m + 14464LL + (long long)dnn_block_x() * 480, m + 22144LL + (long long)dnn_block_x() * 16, scale, first);
+    grad0.write(m + 22400LL + (long long)dnn_block_x() * 16, m + 22656LL + (long long)dnn_block_x() * 1, first, &((DnnScaling *)(m + 12736LL))->bad);
+    grad1.write(m + 14464LL + (long long)dnn_block_x() * 480, m + 22144LL + (long long)dnn_block_x() * 16, first, &((DnnScaling *)(m + 12736LL))->bad);
     loss = dnn_block_sum(loss);
     if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
 }
@@ -2653,13 +2672,13 @@ struct of_update_fp16_16 {
 };
 DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {0LL, 14464LL, 480, 16, 0}, // 0.weight [16 30]
-    {480LL, 22144LL, 16, 16, 1}, // 0.bias [16]
-    {496LL, 22400LL, 16, 16, 2}, // 2.weight [1 16]
-    {512LL, 22656LL, 1, 16, 3}, // 2.bias [1]
+    {480LL, 22144LL, 16, 16, 2}, // 0.bias [16]
+    {496LL, 22400LL, 16, 16, 3}, // 2.weight [1 16]
+    {512LL, 22656LL, 1, 16, 4}, // 2.bias [1]
 };
 DNN_KERNEL(update_fp16_16, 256) {
     const DnnKeep<DnnF16> keep = {copies};
-    dnn_update<of_update_fp16_16, 4>(tensors_of_update_fp16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
+    dnn_update<of_update_fp16_16, 4, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
 }
 
 // the scale of the next step's gradient
@@ -2812,7 +2831,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 };
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
-    dnn_update<of_update, 4>(tensors_of_update, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL, keep, (DnnScaling *)0);
+    dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // the next pass's turn

@@ -32,6 +32,7 @@ func cudaFP32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused:      nil,
 		Infer: []host.Launch{
 			host.Run("infer0", 4, 1, 1),
 			host.Run("infer1", 4, 1, 1),
@@ -85,6 +86,19 @@ func cudaTF32() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_tf32_16", 1, 1, 1).With(12224),
+					host.Run("loss_sum_tf32_16", 1, 1, 1),
+				},
+				Shared: 14272,
+				Total:  15744,
+				Update: []host.Launch{
+					host.Run("update_tf32_16", 4, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),
@@ -142,6 +156,19 @@ func cudaBF16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_bf16_16", 1, 1, 1).With(7104),
+					host.Run("loss_sum_bf16_16", 1, 1, 1),
+				},
+				Shared: 9152,
+				Total:  10432,
+				Update: []host.Launch{
+					host.Run("update_bf16_16", 4, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),
@@ -199,6 +226,20 @@ func cudaFP16() *host.Code {
 		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
+		Fused: []host.Fused{
+			{
+				Pass: []host.Launch{
+					host.Run("fused_fp16_16", 1, 1, 1).With(7104),
+					host.Run("loss_sum_fp16_16", 1, 1, 1),
+				},
+				Shared: 9152,
+				Total:  10560,
+				Update: []host.Launch{
+					host.Run("update_fp16_16", 4, 1, 1),
+					host.Run("update_fp16_16_rescale", 1, 1, 1),
+				},
+			},
+		},
 		Infer: []host.Launch{
 			host.Run("convert_infer", 2, 1, 1),
 			host.Run("infer0", 8, 1, 1).With(15360),
