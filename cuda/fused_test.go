@@ -60,6 +60,16 @@ func fusedPlan(t testing.TB, net *spec.Network, precision func(*ir.Program) ir.P
 	return pl.Use(pl.Fused[0])
 }
 
+// emitted returns a plan as it is emitted: layer by layer, and fused.
+func emitted(t testing.TB, pl *plan.Plan) *plan.Plan {
+	t.Helper()
+	pl, err := plan.With(pl.Program, plan.Options{Precision: pl.Precision})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pl
+}
+
 func tf32(t testing.TB) func(*ir.Program) ir.Precision {
 	return func(p *ir.Program) ir.Precision { return precisionOf(t, p, "tf32") }
 }

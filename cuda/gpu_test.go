@@ -77,7 +77,7 @@ func TestGPU(t *testing.T) {
 					case i < len(cases):
 						check = func(r *result) error { return nearGolden(cases[i], r, precision.Roundoff()) }
 					case k > 0:
-						check = func(r *result) error { return tr.checkOperands(r, precision) }
+						check = func(r *result) error { return tr.checkPerturbed(r, precision.Roundoff()) }
 					}
 					trainTwice(t, binary, q, feeds[tr.name], check)
 				})

@@ -59,7 +59,7 @@ func newGPUTrainerIn(t *testing.T, precision int) *gpuTrainer {
 	for _, f := range files {
 		m.put(at+"/"+f.Path, f.Content)
 	}
-	pl := planIn(t, net, precision)
+	pl := emitted(t, planIn(t, net, precision))
 	folder := at + "/" + filepath.Dir(cuda.Source)
 	if precision > 0 {
 		folder += "/" + pl.Precision.Name
