@@ -333,3 +333,30 @@ func TestClose(t *testing.T) {
 		}()
 	}
 }
+
+// TestPrecision: a CPU computes in float32, unless it is asked by name for what
+// it does not have.
+func TestPrecision(t *testing.T) {
+	n := testnet.New(shapes())
+	n.Precision, n.Precisions = "half", []engine.Precision{{Name: engine.FP32}, {Name: "half", Roundoff: 0x1p-8}}
+	for _, opts := range [][]model.Option{nil, {model.WithPrecision("half")}, {model.WithDevice("cpu")}, {model.WithPrecision("fp32"), model.WithDevice("cpu")}} {
+		m := newModel(t, n, opts...)
+		if got := m.Precision(); got != engine.FP32 {
+			t.Errorf("%d options: the precision is %s", len(opts), got)
+		}
+	}
+	var unknown *device.Unknown
+	if _, err := model.New(n, model.WithPrecision("quarter")); !errors.As(err, &unknown) {
+		t.Errorf("got %v", err)
+	}
+	var absent *device.Absent
+	if _, err := model.New(n, model.WithPrecision("half"), model.WithDevice("cpu")); !errors.As(err, &absent) {
+		t.Errorf("got %v", err)
+	}
+	gpu := n.Devices[0]
+	gpu.Name, gpu.Lacks = "cuda:0", func(string) error { return nil }
+	n.Devices = append([]engine.Device{gpu}, n.Devices...)
+	if m := newModel(t, n, model.WithDevice("cuda")); m.Precision() != "half" {
+		t.Errorf("a GPU computes in %s", m.Precision())
+	}
+}
