@@ -31,7 +31,8 @@ lint: ## gofmt, vet, staticcheck, a sentence of documentation for every package
 
 .PHONY: unit
 unit: ## every test
-	@set -e; for module in $(MODULES); do (cd $$module && $(GO) test -timeout 30m ./...); done
+	@set -e; export STATICCHECK="$(STATICCHECK)"; \
+	for module in $(MODULES); do (cd $$module && $(GO) test -timeout 30m ./...); done
 	$(GO) test -tags noasm ./generated/...
 	$(GO) test -tags nogpu ./cuda/driver/...
 

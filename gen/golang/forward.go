@@ -185,14 +185,15 @@ func (e *emitter) outputs(g *jen.Group, s *ir.Linear, o code, wide int) {
 	if scale > 1 {
 		channelBase = o.Clone().Op("/").Lit(scale)
 	}
+	if s.Map.Param != nil {
+		e.viewParam(g, s.Map, id("p").Dot(field(s.Map.Param)).Index(channelBase.Op(":")), per)
+	}
 	g.For(id("k").Op(":=").Range().Lit(per)).BlockFunc(func(g *jen.Group) {
 		bind := map[string]code{}
 		for _, in := range s.Map.In {
 			bind[in.Var] = id("acc").Index(column(in.View, id("k")))
 		}
-		if s.Map.Param != nil {
-			bind[ir.VarParam] = paramAt(s.Map, channelBase.Clone().Op("+").Id("k"))
-		}
+		bind[ir.VarParam] = paramAt(s.Map, id("k"))
 		e.store(g, s.Map, bind, id("k"))
 	})
 }
@@ -220,29 +221,50 @@ func column(v ir.View, k code) code {
 	return c
 }
 
-// paramAt is a map's learned parameter for a unit.
-func paramAt(m *ir.Map, unit code) code {
-	if m.PerChannel() {
-		return id("p").Dot(field(m.Param)).Index(unit)
+// viewParam writes a variable for a map's learned parameter, outside of the loop
+// over so many units, so that no index is checked inside: "param" is the only
+// one, "params" are those of the units, from is where they begin.
+func (e *emitter) viewParam(g *jen.Group, m *ir.Map, from code, units int) {
+	switch {
+	case !slices.Contains(expr.Vars(rootsOf(m)...), ir.VarParam):
+	case m.PerChannel():
+		g.Add(define("params", asArray(units, from)))
+	default:
+		g.Add(define("param", id("p").Dot(field(m.Param)).Index(n(0))))
 	}
-	return id("p").Dot(field(m.Param)).Index(n(0))
 }
 
-// store computes a map's outputs for unit k and stores them in the arrays
-// named after their buffers; sums are added to "sum" variables.
-func (e *emitter) store(g *jen.Group, m *ir.Map, bind map[string]code, k code) {
-	roots := make([]*expr.Node, 0, len(m.Out)+len(m.Sum))
+// paramAt is a map's learned parameter for a unit, after viewParam.
+func paramAt(m *ir.Map, unit code) code {
+	if m.Param != nil && m.PerChannel() {
+		return id("params").Index(unit)
+	}
+	return id("param")
+}
+
+// rootsOf are all that a map computes.
+func rootsOf(m *ir.Map) (roots []*expr.Node) {
 	for _, out := range m.Out {
 		roots = append(roots, out.Expr)
 	}
 	for _, sum := range m.Sum {
 		roots = append(roots, sum.Expr)
 	}
+	return roots
+}
+
+// store computes a map's outputs for unit k and stores them in the arrays
+// named after their buffers; sums are added to "sum" variables.
+func (e *emitter) store(g *jen.Group, m *ir.Map, bind map[string]code, k code) {
+	roots := rootsOf(m)
 	// A variable that stands in memory and is read more than once is loaded once.
 	for _, name := range expr.Vars(roots...) {
 		if b, ok := bind[name]; ok {
 			local := name
 			if name == ir.VarParam {
+				if !m.PerChannel() {
+					continue // it is one already
+				}
 				local = "param" // p is the receiver
 			}
 			g.Add(define(local, b))
@@ -256,7 +278,7 @@ func (e *emitter) store(g *jen.Group, m *ir.Map, bind map[string]code, k code) {
 	for i := range m.Sum {
 		target := id("sum")
 		if m.PerChannel() {
-			target = id("sums").Index(k.Clone())
+			target = id("total").Index(k.Clone())
 		}
 		g.Add(target.Op("+=").Float64().Call(values[len(m.Out)+i]))
 	}
@@ -267,7 +289,8 @@ func (e *emitter) store(g *jen.Group, m *ir.Map, bind map[string]code, k code) {
 func (e *emitter) mapStep(g *jen.Group, m *ir.Map, acc func(g *jen.Group)) {
 	if len(m.Sum) > 0 {
 		if m.PerChannel() {
-			g.Clear(id("sums").Index(jen.Op(":").Lit(m.Width)))
+			g.Add(define("total", jen.Parens(jen.Op("*").Index(n(m.Width)).Float64()).Call(id("sums"))))
+			g.Clear(id("total").Index(jen.Op(":")))
 		} else {
 			g.Var().Id("sum").Float64()
 		}
@@ -288,6 +311,9 @@ func (e *emitter) mapRow(g *jen.Group, m *ir.Map) {
 	for _, b := range buffersOf(m) {
 		g.Add(define(b.Name, row(b.Name, id("r"), b.Width)))
 	}
+	if m.Param != nil {
+		e.viewParam(g, m, id("p").Dot(field(m.Param)), m.Width)
+	}
 	g.For(id("j").Op(":=").Range().Lit(m.Width)).BlockFunc(func(g *jen.Group) {
 		bind := map[string]code{}
 		for _, in := range m.In {
@@ -297,9 +323,7 @@ func (e *emitter) mapRow(g *jen.Group, m *ir.Map) {
 			}
 			bind[in.Var] = id(name).Index(column(in.View, id("j")))
 		}
-		if m.Param != nil {
-			bind[ir.VarParam] = paramAt(m, id("j"))
-		}
+		bind[ir.VarParam] = paramAt(m, id("j"))
 		e.store(g, m, bind, id("j"))
 	})
 }

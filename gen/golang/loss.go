@@ -166,9 +166,9 @@ func (e *emitter) transformFunc(f *jen.File) {
 
 // winner writes best, the index of the first of the largest.
 func (e *emitter) winner(g *jen.Group) {
-	g.Add(define("best", n(0)))
+	g.List(id("best"), id("top")).Op(":=").List(n(0), id("z").Index(n(0)))
 	g.For(jen.List(id("j"), id("v")).Op(":=").Range().Id("z")).Block(
-		jen.If(id("v").Op(">").Id("z").Index(id("best"))).Block(id("best").Op("=").Id("j")),
+		jen.If(id("v").Op(">").Id("top")).Block(jen.List(id("best"), id("top")).Op("=").List(id("j"), id("v"))),
 	)
 }
 

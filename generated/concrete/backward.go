@@ -22,9 +22,9 @@ func (p *parameters) gradInput4(dz4, z2, dz2 []float32, rows int, sums []float64
 		add1x12(acc, p.weight4[0:], dz[0])
 		z2 := (*[12]float32)(z2[r*12:])
 		dz2 := (*[12]float32)(dz2[r*12:])
+		param := p.weight3[0]
 		for j := range 12 {
 			d := acc[j]
-			param := p.weight3[0]
 			z := z2[j]
 			t0 := float32(1.0)
 			if z <= 0 {

@@ -55,8 +55,8 @@ func (p *parameters) forward2(a1, z2, a3 []float32, rows int) {
 			dot8x24(&acc, in, p.weight2[o*24:])
 			copy(z2Row[o:], acc[:])
 			a3 := (*[8]float32)(a3Row[o:])
+			param := p.weight3[0]
 			for k := range 8 {
-				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
@@ -71,8 +71,8 @@ func (p *parameters) forward2(a1, z2, a3 []float32, rows int) {
 			dot4x24(&acc, in, p.weight2[o*24:])
 			copy(z2Row[o:], acc[:])
 			a3 := (*[4]float32)(a3Row[o:])
+			param := p.weight3[0]
 			for k := range 4 {
-				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
@@ -142,8 +142,8 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 			var acc [8]float32
 			dot8x24(&acc, in, p.weight2[o*24:])
 			a3 := (*[8]float32)(a3Row[o:])
+			param := p.weight3[0]
 			for k := range 8 {
-				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
@@ -157,8 +157,8 @@ func (p *parameters) infer2(a1, a3 []float32, rows int) {
 			var acc [4]float32
 			dot4x24(&acc, in, p.weight2[o*24:])
 			a3 := (*[4]float32)(a3Row[o:])
+			param := p.weight3[0]
 			for k := range 4 {
-				param := p.weight3[0]
 				z := acc[k]
 				t0 := z
 				if z <= 0 {
