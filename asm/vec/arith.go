@@ -63,9 +63,6 @@ func (e *Emitter) Sqrt(a Val) Vec {
 // AddInto does d += a.
 func (e *Emitter) AddInto(d Vec, a Val) { e.last(instr{e.VADDPS, e.VADDPS_BCST}, a, d.r, d.r) }
 
-// MulInto does d *= a.
-func (e *Emitter) MulInto(d Vec, a Val) { e.last(instr{e.VMULPS, e.VMULPS_BCST}, a, d.r, d.r) }
-
 // Fma returns a*b + c, rounded once.
 func (e *Emitter) Fma(a, b, c Val) Vec { return e.fma(fmadd, a, b, c) }
 
@@ -78,11 +75,6 @@ func (e *Emitter) Fnma(a, b, c Val) Vec { return e.fma(fnmadd, a, b, c) }
 // FmaInto does d += a*b, rounded once.
 func (e *Emitter) FmaInto(d, a Vec, b Val) {
 	e.last(instr{e.VFMADD231PS, e.VFMADD231PS_BCST}, b, a.r, d.r)
-}
-
-// FnmaInto does d -= a*b, rounded once.
-func (e *Emitter) FnmaInto(d, a Vec, b Val) {
-	e.last(instr{e.VFNMADD231PS, e.VFNMADD231PS_BCST}, b, a.r, d.r)
 }
 
 // Max returns the larger of a and b, NaN where one of them is NaN. Of two
@@ -126,15 +118,3 @@ func (e *Emitter) Neg(a Val) Vec { return e.Xor(a, Bits(0x80000000)) }
 
 // Abs returns a without its sign.
 func (e *Emitter) Abs(a Val) Vec { return e.And(a, Bits(0x7fffffff)) }
-
-// Round returns a rounded to an integer, halves to even.
-func (e *Emitter) Round(a Vec) Vec {
-	const nearestQuiet = 8
-	d := e.Fresh()
-	if e.isa == AVX512 {
-		e.VRNDSCALEPS(operand.U8(nearestQuiet), a.r, d.r)
-	} else {
-		e.VROUNDPS(operand.U8(nearestQuiet), a.r, d.r)
-	}
-	return d
-}

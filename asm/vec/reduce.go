@@ -10,15 +10,6 @@ type Wide []Vec
 // PerWide returns the number of vectors in 16 lanes.
 func (e *Emitter) PerWide() int { return 16 / e.Lanes() }
 
-// WideZero returns 16 lanes of zero.
-func (e *Emitter) WideZero() Wide {
-	w := make(Wide, e.PerWide())
-	for i := range w {
-		w[i] = e.Zero()
-	}
-	return w
-}
-
 // Sum adds 16 lanes: lane i and i+8, then i and i+4, i and i+2, the last two.
 // The sum stands in lane 0 of the result; the other lanes are not specified.
 func (e *Emitter) Sum(w Wide) Vec {
@@ -54,10 +45,3 @@ func (e *Emitter) fold(w Wide, op func(hi, lo, d operand.Op)) Vec {
 
 // StoreLane writes lane 0.
 func (e *Emitter) StoreLane(v Vec, m operand.Mem) { e.VMOVSS(v.X(), m) }
-
-// LoadLane reads lane 0 and sets the others to zero.
-func (e *Emitter) LoadLane(m operand.Mem) Vec {
-	d := e.Fresh()
-	e.VMOVSS(m, d.X())
-	return d
-}

@@ -144,6 +144,3 @@ func (e *Emitter) keep(c Cond, v Val) Vec {
 	}
 	return d
 }
-
-// Select returns x where c <= 0, and y elsewhere, also where c is NaN.
-func (e *Emitter) Select(c, x, y Val) Vec { return e.Where(c, Le, C(0), x, y) }

@@ -95,18 +95,6 @@ func fmaInto1_avx2(out *float32, in *float32, n int)
 func fmaInto2_avx2(out *float32, in *float32, n int)
 
 //go:noescape
-func fnmaInto_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func fnmaInto0_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func fnmaInto1_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func fnmaInto2_avx2(out *float32, in *float32, n int)
-
-//go:noescape
 func addInto_avx2(out *float32, in *float32, n int)
 
 //go:noescape
@@ -114,15 +102,6 @@ func addInto0_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func addInto1_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func mulInto_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func mulInto0_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func mulInto1_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func max_avx2(out *float32, in *float32, n int)
@@ -159,18 +138,6 @@ func round_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func round0_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func select_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func select0_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func select1_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func select2_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func and_avx2(out *float32, in *float32, n int)
@@ -240,12 +207,6 @@ func shl_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func shl0_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func shr_avx2(out *float32, in *float32, n int)
-
-//go:noescape
-func shr0_avx2(out *float32, in *float32, n int)
 
 //go:noescape
 func sar_avx2(out *float32, in *float32, n int)

@@ -510,78 +510,6 @@ TEXT ·fmaInto2_avx2(SB), NOSPLIT, $0-24
 	VZEROUPPER
 	RET
 
-// func fnmaInto_avx2(out *float32, in *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·fnmaInto_avx2(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Y0
-	VMOVUPS      128(CX), Y1
-	VFNMADD231PS 64(CX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      32(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VFNMADD231PS 96(CX), Y0, Y1
-	VMOVUPS      Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto0_avx2(out *float32, in *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·fnmaInto0_avx2(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Y0
-	VMOVUPS      128(CX), Y0
-	VMOVUPS      consts<>+0(SB), Y1
-	VFNMADD231PS 64(CX), Y1, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(CX), Y0
-	VMOVUPS      160(CX), Y0
-	VMOVUPS      consts<>+0(SB), Y1
-	VFNMADD231PS 96(CX), Y1, Y0
-	VMOVUPS      Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto1_avx2(out *float32, in *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·fnmaInto1_avx2(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Y0
-	VMOVUPS      128(CX), Y1
-	VFNMADD231PS consts<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      32(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VFNMADD231PS consts<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto2_avx2(out *float32, in *float32, n int)
-// Requires: AVX, FMA3
-TEXT ·fnmaInto2_avx2(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Y0
-	VMOVUPS      128(CX), Y1
-	VMOVUPS      consts<>+0(SB), Y1
-	VFNMADD231PS 64(CX), Y0, Y1
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      32(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VMOVUPS      consts<>+0(SB), Y1
-	VFNMADD231PS 96(CX), Y0, Y1
-	VMOVUPS      Y1, 32(AX)
-	VZEROUPPER
-	RET
-
 // func addInto_avx2(out *float32, in *float32, n int)
 // Requires: AVX
 TEXT ·addInto_avx2(SB), NOSPLIT, $0-24
@@ -625,53 +553,6 @@ TEXT ·addInto1_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
 	VADDPS  consts<>+0(SB), Y0, Y0
-	VMOVUPS Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func mulInto_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·mulInto_avx2(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Y0
-	VMULPS  64(CX), Y0, Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMULPS  96(CX), Y0, Y0
-	VMOVUPS Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func mulInto0_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·mulInto0_avx2(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS consts<>+0(SB), Y0
-	VMULPS  64(CX), Y0, Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS consts<>+0(SB), Y0
-	VMULPS  96(CX), Y0, Y0
-	VMOVUPS Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func mulInto1_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·mulInto1_avx2(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Y0
-	VMULPS  consts<>+0(SB), Y0, Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMULPS  consts<>+0(SB), Y0, Y0
 	VMOVUPS Y0, 32(AX)
 	VZEROUPPER
 	RET
@@ -891,86 +772,6 @@ TEXT ·round0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS  consts<>+0(SB), Y0
 	VROUNDPS $0x08, Y0, Y0
 	VMOVUPS  Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func select_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·select_avx2(SB), NOSPLIT, $0-24
-	MOVQ      out+0(FP), AX
-	MOVQ      in+8(FP), CX
-	MOVQ      n+16(FP), DX
-	VMOVUPS   (CX), Y0
-	VMOVUPS   128(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, 64(CX), Y1, Y0
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   32(CX), Y0
-	VMOVUPS   160(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, 96(CX), Y1, Y0
-	VMOVUPS   Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func select0_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·select0_avx2(SB), NOSPLIT, $0-24
-	MOVQ      out+0(FP), AX
-	MOVQ      in+8(FP), CX
-	MOVQ      n+16(FP), DX
-	VMOVUPS   (CX), Y0
-	VMOVUPS   128(CX), Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y1, Y1
-	VBLENDVPS Y1, 64(CX), Y0, Y0
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   32(CX), Y0
-	VMOVUPS   160(CX), Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y1, Y1
-	VBLENDVPS Y1, 96(CX), Y0, Y0
-	VMOVUPS   Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func select1_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·select1_avx2(SB), NOSPLIT, $0-24
-	MOVQ      out+0(FP), AX
-	MOVQ      in+8(FP), CX
-	MOVQ      n+16(FP), DX
-	VMOVUPS   (CX), Y0
-	VMOVUPS   128(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   32(CX), Y0
-	VMOVUPS   160(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VBLENDVPS Y0, consts<>+0(SB), Y1, Y0
-	VMOVUPS   Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func select2_avx2(out *float32, in *float32, n int)
-// Requires: AVX
-TEXT ·select2_avx2(SB), NOSPLIT, $0-24
-	MOVQ      out+0(FP), AX
-	MOVQ      in+8(FP), CX
-	MOVQ      n+16(FP), DX
-	VMOVUPS   (CX), Y0
-	VMOVUPS   128(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VBLENDVPS Y0, 64(CX), Y1, Y0
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   32(CX), Y0
-	VMOVUPS   160(CX), Y1
-	VCMPPS    $0x12, consts<>+96(SB), Y0, Y0
-	VMOVUPS   consts<>+0(SB), Y1
-	VBLENDVPS Y0, 96(CX), Y1, Y0
-	VMOVUPS   Y0, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -1353,38 +1154,6 @@ TEXT ·shl0_avx2(SB), NOSPLIT, $0-24
 	VZEROUPPER
 	RET
 
-// func shr_avx2(out *float32, in *float32, n int)
-// Requires: AVX, AVX2
-TEXT ·shr_avx2(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Y0
-	VPSRLD  $0x03, Y0, Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VPSRLD  $0x03, Y0, Y0
-	VMOVUPS Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func shr0_avx2(out *float32, in *float32, n int)
-// Requires: AVX, AVX2
-TEXT ·shr0_avx2(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS consts<>+0(SB), Y0
-	VPSRLD  $0x03, Y0, Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS consts<>+0(SB), Y0
-	VPSRLD  $0x03, Y0, Y0
-	VMOVUPS Y0, 32(AX)
-	VZEROUPPER
-	RET
-
 // func sar_avx2(out *float32, in *float32, n int)
 // Requires: AVX, AVX2
 TEXT ·sar_avx2(SB), NOSPLIT, $0-24
@@ -1488,14 +1257,14 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
+	VPSUBD    consts<>+160(SB), Y2, Y3
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VMOVUPS   consts<>+96(SB), Y4
+	VMOVUPS   consts<>+192(SB), Y4
 	VCMPPS    $0x19, Y4, Y0, Y5
 	VBLENDVPS Y5, consts<>+224(SB), Y2, Y2
 	VCVTDQ2PS Y3, Y3
@@ -1508,10 +1277,10 @@ TEXT ·frexpMantissa_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y3, Y1, Y0
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y5
+	VPSUBD    consts<>+160(SB), Y2, Y5
 	VPSRAD    $0x17, Y5, Y5
 	VPSLLD    $0x17, Y5, Y6
 	VPSUBD    Y6, Y2, Y2
@@ -1536,14 +1305,14 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
+	VPSUBD    consts<>+160(SB), Y2, Y3
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VMOVUPS   consts<>+96(SB), Y4
+	VMOVUPS   consts<>+192(SB), Y4
 	VCMPPS    $0x19, Y4, Y0, Y5
 	VBLENDVPS Y5, consts<>+224(SB), Y2, Y2
 	VCVTDQ2PS Y3, Y3
@@ -1557,10 +1326,10 @@ TEXT ·frexpMantissa0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   Y2, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y5
+	VPSUBD    consts<>+160(SB), Y2, Y5
 	VPSRAD    $0x17, Y5, Y5
 	VPSLLD    $0x17, Y5, Y6
 	VPSUBD    Y6, Y2, Y2
@@ -1584,14 +1353,14 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	MOVQ      in+8(FP), CX
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
+	VPSUBD    consts<>+160(SB), Y2, Y3
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VMOVUPS   consts<>+96(SB), Y4
+	VMOVUPS   consts<>+192(SB), Y4
 	VCMPPS    $0x19, Y4, Y0, Y5
 	VMOVUPS   consts<>+224(SB), Y6
 	VBLENDVPS Y5, Y6, Y2, Y2
@@ -1607,10 +1376,10 @@ TEXT ·frexpExponent_avx2(SB), NOSPLIT, $0-24
 	VBLENDVPS Y0, Y6, Y1, Y0
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y3
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y3
 	VBLENDVPS Y1, Y3, Y0, Y3
-	VPSUBD    consts<>+192(SB), Y3, Y5
+	VPSUBD    consts<>+160(SB), Y3, Y5
 	VPSRAD    $0x17, Y5, Y5
 	VPSLLD    $0x17, Y5, Y7
 	VPSUBD    Y7, Y3, Y3
@@ -1637,14 +1406,14 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	MOVQ      n+16(FP), DX
 	VMOVUPS   (CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y2
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y2
 	VBLENDVPS Y1, Y2, Y0, Y2
-	VPSUBD    consts<>+192(SB), Y2, Y3
+	VPSUBD    consts<>+160(SB), Y2, Y3
 	VPSRAD    $0x17, Y3, Y3
 	VPSLLD    $0x17, Y3, Y4
 	VPSUBD    Y4, Y2, Y2
-	VMOVUPS   consts<>+96(SB), Y4
+	VMOVUPS   consts<>+192(SB), Y4
 	VCMPPS    $0x19, Y4, Y0, Y5
 	VMOVUPS   consts<>+224(SB), Y6
 	VBLENDVPS Y5, Y6, Y2, Y2
@@ -1661,10 +1430,10 @@ TEXT ·frexpExponent0_avx2(SB), NOSPLIT, $0-24
 	VMOVUPS   Y0, (AX)
 	VMOVUPS   32(CX), Y0
 	VMOVUPS   consts<>+0(SB), Y0
-	VCMPPS    $0x11, consts<>+128(SB), Y0, Y1
-	VMULPS    consts<>+160(SB), Y0, Y3
+	VCMPPS    $0x11, consts<>+96(SB), Y0, Y1
+	VMULPS    consts<>+128(SB), Y0, Y3
 	VBLENDVPS Y1, Y3, Y0, Y3
-	VPSUBD    consts<>+192(SB), Y3, Y5
+	VPSUBD    consts<>+160(SB), Y3, Y5
 	VPSRAD    $0x17, Y5, Y5
 	VPSLLD    $0x17, Y5, Y7
 	VPSUBD    Y7, Y3, Y3
@@ -2853,610 +2622,506 @@ TEXT ·unordered3_avx2(SB), NOSPLIT, $0-24
 
 // func random0_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·random0_avx2(SB), $1664-24
+TEXT ·random0_avx2(SB), $1792-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	VMOVUPS      Y1, (SP)
-	VMOVUPS      256(CX), Y1
-	VMOVUPS      Y1, 32(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y0, Y1
-	VMOVUPS      64(CX), Y2
-	VBLENDVPS    Y1, consts<>+544(SB), Y2, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      32(SP), Y3
-	VCMPPS       $0x12, Y3, Y2, Y2
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y2, Y1, Y3, Y2
-	VMOVUPS      Y2, 64(SP)
-	VMOVUPS      192(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y3
-	VMAXPS       Y1, Y2, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y2
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       192(CX), Y3, Y3
-	VCMPPS       $0x12, consts<>+384(SB), Y3, Y4
-	VBLENDVPS    Y4, Y2, Y2, Y4
-	VMOVUPS      Y4, 96(SP)
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      Y4, 128(SP)
-	VMOVUPS      128(SP), Y4
-	VFMADD213PS  consts<>+576(SB), Y1, Y4
-	VMOVUPS      Y4, 128(SP)
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y4
-	VBLENDVPS    Y4, consts<>+544(SB), Y3, Y4
-	VMOVUPS      consts<>+384(SB), Y5
-	VMINPS       Y0, Y5, Y5
-	VMOVUPS      Y0, 160(SP)
-	VMOVUPS      96(SP), Y6
-	VMOVUPS      160(SP), Y7
-	VFNMADD213PS Y2, Y6, Y7
-	VMOVUPS      Y7, 160(SP)
-	VMOVUPS      192(CX), Y6
-	VFMADD231PS  Y4, Y4, Y6
-	VMOVUPS      160(SP), Y6
-	VMOVUPS      Y6, 192(SP)
-	VMOVUPS      64(SP), Y6
-	VMOVUPS      192(SP), Y7
-	VFMADD213PS  consts<>+544(SB), Y6, Y7
-	VMOVUPS      Y7, 192(SP)
-	VMOVAPS      Y4, Y6
-	VFNMADD213PS consts<>+96(SB), Y0, Y6
-	VMOVUPS      consts<>+384(SB), Y6
-	VMOVUPS      96(SP), Y7
-	VCMPPS       $0x12, Y7, Y6, Y6
-	VBLENDVPS    Y6, 192(CX), Y5, Y6
-	VMOVUPS      Y6, 224(SP)
-	VMOVUPS      192(CX), Y6
-	VMOVUPS      224(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VBLENDVPS    Y6, consts<>+544(SB), Y1, Y6
-	VMOVUPS      192(CX), Y7
-	VCMPPS       $0x12, Y2, Y7, Y7
-	VMOVUPS      160(SP), Y8
-	VANDNPS      Y8, Y7, Y7
-	VMOVUPS      Y7, 256(SP)
+	VMOVUPS      256(CX), Y2
+	VORPS        consts<>+544(SB), Y0, Y3
+	VMOVUPS      Y3, (SP)
+	VMULPS       64(CX), Y2, Y3
+	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       320(CX), Y3, Y3
+	VMOVUPS      320(CX), Y4
+	VFMADD132PS  320(CX), Y2, Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (SP), Y6
+	VFMADD231PS  Y6, Y6, Y5
+	VMOVUPS      Y3, 64(SP)
+	VMOVUPS      64(CX), Y6
 	VMOVUPS      64(SP), Y7
-	VADDPS       Y7, Y3, Y7
-	VMOVUPS      Y7, 288(SP)
-	VMOVUPS      64(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      (SP), Y9
-	VMAXPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VCMPPS       $0x03, Y3, Y3, Y8
-	VMOVUPS      128(SP), Y9
-	VMAXPS       Y9, Y3, Y9
-	VBLENDVPS    Y8, Y3, Y9, Y8
-	VMOVAPS      Y4, Y9
-	VFMADD231PS  64(CX), Y6, Y9
-	VMOVUPS      Y8, 320(SP)
-	VMOVUPS      160(SP), Y10
-	VMOVUPS      320(SP), Y11
-	VFMSUB231PS  consts<>+384(SB), Y10, Y11
-	VMOVUPS      Y11, 320(SP)
-	VMOVUPS      320(CX), Y10
-	VCMPPS       $0x03, Y10, Y10, Y11
-	VMINPS       Y5, Y10, Y5
-	VBLENDVPS    Y11, Y10, Y5, Y5
-	VXORPS       consts<>+32(SB), Y3, Y10
-	VANDPS       consts<>+64(SB), Y10, Y11
-	VMOVUPS      Y11, 352(SP)
-	VCMPPS       $0x03, Y7, Y7, Y11
-	VMOVUPS      320(SP), Y12
-	VMINPS       Y12, Y7, Y12
-	VBLENDVPS    Y11, Y7, Y12, Y11
-	VCMPPS       $0x03, Y5, Y5, Y12
-	VMAXPS       Y6, Y5, Y13
-	VBLENDVPS    Y12, Y5, Y13, Y12
-	VMOVUPS      Y12, 384(SP)
-	VMOVUPS      96(SP), Y12
-	VANDPS       consts<>+64(SB), Y12, Y12
-	VMOVUPS      Y3, 416(SP)
-	VMOVUPS      416(SP), Y12
-	VFMADD231PS  consts<>+384(SB), Y7, Y12
-	VMOVUPS      Y12, 416(SP)
-	VCMPPS       $0x03, Y10, Y10, Y12
-	VMOVUPS      128(SP), Y13
-	VMINPS       Y13, Y10, Y13
-	VBLENDVPS    Y12, Y10, Y13, Y12
-	VMOVUPS      352(SP), Y13
-	VMOVUPS      Y13, 448(SP)
-	VMOVUPS      448(SP), Y13
-	VFNMADD213PS Y5, Y12, Y13
-	VMOVUPS      Y13, 448(SP)
-	VMOVUPS      352(SP), Y13
-	VMOVUPS      Y13, 480(SP)
-	VMOVUPS      (SP), Y13
-	VMOVUPS      480(SP), Y14
-	VFMADD231PS  Y13, Y8, Y14
-	VMOVUPS      Y14, 480(SP)
-	VMOVUPS      288(SP), Y13
-	VANDPS       consts<>+64(SB), Y13, Y13
-	VMOVUPS      Y5, 512(SP)
-	VMOVUPS      512(SP), Y5
-	VFNMADD213PS Y2, Y8, Y5
-	VMOVUPS      Y5, 512(SP)
-	VMOVUPS      consts<>+64(SB), Y5
-	VANDPS       consts<>+544(SB), Y5, Y5
-	VMOVUPS      Y5, 544(SP)
-	VMOVUPS      consts<>+32(SB), Y5
-	VXORPS       320(CX), Y5, Y5
-	VMOVUPS      384(SP), Y5
-	VMULPS       Y5, Y11, Y5
-	VMOVUPS      consts<>+32(SB), Y5
-	VXORPS       consts<>+96(SB), Y5, Y5
-	VMOVUPS      224(SP), Y14
-	VFMSUB231PS  consts<>+96(SB), Y4, Y14
-	VCMPPS       $0x12, Y11, Y3, Y3
-	VMOVUPS      288(SP), Y15
-	VBLENDVPS    Y3, Y15, Y6, Y3
-	VMOVUPS      Y3, 576(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VMOVUPS      32(SP), Y15
-	VFMADD132PS  consts<>+96(SB), Y15, Y3
-	VMOVUPS      192(CX), Y15
-	VCMPPS       $0x12, consts<>+96(SB), Y15, Y15
-	VBLENDVPS    Y15, consts<>+544(SB), Y9, Y9
-	VMOVUPS      Y9, 608(SP)
-	VMOVAPS      Y13, Y9
-	VMOVUPS      160(SP), Y15
-	VFNMADD213PS Y6, Y15, Y9
-	VCMPPS       $0x03, Y0, Y0, Y9
-	VMOVUPS      (SP), Y15
-	VMINPS       Y15, Y0, Y15
-	VBLENDVPS    Y9, Y0, Y15, Y9
-	VSUBPS       Y6, Y5, Y9
-	VCMPPS       $0x11, Y7, Y12, Y9
-	VMOVUPS      64(SP), Y12
-	VBLENDVPS    Y9, Y1, Y12, Y9
-	VMOVUPS      Y9, 640(SP)
-	VADDPS       consts<>+576(SB), Y2, Y9
-	VMOVUPS      608(SP), Y12
-	VADDPS       Y12, Y3, Y3
-	VMOVUPS      Y3, 672(SP)
-	VMOVUPS      352(SP), Y3
-	VXORPS       consts<>+32(SB), Y3, Y3
-	VCMPPS       $0x12, Y9, Y8, Y8
-	VANDPS       consts<>+576(SB), Y8, Y8
-	VMOVUPS      512(SP), Y9
-	VMOVUPS      288(SP), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(SP), Y9
-	VMOVUPS      128(SP), Y12
-	VCMPPS       $0x12, Y9, Y12, Y9
-	VBLENDVPS    Y9, consts<>+576(SB), Y10, Y9
-	VMOVUPS      Y9, 704(SP)
-	VANDPS       consts<>+64(SB), Y5, Y9
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMINPS       Y11, Y3, Y12
-	VBLENDVPS    Y9, Y3, Y12, Y9
-	VMOVUPS      Y9, 736(SP)
-	VFMSUB231PS  consts<>+96(SB), Y5, Y4
-	VCMPPS       $0x11, Y1, Y7, Y1
-	VANDPS       Y14, Y1, Y1
-	VMOVUPS      consts<>+384(SB), Y5
-	VMAXPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 768(SP)
-	VMOVUPS      consts<>+576(SB), Y5
-	VMAXPS       Y13, Y5, Y5
-	VMOVUPS      Y5, 800(SP)
-	VMOVUPS      160(SP), Y5
-	VADDPS       consts<>+384(SB), Y5, Y5
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVUPS      Y7, 64(SP)
+	VMOVUPS      consts<>+544(SB), Y6
+	VMOVUPS      Y6, 96(SP)
+	VMOVUPS      (SP), Y6
 	VMOVUPS      96(SP), Y7
-	VMOVUPS      736(SP), Y9
-	VFMSUB231PS  Y9, Y13, Y7
-	VXORPS       consts<>+32(SB), Y4, Y9
-	VMOVUPS      544(SP), Y12
-	VMOVUPS      consts<>+544(SB), Y15
-	VFMADD231PS  Y2, Y15, Y12
-	VADDPS       consts<>+576(SB), Y8, Y2
+	VFMADD213PS  consts<>+576(SB), Y6, Y7
+	VMOVUPS      Y7, 96(SP)
+	VMOVUPS      consts<>+544(SB), Y6
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      Y6, 128(SP)
+	VORPS        192(CX), Y0, Y0
+	VMOVUPS      Y0, 160(SP)
+	VORPS        consts<>+576(SB), Y1, Y0
+	VMOVUPS      64(SP), Y1
+	VANDPS       192(CX), Y1, Y1
+	VMOVUPS      Y1, 192(SP)
+	VMOVUPS      (SP), Y1
+	VORPS        Y1, Y0, Y1
+	VANDPS       consts<>+64(SB), Y2, Y6
+	VMOVUPS      Y6, 224(SP)
+	VMOVUPS      96(SP), Y6
+	VANDPS       consts<>+64(SB), Y6, Y6
+	VMOVUPS      Y6, 256(SP)
+	VMOVUPS      consts<>+64(SB), Y6
+	VANDPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 288(SP)
+	VMOVUPS      64(CX), Y6
+	VMOVUPS      Y6, 320(SP)
+	VMOVUPS      320(SP), Y6
+	VFNMADD213PS consts<>+192(SB), Y0, Y6
+	VMOVUPS      Y6, 320(SP)
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      128(SP), Y7
+	VCMPPS       $0x04, Y7, Y6, Y6
+	VBLENDVPS    Y6, Y2, Y0, Y6
+	VMOVUPS      Y6, 352(SP)
+	VMOVUPS      352(SP), Y6
+	VCMPPS       $0x00, Y6, Y2, Y6
+	VBLENDVPS    Y6, consts<>+544(SB), Y3, Y6
+	VMOVUPS      Y6, 384(SP)
+	VCMPPS       $0x04, Y5, Y2, Y6
+	VANDNPS      Y1, Y6, Y6
+	VMOVUPS      64(SP), Y7
+	VADDPS       Y3, Y7, Y7
 	VMOVUPS      consts<>+32(SB), Y8
-	VXORPS       consts<>+96(SB), Y8, Y8
-	VXORPS       consts<>+32(SB), Y13, Y8
-	VMOVUPS      320(SP), Y8
-	VANDPS       consts<>+64(SB), Y8, Y8
-	VMOVUPS      608(SP), Y15
-	VFMSUB213PS  consts<>+608(SB), Y15, Y6
-	VMOVUPS      320(CX), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VBLENDVPS    Y6, consts<>+544(SB), Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y11, Y6
-	VBLENDVPS    Y6, Y13, Y2, Y2
-	VMOVUPS      384(SP), Y6
-	VMOVUPS      512(SP), Y13
-	VFMSUB213PS  Y6, Y13, Y10
-	VCMPPS       $0x11, consts<>+96(SB), Y0, Y0
-	VMOVUPS      384(SP), Y6
-	VBLENDVPS    Y0, Y6, Y1, Y0
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      640(SP), Y6
-	VMINPS       Y6, Y1, Y1
-	VMOVUPS      704(SP), Y6
-	VFMSUB231PS  192(CX), Y14, Y6
-	VMOVUPS      480(SP), Y6
-	VCMPPS       $0x12, consts<>+576(SB), Y6, Y6
-	VMOVUPS      64(SP), Y13
-	VBLENDVPS    Y6, Y11, Y13, Y6
-	VMOVUPS      128(SP), Y11
-	VANDPS       consts<>+64(SB), Y11, Y11
-	VMOVUPS      32(SP), Y13
-	VMULPS       Y5, Y13, Y13
-	VCMPPS       $0x11, Y3, Y5, Y13
-	VBLENDVPS    Y13, Y9, Y4, Y4
-	VMOVUPS      192(SP), Y4
-	VMOVUPS      32(SP), Y9
-	VFNMADD213PS Y9, Y8, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMINPS       Y11, Y4, Y4
-	VMOVUPS      256(SP), Y4
-	VMOVUPS      640(SP), Y8
-	VFMADD213PS  Y7, Y8, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y4
-	VMOVUPS      640(SP), Y7
-	VBLENDVPS    Y4, 192(CX), Y7, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMINPS       Y6, Y4, Y4
-	VMOVUPS      consts<>+608(SB), Y4
-	VSUBPS       consts<>+96(SB), Y4, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      736(SP), Y6
-	VSUBPS       Y6, Y4, Y4
-	VMOVUPS      (SP), Y4
-	VSUBPS       Y4, Y2, Y2
-	VMOVUPS      160(SP), Y2
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      416(SP), Y2
-	VMOVUPS      352(SP), Y4
-	VFMADD231PS  Y4, Y0, Y2
-	VXORPS       Y0, Y0, Y0
-	VMOVUPS      768(SP), Y2
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      consts<>+608(SB), Y0
-	VMINPS       Y10, Y0, Y0
-	VMOVUPS      consts<>+544(SB), Y2
-	VMULPS       consts<>+544(SB), Y2, Y2
-	VMOVUPS      608(SP), Y2
-	VMOVUPS      224(SP), Y4
-	VMOVUPS      448(SP), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VANDPS       consts<>+64(SB), Y5, Y4
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x11, consts<>+576(SB), Y4, Y4
-	VBLENDVPS    Y4, Y2, Y10, Y2
-	VMOVUPS      consts<>+608(SB), Y4
-	VMOVUPS      576(SP), Y5
-	VMAXPS       Y5, Y4, Y4
-	VADDPS       320(CX), Y1, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      32(SP), Y5
-	VFMADD231PS  consts<>+544(SB), Y4, Y5
-	VMOVUPS      672(SP), Y4
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VMOVUPS      512(SP), Y5
-	VMOVUPS      672(SP), Y6
-	VMINPS       Y5, Y6, Y5
-	VMOVUPS      672(SP), Y6
-	VBLENDVPS    Y4, Y6, Y5, Y4
+	VXORPS       64(CX), Y8, Y8
+	VMOVUPS      Y8, 416(SP)
+	VSUBPS       Y5, Y7, Y8
+	VMOVUPS      Y8, 448(SP)
+	VMOVUPS      224(SP), Y8
+	VXORPS       consts<>+32(SB), Y8, Y8
+	VMOVUPS      Y8, 480(SP)
+	VMOVUPS      160(SP), Y8
+	VORPS        consts<>+608(SB), Y8, Y8
+	VMOVUPS      Y8, 512(SP)
+	VMOVUPS      480(SP), Y8
+	VFMSUB231PS  consts<>+384(SB), Y1, Y8
+	VMOVUPS      192(SP), Y9
+	VANDPS       consts<>+64(SB), Y9, Y9
+	VMOVUPS      Y9, 544(SP)
+	VMULPS       320(CX), Y0, Y9
+	VMOVUPS      256(SP), Y10
+	VANDPS       Y10, Y9, Y10
+	VANDPS       Y1, Y8, Y1
+	VMOVUPS      384(SP), Y11
+	VMOVUPS      384(SP), Y12
+	VMOVUPS      448(SP), Y13
+	VFMADD213PS  Y12, Y13, Y11
+	VMOVUPS      Y0, 576(SP)
+	VMOVUPS      448(SP), Y11
+	VMOVUPS      576(SP), Y12
+	VFMSUB231PS  192(CX), Y11, Y12
+	VMOVUPS      Y12, 576(SP)
+	VANDPS       consts<>+64(SB), Y8, Y11
+	VMOVAPS      Y7, Y12
+	VMOVUPS      576(SP), Y13
+	VMOVUPS      544(SP), Y14
+	VFNMADD213PS Y13, Y14, Y12
+	VMOVUPS      416(SP), Y13
+	VANDPS       Y13, Y7, Y7
+	VMOVUPS      Y7, 608(SP)
+	VMOVUPS      352(SP), Y7
+	VMOVUPS      544(SP), Y13
+	VADDPS       Y7, Y13, Y7
+	VMOVUPS      Y7, 640(SP)
+	VMOVUPS      256(SP), Y7
+	VANDPS       consts<>+64(SB), Y7, Y7
+	VMOVUPS      Y7, 672(SP)
+	VANDPS       consts<>+64(SB), Y12, Y7
+	VROUNDPS     $0x08, Y5, Y7
+	VMOVUPS      Y7, 704(SP)
+	VMOVUPS      consts<>+544(SB), Y7
+	VANDPS       consts<>+544(SB), Y7, Y7
+	VMULPS       Y10, Y10, Y7
+	VMOVUPS      Y7, 736(SP)
+	VXORPS       Y7, Y7, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      288(SP), Y13
+	VMOVUPS      160(SP), Y14
+	VFMSUB231PS  consts<>+192(SB), Y14, Y13
+	VCMPPS       $0x04, Y9, Y5, Y13
+	VMOVUPS      320(SP), Y14
+	VBLENDVPS    Y13, Y6, Y14, Y13
+	VMOVUPS      Y13, 768(SP)
+	VMOVUPS      consts<>+384(SB), Y13
+	VXORPS       Y14, Y14, Y14
+	VFMADD213PS  320(CX), Y13, Y14
+	VMOVUPS      consts<>+544(SB), Y13
+	VORPS        192(CX), Y13, Y13
+	VXORPS       consts<>+32(SB), Y13, Y14
+	VMOVUPS      128(SP), Y15
+	VORPS        Y1, Y15, Y1
+	VMOVAPS      Y2, Y1
+	VMOVUPS      consts<>+384(SB), Y15
+	VFMADD231PS  192(CX), Y15, Y1
+	VMOVUPS      352(SP), Y15
+	VROUNDPS     $0x08, Y15, Y15
+	VCMPPS       $0x00, Y6, Y11, Y11
+	VMOVUPS      32(SP), Y15
+	VBLENDVPS    Y11, Y15, Y3, Y11
+	VMOVUPS      Y11, 800(SP)
+	VADDPS       consts<>+576(SB), Y4, Y4
+	VADDPS       Y14, Y13, Y4
+	VMOVUPS      544(SP), Y4
+	VROUNDPS     $0x08, Y4, Y4
 	VMOVUPS      800(SP), Y4
-	VFMADD231PS  Y4, Y2, Y1
-	VMOVUPS      128(SP), Y1
-	VFMADD231PS  consts<>+544(SB), Y3, Y1
-	VADDPS       consts<>+384(SB), Y0, Y0
-	VMOVUPS      consts<>+64(SB), Y2
-	VANDPS       64(CX), Y2, Y2
+	VMOVUPS      416(SP), Y11
+	VCMPPS       $0x04, Y4, Y11, Y4
+	VANDPS       consts<>+576(SB), Y4, Y4
+	VMOVUPS      Y4, 832(SP)
+	VMOVUPS      672(SP), Y4
+	VFMADD231PS  Y9, Y6, Y4
+	VMOVUPS      128(SP), Y11
+	VCMPPS       $0x04, Y3, Y11, Y3
+	VBLENDVPS    Y3, consts<>+576(SB), Y8, Y3
+	VMOVUPS      608(SP), Y3
+	VANDPS       Y3, Y7, Y3
+	VMOVUPS      256(SP), Y3
+	VCMPPS       $0x04, Y3, Y9, Y3
+	VANDNPS      Y5, Y3, Y3
+	VMULPS       consts<>+384(SB), Y1, Y3
+	VMOVUPS      288(SP), Y3
+	VANDPS       consts<>+544(SB), Y3, Y3
+	VMOVUPS      96(SP), Y8
+	VMULPS       Y3, Y8, Y3
 	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+96(SB), Y3, Y3
+	VXORPS       consts<>+576(SB), Y3, Y3
+	VMOVUPS      Y3, 864(SP)
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      224(SP), Y3
+	VMULPS       Y14, Y3, Y3
+	VANDPS       consts<>+64(SB), Y3, Y8
+	VMOVUPS      64(SP), Y8
+	VORPS        Y7, Y8, Y7
+	VXORPS       consts<>+32(SB), Y10, Y8
+	VMOVUPS      704(SP), Y8
+	VADDPS       consts<>+544(SB), Y8, Y8
+	VADDPS       consts<>+576(SB), Y4, Y4
+	VXORPS       Y4, Y4, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      640(SP), Y11
+	VROUNDPS     $0x08, Y11, Y11
+	VMOVUPS      480(SP), Y13
+	VANDPS       Y6, Y13, Y13
+	VMOVUPS      320(SP), Y13
+	VANDPS       consts<>+608(SB), Y13, Y13
+	VMOVUPS      (SP), Y13
+	VORPS        consts<>+544(SB), Y13, Y13
+	VORPS        Y9, Y4, Y4
+	VMOVUPS      352(SP), Y4
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      480(SP), Y4
+	VFMADD213PS  Y11, Y12, Y4
+	VXORPS       Y9, Y9, Y9
+	VFMSUB132PS  consts<>+576(SB), Y10, Y9
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      448(SP), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       consts<>+608(SB), Y6, Y6
+	VMOVUPS      608(SP), Y6
+	VMOVUPS      512(SP), Y9
+	VANDPS       Y6, Y9, Y6
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      consts<>+544(SB), Y9
+	VFNMADD213PS consts<>+544(SB), Y6, Y9
+	VORPS        Y3, Y7, Y3
+	VMOVUPS      832(SP), Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VCMPPS       $0x04, Y10, Y4, Y3
+	VMOVUPS      640(SP), Y4
+	VBLENDVPS    Y3, consts<>+384(SB), Y4, Y3
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       consts<>+544(SB), Y3, Y3
+	VMOVUPS      800(SP), Y3
+	VMOVUPS      672(SP), Y4
+	VCMPPS       $0x04, Y3, Y4, Y3
+	VMOVUPS      384(SP), Y4
+	VBLENDVPS    Y3, Y4, Y7, Y3
+	VORPS        Y2, Y8, Y2
+	VANDPS       consts<>+64(SB), Y1, Y1
+	VFMADD213PS  Y5, Y0, Y5
+	VMOVUPS      consts<>+384(SB), Y0
+	VADDPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      736(SP), Y0
+	VSUBPS       consts<>+576(SB), Y0, Y0
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      192(SP), Y1
+	VFNMADD213PS consts<>+576(SB), Y1, Y0
+	VMOVUPS      576(SP), Y1
+	VMOVUPS      544(SP), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      864(SP), Y0
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      consts<>+608(SB), Y1
+	VORPS        consts<>+544(SB), Y1, Y1
+	VMOVUPS      32(SP), Y2
+	VORPS        consts<>+544(SB), Y2, Y2
+	VMOVUPS      160(SP), Y3
+	VMOVUPS      768(SP), Y4
+	VFMSUB213PS  consts<>+576(SB), Y4, Y3
 	VMOVUPS      Y3, (AX)
 	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y0, 128(AX)
-	VMOVUPS      Y1, 192(AX)
+	VMOVUPS      Y1, 128(AX)
+	VMOVUPS      Y0, 192(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VMOVUPS      Y1, 832(SP)
-	VMOVUPS      288(CX), Y1
-	VMOVUPS      Y1, 864(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y0, Y1
-	VMOVUPS      96(CX), Y2
-	VBLENDVPS    Y1, consts<>+544(SB), Y2, Y1
-	VMOVUPS      96(CX), Y2
-	VMOVUPS      864(SP), Y3
-	VCMPPS       $0x12, Y3, Y2, Y2
-	VMOVUPS      864(SP), Y3
-	VBLENDVPS    Y2, Y1, Y3, Y2
-	VMOVUPS      Y2, 896(SP)
-	VMOVUPS      224(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y3
-	VMAXPS       Y1, Y2, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y2
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       224(CX), Y3, Y3
-	VCMPPS       $0x12, consts<>+384(SB), Y3, Y4
-	VBLENDVPS    Y4, Y2, Y2, Y4
-	VMOVUPS      Y4, 928(SP)
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      Y4, 960(SP)
-	VMOVUPS      960(SP), Y4
-	VFMADD213PS  consts<>+576(SB), Y1, Y4
-	VMOVUPS      Y4, 960(SP)
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y4
-	VBLENDVPS    Y4, consts<>+544(SB), Y3, Y4
-	VMOVUPS      consts<>+384(SB), Y5
-	VMINPS       Y0, Y5, Y5
-	VMOVUPS      Y0, 992(SP)
-	VMOVUPS      928(SP), Y6
-	VMOVUPS      992(SP), Y7
-	VFNMADD213PS Y2, Y6, Y7
-	VMOVUPS      Y7, 992(SP)
-	VMOVUPS      224(CX), Y6
-	VFMADD231PS  Y4, Y4, Y6
-	VMOVUPS      992(SP), Y6
-	VMOVUPS      Y6, 1024(SP)
+	VMOVUPS      288(CX), Y2
+	VORPS        consts<>+544(SB), Y0, Y3
+	VMOVUPS      Y3, 896(SP)
+	VMULPS       96(CX), Y2, Y3
+	VMOVUPS      Y3, 928(SP)
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       352(CX), Y3, Y3
+	VMOVUPS      352(CX), Y4
+	VFMADD132PS  352(CX), Y2, Y4
+	VMOVAPS      Y4, Y5
 	VMOVUPS      896(SP), Y6
-	VMOVUPS      1024(SP), Y7
-	VFMADD213PS  consts<>+544(SB), Y6, Y7
-	VMOVUPS      Y7, 1024(SP)
-	VMOVAPS      Y4, Y6
-	VFNMADD213PS consts<>+96(SB), Y0, Y6
-	VMOVUPS      consts<>+384(SB), Y6
-	VMOVUPS      928(SP), Y7
-	VCMPPS       $0x12, Y7, Y6, Y6
-	VBLENDVPS    Y6, 224(CX), Y5, Y6
-	VMOVUPS      Y6, 1056(SP)
-	VMOVUPS      224(CX), Y6
-	VMOVUPS      1056(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VBLENDVPS    Y6, consts<>+544(SB), Y1, Y6
-	VMOVUPS      224(CX), Y7
-	VCMPPS       $0x12, Y2, Y7, Y7
-	VMOVUPS      992(SP), Y8
-	VANDNPS      Y8, Y7, Y7
-	VMOVUPS      Y7, 1088(SP)
-	VMOVUPS      896(SP), Y7
-	VADDPS       Y7, Y3, Y7
-	VMOVUPS      Y7, 1120(SP)
-	VMOVUPS      96(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      832(SP), Y9
-	VMAXPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VCMPPS       $0x03, Y3, Y3, Y8
-	VMOVUPS      960(SP), Y9
-	VMAXPS       Y9, Y3, Y9
-	VBLENDVPS    Y8, Y3, Y9, Y8
-	VMOVAPS      Y4, Y9
-	VFMADD231PS  96(CX), Y6, Y9
-	VMOVUPS      Y8, 1152(SP)
-	VMOVUPS      992(SP), Y10
-	VMOVUPS      1152(SP), Y11
-	VFMSUB231PS  consts<>+384(SB), Y10, Y11
-	VMOVUPS      Y11, 1152(SP)
-	VMOVUPS      352(CX), Y10
-	VCMPPS       $0x03, Y10, Y10, Y11
-	VMINPS       Y5, Y10, Y5
-	VBLENDVPS    Y11, Y10, Y5, Y5
-	VXORPS       consts<>+32(SB), Y3, Y10
-	VANDPS       consts<>+64(SB), Y10, Y11
-	VMOVUPS      Y11, 1184(SP)
-	VCMPPS       $0x03, Y7, Y7, Y11
-	VMOVUPS      1152(SP), Y12
-	VMINPS       Y12, Y7, Y12
-	VBLENDVPS    Y11, Y7, Y12, Y11
-	VCMPPS       $0x03, Y5, Y5, Y12
-	VMAXPS       Y6, Y5, Y13
-	VBLENDVPS    Y12, Y5, Y13, Y12
-	VMOVUPS      Y12, 1216(SP)
-	VMOVUPS      928(SP), Y12
-	VANDPS       consts<>+64(SB), Y12, Y12
-	VMOVUPS      Y3, 1248(SP)
-	VMOVUPS      1248(SP), Y12
-	VFMADD231PS  consts<>+384(SB), Y7, Y12
-	VMOVUPS      Y12, 1248(SP)
-	VCMPPS       $0x03, Y10, Y10, Y12
-	VMOVUPS      960(SP), Y13
-	VMINPS       Y13, Y10, Y13
-	VBLENDVPS    Y12, Y10, Y13, Y12
-	VMOVUPS      1184(SP), Y13
-	VMOVUPS      Y13, 1280(SP)
-	VMOVUPS      1280(SP), Y13
-	VFNMADD213PS Y5, Y12, Y13
-	VMOVUPS      Y13, 1280(SP)
-	VMOVUPS      1184(SP), Y13
-	VMOVUPS      Y13, 1312(SP)
-	VMOVUPS      832(SP), Y13
-	VMOVUPS      1312(SP), Y14
-	VFMADD231PS  Y13, Y8, Y14
-	VMOVUPS      Y14, 1312(SP)
-	VMOVUPS      1120(SP), Y13
-	VANDPS       consts<>+64(SB), Y13, Y13
-	VMOVUPS      Y5, 1344(SP)
-	VMOVUPS      1344(SP), Y5
-	VFNMADD213PS Y2, Y8, Y5
-	VMOVUPS      Y5, 1344(SP)
-	VMOVUPS      consts<>+64(SB), Y5
-	VANDPS       consts<>+544(SB), Y5, Y5
-	VMOVUPS      Y5, 1376(SP)
-	VMOVUPS      consts<>+32(SB), Y5
-	VXORPS       352(CX), Y5, Y5
-	VMOVUPS      1216(SP), Y5
-	VMULPS       Y5, Y11, Y5
-	VMOVUPS      consts<>+32(SB), Y5
-	VXORPS       consts<>+96(SB), Y5, Y5
-	VMOVUPS      1056(SP), Y14
-	VFMSUB231PS  consts<>+96(SB), Y4, Y14
-	VCMPPS       $0x12, Y11, Y3, Y3
-	VMOVUPS      1120(SP), Y15
-	VBLENDVPS    Y3, Y15, Y6, Y3
-	VMOVUPS      Y3, 1408(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VMOVUPS      864(SP), Y15
-	VFMADD132PS  consts<>+96(SB), Y15, Y3
-	VMOVUPS      224(CX), Y15
-	VCMPPS       $0x12, consts<>+96(SB), Y15, Y15
-	VBLENDVPS    Y15, consts<>+544(SB), Y9, Y9
-	VMOVUPS      Y9, 1440(SP)
-	VMOVAPS      Y13, Y9
-	VMOVUPS      992(SP), Y15
-	VFNMADD213PS Y6, Y15, Y9
-	VCMPPS       $0x03, Y0, Y0, Y9
-	VMOVUPS      832(SP), Y15
-	VMINPS       Y15, Y0, Y15
-	VBLENDVPS    Y9, Y0, Y15, Y9
-	VSUBPS       Y6, Y5, Y9
-	VCMPPS       $0x11, Y7, Y12, Y9
-	VMOVUPS      896(SP), Y12
-	VBLENDVPS    Y9, Y1, Y12, Y9
-	VMOVUPS      Y9, 1472(SP)
-	VADDPS       consts<>+576(SB), Y2, Y9
-	VMOVUPS      1440(SP), Y12
-	VADDPS       Y12, Y3, Y3
-	VMOVUPS      Y3, 1504(SP)
-	VMOVUPS      1184(SP), Y3
-	VXORPS       consts<>+32(SB), Y3, Y3
-	VCMPPS       $0x12, Y9, Y8, Y8
-	VANDPS       consts<>+576(SB), Y8, Y8
-	VMOVUPS      1344(SP), Y9
-	VMOVUPS      1120(SP), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      896(SP), Y9
-	VMOVUPS      960(SP), Y12
-	VCMPPS       $0x12, Y9, Y12, Y9
-	VBLENDVPS    Y9, consts<>+576(SB), Y10, Y9
-	VMOVUPS      Y9, 1536(SP)
-	VANDPS       consts<>+64(SB), Y5, Y9
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMINPS       Y11, Y3, Y12
-	VBLENDVPS    Y9, Y3, Y12, Y9
-	VMOVUPS      Y9, 1568(SP)
-	VFMSUB231PS  consts<>+96(SB), Y5, Y4
-	VCMPPS       $0x11, Y1, Y7, Y1
-	VANDPS       Y14, Y1, Y1
-	VMOVUPS      consts<>+384(SB), Y5
-	VMAXPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 1600(SP)
-	VMOVUPS      consts<>+576(SB), Y5
-	VMAXPS       Y13, Y5, Y5
-	VMOVUPS      Y5, 1632(SP)
-	VMOVUPS      992(SP), Y5
-	VADDPS       consts<>+384(SB), Y5, Y5
-	VMOVUPS      928(SP), Y7
-	VMOVUPS      1568(SP), Y9
-	VFMSUB231PS  Y9, Y13, Y7
-	VXORPS       consts<>+32(SB), Y4, Y9
-	VMOVUPS      1376(SP), Y12
-	VMOVUPS      consts<>+544(SB), Y15
-	VFMADD231PS  Y2, Y15, Y12
-	VADDPS       consts<>+576(SB), Y8, Y2
-	VMOVUPS      consts<>+32(SB), Y8
-	VXORPS       consts<>+96(SB), Y8, Y8
-	VXORPS       consts<>+32(SB), Y13, Y8
-	VMOVUPS      1152(SP), Y8
-	VANDPS       consts<>+64(SB), Y8, Y8
-	VMOVUPS      1440(SP), Y15
-	VFMSUB213PS  consts<>+608(SB), Y15, Y6
-	VMOVUPS      352(CX), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VBLENDVPS    Y6, consts<>+544(SB), Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y11, Y6
-	VBLENDVPS    Y6, Y13, Y2, Y2
-	VMOVUPS      1216(SP), Y6
-	VMOVUPS      1344(SP), Y13
-	VFMSUB213PS  Y6, Y13, Y10
-	VCMPPS       $0x11, consts<>+96(SB), Y0, Y0
-	VMOVUPS      1216(SP), Y6
-	VBLENDVPS    Y0, Y6, Y1, Y0
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      1472(SP), Y6
-	VMINPS       Y6, Y1, Y1
-	VMOVUPS      1536(SP), Y6
-	VFMSUB231PS  224(CX), Y14, Y6
-	VMOVUPS      1312(SP), Y6
-	VCMPPS       $0x12, consts<>+576(SB), Y6, Y6
-	VMOVUPS      896(SP), Y13
-	VBLENDVPS    Y6, Y11, Y13, Y6
-	VMOVUPS      960(SP), Y11
-	VANDPS       consts<>+64(SB), Y11, Y11
-	VMOVUPS      864(SP), Y13
-	VMULPS       Y5, Y13, Y13
-	VCMPPS       $0x11, Y3, Y5, Y13
-	VBLENDVPS    Y13, Y9, Y4, Y4
-	VMOVUPS      1024(SP), Y4
-	VMOVUPS      864(SP), Y9
-	VFNMADD213PS Y9, Y8, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMINPS       Y11, Y4, Y4
-	VMOVUPS      1088(SP), Y4
-	VMOVUPS      1472(SP), Y8
-	VFMADD213PS  Y7, Y8, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y4
-	VMOVUPS      1472(SP), Y7
-	VBLENDVPS    Y4, 224(CX), Y7, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMINPS       Y6, Y4, Y4
-	VMOVUPS      consts<>+608(SB), Y4
-	VSUBPS       consts<>+96(SB), Y4, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      1568(SP), Y6
-	VSUBPS       Y6, Y4, Y4
-	VMOVUPS      832(SP), Y4
-	VSUBPS       Y4, Y2, Y2
-	VMOVUPS      992(SP), Y2
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      1248(SP), Y2
-	VMOVUPS      1184(SP), Y4
-	VFMADD231PS  Y4, Y0, Y2
-	VXORPS       Y0, Y0, Y0
-	VMOVUPS      1600(SP), Y2
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      consts<>+608(SB), Y0
-	VMINPS       Y10, Y0, Y0
-	VMOVUPS      consts<>+544(SB), Y2
-	VMULPS       consts<>+544(SB), Y2, Y2
-	VMOVUPS      1440(SP), Y2
-	VMOVUPS      1056(SP), Y4
-	VMOVUPS      1280(SP), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VANDPS       consts<>+64(SB), Y5, Y4
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x11, consts<>+576(SB), Y4, Y4
-	VBLENDVPS    Y4, Y2, Y10, Y2
-	VMOVUPS      consts<>+608(SB), Y4
-	VMOVUPS      1408(SP), Y5
-	VMAXPS       Y5, Y4, Y4
-	VADDPS       352(CX), Y1, Y4
-	VMOVUPS      consts<>+544(SB), Y4
-	VMOVUPS      864(SP), Y5
-	VFMADD231PS  consts<>+544(SB), Y4, Y5
-	VMOVUPS      1504(SP), Y4
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VMOVUPS      1344(SP), Y5
-	VMOVUPS      1504(SP), Y6
-	VMINPS       Y5, Y6, Y5
-	VMOVUPS      1504(SP), Y6
-	VBLENDVPS    Y4, Y6, Y5, Y4
-	VMOVUPS      1632(SP), Y4
-	VFMADD231PS  Y4, Y2, Y1
+	VFMADD231PS  Y6, Y6, Y5
+	VMOVUPS      Y3, 960(SP)
+	VMOVUPS      96(CX), Y6
+	VMOVUPS      960(SP), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVUPS      Y7, 960(SP)
+	VMOVUPS      consts<>+544(SB), Y6
+	VMOVUPS      Y6, 992(SP)
+	VMOVUPS      896(SP), Y6
+	VMOVUPS      992(SP), Y7
+	VFMADD213PS  consts<>+576(SB), Y6, Y7
+	VMOVUPS      Y7, 992(SP)
+	VMOVUPS      consts<>+544(SB), Y6
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      Y6, 1024(SP)
+	VORPS        224(CX), Y0, Y0
+	VMOVUPS      Y0, 1056(SP)
+	VORPS        consts<>+576(SB), Y1, Y0
 	VMOVUPS      960(SP), Y1
-	VFMADD231PS  consts<>+544(SB), Y3, Y1
-	VADDPS       consts<>+384(SB), Y0, Y0
-	VMOVUPS      consts<>+64(SB), Y2
-	VANDPS       96(CX), Y2, Y2
+	VANDPS       224(CX), Y1, Y1
+	VMOVUPS      Y1, 1088(SP)
+	VMOVUPS      896(SP), Y1
+	VORPS        Y1, Y0, Y1
+	VANDPS       consts<>+64(SB), Y2, Y6
+	VMOVUPS      Y6, 1120(SP)
+	VMOVUPS      992(SP), Y6
+	VANDPS       consts<>+64(SB), Y6, Y6
+	VMOVUPS      Y6, 1152(SP)
+	VMOVUPS      consts<>+64(SB), Y6
+	VANDPS       96(CX), Y6, Y6
+	VMOVUPS      Y6, 1184(SP)
+	VMOVUPS      96(CX), Y6
+	VMOVUPS      Y6, 1216(SP)
+	VMOVUPS      1216(SP), Y6
+	VFNMADD213PS consts<>+192(SB), Y0, Y6
+	VMOVUPS      Y6, 1216(SP)
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      1024(SP), Y7
+	VCMPPS       $0x04, Y7, Y6, Y6
+	VBLENDVPS    Y6, Y2, Y0, Y6
+	VMOVUPS      Y6, 1248(SP)
+	VMOVUPS      1248(SP), Y6
+	VCMPPS       $0x00, Y6, Y2, Y6
+	VBLENDVPS    Y6, consts<>+544(SB), Y3, Y6
+	VMOVUPS      Y6, 1280(SP)
+	VCMPPS       $0x04, Y5, Y2, Y6
+	VANDNPS      Y1, Y6, Y6
+	VMOVUPS      960(SP), Y7
+	VADDPS       Y3, Y7, Y7
+	VMOVUPS      consts<>+32(SB), Y8
+	VXORPS       96(CX), Y8, Y8
+	VMOVUPS      Y8, 1312(SP)
+	VSUBPS       Y5, Y7, Y8
+	VMOVUPS      Y8, 1344(SP)
+	VMOVUPS      1120(SP), Y8
+	VXORPS       consts<>+32(SB), Y8, Y8
+	VMOVUPS      Y8, 1376(SP)
+	VMOVUPS      1056(SP), Y8
+	VORPS        consts<>+608(SB), Y8, Y8
+	VMOVUPS      Y8, 1408(SP)
+	VMOVUPS      1376(SP), Y8
+	VFMSUB231PS  consts<>+384(SB), Y1, Y8
+	VMOVUPS      1088(SP), Y9
+	VANDPS       consts<>+64(SB), Y9, Y9
+	VMOVUPS      Y9, 1440(SP)
+	VMULPS       352(CX), Y0, Y9
+	VMOVUPS      1152(SP), Y10
+	VANDPS       Y10, Y9, Y10
+	VANDPS       Y1, Y8, Y1
+	VMOVUPS      1280(SP), Y11
+	VMOVUPS      1280(SP), Y12
+	VMOVUPS      1344(SP), Y13
+	VFMADD213PS  Y12, Y13, Y11
+	VMOVUPS      Y0, 1472(SP)
+	VMOVUPS      1344(SP), Y11
+	VMOVUPS      1472(SP), Y12
+	VFMSUB231PS  224(CX), Y11, Y12
+	VMOVUPS      Y12, 1472(SP)
+	VANDPS       consts<>+64(SB), Y8, Y11
+	VMOVAPS      Y7, Y12
+	VMOVUPS      1472(SP), Y13
+	VMOVUPS      1440(SP), Y14
+	VFNMADD213PS Y13, Y14, Y12
+	VMOVUPS      1312(SP), Y13
+	VANDPS       Y13, Y7, Y7
+	VMOVUPS      Y7, 1504(SP)
+	VMOVUPS      1248(SP), Y7
+	VMOVUPS      1440(SP), Y13
+	VADDPS       Y7, Y13, Y7
+	VMOVUPS      Y7, 1536(SP)
+	VMOVUPS      1152(SP), Y7
+	VANDPS       consts<>+64(SB), Y7, Y7
+	VMOVUPS      Y7, 1568(SP)
+	VANDPS       consts<>+64(SB), Y12, Y7
+	VROUNDPS     $0x08, Y5, Y7
+	VMOVUPS      Y7, 1600(SP)
+	VMOVUPS      consts<>+544(SB), Y7
+	VANDPS       consts<>+544(SB), Y7, Y7
+	VMULPS       Y10, Y10, Y7
+	VMOVUPS      Y7, 1632(SP)
+	VXORPS       Y7, Y7, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      1184(SP), Y13
+	VMOVUPS      1056(SP), Y14
+	VFMSUB231PS  consts<>+192(SB), Y14, Y13
+	VCMPPS       $0x04, Y9, Y5, Y13
+	VMOVUPS      1216(SP), Y14
+	VBLENDVPS    Y13, Y6, Y14, Y13
+	VMOVUPS      Y13, 1664(SP)
+	VMOVUPS      consts<>+384(SB), Y13
+	VXORPS       Y14, Y14, Y14
+	VFMADD213PS  352(CX), Y13, Y14
+	VMOVUPS      consts<>+544(SB), Y13
+	VORPS        224(CX), Y13, Y13
+	VXORPS       consts<>+32(SB), Y13, Y14
+	VMOVUPS      1024(SP), Y15
+	VORPS        Y1, Y15, Y1
+	VMOVAPS      Y2, Y1
+	VMOVUPS      consts<>+384(SB), Y15
+	VFMADD231PS  224(CX), Y15, Y1
+	VMOVUPS      1248(SP), Y15
+	VROUNDPS     $0x08, Y15, Y15
+	VCMPPS       $0x00, Y6, Y11, Y11
+	VMOVUPS      928(SP), Y15
+	VBLENDVPS    Y11, Y15, Y3, Y11
+	VMOVUPS      Y11, 1696(SP)
+	VADDPS       consts<>+576(SB), Y4, Y4
+	VADDPS       Y14, Y13, Y4
+	VMOVUPS      1440(SP), Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      1696(SP), Y4
+	VMOVUPS      1312(SP), Y11
+	VCMPPS       $0x04, Y4, Y11, Y4
+	VANDPS       consts<>+576(SB), Y4, Y4
+	VMOVUPS      Y4, 1728(SP)
+	VMOVUPS      1568(SP), Y4
+	VFMADD231PS  Y9, Y6, Y4
+	VMOVUPS      1024(SP), Y11
+	VCMPPS       $0x04, Y3, Y11, Y3
+	VBLENDVPS    Y3, consts<>+576(SB), Y8, Y3
+	VMOVUPS      1504(SP), Y3
+	VANDPS       Y3, Y7, Y3
+	VMOVUPS      1152(SP), Y3
+	VCMPPS       $0x04, Y3, Y9, Y3
+	VANDNPS      Y5, Y3, Y3
+	VMULPS       consts<>+384(SB), Y1, Y3
+	VMOVUPS      1184(SP), Y3
+	VANDPS       consts<>+544(SB), Y3, Y3
+	VMOVUPS      992(SP), Y8
+	VMULPS       Y3, Y8, Y3
 	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+96(SB), Y3, Y3
+	VXORPS       consts<>+576(SB), Y3, Y3
+	VMOVUPS      Y3, 1760(SP)
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      1120(SP), Y3
+	VMULPS       Y14, Y3, Y3
+	VANDPS       consts<>+64(SB), Y3, Y8
+	VMOVUPS      960(SP), Y8
+	VORPS        Y7, Y8, Y7
+	VXORPS       consts<>+32(SB), Y10, Y8
+	VMOVUPS      1600(SP), Y8
+	VADDPS       consts<>+544(SB), Y8, Y8
+	VADDPS       consts<>+576(SB), Y4, Y4
+	VXORPS       Y4, Y4, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      1536(SP), Y11
+	VROUNDPS     $0x08, Y11, Y11
+	VMOVUPS      1376(SP), Y13
+	VANDPS       Y6, Y13, Y13
+	VMOVUPS      1216(SP), Y13
+	VANDPS       consts<>+608(SB), Y13, Y13
+	VMOVUPS      896(SP), Y13
+	VORPS        consts<>+544(SB), Y13, Y13
+	VORPS        Y9, Y4, Y4
+	VMOVUPS      1248(SP), Y4
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      1376(SP), Y4
+	VFMADD213PS  Y11, Y12, Y4
+	VXORPS       Y9, Y9, Y9
+	VFMSUB132PS  consts<>+576(SB), Y10, Y9
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      1344(SP), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       consts<>+608(SB), Y6, Y6
+	VMOVUPS      1504(SP), Y6
+	VMOVUPS      1408(SP), Y9
+	VANDPS       Y6, Y9, Y6
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      consts<>+544(SB), Y9
+	VFNMADD213PS consts<>+544(SB), Y6, Y9
+	VORPS        Y3, Y7, Y3
+	VMOVUPS      1728(SP), Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VCMPPS       $0x04, Y10, Y4, Y3
+	VMOVUPS      1536(SP), Y4
+	VBLENDVPS    Y3, consts<>+384(SB), Y4, Y3
+	VMOVUPS      consts<>+64(SB), Y3
+	VANDPS       consts<>+544(SB), Y3, Y3
+	VMOVUPS      1696(SP), Y3
+	VMOVUPS      1568(SP), Y4
+	VCMPPS       $0x04, Y3, Y4, Y3
+	VMOVUPS      1280(SP), Y4
+	VBLENDVPS    Y3, Y4, Y7, Y3
+	VORPS        Y2, Y8, Y2
+	VANDPS       consts<>+64(SB), Y1, Y1
+	VFMADD213PS  Y5, Y0, Y5
+	VMOVUPS      consts<>+384(SB), Y0
+	VADDPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      1632(SP), Y0
+	VSUBPS       consts<>+576(SB), Y0, Y0
+	VMOVUPS      224(CX), Y0
+	VMOVUPS      1088(SP), Y1
+	VFNMADD213PS consts<>+576(SB), Y1, Y0
+	VMOVUPS      1472(SP), Y1
+	VMOVUPS      1440(SP), Y2
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      1760(SP), Y0
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      consts<>+608(SB), Y1
+	VORPS        consts<>+544(SB), Y1, Y1
+	VMOVUPS      928(SP), Y2
+	VORPS        consts<>+544(SB), Y2, Y2
+	VMOVUPS      1056(SP), Y3
+	VMOVUPS      1664(SP), Y4
+	VFMSUB213PS  consts<>+576(SB), Y4, Y3
 	VMOVUPS      Y3, 32(AX)
 	VMOVUPS      Y2, 96(AX)
-	VMOVUPS      Y0, 160(AX)
-	VMOVUPS      Y1, 224(AX)
+	VMOVUPS      Y1, 160(AX)
+	VMOVUPS      Y0, 224(AX)
 	VZEROUPPER
 	RET
 
 // func looping0_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·looping0_avx2(SB), $1152-24
+TEXT ·looping0_avx2(SB), $1024-24
 	MOVQ        out+0(FP), AX
 	MOVQ        in+8(FP), CX
 	MOVQ        n+16(FP), DX
@@ -3464,34 +3129,27 @@ TEXT ·looping0_avx2(SB), $1152-24
 	VMOVUPS     128(CX), Y1
 	VMOVUPS     256(CX), Y2
 	MOVQ        DX, BX
-	VCMPPS      $0x12, consts<>+96(SB), Y0, Y3
-	VMOVUPS     64(CX), Y4
-	VMOVUPS     consts<>+544(SB), Y5
-	VBLENDVPS   Y3, Y5, Y4, Y3
-	VMOVUPS     64(CX), Y4
-	VCMPPS      $0x12, Y2, Y4, Y4
-	VBLENDVPS   Y4, Y3, Y2, Y4
-	VMOVUPS     192(CX), Y6
-	VCMPPS      $0x03, Y6, Y6, Y7
-	VMAXPS      Y3, Y6, Y8
-	VBLENDVPS   Y7, Y6, Y8, Y6
-	VMOVUPS     consts<>+32(SB), Y7
-	VXORPS      192(CX), Y7, Y7
-	VCMPPS      $0x12, consts<>+384(SB), Y7, Y8
-	VBLENDVPS   Y8, Y6, Y6, Y8
-	VMOVAPS     Y5, Y9
-	VFMADD213PS consts<>+576(SB), Y3, Y9
-	VXORPS      Y10, Y10, Y10
-	VCMPPS      $0x12, consts<>+96(SB), Y10, Y10
-	VBLENDVPS   Y10, Y5, Y7, Y5
-	VMOVUPS     consts<>+384(SB), Y10
-	VMINPS      Y0, Y10, Y10
+	VMOVUPS     consts<>+544(SB), Y3
+	VORPS       Y3, Y0, Y4
+	VMULPS      64(CX), Y2, Y5
+	VMOVUPS     consts<>+64(SB), Y6
+	VANDPS      320(CX), Y6, Y6
+	VMOVUPS     320(CX), Y7
+	VFMADD132PS 320(CX), Y2, Y7
+	VMOVAPS     Y7, Y8
+	VFMADD231PS Y4, Y4, Y8
+	VMOVAPS     Y6, Y9
+	VMOVUPS     64(CX), Y10
+	VFMADD231PS Y7, Y10, Y9
+	VMOVAPS     Y3, Y10
+	VFMADD213PS consts<>+576(SB), Y4, Y10
+	VORPS       consts<>+192(SB), Y3, Y3
 
 loop0:
 	VMOVUPS      64(CX), Y11
-	VFMADD231PS  Y2, Y11, Y3
+	VFMADD231PS  Y2, Y11, Y4
 	VMOVUPS      64(CX), Y11
-	VFMADD231PS  Y1, Y11, Y4
+	VFMADD231PS  Y1, Y11, Y5
 	VFMADD231PS  Y2, Y0, Y6
 	VFMADD231PS  320(CX), Y0, Y7
 	VFMADD231PS  192(CX), Y0, Y8
@@ -3499,169 +3157,138 @@ loop0:
 	VFMADD231PS  Y2, Y11, Y9
 	DECQ         BX
 	JNE          loop0
-	VMOVUPS      Y3, 224(SP)
-	VSUBPS       Y4, Y2, Y3
-	VSUBPS       64(CX), Y10, Y8
-	VMOVUPS      Y8, (SP)
-	VCMPPS       $0x03, Y3, Y3, Y8
-	VMAXPS       Y0, Y3, Y10
-	VBLENDVPS    Y8, Y3, Y10, Y8
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMAXPS       Y0, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y10
-	VMOVUPS      Y10, 32(SP)
-	VADDPS       Y8, Y7, Y10
-	VMOVUPS      Y10, 64(SP)
-	VMOVUPS      Y5, 96(SP)
-	VMOVUPS      96(SP), Y10
-	VFNMADD213PS Y6, Y0, Y10
-	VMOVUPS      Y10, 96(SP)
-	VFMADD213PS  Y1, Y4, Y1
-	VSUBPS       Y8, Y0, Y10
-	VMOVUPS      Y10, 128(SP)
-	VADDPS       Y9, Y6, Y9
-	VMOVUPS      Y9, 160(SP)
-	VMOVUPS      32(SP), Y9
-	VFNMADD231PS 192(CX), Y5, Y9
-	VMOVUPS      64(CX), Y10
-	VSUBPS       Y9, Y10, Y10
-	VMOVUPS      Y10, 192(SP)
-	VCMPPS       $0x03, Y5, Y5, Y10
-	VMAXPS       Y0, Y5, Y11
-	VBLENDVPS    Y10, Y5, Y11, Y10
-	VMOVUPS      224(SP), Y11
-	VMOVUPS      Y11, 256(SP)
-	VMOVUPS      256(SP), Y11
-	VFMADD213PS  192(CX), Y8, Y11
-	VMOVUPS      Y11, 256(SP)
-	VMOVUPS      (SP), Y11
-	VFNMADD231PS Y11, Y8, Y6
-	VMOVUPS      64(CX), Y11
-	VCMPPS       $0x03, Y11, Y11, Y12
-	VMAXPS       Y5, Y11, Y13
-	VBLENDVPS    Y12, Y11, Y13, Y11
-	VMOVUPS      Y11, 288(SP)
-	VCMPPS       $0x03, Y3, Y3, Y11
-	VMAXPS       Y6, Y3, Y12
-	VBLENDVPS    Y11, Y3, Y12, Y11
-	VADDPS       Y5, Y2, Y2
-	VMOVUPS      Y2, 320(SP)
-	VCMPPS       $0x03, Y10, Y10, Y2
-	VMOVUPS      288(SP), Y12
-	VMAXPS       Y12, Y10, Y12
-	VBLENDVPS    Y2, Y10, Y12, Y2
-	VMOVUPS      Y2, 352(SP)
-	VMOVUPS      224(SP), Y2
-	VADDPS       Y2, Y5, Y2
-	VMOVUPS      Y2, 384(SP)
-	VMOVUPS      160(SP), Y2
-	VSUBPS       Y2, Y4, Y2
-	VMOVUPS      Y2, 416(SP)
-	VMOVUPS      224(SP), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VSUBPS       Y11, Y1, Y2
-	VMOVUPS      Y2, 448(SP)
-	VMOVAPS      Y6, Y2
-	VMOVUPS      416(SP), Y4
-	VFMADD213PS  Y4, Y7, Y2
-	VMOVUPS      320(SP), Y4
-	VFNMADD231PS 64(CX), Y2, Y4
-	VMOVUPS      192(SP), Y5
-	VMOVUPS      352(SP), Y12
-	VMOVUPS      384(SP), Y13
-	VFMADD213PS  Y12, Y13, Y5
-	VMOVAPS      Y2, Y12
-	VFNMADD213PS Y11, Y4, Y12
-	VFNMADD132PS 192(CX), Y11, Y7
-	VMOVUPS      (SP), Y13
-	VSUBPS       192(CX), Y13, Y13
-	VMOVUPS      Y13, 480(SP)
-	VMOVUPS      192(CX), Y13
-	VCMPPS       $0x03, Y13, Y13, Y14
-	VMAXPS       Y5, Y13, Y15
-	VBLENDVPS    Y14, Y13, Y15, Y13
-	VMOVUPS      Y13, 512(SP)
+	VMOVUPS      Y2, 960(SP)
+	VMOVUPS      960(SP), Y2
+	VSUBPS       Y5, Y2, Y2
+	VSUBPS       64(CX), Y3, Y11
+	VXORPS       consts<>+32(SB), Y2, Y12
+	VMOVUPS      Y12, (SP)
+	VMOVUPS      (SP), Y12
+	VSUBPS       Y9, Y12, Y12
+	VMOVUPS      Y12, 32(SP)
+	VADDPS       192(CX), Y7, Y12
+	VMOVUPS      Y12, 64(SP)
+	VXORPS       consts<>+32(SB), Y10, Y12
+	VMOVUPS      Y12, 96(SP)
+	VMOVAPS      Y0, Y12
+	VFNMADD213PS Y8, Y6, Y12
+	VADDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 128(SP)
+	VMOVUPS      32(SP), Y5
+	VSUBPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(SP)
+	VADDPS       Y9, Y6, Y0
+	VMOVUPS      Y0, 192(SP)
+	VMOVUPS      64(SP), Y0
+	VFNMADD231PS 192(CX), Y10, Y0
+	VMOVUPS      64(CX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 224(SP)
+	VXORPS       consts<>+32(SB), Y3, Y3
+	VADDPS       Y4, Y11, Y5
+	VMOVUPS      Y5, 256(SP)
+	VMOVUPS      32(SP), Y5
+	VFNMADD231PS 192(CX), Y12, Y5
+	VMOVAPS      Y7, Y9
+	VFMADD213PS  Y1, Y3, Y9
 	VMOVUPS      224(SP), Y13
-	VSUBPS       Y6, Y13, Y13
-	VMOVUPS      Y13, 544(SP)
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      (SP), Y3
-	VMOVUPS      Y3, 64(AX)
-	VMOVUPS      Y8, 128(AX)
-	VMOVUPS      32(SP), Y3
-	VMOVUPS      Y3, 192(AX)
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      Y3, 256(AX)
-	VMOVUPS      96(SP), Y3
-	VMOVUPS      Y3, 320(AX)
-	VMOVUPS      Y1, 384(AX)
-	VMOVUPS      128(SP), Y1
-	VMOVUPS      Y1, 448(AX)
+	VFMADD213PS  Y5, Y2, Y13
+	VMOVUPS      960(SP), Y14
+	VADDPS       Y10, Y14, Y10
+	VXORPS       consts<>+32(SB), Y3, Y14
+	VMOVUPS      Y14, 288(SP)
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      Y1, 320(SP)
 	VMOVUPS      160(SP), Y1
-	VMOVUPS      Y1, 512(AX)
-	VMOVUPS      Y9, 576(AX)
-	VMOVUPS      192(SP), Y1
-	VMOVUPS      Y1, 640(AX)
-	VMOVUPS      Y10, 704(AX)
-	VMOVUPS      256(SP), Y1
-	VMOVUPS      Y1, 768(AX)
-	VMOVUPS      Y6, 832(AX)
-	VMOVUPS      288(SP), Y1
-	VMOVUPS      Y1, 896(AX)
-	VMOVUPS      Y11, 960(AX)
-	VMOVUPS      320(SP), Y1
-	VMOVUPS      Y1, 1024(AX)
-	VMOVUPS      352(SP), Y1
-	VMOVUPS      Y1, 1088(AX)
-	VMOVUPS      384(SP), Y1
-	VMOVUPS      Y1, 1152(AX)
-	VMOVUPS      416(SP), Y1
-	VMOVUPS      Y1, 1216(AX)
-	VMOVUPS      Y0, 1280(AX)
+	VFNMADD213PS Y6, Y7, Y1
+	VFNMADD231PS Y11, Y2, Y4
+	VADDPS       Y12, Y6, Y6
+	VMOVUPS      Y6, 352(SP)
+	VMOVUPS      (SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 384(SP)
+	VFNMADD213PS Y5, Y4, Y8
+	VADDPS       Y10, Y8, Y6
+	VMOVUPS      Y6, 416(SP)
+	VMOVAPS      Y3, Y6
+	VMOVUPS      288(SP), Y14
+	VFMADD213PS  Y14, Y1, Y6
+	VMOVAPS      Y8, Y14
+	VMOVUPS      416(SP), Y15
+	VFNMADD213PS Y10, Y15, Y14
+	VMOVUPS      960(SP), Y15
+	VFNMADD213PS Y13, Y15, Y7
+	VSUBPS       192(CX), Y11, Y15
+	VMOVUPS      Y15, 448(SP)
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y11, 64(AX)
+	VMOVUPS      (SP), Y2
+	VMOVUPS      Y2, 128(AX)
+	VMOVUPS      32(SP), Y2
+	VMOVUPS      Y2, 192(AX)
+	VMOVUPS      64(SP), Y2
+	VMOVUPS      Y2, 256(AX)
+	VMOVUPS      96(SP), Y2
+	VMOVUPS      Y2, 320(AX)
+	VMOVUPS      Y12, 384(AX)
+	VMOVUPS      128(SP), Y2
+	VMOVUPS      Y2, 448(AX)
+	VMOVUPS      160(SP), Y2
+	VMOVUPS      Y2, 512(AX)
+	VMOVUPS      192(SP), Y2
+	VMOVUPS      Y2, 576(AX)
+	VMOVUPS      Y0, 640(AX)
+	VMOVUPS      224(SP), Y0
+	VMOVUPS      Y0, 704(AX)
+	VMOVUPS      Y3, 768(AX)
+	VMOVUPS      256(SP), Y0
+	VMOVUPS      Y0, 832(AX)
+	VMOVUPS      Y5, 896(AX)
+	VMOVUPS      Y9, 960(AX)
+	VMOVUPS      Y13, 1024(AX)
+	VMOVUPS      Y10, 1088(AX)
+	VMOVUPS      288(SP), Y0
+	VMOVUPS      Y0, 1152(AX)
+	VMOVUPS      320(SP), Y0
+	VMOVUPS      Y0, 1216(AX)
+	VMOVUPS      Y1, 1280(AX)
+	VMOVUPS      Y4, 1344(AX)
+	VMOVUPS      352(SP), Y0
+	VMOVUPS      Y0, 1408(AX)
+	VMOVUPS      384(SP), Y0
+	VMOVUPS      Y0, 1472(AX)
+	VMOVUPS      Y8, 1536(AX)
+	VMOVUPS      416(SP), Y0
+	VMOVUPS      Y0, 1600(AX)
+	VMOVUPS      Y6, 1664(AX)
+	VMOVUPS      Y14, 1728(AX)
+	VMOVUPS      Y7, 1792(AX)
 	VMOVUPS      448(SP), Y0
-	VMOVUPS      Y0, 1344(AX)
-	VMOVUPS      Y2, 1408(AX)
-	VMOVUPS      Y4, 1472(AX)
-	VMOVUPS      Y5, 1536(AX)
-	VMOVUPS      Y12, 1600(AX)
-	VMOVUPS      Y7, 1664(AX)
-	VMOVUPS      480(SP), Y0
-	VMOVUPS      Y0, 1728(AX)
-	VMOVUPS      512(SP), Y0
-	VMOVUPS      Y0, 1792(AX)
-	VMOVUPS      544(SP), Y0
 	VMOVUPS      Y0, 1856(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VMOVUPS      288(CX), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y0, Y3
-	VMOVUPS      96(CX), Y4
-	VMOVUPS      consts<>+544(SB), Y5
-	VBLENDVPS    Y3, Y5, Y4, Y3
-	VMOVUPS      96(CX), Y4
-	VCMPPS       $0x12, Y2, Y4, Y4
-	VBLENDVPS    Y4, Y3, Y2, Y4
-	VMOVUPS      224(CX), Y6
-	VCMPPS       $0x03, Y6, Y6, Y7
-	VMAXPS       Y3, Y6, Y8
-	VBLENDVPS    Y7, Y6, Y8, Y6
-	VMOVUPS      consts<>+32(SB), Y7
-	VXORPS       224(CX), Y7, Y7
-	VCMPPS       $0x12, consts<>+384(SB), Y7, Y8
-	VBLENDVPS    Y8, Y6, Y6, Y8
-	VMOVAPS      Y5, Y9
-	VFMADD213PS  consts<>+576(SB), Y3, Y9
-	VXORPS       Y10, Y10, Y10
-	VCMPPS       $0x12, consts<>+96(SB), Y10, Y10
-	VBLENDVPS    Y10, Y5, Y7, Y5
-	VMOVUPS      consts<>+384(SB), Y10
-	VMINPS       Y0, Y10, Y10
+	VMOVUPS      consts<>+544(SB), Y3
+	VORPS        Y3, Y0, Y4
+	VMULPS       96(CX), Y2, Y5
+	VMOVUPS      consts<>+64(SB), Y6
+	VANDPS       352(CX), Y6, Y6
+	VMOVUPS      352(CX), Y7
+	VFMADD132PS  352(CX), Y2, Y7
+	VMOVAPS      Y7, Y8
+	VFMADD231PS  Y4, Y4, Y8
+	VMOVAPS      Y6, Y9
+	VMOVUPS      96(CX), Y10
+	VFMADD231PS  Y7, Y10, Y9
+	VMOVAPS      Y3, Y10
+	VFMADD213PS  consts<>+576(SB), Y4, Y10
+	VORPS        consts<>+192(SB), Y3, Y3
 
 loop1:
 	VMOVUPS      96(CX), Y11
-	VFMADD231PS  Y2, Y11, Y3
+	VFMADD231PS  Y2, Y11, Y4
 	VMOVUPS      96(CX), Y11
-	VFMADD231PS  Y1, Y11, Y4
+	VFMADD231PS  Y1, Y11, Y5
 	VFMADD231PS  Y2, Y0, Y6
 	VFMADD231PS  352(CX), Y0, Y7
 	VFMADD231PS  224(CX), Y0, Y8
@@ -3669,819 +3296,667 @@ loop1:
 	VFMADD231PS  Y2, Y11, Y9
 	DECQ         DX
 	JNE          loop1
-	VMOVUPS      Y3, 800(SP)
-	VSUBPS       Y4, Y2, Y3
-	VSUBPS       96(CX), Y10, Y8
-	VMOVUPS      Y8, 576(SP)
-	VCMPPS       $0x03, Y3, Y3, Y8
-	VMAXPS       Y0, Y3, Y10
-	VBLENDVPS    Y8, Y3, Y10, Y8
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMAXPS       Y0, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y10
-	VMOVUPS      Y10, 608(SP)
-	VADDPS       Y8, Y7, Y10
-	VMOVUPS      Y10, 640(SP)
-	VMOVUPS      Y5, 672(SP)
-	VMOVUPS      672(SP), Y10
-	VFNMADD213PS Y6, Y0, Y10
-	VMOVUPS      Y10, 672(SP)
-	VFMADD213PS  Y1, Y4, Y1
-	VSUBPS       Y8, Y0, Y10
-	VMOVUPS      Y10, 704(SP)
-	VADDPS       Y9, Y6, Y9
-	VMOVUPS      Y9, 736(SP)
-	VMOVUPS      608(SP), Y9
-	VFNMADD231PS 224(CX), Y5, Y9
-	VMOVUPS      96(CX), Y10
-	VSUBPS       Y9, Y10, Y10
-	VMOVUPS      Y10, 768(SP)
-	VCMPPS       $0x03, Y5, Y5, Y10
-	VMAXPS       Y0, Y5, Y11
-	VBLENDVPS    Y10, Y5, Y11, Y10
-	VMOVUPS      800(SP), Y11
-	VMOVUPS      Y11, 832(SP)
-	VMOVUPS      832(SP), Y11
-	VFMADD213PS  224(CX), Y8, Y11
-	VMOVUPS      Y11, 832(SP)
-	VMOVUPS      576(SP), Y11
-	VFNMADD231PS Y11, Y8, Y6
-	VMOVUPS      96(CX), Y11
-	VCMPPS       $0x03, Y11, Y11, Y12
-	VMAXPS       Y5, Y11, Y13
-	VBLENDVPS    Y12, Y11, Y13, Y11
-	VMOVUPS      Y11, 864(SP)
-	VCMPPS       $0x03, Y3, Y3, Y11
-	VMAXPS       Y6, Y3, Y12
-	VBLENDVPS    Y11, Y3, Y12, Y11
-	VADDPS       Y5, Y2, Y2
-	VMOVUPS      Y2, 896(SP)
-	VCMPPS       $0x03, Y10, Y10, Y2
-	VMOVUPS      864(SP), Y12
-	VMAXPS       Y12, Y10, Y12
-	VBLENDVPS    Y2, Y10, Y12, Y2
-	VMOVUPS      Y2, 928(SP)
-	VMOVUPS      800(SP), Y2
-	VADDPS       Y2, Y5, Y2
-	VMOVUPS      Y2, 960(SP)
-	VMOVUPS      736(SP), Y2
-	VSUBPS       Y2, Y4, Y2
 	VMOVUPS      Y2, 992(SP)
-	VMOVUPS      800(SP), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VSUBPS       Y11, Y1, Y2
-	VMOVUPS      Y2, 1024(SP)
-	VMOVAPS      Y6, Y2
-	VMOVUPS      992(SP), Y4
-	VFMADD213PS  Y4, Y7, Y2
-	VMOVUPS      896(SP), Y4
-	VFNMADD231PS 96(CX), Y2, Y4
-	VMOVUPS      768(SP), Y5
-	VMOVUPS      928(SP), Y12
-	VMOVUPS      960(SP), Y13
-	VFMADD213PS  Y12, Y13, Y5
-	VMOVAPS      Y2, Y12
-	VFNMADD213PS Y11, Y4, Y12
-	VFNMADD132PS 224(CX), Y11, Y7
-	VMOVUPS      576(SP), Y13
-	VSUBPS       224(CX), Y13, Y13
-	VMOVUPS      Y13, 1056(SP)
-	VMOVUPS      224(CX), Y13
-	VCMPPS       $0x03, Y13, Y13, Y14
-	VMAXPS       Y5, Y13, Y15
-	VBLENDVPS    Y14, Y13, Y15, Y13
-	VMOVUPS      Y13, 1088(SP)
-	VMOVUPS      800(SP), Y13
-	VSUBPS       Y6, Y13, Y13
-	VMOVUPS      Y13, 1120(SP)
-	VMOVUPS      Y3, 32(AX)
-	VMOVUPS      576(SP), Y3
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y8, 160(AX)
-	VMOVUPS      608(SP), Y3
-	VMOVUPS      Y3, 224(AX)
-	VMOVUPS      640(SP), Y3
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      672(SP), Y3
-	VMOVUPS      Y3, 352(AX)
-	VMOVUPS      Y1, 416(AX)
-	VMOVUPS      704(SP), Y1
-	VMOVUPS      Y1, 480(AX)
-	VMOVUPS      736(SP), Y1
-	VMOVUPS      Y1, 544(AX)
-	VMOVUPS      Y9, 608(AX)
-	VMOVUPS      768(SP), Y1
-	VMOVUPS      Y1, 672(AX)
-	VMOVUPS      Y10, 736(AX)
-	VMOVUPS      832(SP), Y1
-	VMOVUPS      Y1, 800(AX)
-	VMOVUPS      Y6, 864(AX)
-	VMOVUPS      864(SP), Y1
-	VMOVUPS      Y1, 928(AX)
-	VMOVUPS      Y11, 992(AX)
-	VMOVUPS      896(SP), Y1
-	VMOVUPS      Y1, 1056(AX)
-	VMOVUPS      928(SP), Y1
-	VMOVUPS      Y1, 1120(AX)
-	VMOVUPS      960(SP), Y1
-	VMOVUPS      Y1, 1184(AX)
-	VMOVUPS      992(SP), Y1
-	VMOVUPS      Y1, 1248(AX)
-	VMOVUPS      Y0, 1312(AX)
-	VMOVUPS      1024(SP), Y0
-	VMOVUPS      Y0, 1376(AX)
-	VMOVUPS      Y2, 1440(AX)
-	VMOVUPS      Y4, 1504(AX)
-	VMOVUPS      Y5, 1568(AX)
-	VMOVUPS      Y12, 1632(AX)
-	VMOVUPS      Y7, 1696(AX)
-	VMOVUPS      1056(SP), Y0
-	VMOVUPS      Y0, 1760(AX)
-	VMOVUPS      1088(SP), Y0
-	VMOVUPS      Y0, 1824(AX)
-	VMOVUPS      1120(SP), Y0
+	VMOVUPS      992(SP), Y2
+	VSUBPS       Y5, Y2, Y2
+	VSUBPS       96(CX), Y3, Y11
+	VXORPS       consts<>+32(SB), Y2, Y12
+	VMOVUPS      Y12, 480(SP)
+	VMOVUPS      480(SP), Y12
+	VSUBPS       Y9, Y12, Y12
+	VMOVUPS      Y12, 512(SP)
+	VADDPS       224(CX), Y7, Y12
+	VMOVUPS      Y12, 544(SP)
+	VXORPS       consts<>+32(SB), Y10, Y12
+	VMOVUPS      Y12, 576(SP)
+	VMOVAPS      Y0, Y12
+	VFNMADD213PS Y8, Y6, Y12
+	VADDPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 608(SP)
+	VMOVUPS      512(SP), Y5
+	VSUBPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 640(SP)
+	VADDPS       Y9, Y6, Y0
+	VMOVUPS      Y0, 672(SP)
+	VMOVUPS      544(SP), Y0
+	VFNMADD231PS 224(CX), Y10, Y0
+	VMOVUPS      96(CX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 704(SP)
+	VXORPS       consts<>+32(SB), Y3, Y3
+	VADDPS       Y4, Y11, Y5
+	VMOVUPS      Y5, 736(SP)
+	VMOVUPS      512(SP), Y5
+	VFNMADD231PS 224(CX), Y12, Y5
+	VMOVAPS      Y7, Y9
+	VFMADD213PS  Y1, Y3, Y9
+	VMOVUPS      704(SP), Y13
+	VFMADD213PS  Y5, Y2, Y13
+	VMOVUPS      992(SP), Y14
+	VADDPS       Y10, Y14, Y10
+	VXORPS       consts<>+32(SB), Y3, Y14
+	VMOVUPS      Y14, 768(SP)
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      Y1, 800(SP)
+	VMOVUPS      640(SP), Y1
+	VFNMADD213PS Y6, Y7, Y1
+	VFNMADD231PS Y11, Y2, Y4
+	VADDPS       Y12, Y6, Y6
+	VMOVUPS      Y6, 832(SP)
+	VMOVUPS      480(SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 864(SP)
+	VFNMADD213PS Y5, Y4, Y8
+	VADDPS       Y10, Y8, Y6
+	VMOVUPS      Y6, 896(SP)
+	VMOVAPS      Y3, Y6
+	VMOVUPS      768(SP), Y14
+	VFMADD213PS  Y14, Y1, Y6
+	VMOVAPS      Y8, Y14
+	VMOVUPS      896(SP), Y15
+	VFNMADD213PS Y10, Y15, Y14
+	VMOVUPS      992(SP), Y15
+	VFNMADD213PS Y13, Y15, Y7
+	VSUBPS       224(CX), Y11, Y15
+	VMOVUPS      Y15, 928(SP)
+	VMOVUPS      Y2, 32(AX)
+	VMOVUPS      Y11, 96(AX)
+	VMOVUPS      480(SP), Y2
+	VMOVUPS      Y2, 160(AX)
+	VMOVUPS      512(SP), Y2
+	VMOVUPS      Y2, 224(AX)
+	VMOVUPS      544(SP), Y2
+	VMOVUPS      Y2, 288(AX)
+	VMOVUPS      576(SP), Y2
+	VMOVUPS      Y2, 352(AX)
+	VMOVUPS      Y12, 416(AX)
+	VMOVUPS      608(SP), Y2
+	VMOVUPS      Y2, 480(AX)
+	VMOVUPS      640(SP), Y2
+	VMOVUPS      Y2, 544(AX)
+	VMOVUPS      672(SP), Y2
+	VMOVUPS      Y2, 608(AX)
+	VMOVUPS      Y0, 672(AX)
+	VMOVUPS      704(SP), Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVUPS      Y3, 800(AX)
+	VMOVUPS      736(SP), Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVUPS      Y5, 928(AX)
+	VMOVUPS      Y9, 992(AX)
+	VMOVUPS      Y13, 1056(AX)
+	VMOVUPS      Y10, 1120(AX)
+	VMOVUPS      768(SP), Y0
+	VMOVUPS      Y0, 1184(AX)
+	VMOVUPS      800(SP), Y0
+	VMOVUPS      Y0, 1248(AX)
+	VMOVUPS      Y1, 1312(AX)
+	VMOVUPS      Y4, 1376(AX)
+	VMOVUPS      832(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 1504(AX)
+	VMOVUPS      Y8, 1568(AX)
+	VMOVUPS      896(SP), Y0
+	VMOVUPS      Y0, 1632(AX)
+	VMOVUPS      Y6, 1696(AX)
+	VMOVUPS      Y14, 1760(AX)
+	VMOVUPS      Y7, 1824(AX)
+	VMOVUPS      928(SP), Y0
 	VMOVUPS      Y0, 1888(AX)
 	VZEROUPPER
 	RET
 
 // func random1_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·random1_avx2(SB), $1920-24
+TEXT ·random1_avx2(SB), $2048-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
-	VMOVUPS      Y0, (SP)
-	VMOVUPS      128(CX), Y0
-	VMOVUPS      256(CX), Y1
-	VMOVUPS      Y1, 32(SP)
-	VMOVUPS      64(CX), Y1
-	VCMPPS       $0x03, Y1, Y1, Y2
-	VMAXPS       Y0, Y1, Y3
-	VBLENDVPS    Y2, Y1, Y3, Y1
-	VMOVUPS      Y1, 64(SP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      (SP), Y2
-	VFMADD213PS  consts<>+608(SB), Y2, Y1
-	VMOVUPS      consts<>+576(SB), Y2
-	VCMPPS       $0x11, Y0, Y2, Y2
-	VMOVUPS      64(SP), Y3
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      256(CX), Y2
+	VMOVUPS      Y2, (SP)
+	VMOVUPS      consts<>+32(SB), Y2
+	VXORPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 32(SP)
+	VMOVAPS      Y0, Y2
+	VMOVUPS      (SP), Y3
+	VFNMADD231PS consts<>+192(SB), Y3, Y2
+	VMOVUPS      320(CX), Y3
+	VCMPPS       $0x04, Y1, Y3, Y3
 	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y2, Y3, Y4, Y2
-	VMOVUPS      Y2, 96(SP)
-	VMOVUPS      Y1, 128(SP)
-	VMOVUPS      32(SP), Y2
-	VMOVUPS      128(SP), Y3
-	VFNMADD231PS consts<>+384(SB), Y2, Y3
-	VMOVUPS      Y3, 128(SP)
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      Y2, 160(SP)
-	VMOVUPS      160(SP), Y2
-	VFMSUB213PS  consts<>+384(SB), Y0, Y2
-	VMOVUPS      Y2, 160(SP)
-	VMOVUPS      consts<>+576(SB), Y2
-	VMOVUPS      64(SP), Y3
-	VMOVUPS      (SP), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+576(SB), Y3, Y3
-	VMOVUPS      Y3, 192(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VMINPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 224(SP)
-	VCMPPS       $0x11, 320(CX), Y0, Y3
-	VMOVUPS      64(SP), Y4
-	VBLENDVPS    Y3, Y4, Y0, Y3
-	VMOVUPS      Y3, 256(SP)
-	VMOVUPS      64(SP), Y3
-	VANDPS       consts<>+64(SB), Y3, Y3
-	VMOVAPS      Y1, Y4
-	VMOVUPS      256(SP), Y5
-	VFMSUB213PS  Y5, Y0, Y4
-	VMOVAPS      Y4, Y5
-	VMOVUPS      consts<>+544(SB), Y6
-	VMOVUPS      96(SP), Y7
-	VFMADD231PS  Y7, Y6, Y5
-	VMOVUPS      64(SP), Y6
-	VSUBPS       consts<>+608(SB), Y6, Y6
-	VMOVUPS      Y6, 288(SP)
-	VCMPPS       $0x03, Y2, Y2, Y6
-	VMAXPS       Y0, Y2, Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      Y6, 320(SP)
-	VMOVUPS      320(CX), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      64(SP), Y7
-	VMOVUPS      256(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      Y6, 352(SP)
-	VMOVAPS      Y5, Y6
-	VMOVUPS      96(SP), Y7
-	VFNMADD213PS Y1, Y7, Y6
-	VMOVUPS      Y5, 1856(SP)
+	VBLENDVPS    Y3, Y4, Y1, Y3
+	VMOVUPS      32(SP), Y4
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      Y4, 64(SP)
+	VMOVUPS      Y0, 96(SP)
+	VMOVUPS      96(SP), Y4
+	VFNMADD231PS 192(CX), Y3, Y4
+	VMOVUPS      Y4, 96(SP)
+	VORPS        Y1, Y1, Y4
+	VMOVUPS      Y4, 128(SP)
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       192(CX), Y4, Y4
+	VMOVUPS      Y4, 160(SP)
+	VMOVUPS      128(SP), Y4
+	VADDPS       consts<>+192(SB), Y4, Y4
+	VMOVUPS      64(SP), Y5
+	VORPS        Y1, Y5, Y5
+	VMOVUPS      Y5, 192(SP)
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      96(SP), Y6
+	VMULPS       Y6, Y2, Y6
+	VMOVUPS      Y6, 224(SP)
+	VMOVUPS      160(SP), Y6
 	VMOVUPS      192(SP), Y7
-	VMOVUPS      1856(SP), Y8
-	VFMADD213PS  Y4, Y7, Y8
-	VMOVUPS      Y8, 1856(SP)
-	VMOVUPS      352(SP), Y7
-	VMOVUPS      96(SP), Y8
-	VCMPPS       $0x11, Y7, Y8, Y7
-	VMOVUPS      96(SP), Y8
-	VBLENDVPS    Y7, consts<>+608(SB), Y8, Y7
-	VMOVUPS      Y7, 384(SP)
-	VMOVUPS      64(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      160(SP), Y9
-	VMAXPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VMOVUPS      Y7, 416(SP)
-	VMOVUPS      64(CX), Y7
-	VCMPPS       $0x15, Y5, Y7, Y7
-	VBLENDVPS    Y7, 320(CX), Y3, Y7
-	VADDPS       consts<>+608(SB), Y0, Y8
-	VCMPPS       $0x11, consts<>+576(SB), Y6, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y8, 448(SP)
-	VMOVUPS      192(SP), Y8
-	VADDPS       consts<>+384(SB), Y8, Y8
-	VMOVUPS      Y8, 480(SP)
-	VMOVUPS      consts<>+32(SB), Y8
-	VXORPS       consts<>+608(SB), Y8, Y8
-	VMOVUPS      32(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      128(SP), Y10
-	VMOVUPS      288(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      Y9, 512(SP)
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       192(CX), Y9, Y9
-	VMOVUPS      Y9, 544(SP)
-	VMOVUPS      320(SP), Y9
-	VMOVUPS      1856(SP), Y10
-	VCMPPS       $0x11, Y9, Y10, Y9
-	VMOVUPS      352(SP), Y10
-	VMOVUPS      224(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      Y9, 576(SP)
-	VCMPPS       $0x03, Y7, Y7, Y9
-	VMOVUPS      (SP), Y10
-	VMAXPS       Y10, Y7, Y10
-	VBLENDVPS    Y9, Y7, Y10, Y9
-	VMOVAPS      Y3, Y10
-	VMOVUPS      256(SP), Y11
-	VFMADD213PS  consts<>+96(SB), Y11, Y10
-	VMOVUPS      Y8, 608(SP)
-	VMOVUPS      544(SP), Y11
-	VMOVUPS      448(SP), Y12
-	VMOVUPS      608(SP), Y13
-	VFMSUB213PS  Y11, Y12, Y13
-	VMOVUPS      Y13, 608(SP)
-	VXORPS       Y11, Y11, Y11
-	VMOVUPS      320(CX), Y12
-	VFMADD231PS  Y6, Y12, Y11
-	VMOVUPS      consts<>+608(SB), Y12
-	VMOVUPS      352(SP), Y13
-	VMINPS       Y13, Y12, Y12
-	VMOVUPS      576(SP), Y12
-	VADDPS       Y9, Y12, Y12
-	VMOVUPS      Y12, 640(SP)
-	VMOVUPS      352(SP), Y12
-	VADDPS       consts<>+608(SB), Y12, Y12
-	VMOVUPS      (SP), Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VMOVUPS      416(SP), Y14
-	VBLENDVPS    Y13, Y5, Y14, Y13
-	VMOVUPS      Y13, 672(SP)
-	VMOVUPS      352(SP), Y13
-	VMOVUPS      224(SP), Y14
-	VMOVUPS      544(SP), Y15
-	VFMSUB213PS  Y14, Y15, Y13
-	VMOVUPS      384(SP), Y13
-	VADDPS       Y13, Y3, Y13
-	VMOVUPS      Y13, 704(SP)
-	VMOVUPS      32(SP), Y13
-	VCMPPS       $0x11, Y13, Y9, Y13
-	VMOVUPS      320(CX), Y14
-	VBLENDVPS    Y13, consts<>+384(SB), Y14, Y13
-	VCMPPS       $0x12, Y7, Y4, Y7
-	VMOVUPS      32(SP), Y13
-	VBLENDVPS    Y7, 320(CX), Y13, Y7
-	VCMPPS       $0x16, Y12, Y11, Y11
-	VBLENDVPS    Y11, 320(CX), Y6, Y6
-	VMOVUPS      64(CX), Y11
-	VFMADD231PS  Y1, Y11, Y4
-	VMOVUPS      consts<>+384(SB), Y1
-	VMOVUPS      384(SP), Y11
-	VMAXPS       Y11, Y1, Y1
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y11
-	VMOVUPS      consts<>+544(SB), Y13
-	VBLENDVPS    Y11, consts<>+576(SB), Y13, Y11
-	VMOVUPS      Y11, 736(SP)
-	VMOVUPS      608(SP), Y11
-	VADDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 768(SP)
-	VMULPS       64(CX), Y10, Y7
+	VFNMADD231PS consts<>+384(SB), Y7, Y6
+	VMOVAPS      Y6, Y7
+	VMOVUPS      (SP), Y8
+	VFMSUB231PS  320(CX), Y8, Y7
+	VCMPPS       $0x00, 64(CX), Y3, Y8
+	VMOVUPS      64(SP), Y9
+	VBLENDVPS    Y8, Y9, Y7, Y8
+	VMOVUPS      Y8, 256(SP)
+	VSUBPS       consts<>+608(SB), Y2, Y2
+	VXORPS       consts<>+32(SB), Y4, Y8
+	VMOVUPS      Y8, 288(SP)
+	VSUBPS       320(CX), Y3, Y8
+	VMOVAPS      Y8, Y9
+	VMOVUPS      256(SP), Y10
+	VFMSUB213PS  Y10, Y3, Y9
+	VFNMADD213PS Y7, Y7, Y5
+	VANDPS       consts<>+64(SB), Y5, Y10
+	VMOVUPS      Y10, 320(SP)
+	VANDPS       consts<>+64(SB), Y8, Y10
+	VMOVUPS      Y10, 352(SP)
+	VORPS        consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 384(SP)
+	VMOVUPS      160(SP), Y5
+	VFNMADD231PS 64(CX), Y2, Y5
 	VMOVUPS      64(CX), Y10
-	VMOVUPS      consts<>+576(SB), Y11
-	VMAXPS       Y10, Y11, Y10
-	VMOVUPS      Y10, 800(SP)
-	VMOVUPS      128(SP), Y10
-	VMOVUPS      224(SP), Y11
-	VADDPS       Y10, Y11, Y10
+	VCMPPS       $0x00, Y2, Y10, Y10
+	VMOVUPS      32(SP), Y11
+	VBLENDVPS    Y10, Y7, Y11, Y10
 	VMOVUPS      192(CX), Y10
-	VCMPPS       $0x11, Y4, Y10, Y10
-	VMOVUPS      192(SP), Y11
-	VMOVUPS      480(SP), Y13
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVUPS      416(SP), Y11
-	VMULPS       Y11, Y5, Y11
-	VMOVUPS      Y11, 832(SP)
-	VMOVUPS      512(SP), Y11
-	VFNMADD132PS 320(CX), Y7, Y11
-	VANDPS       consts<>+64(SB), Y7, Y7
-	VMOVUPS      384(SP), Y7
-	VMOVUPS      consts<>+608(SB), Y11
-	VMOVUPS      224(SP), Y13
-	VFMADD231PS  Y13, Y11, Y7
-	VADDPS       Y12, Y6, Y11
-	VMOVUPS      736(SP), Y11
-	VMULPS       Y3, Y11, Y11
-	VMOVUPS      64(CX), Y11
-	VFMSUB132PS  consts<>+608(SB), Y2, Y11
-	VMOVUPS      160(SP), Y11
-	VCMPPS       $0x03, Y11, Y11, Y11
-	VMOVUPS      160(SP), Y13
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      160(SP), Y13
-	VBLENDVPS    Y11, Y13, Y4, Y4
-	VMOVUPS      Y4, 864(SP)
-	VMOVUPS      1856(SP), Y4
-	VADDPS       Y12, Y4, Y4
-	VMOVUPS      608(SP), Y4
-	VSUBPS       consts<>+576(SB), Y4, Y4
+	VADDPS       consts<>+608(SB), Y10, Y10
 	VMOVUPS      320(SP), Y11
-	VMOVUPS      64(SP), Y13
-	VMULPS       Y11, Y13, Y11
-	VMOVUPS      consts<>+384(SB), Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VBLENDVPS    Y13, Y6, Y11, Y6
-	VMOVUPS      (SP), Y6
-	VADDPS       Y10, Y6, Y6
-	VMOVUPS      416(SP), Y6
-	VMOVUPS      640(SP), Y13
-	VCMPPS       $0x11, Y6, Y13, Y6
-	VMOVUPS      288(SP), Y13
-	VBLENDVPS    Y6, consts<>+576(SB), Y13, Y6
-	VMOVUPS      256(SP), Y13
-	VMOVUPS      640(SP), Y14
-	VMOVUPS      288(SP), Y15
-	VFMSUB213PS  Y14, Y15, Y13
-	VMOVUPS      416(SP), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 896(SP)
-	VMOVAPS      Y3, Y13
-	VFMADD231PS  consts<>+608(SB), Y0, Y13
-	VCMPPS       $0x03, Y1, Y1, Y14
-	VMOVUPS      448(SP), Y15
-	VMINPS       Y15, Y1, Y15
-	VBLENDVPS    Y14, Y1, Y15, Y1
-	VMOVUPS      448(SP), Y14
-	VCMPPS       $0x15, Y3, Y14, Y3
-	VMOVUPS      672(SP), Y14
-	VBLENDVPS    Y3, consts<>+608(SB), Y14, Y3
-	VMOVAPS      Y12, Y3
-	VMOVUPS      128(SP), Y14
-	VFMSUB213PS  Y9, Y14, Y3
-	VMOVUPS      576(SP), Y3
-	VMOVUPS      224(SP), Y14
-	VFMADD231PS  Y14, Y1, Y3
-	VFMADD213PS  consts<>+576(SB), Y4, Y10
-	VMOVUPS      288(SP), Y1
-	VMOVUPS      (SP), Y14
-	VADDPS       Y1, Y14, Y1
-	VMOVUPS      352(SP), Y1
-	VFNMADD213PS Y9, Y1, Y2
-	VMOVUPS      224(SP), Y1
-	VMOVUPS      64(SP), Y2
-	VADDPS       Y1, Y2, Y1
-	VFMSUB213PS  320(CX), Y12, Y11
-	VXORPS       Y2, Y2, Y2
-	VFNMADD213PS consts<>+608(SB), Y3, Y2
-	VMOVUPS      832(SP), Y2
-	VANDPS       consts<>+64(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y3, Y2
-	VMOVUPS      800(SP), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      96(SP), Y3
-	VBLENDVPS    Y2, Y3, Y11, Y2
-	VFMADD231PS  Y1, Y7, Y4
-	VCMPPS       $0x03, Y6, Y6, Y1
-	VMAXPS       Y13, Y6, Y2
-	VBLENDVPS    Y1, Y6, Y2, Y1
-	VMOVUPS      160(SP), Y1
-	VMOVUPS      672(SP), Y2
-	VFMSUB213PS  Y2, Y8, Y1
-	VMOVUPS      704(SP), Y1
-	VMULPS       consts<>+544(SB), Y1, Y1
-	VMOVUPS      consts<>+64(SB), Y2
-	VANDPS       consts<>+576(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y1, Y1
-	VMOVUPS      768(SP), Y1
-	VMULPS       Y10, Y1, Y1
-	VMOVUPS      128(SP), Y3
-	VFNMADD213PS Y3, Y1, Y2
-	VMOVUPS      576(SP), Y1
-	VMOVUPS      544(SP), Y3
-	VMOVUPS      352(SP), Y6
-	VFNMADD213PS Y3, Y6, Y1
-	VFNMADD213PS Y2, Y8, Y5
-	VMOVUPS      32(SP), Y1
-	VMOVUPS      736(SP), Y2
-	VFMSUB132PS  consts<>+544(SB), Y2, Y1
-	VMOVUPS      64(SP), Y2
-	VMOVUPS      896(SP), Y3
-	VSUBPS       Y2, Y3, Y2
-	VMOVUPS      consts<>+608(SB), Y3
-	VMOVUPS      544(SP), Y6
-	VMAXPS       Y6, Y3, Y3
-	VXORPS       consts<>+32(SB), Y2, Y6
-	VCMPPS       $0x03, Y8, Y8, Y9
-	VMOVUPS      864(SP), Y10
-	VMAXPS       Y10, Y8, Y10
-	VBLENDVPS    Y9, Y8, Y10, Y8
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMOVUPS      608(SP), Y10
-	VMAXPS       Y10, Y3, Y10
-	VBLENDVPS    Y9, Y3, Y10, Y9
-	VCMPPS       $0x03, Y7, Y7, Y10
-	VMOVUPS      608(SP), Y11
-	VMINPS       Y11, Y7, Y11
-	VBLENDVPS    Y10, Y7, Y11, Y7
-	VMOVUPS      64(CX), Y10
-	VCMPPS       $0x12, consts<>+96(SB), Y10, Y10
-	VMOVUPS      416(SP), Y11
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVUPS      416(SP), Y11
-	VSUBPS       Y4, Y11, Y4
-	VMOVUPS      736(SP), Y11
-	VSUBPS       Y11, Y7, Y11
-	VXORPS       Y12, Y12, Y12
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      192(CX), Y12
-	VMOVUPS      96(SP), Y13
-	VFNMADD231PS consts<>+576(SB), Y12, Y13
-	VMOVUPS      Y13, (AX)
-	VMOVUPS      Y0, 64(AX)
-	VMOVUPS      Y11, 128(AX)
-	VMOVUPS      Y4, 192(AX)
-	VMOVUPS      Y10, 256(AX)
-	VMOVUPS      Y7, 320(AX)
-	VMOVUPS      Y9, 384(AX)
-	VMOVUPS      Y8, 448(AX)
-	VMOVUPS      Y6, 512(AX)
-	VMOVUPS      Y3, 576(AX)
-	VMOVUPS      Y2, 640(AX)
-	VMOVUPS      Y1, 704(AX)
-	VMOVUPS      Y5, 768(AX)
-	VMOVUPS      32(CX), Y0
-	VMOVUPS      Y0, 928(SP)
-	VMOVUPS      160(CX), Y0
-	VMOVUPS      288(CX), Y1
-	VMOVUPS      Y1, 960(SP)
-	VMOVUPS      96(CX), Y1
-	VCMPPS       $0x03, Y1, Y1, Y2
-	VMAXPS       Y0, Y1, Y3
-	VBLENDVPS    Y2, Y1, Y3, Y1
-	VMOVUPS      Y1, 992(SP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      928(SP), Y2
-	VFMADD213PS  consts<>+608(SB), Y2, Y1
-	VMOVUPS      consts<>+576(SB), Y2
-	VCMPPS       $0x11, Y0, Y2, Y2
-	VMOVUPS      992(SP), Y3
-	VMOVUPS      960(SP), Y4
-	VBLENDVPS    Y2, Y3, Y4, Y2
-	VMOVUPS      Y2, 1024(SP)
-	VMOVUPS      Y1, 1056(SP)
-	VMOVUPS      960(SP), Y2
-	VMOVUPS      1056(SP), Y3
-	VFNMADD231PS consts<>+384(SB), Y2, Y3
-	VMOVUPS      Y3, 1056(SP)
-	VMOVUPS      96(CX), Y2
-	VMOVUPS      Y2, 1088(SP)
-	VMOVUPS      1088(SP), Y2
-	VFMSUB213PS  consts<>+384(SB), Y0, Y2
-	VMOVUPS      Y2, 1088(SP)
-	VMOVUPS      consts<>+576(SB), Y2
-	VMOVUPS      992(SP), Y3
-	VMOVUPS      928(SP), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+576(SB), Y3, Y3
-	VMOVUPS      Y3, 1120(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VMINPS       Y0, Y3, Y3
-	VMOVUPS      Y3, 1152(SP)
-	VCMPPS       $0x11, 352(CX), Y0, Y3
-	VMOVUPS      992(SP), Y4
-	VBLENDVPS    Y3, Y4, Y0, Y3
-	VMOVUPS      Y3, 1184(SP)
-	VMOVUPS      992(SP), Y3
-	VANDPS       consts<>+64(SB), Y3, Y3
-	VMOVAPS      Y1, Y4
-	VMOVUPS      1184(SP), Y5
-	VFMSUB213PS  Y5, Y0, Y4
-	VMOVAPS      Y4, Y5
-	VMOVUPS      consts<>+544(SB), Y6
-	VMOVUPS      1024(SP), Y7
-	VFMADD231PS  Y7, Y6, Y5
-	VMOVUPS      992(SP), Y6
-	VSUBPS       consts<>+608(SB), Y6, Y6
-	VMOVUPS      Y6, 1216(SP)
-	VCMPPS       $0x03, Y2, Y2, Y6
-	VMAXPS       Y0, Y2, Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      Y6, 1248(SP)
-	VMOVUPS      352(CX), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      992(SP), Y7
-	VMOVUPS      1184(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      Y6, 1280(SP)
-	VMOVAPS      Y5, Y6
-	VMOVUPS      1024(SP), Y7
-	VFNMADD213PS Y1, Y7, Y6
-	VMOVUPS      Y5, 1888(SP)
-	VMOVUPS      1120(SP), Y7
-	VMOVUPS      1888(SP), Y8
-	VFMADD213PS  Y4, Y7, Y8
-	VMOVUPS      Y8, 1888(SP)
-	VMOVUPS      1280(SP), Y7
-	VMOVUPS      1024(SP), Y8
-	VCMPPS       $0x11, Y7, Y8, Y7
-	VMOVUPS      1024(SP), Y8
-	VBLENDVPS    Y7, consts<>+608(SB), Y8, Y7
-	VMOVUPS      Y7, 1312(SP)
-	VMOVUPS      96(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      1088(SP), Y9
-	VMAXPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VMOVUPS      Y7, 1344(SP)
-	VMOVUPS      96(CX), Y7
-	VCMPPS       $0x15, Y5, Y7, Y7
-	VBLENDVPS    Y7, 352(CX), Y3, Y7
-	VADDPS       consts<>+608(SB), Y0, Y8
-	VCMPPS       $0x11, consts<>+576(SB), Y6, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y8, 1376(SP)
-	VMOVUPS      1120(SP), Y8
-	VADDPS       consts<>+384(SB), Y8, Y8
-	VMOVUPS      Y8, 1408(SP)
-	VMOVUPS      consts<>+32(SB), Y8
-	VXORPS       consts<>+608(SB), Y8, Y8
-	VMOVUPS      960(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      1056(SP), Y10
-	VMOVUPS      1216(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      Y9, 1440(SP)
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       224(CX), Y9, Y9
-	VMOVUPS      Y9, 1472(SP)
-	VMOVUPS      1248(SP), Y9
-	VMOVUPS      1888(SP), Y10
-	VCMPPS       $0x11, Y9, Y10, Y9
-	VMOVUPS      1280(SP), Y10
-	VMOVUPS      1152(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      Y9, 1504(SP)
-	VCMPPS       $0x03, Y7, Y7, Y9
-	VMOVUPS      928(SP), Y10
-	VMAXPS       Y10, Y7, Y10
-	VBLENDVPS    Y9, Y7, Y10, Y9
-	VMOVAPS      Y3, Y10
-	VMOVUPS      1184(SP), Y11
-	VFMADD213PS  consts<>+96(SB), Y11, Y10
-	VMOVUPS      Y8, 1536(SP)
-	VMOVUPS      1472(SP), Y11
-	VMOVUPS      1376(SP), Y12
-	VMOVUPS      1536(SP), Y13
-	VFMSUB213PS  Y11, Y12, Y13
-	VMOVUPS      Y13, 1536(SP)
-	VXORPS       Y11, Y11, Y11
-	VMOVUPS      352(CX), Y12
-	VFMADD231PS  Y6, Y12, Y11
-	VMOVUPS      consts<>+608(SB), Y12
-	VMOVUPS      1280(SP), Y13
-	VMINPS       Y13, Y12, Y12
-	VMOVUPS      1504(SP), Y12
-	VADDPS       Y9, Y12, Y12
-	VMOVUPS      Y12, 1568(SP)
-	VMOVUPS      1280(SP), Y12
-	VADDPS       consts<>+608(SB), Y12, Y12
-	VMOVUPS      928(SP), Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VMOVUPS      1344(SP), Y14
-	VBLENDVPS    Y13, Y5, Y14, Y13
-	VMOVUPS      Y13, 1600(SP)
-	VMOVUPS      1280(SP), Y13
-	VMOVUPS      1152(SP), Y14
-	VMOVUPS      1472(SP), Y15
-	VFMSUB213PS  Y14, Y15, Y13
-	VMOVUPS      1312(SP), Y13
-	VADDPS       Y13, Y3, Y13
-	VMOVUPS      Y13, 1632(SP)
-	VMOVUPS      960(SP), Y13
-	VCMPPS       $0x11, Y13, Y9, Y13
-	VMOVUPS      352(CX), Y14
-	VBLENDVPS    Y13, consts<>+384(SB), Y14, Y13
-	VCMPPS       $0x12, Y7, Y4, Y7
-	VMOVUPS      960(SP), Y13
-	VBLENDVPS    Y7, 352(CX), Y13, Y7
-	VCMPPS       $0x16, Y12, Y11, Y11
-	VBLENDVPS    Y11, 352(CX), Y6, Y6
-	VMOVUPS      96(CX), Y11
-	VFMADD231PS  Y1, Y11, Y4
-	VMOVUPS      consts<>+384(SB), Y1
-	VMOVUPS      1312(SP), Y11
-	VMAXPS       Y11, Y1, Y1
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y11
-	VMOVUPS      consts<>+544(SB), Y13
-	VBLENDVPS    Y11, consts<>+576(SB), Y13, Y11
-	VMOVUPS      Y11, 1664(SP)
-	VMOVUPS      1536(SP), Y11
-	VADDPS       Y11, Y7, Y7
-	VMOVUPS      Y7, 1696(SP)
-	VMULPS       96(CX), Y10, Y7
-	VMOVUPS      96(CX), Y10
-	VMOVUPS      consts<>+576(SB), Y11
-	VMAXPS       Y10, Y11, Y10
-	VMOVUPS      Y10, 1728(SP)
-	VMOVUPS      1056(SP), Y10
-	VMOVUPS      1152(SP), Y11
-	VADDPS       Y10, Y11, Y10
-	VMOVUPS      224(CX), Y10
-	VCMPPS       $0x11, Y4, Y10, Y10
-	VMOVUPS      1120(SP), Y11
-	VMOVUPS      1408(SP), Y13
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVUPS      1344(SP), Y11
-	VMULPS       Y11, Y5, Y11
-	VMOVUPS      Y11, 1760(SP)
-	VMOVUPS      1440(SP), Y11
-	VFNMADD132PS 352(CX), Y7, Y11
-	VANDPS       consts<>+64(SB), Y7, Y7
-	VMOVUPS      1312(SP), Y7
+	VCMPPS       $0x00, consts<>+576(SB), Y11, Y11
+	VANDPS       Y6, Y11, Y11
+	VMOVUPS      Y11, 416(SP)
+	VADDPS       consts<>+384(SB), Y4, Y11
+	VMOVUPS      Y11, 448(SP)
 	VMOVUPS      consts<>+608(SB), Y11
-	VMOVUPS      1152(SP), Y13
-	VFMADD231PS  Y13, Y11, Y7
-	VADDPS       Y12, Y6, Y11
-	VMOVUPS      1664(SP), Y11
-	VMULPS       Y3, Y11, Y11
-	VMOVUPS      96(CX), Y11
-	VFMSUB132PS  consts<>+608(SB), Y2, Y11
-	VMOVUPS      1088(SP), Y11
-	VCMPPS       $0x03, Y11, Y11, Y11
-	VMOVUPS      1088(SP), Y13
-	VMINPS       Y4, Y13, Y4
-	VMOVUPS      1088(SP), Y13
-	VBLENDVPS    Y11, Y13, Y4, Y4
-	VMOVUPS      Y4, 1792(SP)
-	VMOVUPS      1888(SP), Y4
-	VADDPS       Y12, Y4, Y4
-	VMOVUPS      1536(SP), Y4
-	VSUBPS       consts<>+576(SB), Y4, Y4
-	VMOVUPS      1248(SP), Y11
-	VMOVUPS      992(SP), Y13
+	VROUNDPS     $0x08, Y11, Y11
+	VMOVUPS      Y11, 480(SP)
+	VMOVUPS      96(SP), Y11
+	VORPS        320(CX), Y11, Y11
+	VANDPS       consts<>+64(SB), Y10, Y12
+	VMOVUPS      Y12, 512(SP)
+	VMOVUPS      160(SP), Y12
+	VSUBPS       Y12, Y12, Y12
+	VMOVUPS      Y12, 544(SP)
+	VROUNDPS     $0x08, Y8, Y12
+	VMOVUPS      320(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VXORPS       consts<>+32(SB), Y10, Y14
+	VMOVUPS      256(SP), Y14
+	VADDPS       Y6, Y14, Y14
+	VFMADD231PS  consts<>+384(SB), Y12, Y11
+	VMOVUPS      224(SP), Y15
+	VANDPS       Y12, Y15, Y15
+	VMOVUPS      Y15, 576(SP)
 	VMULPS       Y11, Y13, Y11
-	VMOVUPS      consts<>+384(SB), Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VBLENDVPS    Y13, Y6, Y11, Y6
-	VMOVUPS      928(SP), Y6
-	VADDPS       Y10, Y6, Y6
-	VMOVUPS      1344(SP), Y6
-	VMOVUPS      1568(SP), Y13
-	VCMPPS       $0x11, Y6, Y13, Y6
-	VMOVUPS      1216(SP), Y13
-	VBLENDVPS    Y6, consts<>+576(SB), Y13, Y6
-	VMOVUPS      1184(SP), Y13
-	VMOVUPS      1568(SP), Y14
-	VMOVUPS      1216(SP), Y15
-	VFMSUB213PS  Y14, Y15, Y13
-	VMOVUPS      1344(SP), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 1824(SP)
-	VMOVAPS      Y3, Y13
-	VFMADD231PS  consts<>+608(SB), Y0, Y13
-	VCMPPS       $0x03, Y1, Y1, Y14
-	VMOVUPS      1376(SP), Y15
-	VMINPS       Y15, Y1, Y15
-	VBLENDVPS    Y14, Y1, Y15, Y1
-	VMOVUPS      1376(SP), Y14
-	VCMPPS       $0x15, Y3, Y14, Y3
-	VMOVUPS      1600(SP), Y14
-	VBLENDVPS    Y3, consts<>+608(SB), Y14, Y3
-	VMOVAPS      Y12, Y3
-	VMOVUPS      1056(SP), Y14
-	VFMSUB213PS  Y9, Y14, Y3
-	VMOVUPS      1504(SP), Y3
-	VMOVUPS      1152(SP), Y14
-	VFMADD231PS  Y14, Y1, Y3
-	VFMADD213PS  consts<>+576(SB), Y4, Y10
-	VMOVUPS      1216(SP), Y1
-	VMOVUPS      928(SP), Y14
-	VADDPS       Y1, Y14, Y1
-	VMOVUPS      1280(SP), Y1
-	VFNMADD213PS Y9, Y1, Y2
-	VMOVUPS      1152(SP), Y1
-	VMOVUPS      992(SP), Y2
-	VADDPS       Y1, Y2, Y1
-	VFMSUB213PS  352(CX), Y12, Y11
-	VXORPS       Y2, Y2, Y2
-	VFNMADD213PS consts<>+608(SB), Y3, Y2
-	VMOVUPS      1760(SP), Y2
-	VANDPS       consts<>+64(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y3, Y2
-	VMOVUPS      1728(SP), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      1024(SP), Y3
-	VBLENDVPS    Y2, Y3, Y11, Y2
-	VFMADD231PS  Y1, Y7, Y4
-	VCMPPS       $0x03, Y6, Y6, Y1
-	VMAXPS       Y13, Y6, Y2
-	VBLENDVPS    Y1, Y6, Y2, Y1
-	VMOVUPS      1088(SP), Y1
-	VMOVUPS      1600(SP), Y2
-	VFMSUB213PS  Y2, Y8, Y1
-	VMOVUPS      1632(SP), Y1
-	VMULPS       consts<>+544(SB), Y1, Y1
-	VMOVUPS      consts<>+64(SB), Y2
-	VANDPS       consts<>+576(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y1, Y1
-	VMOVUPS      1696(SP), Y1
-	VMULPS       Y10, Y1, Y1
-	VMOVUPS      1056(SP), Y3
-	VFNMADD213PS Y3, Y1, Y2
-	VMOVUPS      1504(SP), Y1
-	VMOVUPS      1472(SP), Y3
-	VMOVUPS      1280(SP), Y6
-	VFNMADD213PS Y3, Y6, Y1
-	VFNMADD213PS Y2, Y8, Y5
-	VMOVUPS      960(SP), Y1
-	VMOVUPS      1664(SP), Y2
-	VFMSUB132PS  consts<>+544(SB), Y2, Y1
-	VMOVUPS      992(SP), Y2
-	VMOVUPS      1824(SP), Y3
-	VSUBPS       Y2, Y3, Y2
-	VMOVUPS      consts<>+608(SB), Y3
-	VMOVUPS      1472(SP), Y6
-	VMAXPS       Y6, Y3, Y3
-	VXORPS       consts<>+32(SB), Y2, Y6
-	VCMPPS       $0x03, Y8, Y8, Y9
-	VMOVUPS      1792(SP), Y10
-	VMAXPS       Y10, Y8, Y10
-	VBLENDVPS    Y9, Y8, Y10, Y8
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMOVUPS      1536(SP), Y10
-	VMAXPS       Y10, Y3, Y10
-	VBLENDVPS    Y9, Y3, Y10, Y9
-	VCMPPS       $0x03, Y7, Y7, Y10
-	VMOVUPS      1536(SP), Y11
-	VMINPS       Y11, Y7, Y11
-	VBLENDVPS    Y10, Y7, Y11, Y7
+	VMOVUPS      Y11, 1984(SP)
+	VADDPS       Y9, Y0, Y11
+	VMOVUPS      Y11, 608(SP)
+	VSUBPS       Y0, Y3, Y11
+	VCMPPS       $0x04, Y1, Y14, Y11
+	VBLENDVPS    Y11, 64(CX), Y12, Y11
+	VMOVUPS      Y11, 640(SP)
+	VORPS        Y2, Y0, Y11
+	VANDPS       consts<>+64(SB), Y4, Y11
+	VMOVUPS      Y11, 672(SP)
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      224(SP), Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      Y4, 704(SP)
+	VADDPS       Y5, Y7, Y4
+	VMOVUPS      Y4, 736(SP)
+	VMOVUPS      32(SP), Y4
+	VCMPPS       $0x00, Y4, Y14, Y4
+	VMOVUPS      32(SP), Y11
+	VBLENDVPS    Y4, consts<>+384(SB), Y11, Y4
+	VMOVUPS      Y4, 768(SP)
+	VMOVUPS      256(SP), Y4
+	VCMPPS       $0x00, Y10, Y4, Y4
+	VMOVUPS      32(SP), Y11
+	VBLENDVPS    Y4, 320(CX), Y11, Y4
+	VMOVUPS      Y4, 800(SP)
+	VMOVUPS      640(SP), Y4
+	VMOVUPS      1984(SP), Y11
+	VCMPPS       $0x04, Y4, Y11, Y4
+	VMOVUPS      352(SP), Y11
+	VMOVUPS      32(SP), Y13
+	VBLENDVPS    Y4, Y11, Y13, Y4
+	VMOVUPS      Y4, 832(SP)
+	VMOVUPS      256(SP), Y4
+	VMOVUPS      64(CX), Y11
+	VFMADD231PS  Y3, Y11, Y4
+	VMOVUPS      consts<>+32(SB), Y3
+	VXORPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      consts<>+576(SB), Y3
+	VMOVUPS      192(SP), Y4
+	VFMADD231PS  Y4, Y9, Y3
+	VMOVUPS      800(SP), Y4
+	VMOVUPS      32(SP), Y11
+	VFMADD231PS  64(CX), Y11, Y4
+	VMOVUPS      consts<>+384(SB), Y11
+	VMOVUPS      160(SP), Y13
+	VFMADD213PS  consts<>+608(SB), Y13, Y11
+	VMULPS       64(CX), Y0, Y13
+	VMOVUPS      128(SP), Y13
+	VCMPPS       $0x04, consts<>+576(SB), Y13, Y13
+	VMOVUPS      800(SP), Y14
+	VMOVUPS      192(SP), Y15
+	VBLENDVPS    Y13, Y14, Y15, Y13
+	VMOVUPS      Y13, 864(SP)
+	VMOVUPS      consts<>+32(SB), Y13
+	VXORPS       consts<>+384(SB), Y13, Y13
+	VMOVAPS      Y5, Y13
+	VFMSUB213PS  consts<>+544(SB), Y8, Y13
+	VMOVUPS      576(SP), Y13
+	VCMPPS       $0x00, Y1, Y13, Y13
+	VMOVUPS      576(SP), Y14
+	VBLENDVPS    Y13, Y14, Y9, Y13
+	VMOVUPS      320(SP), Y13
+	VFMADD231PS  consts<>+608(SB), Y13, Y5
+	VMOVUPS      96(SP), Y5
+	VMOVUPS      1984(SP), Y13
+	VORPS        Y13, Y5, Y5
+	VMOVUPS      64(CX), Y5
+	VFNMADD213PS 64(CX), Y8, Y5
+	VMOVUPS      128(SP), Y5
+	VMOVUPS      448(SP), Y13
+	VMULPS       Y5, Y13, Y5
+	VMOVUPS      608(SP), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      64(SP), Y13
+	VORPS        consts<>+192(SB), Y13, Y13
+	VMOVUPS      Y13, 896(SP)
+	VMOVUPS      192(SP), Y13
+	VORPS        Y8, Y13, Y13
+	VCMPPS       $0x04, Y1, Y3, Y3
+	VMOVUPS      704(SP), Y14
+	VBLENDVPS    Y3, Y14, Y13, Y3
+	VMOVUPS      Y3, 928(SP)
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      384(SP), Y3
+	VMOVUPS      576(SP), Y14
+	VCMPPS       $0x00, Y3, Y14, Y3
+	VBLENDVPS    Y3, consts<>+576(SB), Y2, Y3
+	VMOVUPS      Y3, 960(SP)
+	VMOVUPS      224(SP), Y3
+	VMOVUPS      576(SP), Y14
+	VFMSUB213PS  Y14, Y2, Y3
+	VMOVUPS      384(SP), Y3
+	VSUBPS       Y12, Y3, Y3
+	VFMADD132PS  consts<>+608(SB), Y6, Y1
+	VMOVUPS      768(SP), Y1
+	VANDPS       consts<>+64(SB), Y1, Y1
+	VMOVUPS      480(SP), Y1
+	VFNMADD213PS Y6, Y1, Y10
+	VXORPS       consts<>+32(SB), Y2, Y1
+	VMOVUPS      704(SP), Y1
+	VMOVUPS      1984(SP), Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      640(SP), Y3
+	VSUBPS       Y3, Y9, Y3
+	VMOVUPS      consts<>+544(SB), Y3
+	VMOVUPS      544(SP), Y6
+	VCMPPS       $0x04, Y6, Y3, Y3
+	VMOVUPS      256(SP), Y6
+	VMOVUPS      832(SP), Y9
+	VBLENDVPS    Y3, Y6, Y9, Y3
+	VMOVUPS      consts<>+576(SB), Y3
+	VCMPPS       $0x04, consts<>+384(SB), Y3, Y3
+	VMOVUPS      416(SP), Y6
+	VBLENDVPS    Y3, Y2, Y6, Y2
+	VMOVUPS      544(SP), Y3
+	VMOVUPS      160(SP), Y6
+	VFMADD213PS  consts<>+544(SB), Y6, Y3
+	VMOVUPS      288(SP), Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       consts<>+544(SB), Y6, Y6
+	VXORPS       Y6, Y6, Y6
+	VFNMADD213PS consts<>+608(SB), Y1, Y6
+	VANDPS       Y4, Y11, Y4
+	VFMADD231PS  consts<>+608(SB), Y0, Y3
+	VMOVUPS      864(SP), Y0
+	VFMADD231PS  Y2, Y0, Y5
+	VMOVUPS      928(SP), Y0
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      128(SP), Y2
+	VMOVUPS      672(SP), Y3
+	VORPS        Y2, Y3, Y2
+	VMOVUPS      consts<>+544(SB), Y3
+	VFMSUB213PS  consts<>+192(SB), Y0, Y3
+	VXORPS       consts<>+32(SB), Y13, Y0
+	VMULPS       Y3, Y0, Y4
+	VMOVUPS      800(SP), Y5
+	VMULPS       Y1, Y5, Y1
+	VMOVUPS      96(SP), Y5
+	VFNMADD231PS Y4, Y3, Y5
+	VMOVUPS      512(SP), Y6
+	VMOVUPS      480(SP), Y9
+	VFNMADD213PS Y9, Y8, Y6
+	VMOVUPS      416(SP), Y8
+	VFNMADD213PS Y5, Y8, Y7
+	VMOVUPS      736(SP), Y8
+	VMOVUPS      (SP), Y9
+	VFMSUB231PS  consts<>+544(SB), Y9, Y8
+	VMOVUPS      32(SP), Y9
+	VMOVUPS      960(SP), Y10
+	VSUBPS       Y9, Y10, Y9
+	VMOVUPS      480(SP), Y10
+	VXORPS       consts<>+32(SB), Y10, Y10
+	VMOVUPS      896(SP), Y11
+	VMOVUPS      160(SP), Y12
+	VCMPPS       $0x00, Y11, Y12, Y11
+	VMOVUPS      416(SP), Y12
+	VBLENDVPS    Y11, Y8, Y12, Y11
+	VMOVUPS      576(SP), Y12
+	VANDPS       consts<>+64(SB), Y12, Y12
+	VMOVUPS      Y12, (AX)
+	VMOVUPS      Y11, 64(AX)
+	VMOVUPS      Y10, 128(AX)
+	VMOVUPS      Y9, 192(AX)
+	VMOVUPS      Y8, 256(AX)
+	VMOVUPS      Y7, 320(AX)
+	VMOVUPS      Y6, 384(AX)
+	VMOVUPS      Y5, 448(AX)
+	VMOVUPS      Y1, 512(AX)
+	VMOVUPS      Y4, 576(AX)
+	VMOVUPS      Y0, 640(AX)
+	VMOVUPS      Y3, 704(AX)
+	VMOVUPS      Y2, 768(AX)
+	VMOVUPS      32(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VMOVUPS      288(CX), Y2
+	VMOVUPS      Y2, 992(SP)
+	VMOVUPS      consts<>+32(SB), Y2
+	VXORPS       96(CX), Y2, Y2
+	VMOVUPS      Y2, 1024(SP)
+	VMOVAPS      Y0, Y2
+	VMOVUPS      992(SP), Y3
+	VFNMADD231PS consts<>+192(SB), Y3, Y2
+	VMOVUPS      352(CX), Y3
+	VCMPPS       $0x04, Y1, Y3, Y3
+	VMOVUPS      1024(SP), Y4
+	VBLENDVPS    Y3, Y4, Y1, Y3
+	VMOVUPS      1024(SP), Y4
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      Y4, 1056(SP)
+	VMOVUPS      Y0, 1088(SP)
+	VMOVUPS      1088(SP), Y4
+	VFNMADD231PS 224(CX), Y3, Y4
+	VMOVUPS      Y4, 1088(SP)
+	VORPS        Y1, Y1, Y4
+	VMOVUPS      Y4, 1120(SP)
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       224(CX), Y4, Y4
+	VMOVUPS      Y4, 1152(SP)
+	VMOVUPS      1120(SP), Y4
+	VADDPS       consts<>+192(SB), Y4, Y4
+	VMOVUPS      1056(SP), Y5
+	VORPS        Y1, Y5, Y5
+	VMOVUPS      Y5, 1184(SP)
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      1088(SP), Y6
+	VMULPS       Y6, Y2, Y6
+	VMOVUPS      Y6, 1216(SP)
+	VMOVUPS      1152(SP), Y6
+	VMOVUPS      1184(SP), Y7
+	VFNMADD231PS consts<>+384(SB), Y7, Y6
+	VMOVAPS      Y6, Y7
+	VMOVUPS      992(SP), Y8
+	VFMSUB231PS  352(CX), Y8, Y7
+	VCMPPS       $0x00, 96(CX), Y3, Y8
+	VMOVUPS      1056(SP), Y9
+	VBLENDVPS    Y8, Y9, Y7, Y8
+	VMOVUPS      Y8, 1248(SP)
+	VSUBPS       consts<>+608(SB), Y2, Y2
+	VXORPS       consts<>+32(SB), Y4, Y8
+	VMOVUPS      Y8, 1280(SP)
+	VSUBPS       352(CX), Y3, Y8
+	VMOVAPS      Y8, Y9
+	VMOVUPS      1248(SP), Y10
+	VFMSUB213PS  Y10, Y3, Y9
+	VFNMADD213PS Y7, Y7, Y5
+	VANDPS       consts<>+64(SB), Y5, Y10
+	VMOVUPS      Y10, 1312(SP)
+	VANDPS       consts<>+64(SB), Y8, Y10
+	VMOVUPS      Y10, 1344(SP)
+	VORPS        consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 1376(SP)
+	VMOVUPS      1152(SP), Y5
+	VFNMADD231PS 96(CX), Y2, Y5
 	VMOVUPS      96(CX), Y10
-	VCMPPS       $0x12, consts<>+96(SB), Y10, Y10
+	VCMPPS       $0x00, Y2, Y10, Y10
+	VMOVUPS      1024(SP), Y11
+	VBLENDVPS    Y10, Y7, Y11, Y10
+	VMOVUPS      224(CX), Y10
+	VADDPS       consts<>+608(SB), Y10, Y10
+	VMOVUPS      1312(SP), Y11
+	VCMPPS       $0x00, consts<>+576(SB), Y11, Y11
+	VANDPS       Y6, Y11, Y11
+	VMOVUPS      Y11, 1408(SP)
+	VADDPS       consts<>+384(SB), Y4, Y11
+	VMOVUPS      Y11, 1440(SP)
+	VMOVUPS      consts<>+608(SB), Y11
+	VROUNDPS     $0x08, Y11, Y11
+	VMOVUPS      Y11, 1472(SP)
+	VMOVUPS      1088(SP), Y11
+	VORPS        352(CX), Y11, Y11
+	VANDPS       consts<>+64(SB), Y10, Y12
+	VMOVUPS      Y12, 1504(SP)
+	VMOVUPS      1152(SP), Y12
+	VSUBPS       Y12, Y12, Y12
+	VMOVUPS      Y12, 1536(SP)
+	VROUNDPS     $0x08, Y8, Y12
+	VMOVUPS      1312(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VXORPS       consts<>+32(SB), Y10, Y14
+	VMOVUPS      1248(SP), Y14
+	VADDPS       Y6, Y14, Y14
+	VFMADD231PS  consts<>+384(SB), Y12, Y11
+	VMOVUPS      1216(SP), Y15
+	VANDPS       Y12, Y15, Y15
+	VMOVUPS      Y15, 1568(SP)
+	VMULPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 2016(SP)
+	VADDPS       Y9, Y0, Y11
+	VMOVUPS      Y11, 1600(SP)
+	VSUBPS       Y0, Y3, Y11
+	VCMPPS       $0x04, Y1, Y14, Y11
+	VBLENDVPS    Y11, 96(CX), Y12, Y11
+	VMOVUPS      Y11, 1632(SP)
+	VORPS        Y2, Y0, Y11
+	VANDPS       consts<>+64(SB), Y4, Y11
+	VMOVUPS      Y11, 1664(SP)
+	VXORPS       consts<>+32(SB), Y4, Y4
+	VMOVUPS      1216(SP), Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VMOVUPS      Y4, 1696(SP)
+	VADDPS       Y5, Y7, Y4
+	VMOVUPS      Y4, 1728(SP)
+	VMOVUPS      1024(SP), Y4
+	VCMPPS       $0x00, Y4, Y14, Y4
+	VMOVUPS      1024(SP), Y11
+	VBLENDVPS    Y4, consts<>+384(SB), Y11, Y4
+	VMOVUPS      Y4, 1760(SP)
+	VMOVUPS      1248(SP), Y4
+	VCMPPS       $0x00, Y10, Y4, Y4
+	VMOVUPS      1024(SP), Y11
+	VBLENDVPS    Y4, 352(CX), Y11, Y4
+	VMOVUPS      Y4, 1792(SP)
+	VMOVUPS      1632(SP), Y4
+	VMOVUPS      2016(SP), Y11
+	VCMPPS       $0x04, Y4, Y11, Y4
 	VMOVUPS      1344(SP), Y11
-	VBLENDVPS    Y10, Y11, Y13, Y10
-	VMOVUPS      1344(SP), Y11
-	VSUBPS       Y4, Y11, Y4
-	VMOVUPS      1664(SP), Y11
-	VSUBPS       Y11, Y7, Y11
-	VXORPS       Y12, Y12, Y12
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      224(CX), Y12
 	VMOVUPS      1024(SP), Y13
-	VFNMADD231PS consts<>+576(SB), Y12, Y13
-	VMOVUPS      Y13, 32(AX)
-	VMOVUPS      Y0, 96(AX)
-	VMOVUPS      Y11, 160(AX)
-	VMOVUPS      Y4, 224(AX)
-	VMOVUPS      Y10, 288(AX)
+	VBLENDVPS    Y4, Y11, Y13, Y4
+	VMOVUPS      Y4, 1824(SP)
+	VMOVUPS      1248(SP), Y4
+	VMOVUPS      96(CX), Y11
+	VFMADD231PS  Y3, Y11, Y4
+	VMOVUPS      consts<>+32(SB), Y3
+	VXORPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      consts<>+576(SB), Y3
+	VMOVUPS      1184(SP), Y4
+	VFMADD231PS  Y4, Y9, Y3
+	VMOVUPS      1792(SP), Y4
+	VMOVUPS      1024(SP), Y11
+	VFMADD231PS  96(CX), Y11, Y4
+	VMOVUPS      consts<>+384(SB), Y11
+	VMOVUPS      1152(SP), Y13
+	VFMADD213PS  consts<>+608(SB), Y13, Y11
+	VMULPS       96(CX), Y0, Y13
+	VMOVUPS      1120(SP), Y13
+	VCMPPS       $0x04, consts<>+576(SB), Y13, Y13
+	VMOVUPS      1792(SP), Y14
+	VMOVUPS      1184(SP), Y15
+	VBLENDVPS    Y13, Y14, Y15, Y13
+	VMOVUPS      Y13, 1856(SP)
+	VMOVUPS      consts<>+32(SB), Y13
+	VXORPS       consts<>+384(SB), Y13, Y13
+	VMOVAPS      Y5, Y13
+	VFMSUB213PS  consts<>+544(SB), Y8, Y13
+	VMOVUPS      1568(SP), Y13
+	VCMPPS       $0x00, Y1, Y13, Y13
+	VMOVUPS      1568(SP), Y14
+	VBLENDVPS    Y13, Y14, Y9, Y13
+	VMOVUPS      1312(SP), Y13
+	VFMADD231PS  consts<>+608(SB), Y13, Y5
+	VMOVUPS      1088(SP), Y5
+	VMOVUPS      2016(SP), Y13
+	VORPS        Y13, Y5, Y5
+	VMOVUPS      96(CX), Y5
+	VFNMADD213PS 96(CX), Y8, Y5
+	VMOVUPS      1120(SP), Y5
+	VMOVUPS      1440(SP), Y13
+	VMULPS       Y5, Y13, Y5
+	VMOVUPS      1600(SP), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      1056(SP), Y13
+	VORPS        consts<>+192(SB), Y13, Y13
+	VMOVUPS      Y13, 1888(SP)
+	VMOVUPS      1184(SP), Y13
+	VORPS        Y8, Y13, Y13
+	VCMPPS       $0x04, Y1, Y3, Y3
+	VMOVUPS      1696(SP), Y14
+	VBLENDVPS    Y3, Y14, Y13, Y3
+	VMOVUPS      Y3, 1920(SP)
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      1376(SP), Y3
+	VMOVUPS      1568(SP), Y14
+	VCMPPS       $0x00, Y3, Y14, Y3
+	VBLENDVPS    Y3, consts<>+576(SB), Y2, Y3
+	VMOVUPS      Y3, 1952(SP)
+	VMOVUPS      1216(SP), Y3
+	VMOVUPS      1568(SP), Y14
+	VFMSUB213PS  Y14, Y2, Y3
+	VMOVUPS      1376(SP), Y3
+	VSUBPS       Y12, Y3, Y3
+	VFMADD132PS  consts<>+608(SB), Y6, Y1
+	VMOVUPS      1760(SP), Y1
+	VANDPS       consts<>+64(SB), Y1, Y1
+	VMOVUPS      1472(SP), Y1
+	VFNMADD213PS Y6, Y1, Y10
+	VXORPS       consts<>+32(SB), Y2, Y1
+	VMOVUPS      1696(SP), Y1
+	VMOVUPS      2016(SP), Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      1632(SP), Y3
+	VSUBPS       Y3, Y9, Y3
+	VMOVUPS      consts<>+544(SB), Y3
+	VMOVUPS      1536(SP), Y6
+	VCMPPS       $0x04, Y6, Y3, Y3
+	VMOVUPS      1248(SP), Y6
+	VMOVUPS      1824(SP), Y9
+	VBLENDVPS    Y3, Y6, Y9, Y3
+	VMOVUPS      consts<>+576(SB), Y3
+	VCMPPS       $0x04, consts<>+384(SB), Y3, Y3
+	VMOVUPS      1408(SP), Y6
+	VBLENDVPS    Y3, Y2, Y6, Y2
+	VMOVUPS      1536(SP), Y3
+	VMOVUPS      1152(SP), Y6
+	VFMADD213PS  consts<>+544(SB), Y6, Y3
+	VMOVUPS      1280(SP), Y6
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       consts<>+544(SB), Y6, Y6
+	VXORPS       Y6, Y6, Y6
+	VFNMADD213PS consts<>+608(SB), Y1, Y6
+	VANDPS       Y4, Y11, Y4
+	VFMADD231PS  consts<>+608(SB), Y0, Y3
+	VMOVUPS      1856(SP), Y0
+	VFMADD231PS  Y2, Y0, Y5
+	VMOVUPS      1920(SP), Y0
+	VXORPS       consts<>+32(SB), Y0, Y0
+	VMOVUPS      1120(SP), Y2
+	VMOVUPS      1664(SP), Y3
+	VORPS        Y2, Y3, Y2
+	VMOVUPS      consts<>+544(SB), Y3
+	VFMSUB213PS  consts<>+192(SB), Y0, Y3
+	VXORPS       consts<>+32(SB), Y13, Y0
+	VMULPS       Y3, Y0, Y4
+	VMOVUPS      1792(SP), Y5
+	VMULPS       Y1, Y5, Y1
+	VMOVUPS      1088(SP), Y5
+	VFNMADD231PS Y4, Y3, Y5
+	VMOVUPS      1504(SP), Y6
+	VMOVUPS      1472(SP), Y9
+	VFNMADD213PS Y9, Y8, Y6
+	VMOVUPS      1408(SP), Y8
+	VFNMADD213PS Y5, Y8, Y7
+	VMOVUPS      1728(SP), Y8
+	VMOVUPS      992(SP), Y9
+	VFMSUB231PS  consts<>+544(SB), Y9, Y8
+	VMOVUPS      1024(SP), Y9
+	VMOVUPS      1952(SP), Y10
+	VSUBPS       Y9, Y10, Y9
+	VMOVUPS      1472(SP), Y10
+	VXORPS       consts<>+32(SB), Y10, Y10
+	VMOVUPS      1888(SP), Y11
+	VMOVUPS      1152(SP), Y12
+	VCMPPS       $0x00, Y11, Y12, Y11
+	VMOVUPS      1408(SP), Y12
+	VBLENDVPS    Y11, Y8, Y12, Y11
+	VMOVUPS      1568(SP), Y12
+	VANDPS       consts<>+64(SB), Y12, Y12
+	VMOVUPS      Y12, 32(AX)
+	VMOVUPS      Y11, 96(AX)
+	VMOVUPS      Y10, 160(AX)
+	VMOVUPS      Y9, 224(AX)
+	VMOVUPS      Y8, 288(AX)
 	VMOVUPS      Y7, 352(AX)
-	VMOVUPS      Y9, 416(AX)
-	VMOVUPS      Y8, 480(AX)
-	VMOVUPS      Y6, 544(AX)
-	VMOVUPS      Y3, 608(AX)
-	VMOVUPS      Y2, 672(AX)
-	VMOVUPS      Y1, 736(AX)
-	VMOVUPS      Y5, 800(AX)
+	VMOVUPS      Y6, 416(AX)
+	VMOVUPS      Y5, 480(AX)
+	VMOVUPS      Y1, 544(AX)
+	VMOVUPS      Y4, 608(AX)
+	VMOVUPS      Y0, 672(AX)
+	VMOVUPS      Y3, 736(AX)
+	VMOVUPS      Y2, 800(AX)
 	VZEROUPPER
 	RET
 
 // func looping1_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·looping1_avx2(SB), $1536-24
+TEXT ·looping1_avx2(SB), $1280-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -4490,49 +3965,36 @@ TEXT ·looping1_avx2(SB), $1536-24
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
 	MOVQ         DX, BX
-	VMOVUPS      64(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y3
-	VMAXPS       Y0, Y2, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      (SP), Y4
-	VFMADD213PS  consts<>+608(SB), Y4, Y3
-	VMOVUPS      consts<>+576(SB), Y4
-	VCMPPS       $0x11, Y0, Y4, Y5
-	VBLENDVPS    Y5, Y2, Y1, Y5
-	VMOVAPS      Y3, Y6
-	VMOVUPS      consts<>+384(SB), Y7
-	VFNMADD231PS Y7, Y1, Y6
-	VMOVUPS      64(CX), Y8
-	VFMSUB213PS  Y7, Y0, Y8
-	VMOVAPS      Y4, Y9
-	VMOVUPS      (SP), Y10
-	VFMADD231PS  Y2, Y10, Y9
-	VMOVUPS      consts<>+32(SB), Y10
-	VXORPS       Y4, Y10, Y4
-	VMINPS       Y0, Y7, Y7
-	VCMPPS       $0x11, 320(CX), Y0, Y10
-	VBLENDVPS    Y10, Y2, Y0, Y10
-	VANDPS       consts<>+64(SB), Y2, Y11
-	VMOVAPS      Y3, Y12
-	VFMSUB213PS  Y10, Y0, Y12
-	VMOVUPS      Y12, 32(SP)
-	VMOVUPS      consts<>+544(SB), Y13
+	VMOVUPS      consts<>+32(SB), Y2
+	VXORPS       64(CX), Y2, Y2
+	VMOVUPS      (SP), Y3
+	VFNMADD231PS consts<>+192(SB), Y1, Y3
+	VMOVUPS      320(CX), Y4
+	VCMPPS       $0x04, Y0, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y4
+	VXORPS       consts<>+32(SB), Y2, Y5
+	VMOVUPS      (SP), Y6
+	VFNMADD231PS 192(CX), Y4, Y6
+	VORPS        Y0, Y0, Y7
+	VXORPS       Y8, Y8, Y8
+	VSUBPS       192(CX), Y8, Y8
+	VADDPS       consts<>+192(SB), Y7, Y9
+	VORPS        Y0, Y5, Y10
+	VMOVUPS      consts<>+64(SB), Y11
+	VANDPS       consts<>+384(SB), Y11, Y11
+	VMULPS       Y6, Y3, Y12
+	VMOVAPS      Y8, Y13
+	VFNMADD231PS consts<>+384(SB), Y10, Y13
+	VMOVUPS      Y13, 32(SP)
 	VMOVUPS      32(SP), Y14
-	VFMADD231PS  Y5, Y13, Y14
+	VFMSUB231PS  320(CX), Y1, Y14
 	VMOVUPS      Y14, 32(SP)
-	VSUBPS       consts<>+608(SB), Y2, Y13
-	VCMPPS       $0x03, Y9, Y9, Y14
-	VMAXPS       Y0, Y9, Y15
-	VBLENDVPS    Y14, Y9, Y15, Y14
-	VMOVUPS      Y14, 64(SP)
-	VMOVUPS      320(CX), Y14
-	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS    Y14, Y2, Y10, Y14
+	VCMPPS       $0x00, 64(CX), Y4, Y14
 	VMOVUPS      32(SP), Y15
-	VMOVUPS      Y15, 96(SP)
-	VMOVUPS      96(SP), Y15
-	VFNMADD213PS Y3, Y5, Y15
+	VBLENDVPS    Y14, Y5, Y15, Y14
+	VSUBPS       consts<>+608(SB), Y3, Y15
+	VMOVUPS      Y15, 64(SP)
+	VXORPS       consts<>+32(SB), Y9, Y15
 	VMOVUPS      Y15, 96(SP)
 	VMOVUPS      (SP), Y15
 
@@ -4540,14 +4002,14 @@ loop0:
 	VMOVUPS      Y13, 128(SP)
 	VFMADD231PS  320(CX), Y15, Y2
 	VFMADD231PS  320(CX), Y15, Y3
-	VFMADD231PS  Y0, Y15, Y5
-	VFMADD231PS  Y1, Y15, Y6
+	VFMADD231PS  Y0, Y15, Y4
+	VFMADD231PS  Y1, Y15, Y5
 	VMOVUPS      64(CX), Y13
-	VFMADD231PS  320(CX), Y13, Y8
-	VFMADD231PS  320(CX), Y15, Y9
-	VFMADD231PS  320(CX), Y15, Y4
+	VFMADD231PS  320(CX), Y13, Y6
+	VFMADD231PS  320(CX), Y15, Y7
+	VFMADD231PS  320(CX), Y15, Y8
 	VMOVUPS      64(CX), Y13
-	VFMADD231PS  192(CX), Y13, Y7
+	VFMADD231PS  192(CX), Y13, Y9
 	VMOVUPS      64(CX), Y13
 	VFMADD231PS  Y0, Y13, Y10
 	VFMADD231PS  Y1, Y15, Y11
@@ -4556,368 +4018,301 @@ loop0:
 	DECQ         BX
 	VMOVUPS      128(SP), Y13
 	JNE          loop0
-	VMOVUPS      Y6, 1472(SP)
-	VMOVUPS      Y0, 192(SP)
-	VMOVUPS      Y12, 640(SP)
-	VMOVUPS      Y4, 160(SP)
-	VMOVUPS      192(SP), Y0
-	VMOVUPS      160(SP), Y6
-	VFNMADD213PS Y0, Y7, Y6
-	VMOVUPS      Y6, 160(SP)
-	VCMPPS       $0x03, Y8, Y8, Y0
-	VMOVUPS      160(SP), Y6
-	VMAXPS       Y6, Y8, Y6
-	VBLENDVPS    Y0, Y8, Y6, Y0
-	VMOVUPS      Y0, 224(SP)
-	VMOVUPS      32(SP), Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 256(SP)
-	VADDPS       Y13, Y5, Y0
-	VMOVUPS      Y0, 288(SP)
-	VMOVUPS      192(CX), Y0
-	VCMPPS       $0x03, Y0, Y0, Y6
-	VMAXPS       Y14, Y0, Y10
-	VBLENDVPS    Y6, Y0, Y10, Y0
-	VMOVUPS      Y0, 320(SP)
-	VMOVUPS      320(SP), Y0
-	VMOVUPS      288(SP), Y6
-	VFMADD213PS  Y0, Y6, Y2
-	VADDPS       Y4, Y14, Y0
-	VCMPPS       $0x03, Y13, Y13, Y6
-	VMAXPS       Y1, Y13, Y10
-	VBLENDVPS    Y6, Y13, Y10, Y6
-	VMOVUPS      Y6, 352(SP)
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 384(SP)
-	VMOVUPS      256(SP), Y1
-	VADDPS       320(CX), Y1, Y1
-	VMOVUPS      Y1, 416(SP)
-	VMOVUPS      320(CX), Y1
-	VCMPPS       $0x03, Y1, Y1, Y6
-	VMAXPS       Y7, Y1, Y7
-	VBLENDVPS    Y6, Y1, Y7, Y1
-	VMOVAPS      Y0, Y6
-	VFNMADD213PS Y0, Y14, Y6
-	VMOVUPS      64(CX), Y7
-	VMOVUPS      192(CX), Y10
-	VCMPPS       $0x03, Y7, Y7, Y11
-	VMAXPS       Y10, Y7, Y10
-	VBLENDVPS    Y11, Y7, Y10, Y7
-	VMOVUPS      Y7, 448(SP)
-	VMOVAPS      Y9, Y7
+	VFNMADD231PS Y9, Y8, Y0
+	VXORPS       consts<>+32(SB), Y6, Y3
+	VMOVUPS      Y3, 160(SP)
+	VXORPS       consts<>+32(SB), Y4, Y3
+	VMOVUPS      Y3, 192(SP)
+	VMOVAPS      Y2, Y3
+	VFNMADD213PS Y4, Y15, Y3
+	VMOVUPS      64(SP), Y5
+	VMOVUPS      192(SP), Y10
+	VFNMADD231PS 192(CX), Y10, Y5
+	VMOVUPS      Y3, 224(SP)
+	VMOVUPS      224(SP), Y10
+	VFMADD213PS  Y5, Y2, Y10
+	VMOVUPS      Y10, 224(SP)
+	VMOVUPS      64(SP), Y10
+	VADDPS       Y8, Y10, Y8
 	VMOVUPS      32(SP), Y10
-	VFMADD213PS  Y10, Y2, Y7
-	VMOVUPS      384(SP), Y10
-	VFMADD231PS  64(CX), Y3, Y10
-	VMOVUPS      Y8, 480(SP)
-	VMOVUPS      480(SP), Y8
-	VFNMADD213PS Y9, Y1, Y8
-	VMOVUPS      Y8, 480(SP)
-	VMOVAPS      Y13, Y8
-	VMOVUPS      448(SP), Y9
-	VFNMADD213PS Y9, Y6, Y8
-	VMOVUPS      352(SP), Y9
-	VSUBPS       Y9, Y7, Y9
-	VMOVUPS      Y9, 512(SP)
-	VFMADD213PS  Y6, Y6, Y13
-	VCMPPS       $0x03, Y1, Y1, Y9
-	VMOVUPS      448(SP), Y11
-	VMAXPS       Y11, Y1, Y11
-	VBLENDVPS    Y9, Y1, Y11, Y9
+	VXORPS       consts<>+32(SB), Y10, Y10
+	VMOVUPS      Y10, 256(SP)
+	VADDPS       Y1, Y15, Y1
+	VXORPS       consts<>+32(SB), Y2, Y2
+	VMOVUPS      Y2, 288(SP)
+	VMOVUPS      32(SP), Y2
+	VMOVUPS      96(SP), Y10
+	VFNMADD213PS 320(CX), Y10, Y2
+	VMOVUPS      192(SP), Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, 320(SP)
+	VMOVUPS      256(SP), Y10
+	VFNMADD213PS 192(CX), Y8, Y10
+	VADDPS       Y7, Y12, Y11
+	VMOVUPS      Y11, 352(SP)
+	VMOVUPS      32(SP), Y11
+	VFNMADD213PS 64(CX), Y11, Y13
+	VMOVUPS      160(SP), Y11
+	VMOVUPS      288(SP), Y12
+	VSUBPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 384(SP)
+	VMOVUPS      320(SP), Y11
+	VSUBPS       Y7, Y11, Y7
+	VMOVUPS      Y7, 416(SP)
+	VMOVAPS      Y14, Y7
+	VMOVUPS      352(SP), Y11
+	VFNMADD213PS Y11, Y10, Y7
+	VMOVUPS      256(SP), Y11
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 448(SP)
+	VFMADD213PS  Y10, Y10, Y14
+	VMOVUPS      320(SP), Y11
+	VXORPS       consts<>+32(SB), Y11, Y11
+	VMOVUPS      Y11, 480(SP)
+	VXORPS       consts<>+32(SB), Y2, Y11
+	VMOVUPS      Y11, 512(SP)
+	VADDPS       Y9, Y1, Y9
 	VMOVUPS      Y9, 544(SP)
-	VFNMADD231PS Y0, Y15, Y4
-	VFMADD213PS  Y15, Y8, Y14
 	VMOVUPS      96(SP), Y9
-	VMOVUPS      288(SP), Y11
-	VMOVUPS      1472(SP), Y12
-	VFMADD213PS  Y11, Y12, Y9
-	VMOVAPS      Y14, Y11
-	VMOVUPS      352(SP), Y12
-	VFNMADD213PS Y0, Y12, Y11
-	VMOVUPS      352(SP), Y12
-	VSUBPS       Y12, Y10, Y12
+	VMOVUPS      448(SP), Y11
+	VFMADD213PS  Y15, Y11, Y9
+	VFMADD213PS  Y5, Y0, Y6
+	VMOVAPS      Y9, Y11
+	VFNMADD213PS Y1, Y1, Y11
+	VMOVUPS      384(SP), Y12
+	VSUBPS       Y1, Y12, Y12
 	VMOVUPS      Y12, 576(SP)
 	VMOVUPS      64(SP), Y12
 	VMOVUPS      576(SP), Y15
-	VFNMADD213PS Y3, Y15, Y12
-	VMOVUPS      32(SP), Y3
-	VFMADD231PS  Y2, Y9, Y3
-	VADDPS       Y5, Y13, Y5
-	VMOVUPS      Y5, 608(SP)
-	VMOVUPS      640(SP), Y5
-	VMOVUPS      1472(SP), Y15
-	VSUBPS       Y15, Y5, Y5
-	VMOVUPS      Y5, 672(SP)
-	VCMPPS       $0x03, Y8, Y8, Y5
-	VMOVUPS      192(SP), Y15
-	VMAXPS       Y15, Y8, Y15
-	VBLENDVPS    Y5, Y8, Y15, Y5
-	VMOVUPS      Y5, 704(SP)
-	VMOVUPS      160(SP), Y5
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      224(SP), Y5
-	VMOVUPS      Y5, 64(AX)
-	VMOVUPS      256(SP), Y5
-	VMOVUPS      Y5, 128(AX)
-	VMOVUPS      288(SP), Y5
-	VMOVUPS      Y5, 192(AX)
-	VMOVUPS      320(SP), Y5
+	VFNMADD213PS Y4, Y15, Y12
+	VMOVUPS      32(SP), Y15
+	VFMADD231PS  Y8, Y6, Y15
+	VADDPS       Y4, Y14, Y4
+	VMOVUPS      Y4, 608(SP)
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      160(SP), Y0
+	VMOVUPS      Y0, 64(AX)
+	VMOVUPS      192(SP), Y0
+	VMOVUPS      Y0, 128(AX)
+	VMOVUPS      Y3, 192(AX)
 	VMOVUPS      Y5, 256(AX)
-	VMOVUPS      Y2, 320(AX)
-	VMOVUPS      Y0, 384(AX)
-	VMOVUPS      352(SP), Y0
+	VMOVUPS      224(SP), Y0
+	VMOVUPS      Y0, 320(AX)
+	VMOVUPS      Y8, 384(AX)
+	VMOVUPS      256(SP), Y0
 	VMOVUPS      Y0, 448(AX)
-	VMOVUPS      384(SP), Y0
-	VMOVUPS      Y0, 512(AX)
-	VMOVUPS      416(SP), Y0
+	VMOVUPS      Y1, 512(AX)
+	VMOVUPS      288(SP), Y0
 	VMOVUPS      Y0, 576(AX)
-	VMOVUPS      Y1, 640(AX)
-	VMOVUPS      Y6, 704(AX)
-	VMOVUPS      448(SP), Y0
-	VMOVUPS      Y0, 768(AX)
-	VMOVUPS      Y7, 832(AX)
-	VMOVUPS      Y10, 896(AX)
-	VMOVUPS      480(SP), Y0
+	VMOVUPS      Y2, 640(AX)
+	VMOVUPS      320(SP), Y0
+	VMOVUPS      Y0, 704(AX)
+	VMOVUPS      Y10, 768(AX)
+	VMOVUPS      352(SP), Y0
+	VMOVUPS      Y0, 832(AX)
+	VMOVUPS      Y13, 896(AX)
+	VMOVUPS      384(SP), Y0
 	VMOVUPS      Y0, 960(AX)
-	VMOVUPS      Y8, 1024(AX)
+	VMOVUPS      416(SP), Y0
+	VMOVUPS      Y0, 1024(AX)
+	VMOVUPS      Y7, 1088(AX)
+	VMOVUPS      448(SP), Y0
+	VMOVUPS      Y0, 1152(AX)
+	VMOVUPS      Y14, 1216(AX)
+	VMOVUPS      480(SP), Y0
+	VMOVUPS      Y0, 1280(AX)
 	VMOVUPS      512(SP), Y0
-	VMOVUPS      Y0, 1088(AX)
-	VMOVUPS      Y13, 1152(AX)
+	VMOVUPS      Y0, 1344(AX)
 	VMOVUPS      544(SP), Y0
-	VMOVUPS      Y0, 1216(AX)
-	VMOVUPS      Y4, 1280(AX)
-	VMOVUPS      Y14, 1344(AX)
-	VMOVUPS      Y9, 1408(AX)
-	VMOVUPS      Y11, 1472(AX)
+	VMOVUPS      Y0, 1408(AX)
+	VMOVUPS      Y9, 1472(AX)
+	VMOVUPS      Y6, 1536(AX)
+	VMOVUPS      Y11, 1600(AX)
 	VMOVUPS      576(SP), Y0
-	VMOVUPS      Y0, 1536(AX)
-	VMOVUPS      Y12, 1600(AX)
-	VMOVUPS      Y3, 1664(AX)
+	VMOVUPS      Y0, 1664(AX)
+	VMOVUPS      Y12, 1728(AX)
+	VMOVUPS      Y15, 1792(AX)
 	VMOVUPS      608(SP), Y0
-	VMOVUPS      Y0, 1728(AX)
-	VMOVUPS      672(SP), Y0
-	VMOVUPS      Y0, 1792(AX)
-	VMOVUPS      704(SP), Y0
 	VMOVUPS      Y0, 1856(AX)
 	VMOVUPS      32(CX), Y0
-	VMOVUPS      Y0, 736(SP)
+	VMOVUPS      Y0, 640(SP)
 	VMOVUPS      160(CX), Y0
 	VMOVUPS      288(CX), Y1
-	VMOVUPS      96(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y3
-	VMAXPS       Y0, Y2, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y2
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      736(SP), Y4
-	VFMADD213PS  consts<>+608(SB), Y4, Y3
-	VMOVUPS      consts<>+576(SB), Y4
-	VCMPPS       $0x11, Y0, Y4, Y5
-	VBLENDVPS    Y5, Y2, Y1, Y5
-	VMOVAPS      Y3, Y6
-	VMOVUPS      consts<>+384(SB), Y7
-	VFNMADD231PS Y7, Y1, Y6
-	VMOVUPS      96(CX), Y8
-	VFMSUB213PS  Y7, Y0, Y8
-	VMOVAPS      Y4, Y9
-	VMOVUPS      736(SP), Y10
-	VFMADD231PS  Y2, Y10, Y9
-	VMOVUPS      consts<>+32(SB), Y10
-	VXORPS       Y4, Y10, Y4
-	VMINPS       Y0, Y7, Y7
-	VCMPPS       $0x11, 352(CX), Y0, Y10
-	VBLENDVPS    Y10, Y2, Y0, Y10
-	VANDPS       consts<>+64(SB), Y2, Y11
-	VMOVAPS      Y3, Y12
-	VFMSUB213PS  Y10, Y0, Y12
-	VMOVUPS      Y12, 768(SP)
-	VMOVUPS      consts<>+544(SB), Y13
-	VMOVUPS      768(SP), Y14
-	VFMADD231PS  Y5, Y13, Y14
-	VMOVUPS      Y14, 768(SP)
-	VSUBPS       consts<>+608(SB), Y2, Y13
-	VCMPPS       $0x03, Y9, Y9, Y14
-	VMAXPS       Y0, Y9, Y15
-	VBLENDVPS    Y14, Y9, Y15, Y14
-	VMOVUPS      Y14, 800(SP)
-	VMOVUPS      352(CX), Y14
-	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS    Y14, Y2, Y10, Y14
-	VMOVUPS      768(SP), Y15
-	VMOVUPS      Y15, 832(SP)
-	VMOVUPS      832(SP), Y15
-	VFNMADD213PS Y3, Y5, Y15
-	VMOVUPS      Y15, 832(SP)
-	VMOVUPS      736(SP), Y15
+	VMOVUPS      consts<>+32(SB), Y2
+	VXORPS       96(CX), Y2, Y2
+	VMOVUPS      640(SP), Y3
+	VFNMADD231PS consts<>+192(SB), Y1, Y3
+	VMOVUPS      352(CX), Y4
+	VCMPPS       $0x04, Y0, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y4
+	VXORPS       consts<>+32(SB), Y2, Y5
+	VMOVUPS      640(SP), Y6
+	VFNMADD231PS 224(CX), Y4, Y6
+	VORPS        Y0, Y0, Y7
+	VXORPS       Y8, Y8, Y8
+	VSUBPS       224(CX), Y8, Y8
+	VADDPS       consts<>+192(SB), Y7, Y9
+	VORPS        Y0, Y5, Y10
+	VMOVUPS      consts<>+64(SB), Y11
+	VANDPS       consts<>+384(SB), Y11, Y11
+	VMULPS       Y6, Y3, Y12
+	VMOVAPS      Y8, Y13
+	VFNMADD231PS consts<>+384(SB), Y10, Y13
+	VMOVUPS      Y13, 672(SP)
+	VMOVUPS      672(SP), Y14
+	VFMSUB231PS  352(CX), Y1, Y14
+	VMOVUPS      Y14, 672(SP)
+	VCMPPS       $0x00, 96(CX), Y4, Y14
+	VMOVUPS      672(SP), Y15
+	VBLENDVPS    Y14, Y5, Y15, Y14
+	VSUBPS       consts<>+608(SB), Y3, Y15
+	VMOVUPS      Y15, 704(SP)
+	VXORPS       consts<>+32(SB), Y9, Y15
+	VMOVUPS      Y15, 736(SP)
+	VMOVUPS      640(SP), Y15
 
 loop1:
-	VMOVUPS      Y13, 864(SP)
+	VMOVUPS      Y13, 768(SP)
 	VFMADD231PS  352(CX), Y15, Y2
 	VFMADD231PS  352(CX), Y15, Y3
-	VFMADD231PS  Y0, Y15, Y5
-	VFMADD231PS  Y1, Y15, Y6
+	VFMADD231PS  Y0, Y15, Y4
+	VFMADD231PS  Y1, Y15, Y5
 	VMOVUPS      96(CX), Y13
-	VFMADD231PS  352(CX), Y13, Y8
-	VFMADD231PS  352(CX), Y15, Y9
-	VFMADD231PS  352(CX), Y15, Y4
+	VFMADD231PS  352(CX), Y13, Y6
+	VFMADD231PS  352(CX), Y15, Y7
+	VFMADD231PS  352(CX), Y15, Y8
 	VMOVUPS      96(CX), Y13
-	VFMADD231PS  224(CX), Y13, Y7
+	VFMADD231PS  224(CX), Y13, Y9
 	VMOVUPS      96(CX), Y13
 	VFMADD231PS  Y0, Y13, Y10
 	VFMADD231PS  Y1, Y15, Y11
 	VMOVUPS      96(CX), Y13
 	VFMADD231PS  224(CX), Y13, Y12
 	DECQ         DX
-	VMOVUPS      864(SP), Y13
+	VMOVUPS      768(SP), Y13
 	JNE          loop1
-	VMOVUPS      Y6, 1504(SP)
-	VMOVUPS      Y0, 928(SP)
-	VMOVUPS      Y12, 1376(SP)
-	VMOVUPS      Y4, 896(SP)
-	VMOVUPS      928(SP), Y0
-	VMOVUPS      896(SP), Y6
-	VFNMADD213PS Y0, Y7, Y6
-	VMOVUPS      Y6, 896(SP)
-	VCMPPS       $0x03, Y8, Y8, Y0
-	VMOVUPS      896(SP), Y6
-	VMAXPS       Y6, Y8, Y6
-	VBLENDVPS    Y0, Y8, Y6, Y0
-	VMOVUPS      Y0, 960(SP)
-	VMOVUPS      768(SP), Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 992(SP)
-	VADDPS       Y13, Y5, Y0
-	VMOVUPS      Y0, 1024(SP)
-	VMOVUPS      224(CX), Y0
-	VCMPPS       $0x03, Y0, Y0, Y6
-	VMAXPS       Y14, Y0, Y10
-	VBLENDVPS    Y6, Y0, Y10, Y0
-	VMOVUPS      Y0, 1056(SP)
-	VMOVUPS      1056(SP), Y0
-	VMOVUPS      1024(SP), Y6
-	VFMADD213PS  Y0, Y6, Y2
-	VADDPS       Y4, Y14, Y0
-	VCMPPS       $0x03, Y13, Y13, Y6
-	VMAXPS       Y1, Y13, Y10
-	VBLENDVPS    Y6, Y13, Y10, Y6
-	VMOVUPS      Y6, 1088(SP)
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 1120(SP)
-	VMOVUPS      992(SP), Y1
-	VADDPS       352(CX), Y1, Y1
-	VMOVUPS      Y1, 1152(SP)
-	VMOVUPS      352(CX), Y1
-	VCMPPS       $0x03, Y1, Y1, Y6
-	VMAXPS       Y7, Y1, Y7
-	VBLENDVPS    Y6, Y1, Y7, Y1
-	VMOVAPS      Y0, Y6
-	VFNMADD213PS Y0, Y14, Y6
-	VMOVUPS      96(CX), Y7
-	VMOVUPS      224(CX), Y10
-	VCMPPS       $0x03, Y7, Y7, Y11
-	VMAXPS       Y10, Y7, Y10
-	VBLENDVPS    Y11, Y7, Y10, Y7
-	VMOVUPS      Y7, 1184(SP)
-	VMOVAPS      Y9, Y7
-	VMOVUPS      768(SP), Y10
-	VFMADD213PS  Y10, Y2, Y7
-	VMOVUPS      1120(SP), Y10
-	VFMADD231PS  96(CX), Y3, Y10
-	VMOVUPS      Y8, 1216(SP)
-	VMOVUPS      1216(SP), Y8
-	VFNMADD213PS Y9, Y1, Y8
-	VMOVUPS      Y8, 1216(SP)
-	VMOVAPS      Y13, Y8
-	VMOVUPS      1184(SP), Y9
-	VFNMADD213PS Y9, Y6, Y8
-	VMOVUPS      1088(SP), Y9
-	VSUBPS       Y9, Y7, Y9
-	VMOVUPS      Y9, 1248(SP)
-	VFMADD213PS  Y6, Y6, Y13
-	VCMPPS       $0x03, Y1, Y1, Y9
-	VMOVUPS      1184(SP), Y11
-	VMAXPS       Y11, Y1, Y11
-	VBLENDVPS    Y9, Y1, Y11, Y9
-	VMOVUPS      Y9, 1280(SP)
-	VFNMADD231PS Y0, Y15, Y4
-	VFMADD213PS  Y15, Y8, Y14
-	VMOVUPS      832(SP), Y9
-	VMOVUPS      1024(SP), Y11
-	VMOVUPS      1504(SP), Y12
-	VFMADD213PS  Y11, Y12, Y9
-	VMOVAPS      Y14, Y11
-	VMOVUPS      1088(SP), Y12
-	VFNMADD213PS Y0, Y12, Y11
-	VMOVUPS      1088(SP), Y12
-	VSUBPS       Y12, Y10, Y12
-	VMOVUPS      Y12, 1312(SP)
-	VMOVUPS      800(SP), Y12
-	VMOVUPS      1312(SP), Y15
-	VFNMADD213PS Y3, Y15, Y12
-	VMOVUPS      768(SP), Y3
-	VFMADD231PS  Y2, Y9, Y3
-	VADDPS       Y5, Y13, Y5
-	VMOVUPS      Y5, 1344(SP)
-	VMOVUPS      1376(SP), Y5
-	VMOVUPS      1504(SP), Y15
-	VSUBPS       Y15, Y5, Y5
-	VMOVUPS      Y5, 1408(SP)
-	VCMPPS       $0x03, Y8, Y8, Y5
-	VMOVUPS      928(SP), Y15
-	VMAXPS       Y15, Y8, Y15
-	VBLENDVPS    Y5, Y8, Y15, Y5
-	VMOVUPS      Y5, 1440(SP)
-	VMOVUPS      896(SP), Y5
-	VMOVUPS      Y5, 32(AX)
-	VMOVUPS      960(SP), Y5
-	VMOVUPS      Y5, 96(AX)
-	VMOVUPS      992(SP), Y5
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      1024(SP), Y5
-	VMOVUPS      Y5, 224(AX)
-	VMOVUPS      1056(SP), Y5
+	VFNMADD231PS Y9, Y8, Y0
+	VXORPS       consts<>+32(SB), Y6, Y3
+	VMOVUPS      Y3, 800(SP)
+	VXORPS       consts<>+32(SB), Y4, Y3
+	VMOVUPS      Y3, 832(SP)
+	VMOVAPS      Y2, Y3
+	VFNMADD213PS Y4, Y15, Y3
+	VMOVUPS      704(SP), Y5
+	VMOVUPS      832(SP), Y10
+	VFNMADD231PS 224(CX), Y10, Y5
+	VMOVUPS      Y3, 864(SP)
+	VMOVUPS      864(SP), Y10
+	VFMADD213PS  Y5, Y2, Y10
+	VMOVUPS      Y10, 864(SP)
+	VMOVUPS      704(SP), Y10
+	VADDPS       Y8, Y10, Y8
+	VMOVUPS      672(SP), Y10
+	VXORPS       consts<>+32(SB), Y10, Y10
+	VMOVUPS      Y10, 896(SP)
+	VADDPS       Y1, Y15, Y1
+	VXORPS       consts<>+32(SB), Y2, Y2
+	VMOVUPS      Y2, 928(SP)
+	VMOVUPS      672(SP), Y2
+	VMOVUPS      736(SP), Y10
+	VFNMADD213PS 352(CX), Y10, Y2
+	VMOVUPS      832(SP), Y10
+	VADDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, 960(SP)
+	VMOVUPS      896(SP), Y10
+	VFNMADD213PS 224(CX), Y8, Y10
+	VADDPS       Y7, Y12, Y11
+	VMOVUPS      Y11, 992(SP)
+	VMOVUPS      672(SP), Y11
+	VFNMADD213PS 96(CX), Y11, Y13
+	VMOVUPS      800(SP), Y11
+	VMOVUPS      928(SP), Y12
+	VSUBPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 1024(SP)
+	VMOVUPS      960(SP), Y11
+	VSUBPS       Y7, Y11, Y7
+	VMOVUPS      Y7, 1056(SP)
+	VMOVAPS      Y14, Y7
+	VMOVUPS      992(SP), Y11
+	VFNMADD213PS Y11, Y10, Y7
+	VMOVUPS      896(SP), Y11
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 1088(SP)
+	VFMADD213PS  Y10, Y10, Y14
+	VMOVUPS      960(SP), Y11
+	VXORPS       consts<>+32(SB), Y11, Y11
+	VMOVUPS      Y11, 1120(SP)
+	VXORPS       consts<>+32(SB), Y2, Y11
+	VMOVUPS      Y11, 1152(SP)
+	VADDPS       Y9, Y1, Y9
+	VMOVUPS      Y9, 1184(SP)
+	VMOVUPS      736(SP), Y9
+	VMOVUPS      1088(SP), Y11
+	VFMADD213PS  Y15, Y11, Y9
+	VFMADD213PS  Y5, Y0, Y6
+	VMOVAPS      Y9, Y11
+	VFNMADD213PS Y1, Y1, Y11
+	VMOVUPS      1024(SP), Y12
+	VSUBPS       Y1, Y12, Y12
+	VMOVUPS      Y12, 1216(SP)
+	VMOVUPS      704(SP), Y12
+	VMOVUPS      1216(SP), Y15
+	VFNMADD213PS Y4, Y15, Y12
+	VMOVUPS      672(SP), Y15
+	VFMADD231PS  Y8, Y6, Y15
+	VADDPS       Y4, Y14, Y4
+	VMOVUPS      Y4, 1248(SP)
+	VMOVUPS      Y0, 32(AX)
+	VMOVUPS      800(SP), Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVUPS      832(SP), Y0
+	VMOVUPS      Y0, 160(AX)
+	VMOVUPS      Y3, 224(AX)
 	VMOVUPS      Y5, 288(AX)
-	VMOVUPS      Y2, 352(AX)
-	VMOVUPS      Y0, 416(AX)
-	VMOVUPS      1088(SP), Y0
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVUPS      Y8, 416(AX)
+	VMOVUPS      896(SP), Y0
 	VMOVUPS      Y0, 480(AX)
-	VMOVUPS      1120(SP), Y0
-	VMOVUPS      Y0, 544(AX)
-	VMOVUPS      1152(SP), Y0
+	VMOVUPS      Y1, 544(AX)
+	VMOVUPS      928(SP), Y0
 	VMOVUPS      Y0, 608(AX)
-	VMOVUPS      Y1, 672(AX)
-	VMOVUPS      Y6, 736(AX)
-	VMOVUPS      1184(SP), Y0
-	VMOVUPS      Y0, 800(AX)
-	VMOVUPS      Y7, 864(AX)
-	VMOVUPS      Y10, 928(AX)
-	VMOVUPS      1216(SP), Y0
+	VMOVUPS      Y2, 672(AX)
+	VMOVUPS      960(SP), Y0
+	VMOVUPS      Y0, 736(AX)
+	VMOVUPS      Y10, 800(AX)
+	VMOVUPS      992(SP), Y0
+	VMOVUPS      Y0, 864(AX)
+	VMOVUPS      Y13, 928(AX)
+	VMOVUPS      1024(SP), Y0
 	VMOVUPS      Y0, 992(AX)
-	VMOVUPS      Y8, 1056(AX)
+	VMOVUPS      1056(SP), Y0
+	VMOVUPS      Y0, 1056(AX)
+	VMOVUPS      Y7, 1120(AX)
+	VMOVUPS      1088(SP), Y0
+	VMOVUPS      Y0, 1184(AX)
+	VMOVUPS      Y14, 1248(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 1312(AX)
+	VMOVUPS      1152(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      1184(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
+	VMOVUPS      Y9, 1504(AX)
+	VMOVUPS      Y6, 1568(AX)
+	VMOVUPS      Y11, 1632(AX)
+	VMOVUPS      1216(SP), Y0
+	VMOVUPS      Y0, 1696(AX)
+	VMOVUPS      Y12, 1760(AX)
+	VMOVUPS      Y15, 1824(AX)
 	VMOVUPS      1248(SP), Y0
-	VMOVUPS      Y0, 1120(AX)
-	VMOVUPS      Y13, 1184(AX)
-	VMOVUPS      1280(SP), Y0
-	VMOVUPS      Y0, 1248(AX)
-	VMOVUPS      Y4, 1312(AX)
-	VMOVUPS      Y14, 1376(AX)
-	VMOVUPS      Y9, 1440(AX)
-	VMOVUPS      Y11, 1504(AX)
-	VMOVUPS      1312(SP), Y0
-	VMOVUPS      Y0, 1568(AX)
-	VMOVUPS      Y12, 1632(AX)
-	VMOVUPS      Y3, 1696(AX)
-	VMOVUPS      1344(SP), Y0
-	VMOVUPS      Y0, 1760(AX)
-	VMOVUPS      1408(SP), Y0
-	VMOVUPS      Y0, 1824(AX)
-	VMOVUPS      1440(SP), Y0
 	VMOVUPS      Y0, 1888(AX)
 	VZEROUPPER
 	RET
 
 // func random2_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·random2_avx2(SB), $2816-24
+TEXT ·random2_avx2(SB), $2432-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -4925,730 +4320,570 @@ TEXT ·random2_avx2(SB), $2816-24
 	VMOVUPS      Y0, (SP)
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
-	VMOVUPS      Y1, 32(SP)
-	VMOVUPS      64(CX), Y1
-	VFMADD231PS  consts<>+608(SB), Y0, Y1
-	VMULPS       Y0, Y0, Y2
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  consts<>+608(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      Y3, 32(SP)
 	VMOVUPS      192(CX), Y3
-	VFMSUB213PS  64(CX), Y2, Y3
-	VMOVUPS      Y1, 64(SP)
-	VMOVUPS      64(SP), Y4
-	VFMSUB231PS  consts<>+384(SB), Y1, Y4
-	VMOVUPS      Y4, 64(SP)
-	VCMPPS       $0x03, Y1, Y1, Y4
-	VMAXPS       Y2, Y1, Y5
-	VBLENDVPS    Y4, Y1, Y5, Y4
-	VMOVUPS      Y4, 96(SP)
-	VMOVUPS      consts<>+384(SB), Y4
-	VSUBPS       consts<>+544(SB), Y4, Y4
-	VMOVUPS      Y3, 128(SP)
-	VMOVUPS      (SP), Y3
-	VMOVUPS      128(SP), Y5
-	VFMADD231PS  consts<>+544(SB), Y3, Y5
-	VMOVUPS      Y5, 128(SP)
-	VMOVUPS      (SP), Y3
-	VADDPS       Y3, Y2, Y3
-	VMOVUPS      Y3, 160(SP)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      64(SP), Y5
-	VMINPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 192(SP)
-	VMOVUPS      consts<>+608(SB), Y3
-	VADDPS       192(CX), Y3, Y3
-	VMOVUPS      192(SP), Y5
-	VCMPPS       $0x11, Y5, Y4, Y5
-	VMOVUPS      32(SP), Y6
-	VBLENDVPS    Y5, Y6, Y3, Y5
-	VMOVUPS      Y5, 224(SP)
-	VMOVUPS      32(SP), Y5
-	VSUBPS       192(CX), Y5, Y5
-	VMOVUPS      Y5, 256(SP)
+	VMOVUPS      32(SP), Y4
+	VFMSUB213PS  64(CX), Y4, Y3
+	VMOVAPS      Y2, Y4
+	VFMSUB231PS  consts<>+384(SB), Y2, Y4
+	VXORPS       consts<>+32(SB), Y2, Y5
+	VMOVUPS      Y5, 64(SP)
 	VMOVUPS      64(CX), Y5
-	VADDPS       consts<>+608(SB), Y5, Y5
-	VMOVUPS      Y5, 288(SP)
-	VMOVUPS      128(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VMOVUPS      Y5, 320(SP)
-	VMOVUPS      consts<>+544(SB), Y5
-	VMAXPS       Y3, Y5, Y5
-	VMOVUPS      consts<>+32(SB), Y6
-	VXORPS       192(CX), Y6, Y6
-	VMOVUPS      Y6, 352(SP)
-	VMOVUPS      320(SP), Y6
-	VADDPS       Y6, Y3, Y6
-	VMOVUPS      Y6, 384(SP)
-	VMOVUPS      224(SP), Y6
-	VCMPPS       $0x16, consts<>+96(SB), Y6, Y6
-	VBLENDVPS    Y6, consts<>+608(SB), Y3, Y6
-	VMOVUPS      Y6, 416(SP)
-	VMOVUPS      192(CX), Y6
-	VMOVUPS      320(CX), Y7
-	VCMPPS       $0x03, Y6, Y6, Y8
-	VMAXPS       Y7, Y6, Y7
-	VBLENDVPS    Y8, Y6, Y7, Y6
-	VMOVUPS      Y6, 448(SP)
-	VXORPS       consts<>+32(SB), Y0, Y6
-	VMOVUPS      Y6, 480(SP)
-	VMOVUPS      416(SP), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      288(SP), Y7
-	VMOVUPS      448(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      consts<>+576(SB), Y6
-	VMINPS       Y4, Y6, Y6
-	VMOVUPS      Y6, 512(SP)
-	VMOVUPS      Y2, 544(SP)
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      544(SP), Y7
-	VFMADD231PS  Y5, Y6, Y7
-	VMOVUPS      Y7, 544(SP)
-	VMOVUPS      320(CX), Y6
-	VMULPS       consts<>+576(SB), Y6, Y6
-	VMOVUPS      Y6, 576(SP)
-	VCMPPS       $0x03, Y2, Y2, Y6
-	VMAXPS       Y1, Y2, Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      Y6, 608(SP)
-	VMOVUPS      480(SP), Y6
-	VADDPS       consts<>+384(SB), Y6, Y6
-	VMOVUPS      Y6, 640(SP)
-	VMOVUPS      576(SP), Y6
-	VMOVUPS      224(SP), Y7
-	VSUBPS       Y6, Y7, Y6
-	VXORPS       Y7, Y7, Y7
-	VMOVUPS      608(SP), Y8
-	VMAXPS       Y8, Y7, Y7
-	VMOVUPS      Y7, 2752(SP)
-	VMOVUPS      320(CX), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      Y2, 672(SP)
-	VMOVUPS      672(SP), Y7
-	VFMADD231PS  consts<>+96(SB), Y5, Y7
-	VMOVUPS      Y7, 672(SP)
-	VMOVUPS      consts<>+576(SB), Y7
-	VMOVUPS      480(SP), Y8
-	VCMPPS       $0x11, Y8, Y7, Y7
-	VBLENDVPS    Y7, consts<>+608(SB), Y4, Y7
-	VMOVUPS      2752(SP), Y8
+	VANDPS       consts<>+192(SB), Y5, Y5
+	VMOVUPS      Y5, 96(SP)
+	VANDPS       Y0, Y0, Y5
+	VMOVUPS      consts<>+544(SB), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 2368(SP)
+	VMOVUPS      (SP), Y6
+	VMOVUPS      32(SP), Y7
+	VADDPS       Y6, Y7, Y6
+	VMOVUPS      consts<>+64(SB), Y7
+	VANDPS       consts<>+192(SB), Y7, Y7
+	VMOVUPS      consts<>+384(SB), Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      Y7, 128(SP)
+	VMOVUPS      consts<>+608(SB), Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VCMPPS       $0x00, Y4, Y7, Y8
+	VBLENDVPS    Y8, Y3, Y2, Y8
+	VMOVUPS      Y8, 160(SP)
+	VSUBPS       192(CX), Y1, Y1
+	VMOVUPS      64(CX), Y8
+	VADDPS       consts<>+608(SB), Y8, Y8
+	VMOVUPS      Y8, 192(SP)
+	VMOVUPS      96(SP), Y8
+	VMOVUPS      2368(SP), Y9
+	VANDPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 224(SP)
+	VMOVUPS      consts<>+576(SB), Y8
+	VMOVUPS      Y8, 256(SP)
+	VMOVUPS      (SP), Y8
+	VMOVUPS      256(SP), Y9
+	VFMSUB132PS  consts<>+544(SB), Y8, Y9
+	VMOVUPS      Y9, 256(SP)
+	VMOVUPS      192(SP), Y8
 	VXORPS       consts<>+32(SB), Y8, Y8
-	VMOVUPS      64(SP), Y9
-	VCMPPS       $0x12, Y3, Y9, Y9
-	VBLENDVPS    Y9, Y6, Y7, Y6
-	VMOVUPS      Y6, 704(SP)
-	VMOVUPS      32(SP), Y6
-	VFNMADD213PS Y4, Y6, Y2
-	VMULPS       320(CX), Y0, Y2
-	VMOVUPS      Y2, 736(SP)
-	VMOVUPS      128(SP), Y2
-	VSUBPS       Y2, Y7, Y2
-	VMOVUPS      Y2, 768(SP)
-	VCMPPS       $0x03, Y0, Y0, Y2
-	VMOVUPS      2752(SP), Y4
-	VMAXPS       Y4, Y0, Y4
-	VBLENDVPS    Y2, Y0, Y4, Y2
-	VMOVUPS      Y2, 800(SP)
-	VMOVUPS      640(SP), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      (SP), Y4
-	VMOVUPS      416(SP), Y6
-	VBLENDVPS    Y2, Y4, Y6, Y2
-	VMOVUPS      consts<>+608(SB), Y4
-	VSUBPS       consts<>+576(SB), Y4, Y4
-	VMOVAPS      Y3, Y6
-	VMOVUPS      608(SP), Y9
-	VFNMADD213PS consts<>+608(SB), Y9, Y6
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMINPS       Y7, Y3, Y10
-	VBLENDVPS    Y9, Y3, Y10, Y9
-	VMOVUPS      384(SP), Y10
-	VSUBPS       Y10, Y6, Y10
-	VMOVUPS      Y10, 2688(SP)
-	VCMPPS       $0x03, Y1, Y1, Y10
-	VMOVUPS      352(SP), Y11
-	VMAXPS       Y11, Y1, Y11
-	VBLENDVPS    Y10, Y1, Y11, Y10
-	VMOVUPS      192(SP), Y11
-	VCMPPS       $0x16, Y4, Y11, Y11
-	VBLENDVPS    Y11, consts<>+384(SB), Y9, Y9
-	VMOVUPS      736(SP), Y11
-	VMOVUPS      Y11, 832(SP)
-	VMOVUPS      576(SP), Y11
-	VMOVUPS      832(SP), Y12
-	VFMADD231PS  consts<>+544(SB), Y11, Y12
-	VMOVUPS      Y12, 832(SP)
-	VMOVUPS      480(SP), Y11
-	VMOVUPS      192(SP), Y12
-	VMULPS       Y11, Y12, Y11
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      128(SP), Y13
-	VBLENDVPS    Y12, Y13, Y1, Y12
-	VMOVUPS      Y12, 864(SP)
-	VMOVUPS      352(SP), Y12
-	VCMPPS       $0x03, Y12, Y12, Y12
-	VMOVUPS      480(SP), Y13
-	VMOVUPS      352(SP), Y14
-	VMINPS       Y13, Y14, Y13
-	VMOVUPS      352(SP), Y14
-	VBLENDVPS    Y12, Y14, Y13, Y12
-	VCMPPS       $0x03, Y8, Y8, Y13
-	VMAXPS       Y4, Y8, Y4
-	VBLENDVPS    Y13, Y8, Y4, Y4
-	VMOVUPS      Y4, 896(SP)
-	VMOVAPS      Y8, Y4
-	VMOVUPS      2688(SP), Y13
-	VFMSUB231PS  consts<>+384(SB), Y13, Y4
-	VCMPPS       $0x12, consts<>+608(SB), Y6, Y4
-	VMOVUPS      2752(SP), Y13
-	VBLENDVPS    Y4, Y2, Y13, Y2
-	VCMPPS       $0x16, consts<>+96(SB), Y11, Y2
-	VMOVUPS      288(SP), Y4
-	VBLENDVPS    Y2, 192(CX), Y4, Y2
-	VMOVUPS      Y2, 928(SP)
-	VMOVUPS      consts<>+608(SB), Y2
-	VMOVUPS      64(SP), Y4
-	VMINPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 960(SP)
-	VMOVUPS      960(SP), Y2
-	VFMADD213PS  consts<>+608(SB), Y12, Y2
-	VMOVUPS      Y2, 960(SP)
-	VMOVAPS      Y5, Y2
-	VMOVUPS      448(SP), Y4
-	VFMADD213PS  Y4, Y10, Y2
-	VMOVUPS      384(SP), Y2
-	VMOVUPS      576(SP), Y4
-	VMOVUPS      640(SP), Y11
-	VFMADD213PS  Y4, Y11, Y2
-	VMOVUPS      416(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y9, Y4
-	VMOVUPS      736(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      192(SP), Y11
-	VMOVUPS      576(SP), Y12
-	VBLENDVPS    Y9, Y11, Y12, Y9
-	VMOVUPS      32(SP), Y9
+	VMOVUPS      Y8, 288(SP)
+	VMOVUPS      128(SP), Y8
+	VORPS        Y8, Y7, Y8
+	VMOVUPS      (SP), Y9
 	VANDPS       consts<>+64(SB), Y9, Y9
-	VMOVUPS      Y9, 992(SP)
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+96(SB), Y9, Y9
-	VMOVUPS      2752(SP), Y9
-	VFMADD132PS  consts<>+544(SB), Y9, Y2
-	VCMPPS       $0x03, Y8, Y8, Y9
-	VMOVUPS      96(SP), Y11
-	VMAXPS       Y11, Y8, Y11
-	VBLENDVPS    Y9, Y8, Y11, Y9
-	VMOVUPS      consts<>+384(SB), Y9
-	VMOVUPS      consts<>+544(SB), Y11
-	VFMADD231PS  64(CX), Y11, Y9
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+384(SB), Y9, Y9
-	VMOVUPS      Y9, 1024(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y10, Y9
-	VMOVUPS      320(SP), Y10
-	VMOVUPS      256(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      consts<>+32(SB), Y9
-	VXORPS       consts<>+608(SB), Y9, Y9
-	VMOVUPS      Y9, 1056(SP)
-	VMOVUPS      576(SP), Y9
-	VCMPPS       $0x12, consts<>+576(SB), Y9, Y9
-	VMOVUPS      672(SP), Y10
-	VBLENDVPS    Y9, Y10, Y5, Y9
-	VMOVUPS      (SP), Y10
-	VADDPS       Y10, Y4, Y4
-	VFNMADD213PS Y9, Y4, Y5
-	VMOVUPS      256(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      832(SP), Y10
-	VMOVUPS      576(SP), Y11
-	VSUBPS       Y10, Y11, Y10
-	VMOVUPS      608(SP), Y11
-	VMOVUPS      512(SP), Y12
-	VMOVUPS      64(SP), Y13
-	VFNMADD213PS Y12, Y13, Y11
-	VMOVUPS      896(SP), Y12
-	VCMPPS       $0x12, consts<>+576(SB), Y12, Y12
-	VMOVUPS      768(SP), Y13
-	VMOVUPS      256(SP), Y14
-	VBLENDVPS    Y12, Y13, Y14, Y12
-	VMOVUPS      864(SP), Y12
-	VMOVUPS      384(SP), Y13
-	VFMADD231PS  Y5, Y13, Y12
-	VMOVUPS      736(SP), Y5
+	VMOVUPS      Y9, 320(SP)
+	VXORPS       consts<>+32(SB), Y2, Y9
+	VMULPS       Y0, Y2, Y10
+	VMOVUPS      Y10, 352(SP)
+	VORPS        Y1, Y8, Y1
+	VMOVUPS      Y1, 2240(SP)
+	VCMPPS       $0x04, Y5, Y5, Y1
+	VBLENDVPS    Y1, consts<>+576(SB), Y5, Y1
+	VMOVUPS      Y1, 384(SP)
+	VADDPS       Y9, Y0, Y1
+	VMOVUPS      Y1, 416(SP)
+	VMOVUPS      consts<>+32(SB), Y1
+	VXORPS       consts<>+192(SB), Y1, Y1
+	VMOVUPS      Y1, 448(SP)
+	VORPS        Y2, Y4, Y1
+	VMOVUPS      Y1, 480(SP)
+	VROUNDPS     $0x08, Y2, Y1
+	VMOVUPS      352(SP), Y4
+	VADDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      480(SP), Y5
+	VSUBPS       Y5, Y4, Y5
+	VMOVUPS      Y5, 512(SP)
+	VMOVUPS      480(SP), Y5
 	VXORPS       consts<>+32(SB), Y5, Y5
-	VMOVUPS      64(SP), Y12
-	VMOVUPS      640(SP), Y13
-	VFMADD231PS  consts<>+544(SB), Y13, Y12
-	VMOVUPS      352(SP), Y13
-	VMOVUPS      448(SP), Y14
-	VMOVUPS      2688(SP), Y15
-	VFMSUB231PS  Y14, Y15, Y13
-	VMOVUPS      2752(SP), Y13
-	VMOVUPS      928(SP), Y14
-	VMOVUPS      864(SP), Y15
-	VFMADD231PS  Y14, Y15, Y13
-	VMOVUPS      2688(SP), Y14
-	VANDPS       consts<>+64(SB), Y14, Y14
-	VMOVUPS      Y14, 1088(SP)
-	VCMPPS       $0x12, Y6, Y4, Y4
-	VMOVUPS      (SP), Y14
-	VMOVUPS      224(SP), Y15
-	VBLENDVPS    Y4, Y14, Y15, Y4
-	VMOVUPS      Y4, 1120(SP)
-	VMOVUPS      544(SP), Y4
-	VSUBPS       consts<>+608(SB), Y4, Y4
-	VMOVUPS      Y4, 1152(SP)
-	VMOVUPS      2688(SP), Y4
-	VANDPS       consts<>+64(SB), Y4, Y4
-	VMOVUPS      Y4, 1184(SP)
-	VCMPPS       $0x11, Y3, Y5, Y3
-	VMOVUPS      960(SP), Y4
-	VMOVUPS      (SP), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
-	VMOVUPS      Y3, 1216(SP)
-	VCMPPS       $0x03, Y1, Y1, Y3
-	VMAXPS       Y8, Y1, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y1
-	VMOVUPS      Y1, 1248(SP)
-	VANDPS       consts<>+64(SB), Y11, Y1
-	VMOVUPS      Y1, 1280(SP)
-	VSUBPS       Y9, Y10, Y1
-	VMOVUPS      Y1, 1312(SP)
-	VMOVUPS      1024(SP), Y1
-	VMOVUPS      992(SP), Y3
-	VMOVUPS      (SP), Y4
-	VFMSUB213PS  Y3, Y4, Y1
-	VADDPS       consts<>+384(SB), Y6, Y3
-	VMOVUPS      704(SP), Y4
-	VMULPS       consts<>+576(SB), Y4, Y4
-	VMOVUPS      consts<>+384(SB), Y5
+	VMOVUPS      Y5, 544(SP)
+	VMOVUPS      320(CX), Y5
+	VMOVUPS      Y5, 576(SP)
+	VMOVUPS      512(SP), Y5
 	VMOVUPS      576(SP), Y8
-	VMAXPS       Y8, Y5, Y5
-	VMOVUPS      1056(SP), Y8
-	VCMPPS       $0x16, consts<>+96(SB), Y8, Y8
-	VBLENDVPS    Y8, consts<>+608(SB), Y2, Y2
-	VMOVUPS      896(SP), Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y8, Y8
-	VMOVUPS      448(SP), Y9
+	VFNMADD132PS consts<>+544(SB), Y5, Y8
+	VMOVUPS      Y8, 576(SP)
+	VMOVUPS      32(SP), Y5
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VMOVUPS      consts<>+576(SB), Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y5, 608(SP)
+	VCMPPS       $0x00, Y4, Y3, Y5
+	VMOVUPS      352(SP), Y8
+	VBLENDVPS    Y5, Y0, Y8, Y5
+	VMOVUPS      Y5, 640(SP)
+	VMOVAPS      Y9, Y5
+	VMOVUPS      2368(SP), Y8
+	VFNMADD231PS 192(CX), Y8, Y5
+	VCMPPS       $0x00, Y5, Y5, Y8
 	VMOVUPS      160(SP), Y10
 	VBLENDVPS    Y8, Y9, Y10, Y8
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+96(SB), Y9, Y9
-	VCMPPS       $0x03, Y7, Y7, Y10
-	VMAXPS       Y6, Y7, Y6
-	VBLENDVPS    Y10, Y7, Y6, Y6
-	VMOVUPS      864(SP), Y7
+	VMOVUPS      Y8, 672(SP)
+	VMOVUPS      consts<>+64(SB), Y8
+	VANDPS       consts<>+576(SB), Y8, Y8
+	VMOVUPS      Y8, 704(SP)
+	VMOVUPS      608(SP), Y8
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      consts<>+384(SB), Y6
+	VSUBPS       192(CX), Y6, Y6
+	VMOVUPS      2368(SP), Y8
+	VXORPS       consts<>+32(SB), Y8, Y8
+	VMOVUPS      Y8, 736(SP)
+	VXORPS       consts<>+32(SB), Y0, Y8
+	VMOVUPS      Y8, 768(SP)
+	VMOVUPS      512(SP), Y8
+	VMOVUPS      672(SP), Y10
+	VORPS        Y8, Y10, Y8
+	VMOVUPS      2240(SP), Y10
+	VADDPS       consts<>+576(SB), Y10, Y10
+	VMOVUPS      416(SP), Y11
+	VSUBPS       Y3, Y11, Y3
+	VFNMADD213PS consts<>+608(SB), Y7, Y4
+	VANDPS       consts<>+64(SB), Y7, Y11
+	VMOVUPS      640(SP), Y12
+	VORPS        consts<>+576(SB), Y12, Y12
+	VMOVUPS      288(SP), Y13
+	VFNMADD231PS consts<>+608(SB), Y13, Y4
+	VMOVAPS      Y3, Y13
+	VFMADD213PS  consts<>+384(SB), Y11, Y13
+	VFMADD132PS  consts<>+544(SB), Y6, Y1
+	VMOVUPS      128(SP), Y14
+	VMOVUPS      2240(SP), Y15
+	VMULPS       Y15, Y14, Y14
+	VMOVUPS      2368(SP), Y15
+	VORPS        consts<>+192(SB), Y15, Y15
+	VMOVUPS      Y15, 800(SP)
+	VMOVUPS      288(SP), Y15
+	VSUBPS       Y15, Y5, Y15
+	VFMADD231PS  Y5, Y8, Y10
+	VMOVAPS      Y5, Y10
+	VFMSUB231PS  consts<>+384(SB), Y12, Y10
+	VCMPPS       $0x04, consts<>+608(SB), Y3, Y10
+	VMOVUPS      576(SP), Y15
+	VBLENDVPS    Y10, Y8, Y15, Y8
+	VMOVUPS      192(SP), Y8
+	VORPS        Y8, Y14, Y8
+	VMOVUPS      Y8, 832(SP)
+	VADDPS       consts<>+608(SB), Y13, Y8
+	VMOVUPS      384(SP), Y10
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      32(SP), Y8
+	VCMPPS       $0x00, Y8, Y11, Y8
+	VMOVUPS      160(SP), Y10
+	VMOVUPS      736(SP), Y14
+	VBLENDVPS    Y8, Y10, Y14, Y8
+	VMOVUPS      352(SP), Y10
+	VCMPPS       $0x04, Y7, Y10, Y7
+	VMOVUPS      256(SP), Y10
+	VBLENDVPS    Y7, Y10, Y5, Y5
+	VMOVAPS      Y12, Y7
+	VMOVUPS      704(SP), Y10
+	VFMADD231PS  Y12, Y10, Y7
+	VORPS        Y9, Y11, Y7
+	VMOVUPS      Y7, 864(SP)
+	VFMSUB231PS  320(CX), Y6, Y4
+	VMULPS       consts<>+544(SB), Y0, Y0
+	VMOVUPS      704(SP), Y6
+	VCMPPS       $0x04, Y6, Y13, Y6
+	VMOVUPS      608(SP), Y7
+	VMOVUPS      64(SP), Y9
+	VBLENDVPS    Y6, Y7, Y9, Y6
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      consts<>+544(SB), Y7
+	VFMADD231PS  64(CX), Y7, Y6
+	VANDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      224(SP), Y6
+	VMOVUPS      160(SP), Y7
+	VFMADD132PS  consts<>+192(SB), Y7, Y6
+	VMOVUPS      consts<>+608(SB), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      448(SP), Y7
+	VCMPPS       $0x04, consts<>+576(SB), Y7, Y7
+	VMOVUPS      576(SP), Y9
 	VMOVUPS      544(SP), Y10
-	VCMPPS       $0x12, Y7, Y10, Y7
-	VMOVUPS      832(SP), Y10
-	VMOVUPS      224(SP), Y11
-	VBLENDVPS    Y7, Y10, Y11, Y7
-	VMOVUPS      128(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      384(SP), Y11
-	VFNMADD213PS consts<>+608(SB), Y12, Y11
+	VBLENDVPS    Y7, Y9, Y10, Y7
+	VMOVUPS      Y7, 896(SP)
+	VMOVUPS      (SP), Y7
+	VADDPS       Y7, Y8, Y7
+	VMOVUPS      512(SP), Y8
+	VFNMADD213PS Y6, Y8, Y7
+	VMOVUPS      160(SP), Y8
+	VANDPS       Y2, Y8, Y2
+	VMOVUPS      consts<>+608(SB), Y8
+	VMOVUPS      480(SP), Y9
+	VFMADD231PS  Y9, Y11, Y8
+	VFNMADD213PS consts<>+576(SB), Y1, Y12
+	VMOVUPS      480(SP), Y1
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      608(SP), Y8
+	VMOVUPS      Y8, 2272(SP)
+	VMOVUPS      2272(SP), Y8
+	VFMADD213PS  Y2, Y5, Y8
+	VMOVUPS      Y8, 2272(SP)
+	VFNMADD213PS consts<>+544(SB), Y11, Y13
+	VMOVUPS      320(SP), Y2
+	VFNMADD231PS consts<>+544(SB), Y2, Y0
+	VMOVUPS      256(SP), Y2
+	VMOVUPS      416(SP), Y5
+	VMOVUPS      672(SP), Y8
+	VFNMADD213PS Y5, Y8, Y2
+	VMOVUPS      512(SP), Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y5, 928(SP)
+	VANDPS       Y13, Y3, Y5
+	VMOVUPS      Y5, 960(SP)
+	VMOVUPS      768(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 992(SP)
+	VMOVUPS      96(SP), Y5
+	VADDPS       consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 1024(SP)
+	VMOVUPS      consts<>+32(SB), Y5
+	VXORPS       consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 1056(SP)
+	VANDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 1088(SP)
+	VMOVUPS      128(SP), Y3
+	VMOVUPS      (SP), Y5
+	VMOVUPS      832(SP), Y8
+	VFMADD213PS  Y5, Y8, Y3
+	VMOVUPS      32(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      96(SP), Y8
+	VFNMADD213PS Y8, Y1, Y11
+	VMOVUPS      896(SP), Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVUPS      864(SP), Y8
+	VMOVUPS      (SP), Y9
+	VFMSUB213PS  Y8, Y9, Y4
+	VMOVUPS      768(SP), Y8
+	VADDPS       consts<>+384(SB), Y8, Y8
+	VMOVUPS      640(SP), Y9
+	VMULPS       consts<>+576(SB), Y9, Y9
+	VMOVUPS      consts<>+32(SB), Y10
+	VXORPS       consts<>+384(SB), Y10, Y10
 	VMOVUPS      480(SP), Y12
-	VMOVUPS      960(SP), Y14
-	VMULPS       Y12, Y14, Y12
-	VCMPPS       $0x03, Y0, Y0, Y14
-	VMOVUPS      800(SP), Y15
-	VMINPS       Y15, Y0, Y15
-	VBLENDVPS    Y14, Y0, Y15, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y12, 64(AX)
-	VMOVUPS      Y11, 128(AX)
-	VMOVUPS      Y10, 192(AX)
-	VMOVUPS      Y7, 256(AX)
-	VMOVUPS      Y6, 320(AX)
-	VMOVUPS      Y9, 384(AX)
-	VMOVUPS      Y8, 448(AX)
-	VMOVUPS      Y2, 512(AX)
-	VMOVUPS      Y5, 576(AX)
-	VMOVUPS      Y4, 640(AX)
+	VFMSUB213PS  consts<>+192(SB), Y6, Y12
+	VMOVUPS      576(SP), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      800(SP), Y14
+	VSUBPS       Y14, Y7, Y7
+	VMOVUPS      consts<>+608(SB), Y14
+	VMOVUPS      896(SP), Y15
+	VFMADD213PS  consts<>+544(SB), Y15, Y14
+	VMOVUPS      Y14, (AX)
+	VMOVUPS      Y7, 64(AX)
+	VMOVUPS      Y6, 128(AX)
+	VMOVUPS      Y12, 192(AX)
+	VMOVUPS      Y10, 256(AX)
+	VMOVUPS      Y9, 320(AX)
+	VMOVUPS      Y8, 384(AX)
+	VMOVUPS      Y4, 448(AX)
+	VMOVUPS      Y1, 512(AX)
+	VMOVUPS      Y11, 576(AX)
+	VMOVUPS      Y5, 640(AX)
 	VMOVUPS      Y3, 704(AX)
+	VMOVUPS      1088(SP), Y1
 	VMOVUPS      Y1, 768(AX)
-	VMOVUPS      1312(SP), Y0
-	VMOVUPS      Y0, 832(AX)
-	VMOVUPS      1280(SP), Y0
-	VMOVUPS      Y0, 896(AX)
-	VMOVUPS      1248(SP), Y0
-	VMOVUPS      Y0, 960(AX)
-	VMOVUPS      1216(SP), Y0
-	VMOVUPS      Y0, 1024(AX)
-	VMOVUPS      1184(SP), Y0
-	VMOVUPS      Y0, 1088(AX)
-	VMOVUPS      1152(SP), Y0
-	VMOVUPS      Y0, 1152(AX)
-	VMOVUPS      1120(SP), Y0
+	VMOVUPS      1056(SP), Y1
+	VMOVUPS      Y1, 832(AX)
+	VMOVUPS      1024(SP), Y1
+	VMOVUPS      Y1, 896(AX)
+	VMOVUPS      992(SP), Y1
+	VMOVUPS      Y1, 960(AX)
+	VMOVUPS      960(SP), Y1
+	VMOVUPS      Y1, 1024(AX)
+	VMOVUPS      928(SP), Y1
+	VMOVUPS      Y1, 1088(AX)
+	VMOVUPS      Y2, 1152(AX)
 	VMOVUPS      Y0, 1216(AX)
-	VMOVUPS      1088(SP), Y0
-	VMOVUPS      Y0, 1280(AX)
-	VMOVUPS      Y13, 1344(AX)
+	VMOVUPS      Y13, 1280(AX)
+	VMOVUPS      2272(SP), Y0
+	VMOVUPS      Y0, 1344(AX)
 	VMOVUPS      32(CX), Y0
-	VMOVUPS      Y0, 1344(SP)
+	VMOVUPS      Y0, 1120(SP)
 	VMOVUPS      160(CX), Y0
 	VMOVUPS      288(CX), Y1
-	VMOVUPS      Y1, 1376(SP)
-	VMOVUPS      96(CX), Y1
-	VFMADD231PS  consts<>+608(SB), Y0, Y1
-	VMULPS       Y0, Y0, Y2
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  consts<>+608(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      Y3, 1152(SP)
 	VMOVUPS      224(CX), Y3
-	VFMSUB213PS  96(CX), Y2, Y3
-	VMOVUPS      Y1, 1408(SP)
-	VMOVUPS      1408(SP), Y4
-	VFMSUB231PS  consts<>+384(SB), Y1, Y4
-	VMOVUPS      Y4, 1408(SP)
-	VCMPPS       $0x03, Y1, Y1, Y4
-	VMAXPS       Y2, Y1, Y5
-	VBLENDVPS    Y4, Y1, Y5, Y4
-	VMOVUPS      Y4, 1440(SP)
-	VMOVUPS      consts<>+384(SB), Y4
-	VSUBPS       consts<>+544(SB), Y4, Y4
-	VMOVUPS      Y3, 1472(SP)
-	VMOVUPS      1344(SP), Y3
-	VMOVUPS      1472(SP), Y5
-	VFMADD231PS  consts<>+544(SB), Y3, Y5
-	VMOVUPS      Y5, 1472(SP)
-	VMOVUPS      1344(SP), Y3
-	VADDPS       Y3, Y2, Y3
-	VMOVUPS      Y3, 1504(SP)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      1408(SP), Y5
-	VMINPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 1536(SP)
-	VMOVUPS      consts<>+608(SB), Y3
-	VADDPS       224(CX), Y3, Y3
-	VMOVUPS      1536(SP), Y5
-	VCMPPS       $0x11, Y5, Y4, Y5
-	VMOVUPS      1376(SP), Y6
-	VBLENDVPS    Y5, Y6, Y3, Y5
-	VMOVUPS      Y5, 1568(SP)
-	VMOVUPS      1376(SP), Y5
-	VSUBPS       224(CX), Y5, Y5
-	VMOVUPS      Y5, 1600(SP)
+	VMOVUPS      1152(SP), Y4
+	VFMSUB213PS  96(CX), Y4, Y3
+	VMOVAPS      Y2, Y4
+	VFMSUB231PS  consts<>+384(SB), Y2, Y4
+	VXORPS       consts<>+32(SB), Y2, Y5
+	VMOVUPS      Y5, 1184(SP)
 	VMOVUPS      96(CX), Y5
-	VADDPS       consts<>+608(SB), Y5, Y5
-	VMOVUPS      Y5, 1632(SP)
-	VMOVUPS      1472(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VMOVUPS      Y5, 1664(SP)
-	VMOVUPS      consts<>+544(SB), Y5
-	VMAXPS       Y3, Y5, Y5
-	VMOVUPS      consts<>+32(SB), Y6
-	VXORPS       224(CX), Y6, Y6
-	VMOVUPS      Y6, 1696(SP)
-	VMOVUPS      1664(SP), Y6
-	VADDPS       Y6, Y3, Y6
-	VMOVUPS      Y6, 1728(SP)
-	VMOVUPS      1568(SP), Y6
-	VCMPPS       $0x16, consts<>+96(SB), Y6, Y6
-	VBLENDVPS    Y6, consts<>+608(SB), Y3, Y6
-	VMOVUPS      Y6, 1760(SP)
-	VMOVUPS      224(CX), Y6
-	VMOVUPS      352(CX), Y7
-	VCMPPS       $0x03, Y6, Y6, Y8
-	VMAXPS       Y7, Y6, Y7
-	VBLENDVPS    Y8, Y6, Y7, Y6
-	VMOVUPS      Y6, 1792(SP)
-	VXORPS       consts<>+32(SB), Y0, Y6
-	VMOVUPS      Y6, 1824(SP)
-	VMOVUPS      1760(SP), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      1632(SP), Y7
-	VMOVUPS      1792(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      consts<>+576(SB), Y6
-	VMINPS       Y4, Y6, Y6
-	VMOVUPS      Y6, 1856(SP)
-	VMOVUPS      Y2, 1888(SP)
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      1888(SP), Y7
-	VFMADD231PS  Y5, Y6, Y7
-	VMOVUPS      Y7, 1888(SP)
-	VMOVUPS      352(CX), Y6
-	VMULPS       consts<>+576(SB), Y6, Y6
-	VMOVUPS      Y6, 1920(SP)
-	VCMPPS       $0x03, Y2, Y2, Y6
-	VMAXPS       Y1, Y2, Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      Y6, 1952(SP)
-	VMOVUPS      1824(SP), Y6
-	VADDPS       consts<>+384(SB), Y6, Y6
-	VMOVUPS      Y6, 1984(SP)
-	VMOVUPS      1920(SP), Y6
-	VMOVUPS      1568(SP), Y7
-	VSUBPS       Y6, Y7, Y6
-	VXORPS       Y7, Y7, Y7
-	VMOVUPS      1952(SP), Y8
-	VMAXPS       Y8, Y7, Y7
-	VMOVUPS      Y7, 2784(SP)
-	VMOVUPS      352(CX), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      Y2, 2016(SP)
-	VMOVUPS      2016(SP), Y7
-	VFMADD231PS  consts<>+96(SB), Y5, Y7
-	VMOVUPS      Y7, 2016(SP)
-	VMOVUPS      consts<>+576(SB), Y7
-	VMOVUPS      1824(SP), Y8
-	VCMPPS       $0x11, Y8, Y7, Y7
-	VBLENDVPS    Y7, consts<>+608(SB), Y4, Y7
-	VMOVUPS      2784(SP), Y8
-	VXORPS       consts<>+32(SB), Y8, Y8
-	VMOVUPS      1408(SP), Y9
-	VCMPPS       $0x12, Y3, Y9, Y9
-	VBLENDVPS    Y9, Y6, Y7, Y6
-	VMOVUPS      Y6, 2048(SP)
-	VMOVUPS      1376(SP), Y6
-	VFNMADD213PS Y4, Y6, Y2
-	VMULPS       352(CX), Y0, Y2
-	VMOVUPS      Y2, 2080(SP)
-	VMOVUPS      1472(SP), Y2
-	VSUBPS       Y2, Y7, Y2
-	VMOVUPS      Y2, 2112(SP)
-	VCMPPS       $0x03, Y0, Y0, Y2
-	VMOVUPS      2784(SP), Y4
-	VMAXPS       Y4, Y0, Y4
-	VBLENDVPS    Y2, Y0, Y4, Y2
-	VMOVUPS      Y2, 2144(SP)
-	VMOVUPS      1984(SP), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      1344(SP), Y4
-	VMOVUPS      1760(SP), Y6
-	VBLENDVPS    Y2, Y4, Y6, Y2
-	VMOVUPS      consts<>+608(SB), Y4
-	VSUBPS       consts<>+576(SB), Y4, Y4
-	VMOVAPS      Y3, Y6
-	VMOVUPS      1952(SP), Y9
-	VFNMADD213PS consts<>+608(SB), Y9, Y6
-	VCMPPS       $0x03, Y3, Y3, Y9
-	VMINPS       Y7, Y3, Y10
-	VBLENDVPS    Y9, Y3, Y10, Y9
-	VMOVUPS      1728(SP), Y10
-	VSUBPS       Y10, Y6, Y10
-	VMOVUPS      Y10, 2720(SP)
-	VCMPPS       $0x03, Y1, Y1, Y10
-	VMOVUPS      1696(SP), Y11
-	VMAXPS       Y11, Y1, Y11
-	VBLENDVPS    Y10, Y1, Y11, Y10
-	VMOVUPS      1536(SP), Y11
-	VCMPPS       $0x16, Y4, Y11, Y11
-	VBLENDVPS    Y11, consts<>+384(SB), Y9, Y9
-	VMOVUPS      2080(SP), Y11
-	VMOVUPS      Y11, 2176(SP)
-	VMOVUPS      1920(SP), Y11
-	VMOVUPS      2176(SP), Y12
-	VFMADD231PS  consts<>+544(SB), Y11, Y12
-	VMOVUPS      Y12, 2176(SP)
-	VMOVUPS      1824(SP), Y11
-	VMOVUPS      1536(SP), Y12
-	VMULPS       Y11, Y12, Y11
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      1472(SP), Y13
-	VBLENDVPS    Y12, Y13, Y1, Y12
-	VMOVUPS      Y12, 2208(SP)
-	VMOVUPS      1696(SP), Y12
-	VCMPPS       $0x03, Y12, Y12, Y12
-	VMOVUPS      1824(SP), Y13
-	VMOVUPS      1696(SP), Y14
-	VMINPS       Y13, Y14, Y13
-	VMOVUPS      1696(SP), Y14
-	VBLENDVPS    Y12, Y14, Y13, Y12
-	VCMPPS       $0x03, Y8, Y8, Y13
-	VMAXPS       Y4, Y8, Y4
-	VBLENDVPS    Y13, Y8, Y4, Y4
-	VMOVUPS      Y4, 2240(SP)
-	VMOVAPS      Y8, Y4
-	VMOVUPS      2720(SP), Y13
-	VFMSUB231PS  consts<>+384(SB), Y13, Y4
-	VCMPPS       $0x12, consts<>+608(SB), Y6, Y4
-	VMOVUPS      2784(SP), Y13
-	VBLENDVPS    Y4, Y2, Y13, Y2
-	VCMPPS       $0x16, consts<>+96(SB), Y11, Y2
-	VMOVUPS      1632(SP), Y4
-	VBLENDVPS    Y2, 224(CX), Y4, Y2
-	VMOVUPS      Y2, 2272(SP)
-	VMOVUPS      consts<>+608(SB), Y2
-	VMOVUPS      1408(SP), Y4
-	VMINPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 2304(SP)
-	VMOVUPS      2304(SP), Y2
-	VFMADD213PS  consts<>+608(SB), Y12, Y2
-	VMOVUPS      Y2, 2304(SP)
-	VMOVAPS      Y5, Y2
-	VMOVUPS      1792(SP), Y4
-	VFMADD213PS  Y4, Y10, Y2
-	VMOVUPS      1728(SP), Y2
-	VMOVUPS      1920(SP), Y4
-	VMOVUPS      1984(SP), Y11
-	VFMADD213PS  Y4, Y11, Y2
-	VMOVUPS      1760(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VXORPS       consts<>+32(SB), Y9, Y4
-	VMOVUPS      2080(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      1536(SP), Y11
-	VMOVUPS      1920(SP), Y12
-	VBLENDVPS    Y9, Y11, Y12, Y9
+	VANDPS       consts<>+192(SB), Y5, Y5
+	VMOVUPS      Y5, 1216(SP)
+	VANDPS       Y0, Y0, Y5
+	VMOVUPS      consts<>+544(SB), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVUPS      Y6, 2400(SP)
+	VMOVUPS      1120(SP), Y6
+	VMOVUPS      1152(SP), Y7
+	VADDPS       Y6, Y7, Y6
+	VMOVUPS      consts<>+64(SB), Y7
+	VANDPS       consts<>+192(SB), Y7, Y7
+	VMOVUPS      consts<>+384(SB), Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      Y7, 1248(SP)
+	VMOVUPS      consts<>+608(SB), Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VCMPPS       $0x00, Y4, Y7, Y8
+	VBLENDVPS    Y8, Y3, Y2, Y8
+	VMOVUPS      Y8, 1280(SP)
+	VSUBPS       224(CX), Y1, Y1
+	VMOVUPS      96(CX), Y8
+	VADDPS       consts<>+608(SB), Y8, Y8
+	VMOVUPS      Y8, 1312(SP)
+	VMOVUPS      1216(SP), Y8
+	VMOVUPS      2400(SP), Y9
+	VANDPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 1344(SP)
+	VMOVUPS      consts<>+576(SB), Y8
+	VMOVUPS      Y8, 1376(SP)
+	VMOVUPS      1120(SP), Y8
 	VMOVUPS      1376(SP), Y9
+	VFMSUB132PS  consts<>+544(SB), Y8, Y9
+	VMOVUPS      Y9, 1376(SP)
+	VMOVUPS      1312(SP), Y8
+	VXORPS       consts<>+32(SB), Y8, Y8
+	VMOVUPS      Y8, 1408(SP)
+	VMOVUPS      1248(SP), Y8
+	VORPS        Y8, Y7, Y8
+	VMOVUPS      1120(SP), Y9
 	VANDPS       consts<>+64(SB), Y9, Y9
-	VMOVUPS      Y9, 2336(SP)
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+96(SB), Y9, Y9
-	VMOVUPS      2784(SP), Y9
-	VFMADD132PS  consts<>+544(SB), Y9, Y2
-	VCMPPS       $0x03, Y8, Y8, Y9
-	VMOVUPS      1440(SP), Y11
-	VMAXPS       Y11, Y8, Y11
-	VBLENDVPS    Y9, Y8, Y11, Y9
-	VMOVUPS      consts<>+384(SB), Y9
-	VMOVUPS      consts<>+544(SB), Y11
-	VFMADD231PS  96(CX), Y11, Y9
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+384(SB), Y9, Y9
-	VMOVUPS      Y9, 2368(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y10, Y9
-	VMOVUPS      1664(SP), Y10
-	VMOVUPS      1600(SP), Y11
-	VBLENDVPS    Y9, Y10, Y11, Y9
-	VMOVUPS      consts<>+32(SB), Y9
-	VXORPS       consts<>+608(SB), Y9, Y9
-	VMOVUPS      Y9, 2400(SP)
-	VMOVUPS      1920(SP), Y9
-	VCMPPS       $0x12, consts<>+576(SB), Y9, Y9
-	VMOVUPS      2016(SP), Y10
-	VBLENDVPS    Y9, Y10, Y5, Y9
-	VMOVUPS      1344(SP), Y10
-	VADDPS       Y10, Y4, Y4
-	VFNMADD213PS Y9, Y4, Y5
-	VMOVUPS      1600(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      2176(SP), Y10
-	VMOVUPS      1920(SP), Y11
-	VSUBPS       Y10, Y11, Y10
-	VMOVUPS      1952(SP), Y11
-	VMOVUPS      1856(SP), Y12
-	VMOVUPS      1408(SP), Y13
-	VFNMADD213PS Y12, Y13, Y11
-	VMOVUPS      2240(SP), Y12
-	VCMPPS       $0x12, consts<>+576(SB), Y12, Y12
-	VMOVUPS      2112(SP), Y13
-	VMOVUPS      1600(SP), Y14
-	VBLENDVPS    Y12, Y13, Y14, Y12
-	VMOVUPS      2208(SP), Y12
-	VMOVUPS      1728(SP), Y13
-	VFMADD231PS  Y5, Y13, Y12
-	VMOVUPS      2080(SP), Y5
+	VMOVUPS      Y9, 1440(SP)
+	VXORPS       consts<>+32(SB), Y2, Y9
+	VMULPS       Y0, Y2, Y10
+	VMOVUPS      Y10, 1472(SP)
+	VORPS        Y1, Y8, Y1
+	VMOVUPS      Y1, 2304(SP)
+	VCMPPS       $0x04, Y5, Y5, Y1
+	VBLENDVPS    Y1, consts<>+576(SB), Y5, Y1
+	VMOVUPS      Y1, 1504(SP)
+	VADDPS       Y9, Y0, Y1
+	VMOVUPS      Y1, 1536(SP)
+	VMOVUPS      consts<>+32(SB), Y1
+	VXORPS       consts<>+192(SB), Y1, Y1
+	VMOVUPS      Y1, 1568(SP)
+	VORPS        Y2, Y4, Y1
+	VMOVUPS      Y1, 1600(SP)
+	VROUNDPS     $0x08, Y2, Y1
+	VMOVUPS      1472(SP), Y4
+	VADDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      1600(SP), Y5
+	VSUBPS       Y5, Y4, Y5
+	VMOVUPS      Y5, 1632(SP)
+	VMOVUPS      1600(SP), Y5
 	VXORPS       consts<>+32(SB), Y5, Y5
-	VMOVUPS      1408(SP), Y12
-	VMOVUPS      1984(SP), Y13
-	VFMADD231PS  consts<>+544(SB), Y13, Y12
-	VMOVUPS      1696(SP), Y13
-	VMOVUPS      1792(SP), Y14
-	VMOVUPS      2720(SP), Y15
-	VFMSUB231PS  Y14, Y15, Y13
-	VMOVUPS      2784(SP), Y13
-	VMOVUPS      2272(SP), Y14
-	VMOVUPS      2208(SP), Y15
-	VFMADD231PS  Y14, Y15, Y13
-	VMOVUPS      2720(SP), Y14
-	VANDPS       consts<>+64(SB), Y14, Y14
-	VMOVUPS      Y14, 2432(SP)
-	VCMPPS       $0x12, Y6, Y4, Y4
-	VMOVUPS      1344(SP), Y14
-	VMOVUPS      1568(SP), Y15
-	VBLENDVPS    Y4, Y14, Y15, Y4
-	VMOVUPS      Y4, 2464(SP)
-	VMOVUPS      1888(SP), Y4
-	VSUBPS       consts<>+608(SB), Y4, Y4
-	VMOVUPS      Y4, 2496(SP)
-	VMOVUPS      2720(SP), Y4
-	VANDPS       consts<>+64(SB), Y4, Y4
-	VMOVUPS      Y4, 2528(SP)
-	VCMPPS       $0x11, Y3, Y5, Y3
-	VMOVUPS      2304(SP), Y4
-	VMOVUPS      1344(SP), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
-	VMOVUPS      Y3, 2560(SP)
-	VCMPPS       $0x03, Y1, Y1, Y3
-	VMAXPS       Y8, Y1, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y1
-	VMOVUPS      Y1, 2592(SP)
-	VANDPS       consts<>+64(SB), Y11, Y1
-	VMOVUPS      Y1, 2624(SP)
-	VSUBPS       Y9, Y10, Y1
-	VMOVUPS      Y1, 2656(SP)
-	VMOVUPS      2368(SP), Y1
-	VMOVUPS      2336(SP), Y3
-	VMOVUPS      1344(SP), Y4
-	VFMSUB213PS  Y3, Y4, Y1
-	VADDPS       consts<>+384(SB), Y6, Y3
-	VMOVUPS      2048(SP), Y4
-	VMULPS       consts<>+576(SB), Y4, Y4
-	VMOVUPS      consts<>+384(SB), Y5
-	VMOVUPS      1920(SP), Y8
-	VMAXPS       Y8, Y5, Y5
+	VMOVUPS      Y5, 1664(SP)
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      Y5, 1696(SP)
+	VMOVUPS      1632(SP), Y5
+	VMOVUPS      1696(SP), Y8
+	VFNMADD132PS consts<>+544(SB), Y5, Y8
+	VMOVUPS      Y8, 1696(SP)
+	VMOVUPS      1152(SP), Y5
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VMOVUPS      consts<>+576(SB), Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y5, 1728(SP)
+	VCMPPS       $0x00, Y4, Y3, Y5
+	VMOVUPS      1472(SP), Y8
+	VBLENDVPS    Y5, Y0, Y8, Y5
+	VMOVUPS      Y5, 1760(SP)
+	VMOVAPS      Y9, Y5
 	VMOVUPS      2400(SP), Y8
-	VCMPPS       $0x16, consts<>+96(SB), Y8, Y8
-	VBLENDVPS    Y8, consts<>+608(SB), Y2, Y2
-	VMOVUPS      2240(SP), Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y8, Y8
-	VMOVUPS      1792(SP), Y9
-	VMOVUPS      1504(SP), Y10
+	VFNMADD231PS 224(CX), Y8, Y5
+	VCMPPS       $0x00, Y5, Y5, Y8
+	VMOVUPS      1280(SP), Y10
 	VBLENDVPS    Y8, Y9, Y10, Y8
-	VMOVUPS      consts<>+64(SB), Y9
-	VANDPS       consts<>+96(SB), Y9, Y9
-	VCMPPS       $0x03, Y7, Y7, Y10
-	VMAXPS       Y6, Y7, Y6
-	VBLENDVPS    Y10, Y7, Y6, Y6
-	VMOVUPS      2208(SP), Y7
-	VMOVUPS      1888(SP), Y10
-	VCMPPS       $0x12, Y7, Y10, Y7
-	VMOVUPS      2176(SP), Y10
-	VMOVUPS      1568(SP), Y11
-	VBLENDVPS    Y7, Y10, Y11, Y7
+	VMOVUPS      Y8, 1792(SP)
+	VMOVUPS      consts<>+64(SB), Y8
+	VANDPS       consts<>+576(SB), Y8, Y8
+	VMOVUPS      Y8, 1824(SP)
+	VMOVUPS      1728(SP), Y8
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      consts<>+384(SB), Y6
+	VSUBPS       224(CX), Y6, Y6
+	VMOVUPS      2400(SP), Y8
+	VXORPS       consts<>+32(SB), Y8, Y8
+	VMOVUPS      Y8, 1856(SP)
+	VXORPS       consts<>+32(SB), Y0, Y8
+	VMOVUPS      Y8, 1888(SP)
+	VMOVUPS      1632(SP), Y8
+	VMOVUPS      1792(SP), Y10
+	VORPS        Y8, Y10, Y8
+	VMOVUPS      2304(SP), Y10
+	VADDPS       consts<>+576(SB), Y10, Y10
+	VMOVUPS      1536(SP), Y11
+	VSUBPS       Y3, Y11, Y3
+	VFNMADD213PS consts<>+608(SB), Y7, Y4
+	VANDPS       consts<>+64(SB), Y7, Y11
+	VMOVUPS      1760(SP), Y12
+	VORPS        consts<>+576(SB), Y12, Y12
+	VMOVUPS      1408(SP), Y13
+	VFNMADD231PS consts<>+608(SB), Y13, Y4
+	VMOVAPS      Y3, Y13
+	VFMADD213PS  consts<>+384(SB), Y11, Y13
+	VFMADD132PS  consts<>+544(SB), Y6, Y1
+	VMOVUPS      1248(SP), Y14
+	VMOVUPS      2304(SP), Y15
+	VMULPS       Y15, Y14, Y14
+	VMOVUPS      2400(SP), Y15
+	VORPS        consts<>+192(SB), Y15, Y15
+	VMOVUPS      Y15, 1920(SP)
+	VMOVUPS      1408(SP), Y15
+	VSUBPS       Y15, Y5, Y15
+	VFMADD231PS  Y5, Y8, Y10
+	VMOVAPS      Y5, Y10
+	VFMSUB231PS  consts<>+384(SB), Y12, Y10
+	VCMPPS       $0x04, consts<>+608(SB), Y3, Y10
+	VMOVUPS      1696(SP), Y15
+	VBLENDVPS    Y10, Y8, Y15, Y8
+	VMOVUPS      1312(SP), Y8
+	VORPS        Y8, Y14, Y8
+	VMOVUPS      Y8, 1952(SP)
+	VADDPS       consts<>+608(SB), Y13, Y8
+	VMOVUPS      1504(SP), Y10
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      1152(SP), Y8
+	VCMPPS       $0x00, Y8, Y11, Y8
+	VMOVUPS      1280(SP), Y10
+	VMOVUPS      1856(SP), Y14
+	VBLENDVPS    Y8, Y10, Y14, Y8
 	VMOVUPS      1472(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      1728(SP), Y11
-	VFNMADD213PS consts<>+608(SB), Y12, Y11
-	VMOVUPS      1824(SP), Y12
-	VMOVUPS      2304(SP), Y14
-	VMULPS       Y12, Y14, Y12
-	VCMPPS       $0x03, Y0, Y0, Y14
-	VMOVUPS      2144(SP), Y15
-	VMINPS       Y15, Y0, Y15
-	VBLENDVPS    Y14, Y0, Y15, Y0
-	VMOVUPS      Y0, 32(AX)
-	VMOVUPS      Y12, 96(AX)
-	VMOVUPS      Y11, 160(AX)
-	VMOVUPS      Y10, 224(AX)
-	VMOVUPS      Y7, 288(AX)
-	VMOVUPS      Y6, 352(AX)
-	VMOVUPS      Y9, 416(AX)
-	VMOVUPS      Y8, 480(AX)
-	VMOVUPS      Y2, 544(AX)
-	VMOVUPS      Y5, 608(AX)
-	VMOVUPS      Y4, 672(AX)
+	VCMPPS       $0x04, Y7, Y10, Y7
+	VMOVUPS      1376(SP), Y10
+	VBLENDVPS    Y7, Y10, Y5, Y5
+	VMOVAPS      Y12, Y7
+	VMOVUPS      1824(SP), Y10
+	VFMADD231PS  Y12, Y10, Y7
+	VORPS        Y9, Y11, Y7
+	VMOVUPS      Y7, 1984(SP)
+	VFMSUB231PS  352(CX), Y6, Y4
+	VMULPS       consts<>+544(SB), Y0, Y0
+	VMOVUPS      1824(SP), Y6
+	VCMPPS       $0x04, Y6, Y13, Y6
+	VMOVUPS      1728(SP), Y7
+	VMOVUPS      1184(SP), Y9
+	VBLENDVPS    Y6, Y7, Y9, Y6
+	VMOVUPS      consts<>+384(SB), Y6
+	VMOVUPS      consts<>+544(SB), Y7
+	VFMADD231PS  96(CX), Y7, Y6
+	VANDPS       consts<>+384(SB), Y4, Y4
+	VMOVUPS      1344(SP), Y6
+	VMOVUPS      1280(SP), Y7
+	VFMADD132PS  consts<>+192(SB), Y7, Y6
+	VMOVUPS      consts<>+608(SB), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      1568(SP), Y7
+	VCMPPS       $0x04, consts<>+576(SB), Y7, Y7
+	VMOVUPS      1696(SP), Y9
+	VMOVUPS      1664(SP), Y10
+	VBLENDVPS    Y7, Y9, Y10, Y7
+	VMOVUPS      Y7, 2016(SP)
+	VMOVUPS      1120(SP), Y7
+	VADDPS       Y7, Y8, Y7
+	VMOVUPS      1632(SP), Y8
+	VFNMADD213PS Y6, Y8, Y7
+	VMOVUPS      1280(SP), Y8
+	VANDPS       Y2, Y8, Y2
+	VMOVUPS      consts<>+608(SB), Y8
+	VMOVUPS      1600(SP), Y9
+	VFMADD231PS  Y9, Y11, Y8
+	VFNMADD213PS consts<>+576(SB), Y1, Y12
+	VMOVUPS      1600(SP), Y1
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      1728(SP), Y8
+	VMOVUPS      Y8, 2336(SP)
+	VMOVUPS      2336(SP), Y8
+	VFMADD213PS  Y2, Y5, Y8
+	VMOVUPS      Y8, 2336(SP)
+	VFNMADD213PS consts<>+544(SB), Y11, Y13
+	VMOVUPS      1440(SP), Y2
+	VFNMADD231PS consts<>+544(SB), Y2, Y0
+	VMOVUPS      1376(SP), Y2
+	VMOVUPS      1536(SP), Y5
+	VMOVUPS      1792(SP), Y8
+	VFNMADD213PS Y5, Y8, Y2
+	VMOVUPS      1632(SP), Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      Y5, 2048(SP)
+	VANDPS       Y13, Y3, Y5
+	VMOVUPS      Y5, 2080(SP)
+	VMOVUPS      1888(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 2112(SP)
+	VMOVUPS      1216(SP), Y5
+	VADDPS       consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 2144(SP)
+	VMOVUPS      consts<>+32(SB), Y5
+	VXORPS       consts<>+608(SB), Y5, Y5
+	VMOVUPS      Y5, 2176(SP)
+	VANDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 2208(SP)
+	VMOVUPS      1248(SP), Y3
+	VMOVUPS      1120(SP), Y5
+	VMOVUPS      1952(SP), Y8
+	VFMADD213PS  Y5, Y8, Y3
+	VMOVUPS      1152(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      1216(SP), Y8
+	VFNMADD213PS Y8, Y1, Y11
+	VMOVUPS      2016(SP), Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVUPS      1984(SP), Y8
+	VMOVUPS      1120(SP), Y9
+	VFMSUB213PS  Y8, Y9, Y4
+	VMOVUPS      1888(SP), Y8
+	VADDPS       consts<>+384(SB), Y8, Y8
+	VMOVUPS      1760(SP), Y9
+	VMULPS       consts<>+576(SB), Y9, Y9
+	VMOVUPS      consts<>+32(SB), Y10
+	VXORPS       consts<>+384(SB), Y10, Y10
+	VMOVUPS      1600(SP), Y12
+	VFMSUB213PS  consts<>+192(SB), Y6, Y12
+	VMOVUPS      1696(SP), Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VMOVUPS      1920(SP), Y14
+	VSUBPS       Y14, Y7, Y7
+	VMOVUPS      consts<>+608(SB), Y14
+	VMOVUPS      2016(SP), Y15
+	VFMADD213PS  consts<>+544(SB), Y15, Y14
+	VMOVUPS      Y14, 32(AX)
+	VMOVUPS      Y7, 96(AX)
+	VMOVUPS      Y6, 160(AX)
+	VMOVUPS      Y12, 224(AX)
+	VMOVUPS      Y10, 288(AX)
+	VMOVUPS      Y9, 352(AX)
+	VMOVUPS      Y8, 416(AX)
+	VMOVUPS      Y4, 480(AX)
+	VMOVUPS      Y1, 544(AX)
+	VMOVUPS      Y11, 608(AX)
+	VMOVUPS      Y5, 672(AX)
 	VMOVUPS      Y3, 736(AX)
+	VMOVUPS      2208(SP), Y1
 	VMOVUPS      Y1, 800(AX)
-	VMOVUPS      2656(SP), Y0
-	VMOVUPS      Y0, 864(AX)
-	VMOVUPS      2624(SP), Y0
-	VMOVUPS      Y0, 928(AX)
-	VMOVUPS      2592(SP), Y0
-	VMOVUPS      Y0, 992(AX)
-	VMOVUPS      2560(SP), Y0
-	VMOVUPS      Y0, 1056(AX)
-	VMOVUPS      2528(SP), Y0
-	VMOVUPS      Y0, 1120(AX)
-	VMOVUPS      2496(SP), Y0
-	VMOVUPS      Y0, 1184(AX)
-	VMOVUPS      2464(SP), Y0
+	VMOVUPS      2176(SP), Y1
+	VMOVUPS      Y1, 864(AX)
+	VMOVUPS      2144(SP), Y1
+	VMOVUPS      Y1, 928(AX)
+	VMOVUPS      2112(SP), Y1
+	VMOVUPS      Y1, 992(AX)
+	VMOVUPS      2080(SP), Y1
+	VMOVUPS      Y1, 1056(AX)
+	VMOVUPS      2048(SP), Y1
+	VMOVUPS      Y1, 1120(AX)
+	VMOVUPS      Y2, 1184(AX)
 	VMOVUPS      Y0, 1248(AX)
-	VMOVUPS      2432(SP), Y0
-	VMOVUPS      Y0, 1312(AX)
-	VMOVUPS      Y13, 1376(AX)
+	VMOVUPS      Y13, 1312(AX)
+	VMOVUPS      2336(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
 	VZEROUPPER
 	RET
 
@@ -5661,1205 +4896,1093 @@ TEXT ·looping2_avx2(SB), $1920-24
 	VMOVUPS     (CX), Y0
 	VMOVUPS     128(CX), Y1
 	VMOVUPS     256(CX), Y2
+	VMOVUPS     Y2, (SP)
 	MOVQ        DX, BX
-	VMOVUPS     64(CX), Y3
-	VFMADD231PS consts<>+608(SB), Y1, Y3
-	VMULPS      Y1, Y1, Y4
-	VMOVUPS     Y4, (SP)
-	VMOVUPS     192(CX), Y4
-	VMOVUPS     (SP), Y5
-	VFMSUB213PS 64(CX), Y5, Y4
+	VMOVUPS     64(CX), Y2
+	VFMADD231PS consts<>+608(SB), Y1, Y2
+	VMULPS      Y1, Y1, Y3
 	VMOVUPS     Y3, 32(SP)
-	VMOVUPS     32(SP), Y5
-	VFMSUB231PS consts<>+384(SB), Y3, Y5
-	VMOVUPS     Y5, 32(SP)
-	VCMPPS      $0x03, Y3, Y3, Y5
-	VMOVUPS     (SP), Y6
-	VMAXPS      Y6, Y3, Y6
-	VBLENDVPS   Y5, Y3, Y6, Y5
-	VMOVUPS     Y5, 64(SP)
-	VMOVUPS     consts<>+384(SB), Y5
-	VSUBPS      consts<>+544(SB), Y5, Y5
-	VMOVAPS     Y4, Y6
-	VFMADD231PS consts<>+544(SB), Y0, Y6
-	VMOVUPS     (SP), Y7
+	VMOVUPS     192(CX), Y3
+	VMOVUPS     32(SP), Y4
+	VFMSUB213PS 64(CX), Y4, Y3
+	VMOVUPS     Y2, 64(SP)
+	VMOVUPS     64(SP), Y4
+	VFMSUB231PS consts<>+384(SB), Y2, Y4
+	VMOVUPS     Y4, 64(SP)
+	VXORPS      consts<>+32(SB), Y2, Y4
+	VMOVUPS     Y4, 96(SP)
+	VMOVUPS     64(CX), Y4
+	VANDPS      consts<>+192(SB), Y4, Y4
+	VANDPS      Y1, Y1, Y5
+	VMOVUPS     consts<>+544(SB), Y6
+	VMOVUPS     64(SP), Y7
+	VSUBPS      Y7, Y6, Y6
+	VMOVUPS     32(SP), Y7
 	VADDPS      Y0, Y7, Y7
-	VMOVUPS     Y7, 96(SP)
-	VXORPS      Y7, Y7, Y7
-	VMOVUPS     32(SP), Y8
-	VMINPS      Y8, Y7, Y7
 	VMOVUPS     Y7, 128(SP)
-	VMOVUPS     consts<>+608(SB), Y7
-	VADDPS      192(CX), Y7, Y7
-	VMOVUPS     128(SP), Y8
-	VCMPPS      $0x11, Y8, Y5, Y8
-	VBLENDVPS   Y8, Y2, Y7, Y8
-	VSUBPS      192(CX), Y2, Y9
-	VMOVUPS     Y9, 160(SP)
-	VMOVUPS     64(CX), Y9
-	VADDPS      consts<>+608(SB), Y9, Y9
-	VANDPS      consts<>+64(SB), Y6, Y10
-	VMOVUPS     consts<>+544(SB), Y11
-	VMAXPS      Y7, Y11, Y11
-	VMOVUPS     consts<>+32(SB), Y12
-	VXORPS      192(CX), Y12, Y12
-	VADDPS      Y10, Y7, Y13
+	VMOVUPS     consts<>+64(SB), Y7
+	VANDPS      consts<>+192(SB), Y7, Y7
+	VMOVUPS     Y7, 160(SP)
+	VMOVUPS     consts<>+384(SB), Y7
+	VROUNDPS    $0x08, Y7, Y7
+	VMOVUPS     consts<>+608(SB), Y8
+	VROUNDPS    $0x08, Y8, Y8
+	VMOVUPS     64(SP), Y9
+	VCMPPS      $0x00, Y9, Y8, Y9
+	VBLENDVPS   Y9, Y3, Y2, Y9
+	VMOVUPS     (SP), Y10
+	VSUBPS      192(CX), Y10, Y10
+	VMOVUPS     64(CX), Y11
+	VADDPS      consts<>+608(SB), Y11, Y11
+	VANDPS      Y4, Y6, Y12
+	VMOVUPS     consts<>+576(SB), Y13
 	VMOVUPS     Y13, 192(SP)
-	VCMPPS      $0x16, consts<>+96(SB), Y8, Y13
-	VBLENDVPS   Y13, consts<>+608(SB), Y7, Y13
+	VMOVUPS     192(SP), Y13
+	VFMSUB132PS consts<>+544(SB), Y0, Y13
+	VMOVUPS     Y13, 192(SP)
+	VXORPS      consts<>+32(SB), Y11, Y13
 	VMOVUPS     Y13, 224(SP)
-	VMOVUPS     192(CX), Y13
-	VMOVUPS     320(CX), Y14
-	VCMPPS      $0x03, Y13, Y13, Y15
-	VMAXPS      Y14, Y13, Y14
-	VBLENDVPS   Y15, Y13, Y14, Y13
-	VXORPS      consts<>+32(SB), Y1, Y14
+	VORPS       Y7, Y8, Y13
+	VANDPS      consts<>+64(SB), Y0, Y14
 	VMOVUPS     Y14, 256(SP)
-	VMOVUPS     224(SP), Y14
-	VCMPPS      $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS   Y14, Y9, Y13, Y13
-	VMOVUPS     consts<>+576(SB), Y14
-	VMINPS      Y5, Y14, Y14
-	VMOVUPS     Y14, 288(SP)
-	VMOVUPS     (SP), Y14
-	VMOVUPS     Y14, 320(SP)
-	VXORPS      Y14, Y14, Y14
-	VMOVUPS     320(SP), Y15
-	VFMADD231PS Y11, Y14, Y15
-	VMOVUPS     Y15, 320(SP)
-	VMOVUPS     320(CX), Y14
-	VMULPS      consts<>+576(SB), Y14, Y14
-	VMOVUPS     Y14, 352(SP)
-	VMOVUPS     96(SP), Y14
+	VXORPS      consts<>+32(SB), Y2, Y14
+	VMULPS      Y1, Y2, Y15
+	VMOVUPS     Y15, 288(SP)
+	VORPS       Y10, Y13, Y13
+	VMOVUPS     Y13, 320(SP)
+	VCMPPS      $0x04, Y5, Y5, Y13
+	VBLENDVPS   Y13, consts<>+576(SB), Y5, Y13
+	VMOVUPS     Y13, 352(SP)
+	VMOVUPS     (SP), Y13
 	VMOVUPS     160(SP), Y15
 
 loop0:
-	VMOVUPS      Y3, 1856(SP)
-	VMOVUPS      Y13, 384(SP)
-	VMOVUPS      1856(SP), Y3
-	VFMADD231PS  Y1, Y0, Y3
-	VMOVUPS      Y3, 1856(SP)
-	VMOVUPS      (SP), Y3
-	VFMADD231PS  320(CX), Y0, Y3
-	VMOVUPS      Y3, (SP)
-	VFMADD231PS  192(CX), Y0, Y4
-	VMOVUPS      64(CX), Y3
-	VMOVUPS      32(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 32(SP)
-	VMOVUPS      64(SP), Y3
-	VFMADD231PS  Y1, Y0, Y3
-	VMOVUPS      Y3, 64(SP)
-	VFMADD231PS  320(CX), Y0, Y5
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  192(CX), Y3, Y6
-	VFMADD231PS  Y1, Y0, Y14
-	VMOVUPS      128(SP), Y3
-	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, 128(SP)
-	VFMADD231PS  192(CX), Y0, Y7
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  320(CX), Y3, Y8
-	VFMADD231PS  Y2, Y0, Y15
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  Y2, Y3, Y9
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  Y1, Y3, Y10
+	VMOVUPS      Y2, 1856(SP)
+	VMOVUPS      Y14, 384(SP)
+	VMOVUPS      1856(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 1856(SP)
+	VMOVUPS      32(SP), Y2
+	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 32(SP)
+	VFMADD231PS  192(CX), Y0, Y3
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      64(SP), Y14
+	VFMADD231PS  Y13, Y2, Y14
+	VMOVUPS      Y14, 64(SP)
+	VMOVUPS      96(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 96(SP)
+	VFMADD231PS  320(CX), Y0, Y4
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  192(CX), Y2, Y5
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      128(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 128(SP)
+	VFMADD231PS  192(CX), Y0, Y15
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  320(CX), Y2, Y7
+	VFMADD231PS  Y13, Y0, Y8
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  Y13, Y2, Y9
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  Y1, Y2, Y10
 	VFMADD231PS  Y1, Y0, Y11
 	VFMADD231PS  320(CX), Y0, Y12
 	DECQ         BX
-	VMOVUPS      384(SP), Y13
-	VMOVUPS      1856(SP), Y3
+	VMOVUPS      384(SP), Y14
+	VMOVUPS      1856(SP), Y2
 	JNE          loop0
+	VMOVUPS      Y10, 512(SP)
 	VMOVUPS      Y11, 448(SP)
-	VMOVUPS      (SP), Y0
+	VMOVUPS      32(SP), Y0
 	VMOVUPS      192(SP), Y1
-	VFMADD213PS  Y1, Y7, Y0
-	VMOVUPS      Y14, 416(SP)
+	VFMADD213PS  Y1, Y15, Y0
+	VMOVUPS      Y6, 416(SP)
 	VMOVUPS      352(SP), Y1
-	VMOVUPS      416(SP), Y4
-	VFNMADD231PS 64(CX), Y1, Y4
-	VMOVUPS      Y4, 416(SP)
+	VMOVUPS      416(SP), Y3
+	VFNMADD231PS 64(CX), Y1, Y3
+	VMOVUPS      Y3, 416(SP)
 	VMOVUPS      448(SP), Y1
-	VMOVUPS      224(SP), Y4
-	VADDPS       Y1, Y4, Y1
-	VMOVAPS      Y7, Y4
-	VMOVUPS      320(SP), Y6
-	VMOVUPS      64(SP), Y9
-	VFNMADD213PS Y6, Y9, Y4
-	VMOVUPS      352(SP), Y6
-	VFNMADD231PS 320(CX), Y6, Y2
-	VMOVUPS      Y13, 480(SP)
-	VMOVUPS      32(SP), Y6
-	VMOVUPS      480(SP), Y9
-	VFNMADD132PS 320(CX), Y6, Y9
-	VMOVUPS      Y9, 480(SP)
-	VSUBPS       Y4, Y1, Y6
-	VSUBPS       Y10, Y0, Y9
-	VMOVUPS      320(SP), Y11
-	VADDPS       Y11, Y12, Y11
-	VMOVUPS      Y11, 512(SP)
-	VADDPS       192(CX), Y5, Y5
-	VMOVUPS      Y5, 544(SP)
-	VMOVUPS      32(SP), Y5
-	VMOVUPS      544(SP), Y11
-	VFMADD213PS  Y11, Y0, Y5
-	VMOVUPS      256(SP), Y11
-	VMOVUPS      192(SP), Y13
-	VFMADD213PS  Y2, Y13, Y11
-	VMOVUPS      288(SP), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 576(SP)
-	VMOVUPS      64(SP), Y13
-	VFNMADD231PS Y13, Y2, Y3
-	VSUBPS       Y8, Y14, Y8
-	VMOVUPS      Y8, 608(SP)
-	VMOVUPS      320(CX), Y8
-	VCMPPS       $0x03, Y8, Y8, Y13
-	VMAXPS       Y12, Y8, Y14
-	VBLENDVPS    Y13, Y8, Y14, Y8
-	VMOVUPS      Y8, 640(SP)
-	VMOVUPS      224(SP), Y8
-	VADDPS       Y8, Y4, Y8
-	VMOVUPS      Y8, 672(SP)
-	VMOVUPS      288(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      288(SP), Y13
-	VMAXPS       Y6, Y13, Y13
-	VMOVUPS      288(SP), Y14
-	VBLENDVPS    Y8, Y14, Y13, Y8
-	VMOVUPS      Y8, 704(SP)
+	VMOVUPS      224(SP), Y3
+	VADDPS       Y1, Y3, Y1
+	VMOVAPS      Y15, Y3
+	VMOVUPS      320(SP), Y5
+	VMOVUPS      96(SP), Y8
+	VFNMADD213PS Y5, Y8, Y3
+	VMOVUPS      352(SP), Y5
+	VFNMADD231PS 320(CX), Y5, Y13
+	VMOVUPS      Y14, 480(SP)
+	VMOVUPS      64(SP), Y5
+	VMOVUPS      480(SP), Y8
+	VFNMADD132PS 320(CX), Y5, Y8
+	VMOVUPS      Y8, 480(SP)
+	VSUBPS       Y3, Y1, Y5
 	VMOVUPS      512(SP), Y8
-	VMOVUPS      672(SP), Y13
-	VFNMADD213PS Y8, Y13, Y12
-	VMOVUPS      352(SP), Y8
-	VMOVUPS      576(SP), Y13
-	VADDPS       Y8, Y13, Y8
-	VMOVUPS      Y8, 736(SP)
-	VMOVUPS      544(SP), Y8
-	VFNMADD231PS 320(CX), Y6, Y8
-	VSUBPS       Y1, Y3, Y13
-	VMOVUPS      Y13, 768(SP)
-	VSUBPS       Y9, Y6, Y13
-	VMOVUPS      Y13, 800(SP)
-	VMOVUPS      (SP), Y13
-	VFMADD132PS  320(CX), Y10, Y13
-	VMOVUPS      64(SP), Y14
-	VFMADD231PS  Y4, Y7, Y14
-	VMOVUPS      128(SP), Y15
-	VSUBPS       Y5, Y15, Y15
-	VMOVUPS      Y15, 832(SP)
-	VSUBPS       Y10, Y7, Y7
-	VMOVUPS      Y7, 864(SP)
+	VSUBPS       Y8, Y0, Y8
+	VMOVUPS      320(SP), Y9
+	VADDPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 544(SP)
+	VADDPS       192(CX), Y4, Y4
+	VMOVUPS      Y4, 576(SP)
+	VMOVUPS      64(SP), Y4
+	VMOVUPS      576(SP), Y9
+	VFMADD213PS  Y9, Y0, Y4
+	VMOVUPS      256(SP), Y9
+	VMOVUPS      Y9, 608(SP)
+	VMOVUPS      192(SP), Y9
+	VMOVUPS      608(SP), Y10
+	VFMADD213PS  Y13, Y9, Y10
+	VMOVUPS      Y10, 608(SP)
+	VMOVUPS      288(SP), Y9
+	VSUBPS       Y8, Y9, Y9
+	VMOVUPS      Y9, 640(SP)
+	VMOVUPS      96(SP), Y9
+	VFNMADD231PS Y9, Y13, Y2
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      Y6, 672(SP)
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       320(CX), Y6, Y6
+	VMOVUPS      Y6, 704(SP)
+	VMOVUPS      224(SP), Y6
 	VMOVUPS      32(SP), Y7
-	VMOVUPS      320(SP), Y10
-	VADDPS       Y7, Y10, Y7
-	VMOVUPS      Y7, 896(SP)
-	VMOVUPS      448(SP), Y7
-	VFMADD213PS  Y12, Y9, Y7
-	VMOVAPS      Y13, Y10
-	VFMADD213PS  192(CX), Y1, Y10
+	VFMADD231PS  Y3, Y7, Y6
+	VMOVUPS      288(SP), Y7
+	VXORPS       consts<>+32(SB), Y7, Y7
+	VMOVUPS      Y7, 736(SP)
+	VFNMADD213PS Y6, Y5, Y12
+	VMOVUPS      352(SP), Y7
+	VMOVUPS      640(SP), Y9
+	VFNMADD231PS 64(CX), Y9, Y7
+	VMOVUPS      576(SP), Y9
+	VFNMADD231PS 320(CX), Y5, Y9
+	VSUBPS       Y1, Y2, Y10
+	VMOVUPS      Y10, 768(SP)
+	VSUBPS       Y8, Y5, Y10
+	VMOVUPS      Y10, 800(SP)
+	VMOVUPS      32(SP), Y10
+	VMOVUPS      512(SP), Y11
+	VFMADD132PS  320(CX), Y11, Y10
+	VMOVUPS      96(SP), Y11
+	VFMADD231PS  Y3, Y15, Y11
+	VMOVUPS      128(SP), Y14
+	VSUBPS       Y4, Y14, Y14
+	VMOVUPS      Y14, 832(SP)
+	VMOVUPS      512(SP), Y14
+	VSUBPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 864(SP)
+	VMOVUPS      64(SP), Y14
+	VMOVUPS      320(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 896(SP)
+	VMOVUPS      448(SP), Y14
+	VFMADD213PS  Y12, Y8, Y14
+	VMOVAPS      Y10, Y15
+	VFMADD213PS  192(CX), Y1, Y15
 	VMOVUPS      Y0, (AX)
 	VMOVUPS      416(SP), Y0
 	VMOVUPS      Y0, 64(AX)
 	VMOVUPS      Y1, 128(AX)
-	VMOVUPS      Y4, 192(AX)
-	VMOVUPS      Y2, 256(AX)
+	VMOVUPS      Y3, 192(AX)
+	VMOVUPS      Y13, 256(AX)
 	VMOVUPS      480(SP), Y0
 	VMOVUPS      Y0, 320(AX)
-	VMOVUPS      Y6, 384(AX)
-	VMOVUPS      Y9, 448(AX)
-	VMOVUPS      512(SP), Y0
-	VMOVUPS      Y0, 512(AX)
+	VMOVUPS      Y5, 384(AX)
+	VMOVUPS      Y8, 448(AX)
 	VMOVUPS      544(SP), Y0
-	VMOVUPS      Y0, 576(AX)
-	VMOVUPS      Y5, 640(AX)
-	VMOVUPS      Y11, 704(AX)
+	VMOVUPS      Y0, 512(AX)
 	VMOVUPS      576(SP), Y0
-	VMOVUPS      Y0, 768(AX)
-	VMOVUPS      Y3, 832(AX)
+	VMOVUPS      Y0, 576(AX)
+	VMOVUPS      Y4, 640(AX)
 	VMOVUPS      608(SP), Y0
-	VMOVUPS      Y0, 896(AX)
+	VMOVUPS      Y0, 704(AX)
 	VMOVUPS      640(SP), Y0
-	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      Y0, 768(AX)
+	VMOVUPS      Y2, 832(AX)
 	VMOVUPS      672(SP), Y0
-	VMOVUPS      Y0, 1024(AX)
+	VMOVUPS      Y0, 896(AX)
 	VMOVUPS      704(SP), Y0
+	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      Y6, 1024(AX)
+	VMOVUPS      736(SP), Y0
 	VMOVUPS      Y0, 1088(AX)
 	VMOVUPS      Y12, 1152(AX)
-	VMOVUPS      736(SP), Y0
-	VMOVUPS      Y0, 1216(AX)
-	VMOVUPS      Y8, 1280(AX)
+	VMOVUPS      Y7, 1216(AX)
+	VMOVUPS      Y9, 1280(AX)
 	VMOVUPS      768(SP), Y0
 	VMOVUPS      Y0, 1344(AX)
 	VMOVUPS      800(SP), Y0
 	VMOVUPS      Y0, 1408(AX)
-	VMOVUPS      Y13, 1472(AX)
-	VMOVUPS      Y14, 1536(AX)
+	VMOVUPS      Y10, 1472(AX)
+	VMOVUPS      Y11, 1536(AX)
 	VMOVUPS      832(SP), Y0
 	VMOVUPS      Y0, 1600(AX)
 	VMOVUPS      864(SP), Y0
 	VMOVUPS      Y0, 1664(AX)
 	VMOVUPS      896(SP), Y0
 	VMOVUPS      Y0, 1728(AX)
-	VMOVUPS      Y7, 1792(AX)
-	VMOVUPS      Y10, 1856(AX)
+	VMOVUPS      Y14, 1792(AX)
+	VMOVUPS      Y15, 1856(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VMOVUPS      288(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  consts<>+608(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVUPS      Y4, 928(SP)
-	VMOVUPS      224(CX), Y4
-	VMOVUPS      928(SP), Y5
-	VFMSUB213PS  96(CX), Y5, Y4
+	VMOVUPS      Y2, 928(SP)
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  consts<>+608(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
 	VMOVUPS      Y3, 960(SP)
-	VMOVUPS      960(SP), Y5
-	VFMSUB231PS  consts<>+384(SB), Y3, Y5
-	VMOVUPS      Y5, 960(SP)
-	VCMPPS       $0x03, Y3, Y3, Y5
-	VMOVUPS      928(SP), Y6
-	VMAXPS       Y6, Y3, Y6
-	VBLENDVPS    Y5, Y3, Y6, Y5
-	VMOVUPS      Y5, 992(SP)
-	VMOVUPS      consts<>+384(SB), Y5
-	VSUBPS       consts<>+544(SB), Y5, Y5
-	VMOVAPS      Y4, Y6
-	VFMADD231PS  consts<>+544(SB), Y0, Y6
-	VMOVUPS      928(SP), Y7
+	VMOVUPS      224(CX), Y3
+	VMOVUPS      960(SP), Y4
+	VFMSUB213PS  96(CX), Y4, Y3
+	VMOVUPS      Y2, 992(SP)
+	VMOVUPS      992(SP), Y4
+	VFMSUB231PS  consts<>+384(SB), Y2, Y4
+	VMOVUPS      Y4, 992(SP)
+	VXORPS       consts<>+32(SB), Y2, Y4
+	VMOVUPS      Y4, 1024(SP)
+	VMOVUPS      96(CX), Y4
+	VANDPS       consts<>+192(SB), Y4, Y4
+	VANDPS       Y1, Y1, Y5
+	VMOVUPS      consts<>+544(SB), Y6
+	VMOVUPS      992(SP), Y7
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      960(SP), Y7
 	VADDPS       Y0, Y7, Y7
-	VMOVUPS      Y7, 1024(SP)
-	VXORPS       Y7, Y7, Y7
-	VMOVUPS      960(SP), Y8
-	VMINPS       Y8, Y7, Y7
 	VMOVUPS      Y7, 1056(SP)
-	VMOVUPS      consts<>+608(SB), Y7
-	VADDPS       224(CX), Y7, Y7
-	VMOVUPS      1056(SP), Y8
-	VCMPPS       $0x11, Y8, Y5, Y8
-	VBLENDVPS    Y8, Y2, Y7, Y8
-	VSUBPS       224(CX), Y2, Y9
-	VMOVUPS      Y9, 1088(SP)
-	VMOVUPS      96(CX), Y9
-	VADDPS       consts<>+608(SB), Y9, Y9
-	VANDPS       consts<>+64(SB), Y6, Y10
-	VMOVUPS      consts<>+544(SB), Y11
-	VMAXPS       Y7, Y11, Y11
-	VMOVUPS      consts<>+32(SB), Y12
-	VXORPS       224(CX), Y12, Y12
-	VADDPS       Y10, Y7, Y13
+	VMOVUPS      consts<>+64(SB), Y7
+	VANDPS       consts<>+192(SB), Y7, Y7
+	VMOVUPS      Y7, 1088(SP)
+	VMOVUPS      consts<>+384(SB), Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMOVUPS      consts<>+608(SB), Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VMOVUPS      992(SP), Y9
+	VCMPPS       $0x00, Y9, Y8, Y9
+	VBLENDVPS    Y9, Y3, Y2, Y9
+	VMOVUPS      928(SP), Y10
+	VSUBPS       224(CX), Y10, Y10
+	VMOVUPS      96(CX), Y11
+	VADDPS       consts<>+608(SB), Y11, Y11
+	VANDPS       Y4, Y6, Y12
+	VMOVUPS      consts<>+576(SB), Y13
 	VMOVUPS      Y13, 1120(SP)
-	VCMPPS       $0x16, consts<>+96(SB), Y8, Y13
-	VBLENDVPS    Y13, consts<>+608(SB), Y7, Y13
+	VMOVUPS      1120(SP), Y13
+	VFMSUB132PS  consts<>+544(SB), Y0, Y13
+	VMOVUPS      Y13, 1120(SP)
+	VXORPS       consts<>+32(SB), Y11, Y13
 	VMOVUPS      Y13, 1152(SP)
-	VMOVUPS      224(CX), Y13
-	VMOVUPS      352(CX), Y14
-	VCMPPS       $0x03, Y13, Y13, Y15
-	VMAXPS       Y14, Y13, Y14
-	VBLENDVPS    Y15, Y13, Y14, Y13
-	VXORPS       consts<>+32(SB), Y1, Y14
+	VORPS        Y7, Y8, Y13
+	VANDPS       consts<>+64(SB), Y0, Y14
 	VMOVUPS      Y14, 1184(SP)
-	VMOVUPS      1152(SP), Y14
-	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS    Y14, Y9, Y13, Y13
-	VMOVUPS      consts<>+576(SB), Y14
-	VMINPS       Y5, Y14, Y14
-	VMOVUPS      Y14, 1216(SP)
-	VMOVUPS      928(SP), Y14
-	VMOVUPS      Y14, 1248(SP)
-	VXORPS       Y14, Y14, Y14
-	VMOVUPS      1248(SP), Y15
-	VFMADD231PS  Y11, Y14, Y15
-	VMOVUPS      Y15, 1248(SP)
-	VMOVUPS      352(CX), Y14
-	VMULPS       consts<>+576(SB), Y14, Y14
-	VMOVUPS      Y14, 1280(SP)
-	VMOVUPS      1024(SP), Y14
+	VXORPS       consts<>+32(SB), Y2, Y14
+	VMULPS       Y1, Y2, Y15
+	VMOVUPS      Y15, 1216(SP)
+	VORPS        Y10, Y13, Y13
+	VMOVUPS      Y13, 1248(SP)
+	VCMPPS       $0x04, Y5, Y5, Y13
+	VBLENDVPS    Y13, consts<>+576(SB), Y5, Y13
+	VMOVUPS      Y13, 1280(SP)
+	VMOVUPS      928(SP), Y13
 	VMOVUPS      1088(SP), Y15
 
 loop1:
-	VMOVUPS      Y3, 1888(SP)
-	VMOVUPS      Y13, 1312(SP)
-	VMOVUPS      1888(SP), Y3
-	VFMADD231PS  Y1, Y0, Y3
-	VMOVUPS      Y3, 1888(SP)
-	VMOVUPS      928(SP), Y3
-	VFMADD231PS  352(CX), Y0, Y3
-	VMOVUPS      Y3, 928(SP)
-	VFMADD231PS  224(CX), Y0, Y4
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      960(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 960(SP)
-	VMOVUPS      992(SP), Y3
-	VFMADD231PS  Y1, Y0, Y3
-	VMOVUPS      Y3, 992(SP)
-	VFMADD231PS  352(CX), Y0, Y5
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  224(CX), Y3, Y6
-	VFMADD231PS  Y1, Y0, Y14
-	VMOVUPS      1056(SP), Y3
-	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, 1056(SP)
-	VFMADD231PS  224(CX), Y0, Y7
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  352(CX), Y3, Y8
-	VFMADD231PS  Y2, Y0, Y15
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  Y2, Y3, Y9
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  Y1, Y3, Y10
+	VMOVUPS      Y2, 1888(SP)
+	VMOVUPS      Y14, 1312(SP)
+	VMOVUPS      1888(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 1888(SP)
+	VMOVUPS      960(SP), Y2
+	VFMADD231PS  352(CX), Y0, Y2
+	VMOVUPS      Y2, 960(SP)
+	VFMADD231PS  224(CX), Y0, Y3
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      992(SP), Y14
+	VFMADD231PS  Y13, Y2, Y14
+	VMOVUPS      Y14, 992(SP)
+	VMOVUPS      1024(SP), Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 1024(SP)
+	VFMADD231PS  352(CX), Y0, Y4
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  224(CX), Y2, Y5
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      1056(SP), Y2
+	VFMADD231PS  Y13, Y0, Y2
+	VMOVUPS      Y2, 1056(SP)
+	VFMADD231PS  224(CX), Y0, Y15
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  352(CX), Y2, Y7
+	VFMADD231PS  Y13, Y0, Y8
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  Y13, Y2, Y9
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  Y1, Y2, Y10
 	VFMADD231PS  Y1, Y0, Y11
 	VFMADD231PS  352(CX), Y0, Y12
 	DECQ         DX
-	VMOVUPS      1312(SP), Y13
-	VMOVUPS      1888(SP), Y3
+	VMOVUPS      1312(SP), Y14
+	VMOVUPS      1888(SP), Y2
 	JNE          loop1
+	VMOVUPS      Y10, 1440(SP)
 	VMOVUPS      Y11, 1376(SP)
-	VMOVUPS      928(SP), Y0
+	VMOVUPS      960(SP), Y0
 	VMOVUPS      1120(SP), Y1
-	VFMADD213PS  Y1, Y7, Y0
-	VMOVUPS      Y14, 1344(SP)
+	VFMADD213PS  Y1, Y15, Y0
+	VMOVUPS      Y6, 1344(SP)
 	VMOVUPS      1280(SP), Y1
-	VMOVUPS      1344(SP), Y4
-	VFNMADD231PS 96(CX), Y1, Y4
-	VMOVUPS      Y4, 1344(SP)
+	VMOVUPS      1344(SP), Y3
+	VFNMADD231PS 96(CX), Y1, Y3
+	VMOVUPS      Y3, 1344(SP)
 	VMOVUPS      1376(SP), Y1
-	VMOVUPS      1152(SP), Y4
-	VADDPS       Y1, Y4, Y1
-	VMOVAPS      Y7, Y4
-	VMOVUPS      1248(SP), Y6
-	VMOVUPS      992(SP), Y9
-	VFNMADD213PS Y6, Y9, Y4
-	VMOVUPS      1280(SP), Y6
-	VFNMADD231PS 352(CX), Y6, Y2
-	VMOVUPS      Y13, 1408(SP)
-	VMOVUPS      960(SP), Y6
-	VMOVUPS      1408(SP), Y9
-	VFNMADD132PS 352(CX), Y6, Y9
-	VMOVUPS      Y9, 1408(SP)
-	VSUBPS       Y4, Y1, Y6
-	VSUBPS       Y10, Y0, Y9
-	VMOVUPS      1248(SP), Y11
-	VADDPS       Y11, Y12, Y11
-	VMOVUPS      Y11, 1440(SP)
-	VADDPS       224(CX), Y5, Y5
-	VMOVUPS      Y5, 1472(SP)
-	VMOVUPS      960(SP), Y5
-	VMOVUPS      1472(SP), Y11
-	VFMADD213PS  Y11, Y0, Y5
-	VMOVUPS      1184(SP), Y11
-	VMOVUPS      1120(SP), Y13
-	VFMADD213PS  Y2, Y13, Y11
-	VMOVUPS      1216(SP), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 1504(SP)
-	VMOVUPS      992(SP), Y13
-	VFNMADD231PS Y13, Y2, Y3
-	VSUBPS       Y8, Y14, Y8
-	VMOVUPS      Y8, 1536(SP)
-	VMOVUPS      352(CX), Y8
-	VCMPPS       $0x03, Y8, Y8, Y13
-	VMAXPS       Y12, Y8, Y14
-	VBLENDVPS    Y13, Y8, Y14, Y8
-	VMOVUPS      Y8, 1568(SP)
-	VMOVUPS      1152(SP), Y8
-	VADDPS       Y8, Y4, Y8
-	VMOVUPS      Y8, 1600(SP)
-	VMOVUPS      1216(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      1216(SP), Y13
-	VMAXPS       Y6, Y13, Y13
-	VMOVUPS      1216(SP), Y14
-	VBLENDVPS    Y8, Y14, Y13, Y8
-	VMOVUPS      Y8, 1632(SP)
+	VMOVUPS      1152(SP), Y3
+	VADDPS       Y1, Y3, Y1
+	VMOVAPS      Y15, Y3
+	VMOVUPS      1248(SP), Y5
+	VMOVUPS      1024(SP), Y8
+	VFNMADD213PS Y5, Y8, Y3
+	VMOVUPS      1280(SP), Y5
+	VFNMADD231PS 352(CX), Y5, Y13
+	VMOVUPS      Y14, 1408(SP)
+	VMOVUPS      992(SP), Y5
+	VMOVUPS      1408(SP), Y8
+	VFNMADD132PS 352(CX), Y5, Y8
+	VMOVUPS      Y8, 1408(SP)
+	VSUBPS       Y3, Y1, Y5
 	VMOVUPS      1440(SP), Y8
-	VMOVUPS      1600(SP), Y13
-	VFNMADD213PS Y8, Y13, Y12
-	VMOVUPS      1280(SP), Y8
-	VMOVUPS      1504(SP), Y13
-	VADDPS       Y8, Y13, Y8
-	VMOVUPS      Y8, 1664(SP)
-	VMOVUPS      1472(SP), Y8
-	VFNMADD231PS 352(CX), Y6, Y8
-	VSUBPS       Y1, Y3, Y13
-	VMOVUPS      Y13, 1696(SP)
-	VSUBPS       Y9, Y6, Y13
-	VMOVUPS      Y13, 1728(SP)
-	VMOVUPS      928(SP), Y13
-	VFMADD132PS  352(CX), Y10, Y13
-	VMOVUPS      992(SP), Y14
-	VFMADD231PS  Y4, Y7, Y14
-	VMOVUPS      1056(SP), Y15
-	VSUBPS       Y5, Y15, Y15
-	VMOVUPS      Y15, 1760(SP)
-	VSUBPS       Y10, Y7, Y7
-	VMOVUPS      Y7, 1792(SP)
+	VSUBPS       Y8, Y0, Y8
+	VMOVUPS      1248(SP), Y9
+	VADDPS       Y9, Y12, Y9
+	VMOVUPS      Y9, 1472(SP)
+	VADDPS       224(CX), Y4, Y4
+	VMOVUPS      Y4, 1504(SP)
+	VMOVUPS      992(SP), Y4
+	VMOVUPS      1504(SP), Y9
+	VFMADD213PS  Y9, Y0, Y4
+	VMOVUPS      1184(SP), Y9
+	VMOVUPS      Y9, 1536(SP)
+	VMOVUPS      1120(SP), Y9
+	VMOVUPS      1536(SP), Y10
+	VFMADD213PS  Y13, Y9, Y10
+	VMOVUPS      Y10, 1536(SP)
+	VMOVUPS      1216(SP), Y9
+	VSUBPS       Y8, Y9, Y9
+	VMOVUPS      Y9, 1568(SP)
+	VMOVUPS      1024(SP), Y9
+	VFNMADD231PS Y9, Y13, Y2
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      Y6, 1600(SP)
+	VMOVUPS      consts<>+32(SB), Y6
+	VXORPS       352(CX), Y6, Y6
+	VMOVUPS      Y6, 1632(SP)
+	VMOVUPS      1152(SP), Y6
 	VMOVUPS      960(SP), Y7
-	VMOVUPS      1248(SP), Y10
-	VADDPS       Y7, Y10, Y7
-	VMOVUPS      Y7, 1824(SP)
-	VMOVUPS      1376(SP), Y7
-	VFMADD213PS  Y12, Y9, Y7
-	VMOVAPS      Y13, Y10
-	VFMADD213PS  224(CX), Y1, Y10
+	VFMADD231PS  Y3, Y7, Y6
+	VMOVUPS      1216(SP), Y7
+	VXORPS       consts<>+32(SB), Y7, Y7
+	VMOVUPS      Y7, 1664(SP)
+	VFNMADD213PS Y6, Y5, Y12
+	VMOVUPS      1280(SP), Y7
+	VMOVUPS      1568(SP), Y9
+	VFNMADD231PS 96(CX), Y9, Y7
+	VMOVUPS      1504(SP), Y9
+	VFNMADD231PS 352(CX), Y5, Y9
+	VSUBPS       Y1, Y2, Y10
+	VMOVUPS      Y10, 1696(SP)
+	VSUBPS       Y8, Y5, Y10
+	VMOVUPS      Y10, 1728(SP)
+	VMOVUPS      960(SP), Y10
+	VMOVUPS      1440(SP), Y11
+	VFMADD132PS  352(CX), Y11, Y10
+	VMOVUPS      1024(SP), Y11
+	VFMADD231PS  Y3, Y15, Y11
+	VMOVUPS      1056(SP), Y14
+	VSUBPS       Y4, Y14, Y14
+	VMOVUPS      Y14, 1760(SP)
+	VMOVUPS      1440(SP), Y14
+	VSUBPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 1792(SP)
+	VMOVUPS      992(SP), Y14
+	VMOVUPS      1248(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 1824(SP)
+	VMOVUPS      1376(SP), Y14
+	VFMADD213PS  Y12, Y8, Y14
+	VMOVAPS      Y10, Y15
+	VFMADD213PS  224(CX), Y1, Y15
 	VMOVUPS      Y0, 32(AX)
 	VMOVUPS      1344(SP), Y0
 	VMOVUPS      Y0, 96(AX)
 	VMOVUPS      Y1, 160(AX)
-	VMOVUPS      Y4, 224(AX)
-	VMOVUPS      Y2, 288(AX)
+	VMOVUPS      Y3, 224(AX)
+	VMOVUPS      Y13, 288(AX)
 	VMOVUPS      1408(SP), Y0
 	VMOVUPS      Y0, 352(AX)
-	VMOVUPS      Y6, 416(AX)
-	VMOVUPS      Y9, 480(AX)
-	VMOVUPS      1440(SP), Y0
-	VMOVUPS      Y0, 544(AX)
+	VMOVUPS      Y5, 416(AX)
+	VMOVUPS      Y8, 480(AX)
 	VMOVUPS      1472(SP), Y0
-	VMOVUPS      Y0, 608(AX)
-	VMOVUPS      Y5, 672(AX)
-	VMOVUPS      Y11, 736(AX)
+	VMOVUPS      Y0, 544(AX)
 	VMOVUPS      1504(SP), Y0
-	VMOVUPS      Y0, 800(AX)
-	VMOVUPS      Y3, 864(AX)
+	VMOVUPS      Y0, 608(AX)
+	VMOVUPS      Y4, 672(AX)
 	VMOVUPS      1536(SP), Y0
-	VMOVUPS      Y0, 928(AX)
+	VMOVUPS      Y0, 736(AX)
 	VMOVUPS      1568(SP), Y0
-	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      Y0, 800(AX)
+	VMOVUPS      Y2, 864(AX)
 	VMOVUPS      1600(SP), Y0
-	VMOVUPS      Y0, 1056(AX)
+	VMOVUPS      Y0, 928(AX)
 	VMOVUPS      1632(SP), Y0
+	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      Y6, 1056(AX)
+	VMOVUPS      1664(SP), Y0
 	VMOVUPS      Y0, 1120(AX)
 	VMOVUPS      Y12, 1184(AX)
-	VMOVUPS      1664(SP), Y0
-	VMOVUPS      Y0, 1248(AX)
-	VMOVUPS      Y8, 1312(AX)
+	VMOVUPS      Y7, 1248(AX)
+	VMOVUPS      Y9, 1312(AX)
 	VMOVUPS      1696(SP), Y0
 	VMOVUPS      Y0, 1376(AX)
 	VMOVUPS      1728(SP), Y0
 	VMOVUPS      Y0, 1440(AX)
-	VMOVUPS      Y13, 1504(AX)
-	VMOVUPS      Y14, 1568(AX)
+	VMOVUPS      Y10, 1504(AX)
+	VMOVUPS      Y11, 1568(AX)
 	VMOVUPS      1760(SP), Y0
 	VMOVUPS      Y0, 1632(AX)
 	VMOVUPS      1792(SP), Y0
 	VMOVUPS      Y0, 1696(AX)
 	VMOVUPS      1824(SP), Y0
 	VMOVUPS      Y0, 1760(AX)
-	VMOVUPS      Y7, 1824(AX)
-	VMOVUPS      Y10, 1888(AX)
+	VMOVUPS      Y14, 1824(AX)
+	VMOVUPS      Y15, 1888(AX)
 	VZEROUPPER
 	RET
 
 // func random3_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·random3_avx2(SB), $2688-24
+TEXT ·random3_avx2(SB), $2624-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
-	VMOVUPS      128(CX), Y1
-	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y0, (SP)
+	VMOVUPS      128(CX), Y0
 	VMOVUPS      256(CX), Y1
-	VMOVUPS      consts<>+544(SB), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      (SP), Y3
-	VBLENDVPS    Y2, Y3, Y0, Y2
-	VMOVUPS      Y2, 32(SP)
-	VMOVUPS      consts<>+32(SB), Y2
-	VXORPS       consts<>+384(SB), Y2, Y2
-	VMOVUPS      Y2, 64(SP)
-	VMOVUPS      consts<>+608(SB), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      32(SP), Y3
-	VBLENDVPS    Y2, Y0, Y3, Y2
-	VCMPPS       $0x12, 320(CX), Y1, Y3
-	VMOVUPS      consts<>+608(SB), Y4
-	VBLENDVPS    Y3, 192(CX), Y4, Y3
-	VMOVUPS      Y3, 96(SP)
+	VORPS        consts<>+544(SB), Y0, Y2
 	VMOVUPS      consts<>+384(SB), Y3
-	VMOVUPS      64(SP), Y4
-	VMINPS       Y4, Y3, Y3
-	VMOVUPS      Y3, 128(SP)
-	VMOVUPS      128(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      32(SP), Y4
-	VBLENDVPS    Y3, Y0, Y4, Y3
-	VMOVAPS      Y0, Y4
-	VMOVUPS      96(SP), Y5
-	VFNMADD213PS Y2, Y5, Y4
-	VMOVUPS      96(SP), Y5
-	VFNMADD231PS consts<>+96(SB), Y4, Y5
-	VMULPS       consts<>+608(SB), Y5, Y6
-	VMOVUPS      Y6, 160(SP)
-	VMOVUPS      128(SP), Y6
-	VADDPS       320(CX), Y6, Y6
-	VMOVUPS      Y6, 192(SP)
-	VCMPPS       $0x11, Y3, Y5, Y6
-	VMOVUPS      96(SP), Y7
-	VBLENDVPS    Y6, Y7, Y1, Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      32(SP), Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      consts<>+64(SB), Y6
-	VANDPS       320(CX), Y6, Y6
+	VMULPS       320(CX), Y3, Y3
+	VMOVUPS      Y3, 32(SP)
+	VMOVUPS      (SP), Y3
+	VORPS        consts<>+608(SB), Y3, Y3
+	VMOVUPS      Y3, 64(SP)
+	VMOVUPS      64(SP), Y3
+	VCMPPS       $0x00, Y1, Y3, Y3
+	VMOVUPS      192(CX), Y4
+	VBLENDVPS    Y3, 320(CX), Y4, Y3
+	VMOVUPS      (SP), Y4
+	VANDPS       320(CX), Y4, Y4
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      (SP), Y6
+	VORPS        Y6, Y5, Y6
+	VANDPS       consts<>+64(SB), Y0, Y7
+	VMOVUPS      Y7, 96(SP)
+	VADDPS       Y4, Y1, Y7
+	VMOVUPS      Y7, 128(SP)
 	VMOVUPS      320(CX), Y7
-	VCMPPS       $0x12, Y5, Y7, Y7
-	VMOVUPS      consts<>+384(SB), Y8
-	VBLENDVPS    Y7, 320(CX), Y8, Y7
-	VMOVUPS      Y7, 224(SP)
-	VMOVUPS      128(SP), Y7
-	VCMPPS       $0x12, Y4, Y7, Y7
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y7, 320(CX), Y8, Y7
-	VMOVUPS      Y7, 256(SP)
-	VMOVUPS      consts<>+608(SB), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      64(SP), Y8
-	VBLENDVPS    Y7, Y0, Y8, Y7
-	VMOVUPS      Y7, 288(SP)
-	VMOVUPS      96(SP), Y7
-	VMOVUPS      Y7, 320(SP)
-	VMOVUPS      (SP), Y7
-	VMOVUPS      320(SP), Y8
-	VFMSUB231PS  consts<>+544(SB), Y7, Y8
-	VMOVUPS      Y8, 320(SP)
-	VMOVUPS      320(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      (SP), Y9
-	VMINPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VMOVUPS      consts<>+544(SB), Y8
-	VMAXPS       Y6, Y8, Y8
-	VANDPS       consts<>+64(SB), Y5, Y8
-	VFMADD213PS  consts<>+384(SB), Y7, Y8
-	VMULPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 352(SP)
-	VMOVUPS      64(SP), Y0
-	VMOVUPS      128(SP), Y9
-	VSUBPS       Y0, Y9, Y0
-	VSUBPS       consts<>+576(SB), Y0, Y9
-	VCMPPS       $0x03, Y6, Y6, Y10
-	VMOVUPS      352(SP), Y11
-	VMAXPS       Y11, Y6, Y11
-	VBLENDVPS    Y10, Y6, Y11, Y10
-	VMOVAPS      Y2, Y11
-	VFMADD213PS  Y0, Y1, Y11
-	VMOVUPS      320(SP), Y12
-	VSUBPS       Y12, Y11, Y12
-	VMOVUPS      Y12, 384(SP)
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      192(SP), Y13
-	VANDPS       Y13, Y12, Y12
-	VXORPS       consts<>+32(SB), Y10, Y13
-	VMOVAPS      Y4, Y14
-	VFMADD231PS  Y10, Y2, Y14
-	VMOVUPS      consts<>+608(SB), Y14
-	VCMPPS       $0x11, consts<>+608(SB), Y14, Y14
-	VBLENDVPS    Y14, consts<>+544(SB), Y10, Y10
-	VMOVUPS      Y10, 416(SP)
-	VMOVUPS      Y7, 448(SP)
-	VMOVUPS      448(SP), Y10
-	VFMADD231PS  Y6, Y4, Y10
-	VMOVUPS      Y10, 448(SP)
-	VMOVUPS      288(SP), Y10
-	VCMPPS       $0x11, Y10, Y10, Y10
-	VMOVUPS      (SP), Y14
-	VBLENDVPS    Y10, consts<>+384(SB), Y14, Y10
-	VMOVUPS      Y10, 480(SP)
-	VMOVUPS      consts<>+32(SB), Y10
-	VXORPS       consts<>+608(SB), Y10, Y10
-	VMOVUPS      Y10, 512(SP)
-	VADDPS       consts<>+384(SB), Y8, Y10
-	VMOVUPS      192(CX), Y14
-	VCMPPS       $0x03, Y14, Y14, Y15
-	VMINPS       Y7, Y14, Y7
-	VBLENDVPS    Y15, Y14, Y7, Y7
-	VMOVUPS      consts<>+64(SB), Y7
-	VANDPS       consts<>+384(SB), Y7, Y7
-	VMOVUPS      Y7, 544(SP)
-	VCMPPS       $0x03, Y6, Y6, Y7
-	VMINPS       Y4, Y6, Y14
-	VBLENDVPS    Y7, Y6, Y14, Y7
-	VCMPPS       $0x03, Y6, Y6, Y14
-	VMAXPS       Y8, Y6, Y15
-	VBLENDVPS    Y14, Y6, Y15, Y14
-	VMOVUPS      (SP), Y14
-	VSUBPS       Y1, Y14, Y14
-	VMOVUPS      Y14, 576(SP)
-	VMOVUPS      160(SP), Y14
-	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS    Y14, Y12, Y9, Y14
-	VMOVAPS      Y13, Y15
-	VFMADD231PS  64(CX), Y4, Y15
-	VMOVUPS      544(SP), Y15
-	VFMADD231PS  Y15, Y6, Y3
-	VMOVUPS      480(SP), Y15
-	VSUBPS       192(CX), Y15, Y15
-	VMOVUPS      Y15, 608(SP)
-	VCMPPS       $0x16, Y10, Y1, Y10
-	VBLENDVPS    Y10, 64(CX), Y0, Y10
-	VCMPPS       $0x12, Y0, Y12, Y10
-	VBLENDVPS    Y10, consts<>+576(SB), Y12, Y10
-	VMOVUPS      Y10, 640(SP)
-	VMOVUPS      Y13, 2624(SP)
-	VMOVUPS      192(SP), Y10
-	VMOVUPS      2624(SP), Y12
-	VFNMADD231PS 192(CX), Y10, Y12
-	VMOVUPS      Y12, 2624(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y10
-	VMOVUPS      160(SP), Y12
-	VBLENDVPS    Y10, Y12, Y9, Y10
-	VMOVUPS      Y10, 672(SP)
-	VXORPS       consts<>+32(SB), Y0, Y10
-	VADDPS       Y3, Y14, Y12
-	VCMPPS       $0x12, Y9, Y3, Y3
+	VFNMADD213PS consts<>+608(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  192(CX), Y7, Y8
+	VADDPS       Y5, Y2, Y9
+	VCMPPS       $0x00, Y7, Y9, Y10
+	VBLENDVPS    Y10, Y4, Y1, Y10
+	VORPS        Y3, Y10, Y11
+	VMOVUPS      Y11, 160(SP)
+	VMOVAPS      Y1, Y11
+	VFNMADD213PS Y10, Y2, Y11
+	VMOVUPS      128(SP), Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVUPS      Y12, 192(SP)
+	VMOVUPS      Y11, 224(SP)
+	VMOVUPS      192(SP), Y12
+	VMOVUPS      224(SP), Y13
+	VFMSUB213PS  Y12, Y1, Y13
+	VMOVUPS      Y13, 224(SP)
+	VMOVUPS      128(SP), Y12
+	VMOVUPS      Y12, 256(SP)
 	VMOVUPS      256(SP), Y12
-	VMOVUPS      576(SP), Y14
-	VBLENDVPS    Y3, Y12, Y14, Y3
-	VMOVUPS      64(SP), Y12
-	VFNMADD132PS consts<>+608(SB), Y9, Y12
-	VMOVUPS      224(SP), Y14
-	VCMPPS       $0x11, Y9, Y14, Y14
-	VBLENDVPS    Y14, consts<>+384(SB), Y9, Y9
-	VMOVUPS      512(SP), Y14
-	VFMSUB213PS  Y14, Y3, Y2
-	VMOVUPS      320(SP), Y2
-	VADDPS       Y10, Y2, Y2
-	VMOVUPS      Y2, 704(SP)
-	VMOVUPS      320(CX), Y2
-	VMOVUPS      384(SP), Y3
-	VSUBPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 736(SP)
-	VMOVUPS      consts<>+384(SB), Y2
-	VMOVUPS      512(SP), Y3
-	VFMADD231PS  consts<>+96(SB), Y3, Y2
-	VMOVUPS      consts<>+64(SB), Y3
-	VANDPS       consts<>+384(SB), Y3, Y3
-	VMULPS       consts<>+576(SB), Y6, Y3
-	VXORPS       consts<>+32(SB), Y9, Y3
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+544(SB), Y3, Y3
-	VMOVUPS      544(SP), Y3
-	VSUBPS       Y3, Y8, Y3
-	VCMPPS       $0x12, 320(CX), Y0, Y3
-	VMOVUPS      128(SP), Y8
-	VMOVUPS      288(SP), Y10
-	VBLENDVPS    Y3, Y8, Y10, Y3
-	VMOVUPS      96(SP), Y3
-	VADDPS       Y3, Y6, Y3
-	VMOVUPS      672(SP), Y3
-	VMOVUPS      384(SP), Y6
-	VMULPS       Y3, Y6, Y3
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+576(SB), Y3, Y3
-	VMOVUPS      32(SP), Y6
-	VMOVUPS      (SP), Y8
-	VMULPS       Y6, Y8, Y6
-	VMOVUPS      480(SP), Y8
-	VSUBPS       Y8, Y1, Y8
-	VMOVUPS      consts<>+384(SB), Y8
-	VMINPS       Y1, Y8, Y8
-	VMOVUPS      consts<>+608(SB), Y10
-	VMOVUPS      consts<>+544(SB), Y14
-	VMOVUPS      Y14, 768(SP)
-	VMOVUPS      768(SP), Y14
-	VFMSUB213PS  consts<>+576(SB), Y10, Y14
-	VMOVUPS      Y14, 768(SP)
-	VMOVUPS      2624(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      Y10, 800(SP)
-	VMOVUPS      Y6, 832(SP)
-	VMOVUPS      consts<>+544(SB), Y10
-	VMOVUPS      736(SP), Y14
-	VMOVUPS      832(SP), Y15
-	VFMADD231PS  Y14, Y10, Y15
-	VMOVUPS      Y15, 832(SP)
-	VMULPS       Y11, Y9, Y10
-	VMOVUPS      Y10, 864(SP)
-	VADDPS       consts<>+576(SB), Y3, Y10
-	VMOVUPS      Y10, 896(SP)
-	VFNMADD213PS Y6, Y7, Y6
-	VMOVUPS      192(CX), Y10
-	VMOVUPS      Y10, 928(SP)
-	VMOVUPS      928(SP), Y10
-	VFNMADD213PS consts<>+96(SB), Y12, Y10
-	VMOVUPS      Y10, 928(SP)
+	VFMSUB213PS  consts<>+608(SB), Y2, Y12
+	VMOVUPS      Y12, 256(SP)
+	VMOVUPS      consts<>+608(SB), Y12
+	VCMPPS       $0x04, consts<>+192(SB), Y12, Y12
+	VMOVUPS      (SP), Y13
+	VMOVUPS      64(SP), Y14
+	VBLENDVPS    Y12, Y13, Y14, Y12
+	VMOVUPS      Y12, 288(SP)
+	VMOVUPS      Y5, 320(SP)
+	VMOVUPS      320(SP), Y12
+	VFMSUB231PS  consts<>+544(SB), Y0, Y12
+	VMOVUPS      Y12, 320(SP)
+	VANDPS       consts<>+64(SB), Y0, Y12
+	VMOVUPS      64(SP), Y13
+	VFMADD213PS  consts<>+544(SB), Y11, Y13
+	VMOVUPS      32(SP), Y13
+	VANDPS       Y13, Y7, Y13
+	VMOVUPS      Y13, 352(SP)
+	VANDPS       consts<>+384(SB), Y12, Y13
+	VMOVUPS      Y13, 384(SP)
+	VMOVUPS      (SP), Y13
+	VMULPS       Y12, Y13, Y13
+	VMOVUPS      64(SP), Y13
+	VSUBPS       Y13, Y6, Y13
+	VMOVUPS      Y13, 416(SP)
+	VSUBPS       consts<>+576(SB), Y4, Y4
+	VXORPS       consts<>+32(SB), Y11, Y13
+	VCMPPS       $0x04, Y3, Y10, Y3
 	VMOVUPS      416(SP), Y10
-	VMOVUPS      224(SP), Y11
-	VCMPPS       $0x11, Y10, Y11, Y10
-	VMOVUPS      640(SP), Y11
-	VMOVUPS      480(SP), Y12
-	VBLENDVPS    Y10, Y11, Y12, Y10
-	VMOVUPS      Y10, 960(SP)
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VMAXPS       Y10, Y11, Y10
-	VMOVUPS      Y10, 992(SP)
-	VADDPS       consts<>+96(SB), Y0, Y0
-	VMOVUPS      Y0, 1024(SP)
-	VADDPS       consts<>+544(SB), Y1, Y0
-	VMOVUPS      Y0, 1056(SP)
-	VMOVUPS      576(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      Y0, 1088(SP)
-	VANDPS       consts<>+64(SB), Y3, Y0
-	VMOVUPS      Y0, 1120(SP)
-	VMOVUPS      544(SP), Y0
-	VCMPPS       $0x15, Y8, Y0, Y0
-	VMOVUPS      480(SP), Y8
-	VBLENDVPS    Y0, consts<>+544(SB), Y8, Y0
-	VMOVUPS      704(SP), Y8
-	VADDPS       consts<>+608(SB), Y8, Y8
-	VMOVUPS      Y8, 1152(SP)
-	VXORPS       Y8, Y8, Y8
+	VBLENDVPS    Y3, 320(CX), Y10, Y3
+	VMOVUPS      352(SP), Y3
 	VMOVUPS      160(SP), Y10
-	VMAXPS       Y10, Y8, Y8
-	VMOVUPS      Y8, 1184(SP)
-	VMOVUPS      352(SP), Y8
-	VFMSUB213PS  Y8, Y1, Y9
-	VMOVUPS      192(SP), Y1
-	VMOVUPS      640(SP), Y8
-	VMULPS       Y1, Y8, Y1
-	VMOVUPS      Y1, 1216(SP)
-	VANDPS       consts<>+64(SB), Y0, Y1
-	VMOVUPS      Y1, 1248(SP)
-	VMOVUPS      consts<>+576(SB), Y1
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y1
-	VMOVUPS      960(SP), Y8
-	VMOVUPS      (SP), Y10
-	VBLENDVPS    Y1, Y8, Y10, Y1
-	VMOVUPS      Y1, 1280(SP)
-	VMOVUPS      320(SP), Y1
-	VCMPPS       $0x11, Y2, Y1, Y1
-	VBLENDVPS    Y1, Y4, Y2, Y1
-	VMOVUPS      736(SP), Y2
-	VANDPS       consts<>+64(SB), Y2, Y2
-	VMOVUPS      consts<>+64(SB), Y4
-	VANDPS       consts<>+96(SB), Y4, Y4
-	VMOVUPS      consts<>+608(SB), Y8
-	VCMPPS       $0x12, Y3, Y8, Y3
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y3, consts<>+384(SB), Y8, Y3
-	VCMPPS       $0x03, Y13, Y13, Y8
-	VMOVUPS      2624(SP), Y10
-	VMINPS       Y10, Y13, Y10
-	VBLENDVPS    Y8, Y13, Y10, Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y10
-	VMOVUPS      672(SP), Y11
-	VMOVUPS      512(SP), Y12
-	VBLENDVPS    Y10, Y11, Y12, Y10
-	VMOVUPS      448(SP), Y11
-	VXORPS       Y12, Y12, Y12
-	VFMADD231PS  consts<>+608(SB), Y12, Y11
-	VMOVUPS      consts<>+32(SB), Y12
-	VXORPS       192(CX), Y12, Y12
-	VCMPPS       $0x03, Y7, Y7, Y13
-	VMINPS       Y9, Y7, Y14
-	VBLENDVPS    Y13, Y7, Y14, Y7
-	VMOVUPS      consts<>+576(SB), Y13
-	VMOVUPS      608(SP), Y14
-	VMAXPS       Y14, Y13, Y13
-	VCMPPS       $0x03, Y5, Y5, Y14
-	VMOVUPS      (SP), Y15
-	VMINPS       Y15, Y5, Y15
-	VBLENDVPS    Y14, Y5, Y15, Y5
-	VMOVUPS      Y5, (AX)
+	VSUBPS       Y3, Y10, Y3
+	VMOVUPS      Y3, 448(SP)
+	VORPS        consts<>+192(SB), Y9, Y3
+	VORPS        consts<>+608(SB), Y13, Y9
+	VMOVUPS      96(SP), Y10
+	VMOVUPS      64(SP), Y14
+	VFMADD231PS  Y13, Y14, Y10
+	VMOVUPS      consts<>+608(SB), Y10
+	VCMPPS       $0x00, consts<>+608(SB), Y10, Y10
+	VBLENDVPS    Y10, consts<>+544(SB), Y4, Y10
+	VMOVUPS      Y10, 480(SP)
+	VMOVUPS      288(SP), Y10
+	VMOVUPS      96(SP), Y13
+	VFMADD231PS  Y11, Y13, Y10
+	VMOVUPS      256(SP), Y10
+	VCMPPS       $0x00, Y10, Y10, Y10
+	VBLENDVPS    Y10, consts<>+384(SB), Y0, Y10
+	VMOVUPS      consts<>+608(SB), Y13
+	VROUNDPS     $0x08, Y13, Y13
+	VMOVUPS      Y13, 512(SP)
+	VMOVUPS      352(SP), Y13
+	VADDPS       consts<>+384(SB), Y13, Y13
+	VMOVUPS      Y13, 544(SP)
+	VMOVUPS      320(SP), Y13
+	VANDPS       consts<>+64(SB), Y13, Y13
+	VMOVUPS      Y13, 576(SP)
+	VSUBPS       consts<>+384(SB), Y9, Y13
+	VMOVUPS      160(SP), Y14
+	VANDPS       consts<>+64(SB), Y14, Y14
+	VMOVUPS      Y14, 608(SP)
+	VMOVUPS      352(SP), Y14
+	VMOVUPS      160(SP), Y15
+	VFMSUB213PS  Y14, Y15, Y10
+	VSUBPS       320(CX), Y0, Y10
+	VMOVUPS      448(SP), Y10
+	VORPS        Y10, Y7, Y10
+	VMOVUPS      Y10, 640(SP)
+	VANDPS       consts<>+64(SB), Y5, Y10
+	VMOVUPS      96(SP), Y10
+	VFMADD231PS  consts<>+608(SB), Y9, Y10
+	VMOVAPS      Y1, Y14
+	VFMADD231PS  Y6, Y13, Y14
+	VMOVUPS      544(SP), Y13
+	VMOVUPS      192(CX), Y15
+	VFMADD231PS  consts<>+576(SB), Y15, Y13
+	VMOVUPS      consts<>+64(SB), Y15
+	VANDPS       consts<>+608(SB), Y15, Y15
+	VMOVUPS      416(SP), Y15
+	VCMPPS       $0x04, Y15, Y3, Y3
+	VMOVUPS      448(SP), Y15
+	VBLENDVPS    Y3, consts<>+576(SB), Y15, Y3
+	VFNMADD132PS 192(CX), Y9, Y8
+	VMOVUPS      608(SP), Y15
+	VORPS        Y7, Y15, Y7
+	VMOVUPS      Y7, 672(SP)
+	VXORPS       consts<>+32(SB), Y8, Y7
+	VMOVUPS      Y7, 704(SP)
+	VMOVUPS      consts<>+32(SB), Y7
+	VXORPS       consts<>+576(SB), Y7, Y7
+	VMOVUPS      Y7, 736(SP)
+	VROUNDPS     $0x08, Y14, Y7
+	VMOVUPS      Y7, 768(SP)
+	VCMPPS       $0x04, Y4, Y14, Y7
+	VMOVUPS      224(SP), Y8
+	VMOVUPS      640(SP), Y14
+	VBLENDVPS    Y7, Y8, Y14, Y7
+	VMOVUPS      416(SP), Y7
+	VMOVUPS      64(SP), Y8
+	VFNMADD231PS consts<>+608(SB), Y8, Y7
+	VMOVUPS      192(SP), Y8
+	VCMPPS       $0x00, Y4, Y8, Y8
+	VMOVUPS      416(SP), Y14
+	VBLENDVPS    Y8, consts<>+384(SB), Y14, Y8
+	VMOVUPS      32(SP), Y14
+	VFMSUB213PS  Y3, Y14, Y12
+	VMOVUPS      736(SP), Y12
+	VMOVUPS      288(SP), Y14
+	VADDPS       Y12, Y14, Y12
+	VMOVUPS      448(SP), Y12
+	VSUBPS       Y12, Y2, Y2
+	VMOVUPS      consts<>+384(SB), Y12
+	VMOVUPS      512(SP), Y14
+	VFMADD231PS  consts<>+192(SB), Y14, Y12
+	VANDPS       consts<>+384(SB), Y6, Y14
+	VMOVUPS      576(SP), Y14
+	VORPS        consts<>+576(SB), Y14, Y14
+	VMOVUPS      consts<>+384(SB), Y14
+	VMOVUPS      768(SP), Y15
+	VFMSUB132PS  consts<>+192(SB), Y15, Y14
+	VMOVAPS      Y5, Y14
+	VFMADD231PS  consts<>+544(SB), Y12, Y14
+	VMOVUPS      consts<>+576(SB), Y12
+	VFMSUB132PS  consts<>+384(SB), Y6, Y12
+	VMOVUPS      96(SP), Y12
+	VFMADD213PS  Y12, Y3, Y10
+	VMOVUPS      32(SP), Y12
+	VMULPS       Y12, Y0, Y12
+	VMOVUPS      480(SP), Y15
+	VSUBPS       Y15, Y1, Y15
+	VMOVUPS      Y15, 800(SP)
+	VANDPS       consts<>+64(SB), Y1, Y15
+	VMOVUPS      Y15, 832(SP)
+	VMOVUPS      288(SP), Y15
+	VCMPPS       $0x00, Y15, Y0, Y0
+	VMOVUPS      consts<>+608(SB), Y15
+	VBLENDVPS    Y0, 192(CX), Y15, Y0
+	VMOVUPS      Y0, 864(SP)
+	VMOVUPS      Y5, 896(SP)
+	VMOVUPS      384(SP), Y0
+	VMOVUPS      896(SP), Y5
+	VFNMADD213PS Y0, Y3, Y5
+	VMOVUPS      Y5, 896(SP)
+	VCMPPS       $0x00, Y8, Y6, Y0
+	VMOVUPS      128(SP), Y3
+	VBLENDVPS    Y0, Y12, Y3, Y0
+	VMOVUPS      Y0, 928(SP)
+	VANDPS       consts<>+64(SB), Y4, Y0
+	VMOVUPS      Y0, 960(SP)
+	VADDPS       consts<>+576(SB), Y10, Y0
+	VMOVUPS      Y0, 992(SP)
+	VMOVUPS      Y12, 1024(SP)
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      1024(SP), Y3
+	VFNMADD231PS Y10, Y0, Y3
+	VMOVUPS      Y3, 1024(SP)
+	VMOVUPS      704(SP), Y0
+	VMOVUPS      Y0, 1056(SP)
+	VMOVUPS      1056(SP), Y0
+	VFNMADD213PS consts<>+192(SB), Y1, Y0
+	VMOVUPS      Y0, 1056(SP)
+	VCMPPS       $0x00, Y9, Y11, Y0
+	VMOVUPS      480(SP), Y3
+	VBLENDVPS    Y0, Y13, Y3, Y0
+	VMOVUPS      Y0, 1088(SP)
+	VMOVUPS      consts<>+32(SB), Y0
+	VXORPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 1120(SP)
+	VMOVUPS      consts<>+64(SB), Y0
+	VANDPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 1152(SP)
+	VMOVUPS      256(SP), Y0
+	VMOVUPS      Y0, 2560(SP)
+	VMOVUPS      2560(SP), Y0
+	VFMSUB132PS  consts<>+192(SB), Y1, Y0
+	VMOVUPS      Y0, 2560(SP)
+	VMOVUPS      512(SP), Y0
+	VFMADD231PS  192(CX), Y2, Y0
+	VMOVUPS      544(SP), Y3
+	VMOVUPS      288(SP), Y4
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, 1184(SP)
+	VMOVUPS      608(SP), Y3
+	VMOVUPS      320(SP), Y4
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, 1216(SP)
+	VMOVUPS      352(SP), Y3
+	VMULPS       consts<>+608(SB), Y3, Y3
+	VMOVUPS      128(SP), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      768(SP), Y4
+	VFMSUB231PS  consts<>+384(SB), Y4, Y1
+	VMOVUPS      consts<>+384(SB), Y4
+	VFMSUB231PS  consts<>+544(SB), Y4, Y10
+	VMOVUPS      800(SP), Y4
+	VANDPS       consts<>+64(SB), Y4, Y4
+	VMOVUPS      Y4, 1248(SP)
+	VSUBPS       consts<>+576(SB), Y3, Y4
+	VMOVUPS      224(SP), Y5
+	VCMPPS       $0x00, Y8, Y5, Y5
+	VBLENDVPS    Y5, Y6, Y8, Y5
+	VANDPS       consts<>+192(SB), Y7, Y6
+	VMOVUPS      96(SP), Y7
+	VADDPS       Y7, Y10, Y7
+	VMOVUPS      160(SP), Y8
+	VANDPS       Y8, Y5, Y8
+	VMOVUPS      736(SP), Y9
+	VMOVUPS      64(SP), Y11
+	VCMPPS       $0x04, Y9, Y11, Y9
+	VMOVUPS      640(SP), Y11
+	VBLENDVPS    Y9, Y11, Y2, Y9
+	VMOVUPS      416(SP), Y11
+	VMOVUPS      672(SP), Y12
+	VORPS        Y11, Y12, Y11
+	VMOVUPS      (SP), Y12
+	VANDPS       consts<>+192(SB), Y12, Y12
+	VADDPS       Y7, Y14, Y13
+	VMOVUPS      576(SP), Y14
+	VMOVUPS      448(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, (AX)
 	VMOVUPS      Y13, 64(AX)
-	VMOVUPS      Y7, 128(AX)
-	VMOVUPS      Y12, 192(AX)
-	VMOVUPS      Y11, 256(AX)
-	VMOVUPS      Y10, 320(AX)
-	VMOVUPS      Y8, 384(AX)
-	VMOVUPS      Y3, 448(AX)
-	VMOVUPS      Y4, 512(AX)
-	VMOVUPS      Y2, 576(AX)
-	VMOVUPS      Y1, 640(AX)
-	VMOVUPS      1280(SP), Y1
-	VMOVUPS      Y1, 704(AX)
-	VMOVUPS      1248(SP), Y1
+	VMOVUPS      Y12, 128(AX)
+	VMOVUPS      Y11, 192(AX)
+	VMOVUPS      Y9, 256(AX)
+	VMOVUPS      Y8, 320(AX)
+	VMOVUPS      Y7, 384(AX)
+	VMOVUPS      Y6, 448(AX)
+	VMOVUPS      Y5, 512(AX)
+	VMOVUPS      Y4, 576(AX)
+	VMOVUPS      1248(SP), Y4
+	VMOVUPS      Y4, 640(AX)
+	VMOVUPS      Y10, 704(AX)
 	VMOVUPS      Y1, 768(AX)
+	VMOVUPS      Y2, 832(AX)
+	VMOVUPS      Y3, 896(AX)
 	VMOVUPS      1216(SP), Y1
-	VMOVUPS      Y1, 832(AX)
-	VMOVUPS      Y9, 896(AX)
-	VMOVUPS      1184(SP), Y1
 	VMOVUPS      Y1, 960(AX)
-	VMOVUPS      1152(SP), Y1
+	VMOVUPS      1184(SP), Y1
 	VMOVUPS      Y1, 1024(AX)
 	VMOVUPS      Y0, 1088(AX)
-	VMOVUPS      1120(SP), Y0
+	VMOVUPS      2560(SP), Y0
 	VMOVUPS      Y0, 1152(AX)
-	VMOVUPS      1088(SP), Y0
+	VMOVUPS      1152(SP), Y0
 	VMOVUPS      Y0, 1216(AX)
-	VMOVUPS      1056(SP), Y0
+	VMOVUPS      1120(SP), Y0
 	VMOVUPS      Y0, 1280(AX)
-	VMOVUPS      1024(SP), Y0
+	VMOVUPS      1088(SP), Y0
 	VMOVUPS      Y0, 1344(AX)
-	VMOVUPS      992(SP), Y0
+	VMOVUPS      1056(SP), Y0
 	VMOVUPS      Y0, 1408(AX)
-	VMOVUPS      960(SP), Y0
+	VMOVUPS      1024(SP), Y0
 	VMOVUPS      Y0, 1472(AX)
-	VMOVUPS      928(SP), Y0
+	VMOVUPS      992(SP), Y0
 	VMOVUPS      Y0, 1536(AX)
-	VMOVUPS      Y6, 1600(AX)
-	VMOVUPS      896(SP), Y0
+	VMOVUPS      960(SP), Y0
+	VMOVUPS      Y0, 1600(AX)
+	VMOVUPS      928(SP), Y0
 	VMOVUPS      Y0, 1664(AX)
-	VMOVUPS      864(SP), Y0
+	VMOVUPS      896(SP), Y0
 	VMOVUPS      Y0, 1728(AX)
-	VMOVUPS      832(SP), Y0
+	VMOVUPS      864(SP), Y0
 	VMOVUPS      Y0, 1792(AX)
-	VMOVUPS      800(SP), Y0
+	VMOVUPS      832(SP), Y0
 	VMOVUPS      Y0, 1856(AX)
-	VMOVUPS      768(SP), Y0
+	VMOVUPS      800(SP), Y0
 	VMOVUPS      Y0, 1920(AX)
 	VMOVUPS      32(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VMOVUPS      Y1, 1312(SP)
+	VMOVUPS      Y0, 1280(SP)
+	VMOVUPS      160(CX), Y0
 	VMOVUPS      288(CX), Y1
-	VMOVUPS      consts<>+544(SB), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      1312(SP), Y3
-	VBLENDVPS    Y2, Y3, Y0, Y2
-	VMOVUPS      Y2, 1344(SP)
-	VMOVUPS      consts<>+32(SB), Y2
-	VXORPS       consts<>+384(SB), Y2, Y2
-	VMOVUPS      Y2, 1376(SP)
-	VMOVUPS      consts<>+608(SB), Y2
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      1344(SP), Y3
-	VBLENDVPS    Y2, Y0, Y3, Y2
-	VCMPPS       $0x12, 352(CX), Y1, Y3
-	VMOVUPS      consts<>+608(SB), Y4
-	VBLENDVPS    Y3, 224(CX), Y4, Y3
-	VMOVUPS      Y3, 1408(SP)
+	VORPS        consts<>+544(SB), Y0, Y2
 	VMOVUPS      consts<>+384(SB), Y3
-	VMOVUPS      1376(SP), Y4
-	VMINPS       Y4, Y3, Y3
-	VMOVUPS      Y3, 1440(SP)
-	VMOVUPS      1440(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      1344(SP), Y4
-	VBLENDVPS    Y3, Y0, Y4, Y3
-	VMOVAPS      Y0, Y4
-	VMOVUPS      1408(SP), Y5
-	VFNMADD213PS Y2, Y5, Y4
-	VMOVUPS      1408(SP), Y5
-	VFNMADD231PS consts<>+96(SB), Y4, Y5
-	VMULPS       consts<>+608(SB), Y5, Y6
-	VMOVUPS      Y6, 1472(SP)
-	VMOVUPS      1440(SP), Y6
-	VADDPS       352(CX), Y6, Y6
-	VMOVUPS      Y6, 1504(SP)
-	VCMPPS       $0x11, Y3, Y5, Y6
-	VMOVUPS      1408(SP), Y7
-	VBLENDVPS    Y6, Y7, Y1, Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VMOVUPS      1344(SP), Y7
-	VBLENDVPS    Y6, Y2, Y7, Y6
-	VMOVUPS      consts<>+64(SB), Y6
-	VANDPS       352(CX), Y6, Y6
+	VMULPS       352(CX), Y3, Y3
+	VMOVUPS      Y3, 1312(SP)
+	VMOVUPS      1280(SP), Y3
+	VORPS        consts<>+608(SB), Y3, Y3
+	VMOVUPS      Y3, 1344(SP)
+	VMOVUPS      1344(SP), Y3
+	VCMPPS       $0x00, Y1, Y3, Y3
+	VMOVUPS      224(CX), Y4
+	VBLENDVPS    Y3, 352(CX), Y4, Y3
+	VMOVUPS      1280(SP), Y4
+	VANDPS       352(CX), Y4, Y4
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      1280(SP), Y6
+	VORPS        Y6, Y5, Y6
+	VANDPS       consts<>+64(SB), Y0, Y7
+	VMOVUPS      Y7, 1376(SP)
+	VADDPS       Y4, Y1, Y7
+	VMOVUPS      Y7, 1408(SP)
 	VMOVUPS      352(CX), Y7
-	VCMPPS       $0x12, Y5, Y7, Y7
-	VMOVUPS      consts<>+384(SB), Y8
-	VBLENDVPS    Y7, 352(CX), Y8, Y7
-	VMOVUPS      Y7, 1536(SP)
-	VMOVUPS      1440(SP), Y7
-	VCMPPS       $0x12, Y4, Y7, Y7
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y7, 352(CX), Y8, Y7
-	VMOVUPS      Y7, 1568(SP)
-	VMOVUPS      consts<>+608(SB), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      1376(SP), Y8
-	VBLENDVPS    Y7, Y0, Y8, Y7
-	VMOVUPS      Y7, 1600(SP)
-	VMOVUPS      1408(SP), Y7
-	VMOVUPS      Y7, 1632(SP)
-	VMOVUPS      1312(SP), Y7
-	VMOVUPS      1632(SP), Y8
-	VFMSUB231PS  consts<>+544(SB), Y7, Y8
-	VMOVUPS      Y8, 1632(SP)
-	VMOVUPS      352(CX), Y7
-	VCMPPS       $0x03, Y7, Y7, Y8
-	VMOVUPS      1312(SP), Y9
-	VMINPS       Y9, Y7, Y9
-	VBLENDVPS    Y8, Y7, Y9, Y7
-	VMOVUPS      consts<>+544(SB), Y8
-	VMAXPS       Y6, Y8, Y8
-	VANDPS       consts<>+64(SB), Y5, Y8
-	VFMADD213PS  consts<>+384(SB), Y7, Y8
-	VMULPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 1664(SP)
-	VMOVUPS      1376(SP), Y0
-	VMOVUPS      1440(SP), Y9
-	VSUBPS       Y0, Y9, Y0
-	VSUBPS       consts<>+576(SB), Y0, Y9
-	VCMPPS       $0x03, Y6, Y6, Y10
-	VMOVUPS      1664(SP), Y11
-	VMAXPS       Y11, Y6, Y11
-	VBLENDVPS    Y10, Y6, Y11, Y10
-	VMOVAPS      Y2, Y11
-	VFMADD213PS  Y0, Y1, Y11
-	VMOVUPS      1632(SP), Y12
-	VSUBPS       Y12, Y11, Y12
-	VMOVUPS      Y12, 1696(SP)
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      1504(SP), Y13
-	VANDPS       Y13, Y12, Y12
-	VXORPS       consts<>+32(SB), Y10, Y13
-	VMOVAPS      Y4, Y14
-	VFMADD231PS  Y10, Y2, Y14
-	VMOVUPS      consts<>+608(SB), Y14
-	VCMPPS       $0x11, consts<>+608(SB), Y14, Y14
-	VBLENDVPS    Y14, consts<>+544(SB), Y10, Y10
-	VMOVUPS      Y10, 1728(SP)
-	VMOVUPS      Y7, 1760(SP)
-	VMOVUPS      1760(SP), Y10
-	VFMADD231PS  Y6, Y4, Y10
-	VMOVUPS      Y10, 1760(SP)
-	VMOVUPS      1600(SP), Y10
-	VCMPPS       $0x11, Y10, Y10, Y10
-	VMOVUPS      1312(SP), Y14
-	VBLENDVPS    Y10, consts<>+384(SB), Y14, Y10
-	VMOVUPS      Y10, 1792(SP)
-	VMOVUPS      consts<>+32(SB), Y10
-	VXORPS       consts<>+608(SB), Y10, Y10
-	VMOVUPS      Y10, 1824(SP)
-	VADDPS       consts<>+384(SB), Y8, Y10
-	VMOVUPS      224(CX), Y14
-	VCMPPS       $0x03, Y14, Y14, Y15
-	VMINPS       Y7, Y14, Y7
-	VBLENDVPS    Y15, Y14, Y7, Y7
-	VMOVUPS      consts<>+64(SB), Y7
-	VANDPS       consts<>+384(SB), Y7, Y7
-	VMOVUPS      Y7, 1856(SP)
-	VCMPPS       $0x03, Y6, Y6, Y7
-	VMINPS       Y4, Y6, Y14
-	VBLENDVPS    Y7, Y6, Y14, Y7
-	VCMPPS       $0x03, Y6, Y6, Y14
-	VMAXPS       Y8, Y6, Y15
-	VBLENDVPS    Y14, Y6, Y15, Y14
-	VMOVUPS      1312(SP), Y14
-	VSUBPS       Y1, Y14, Y14
-	VMOVUPS      Y14, 1888(SP)
-	VMOVUPS      1472(SP), Y14
-	VCMPPS       $0x12, consts<>+96(SB), Y14, Y14
-	VBLENDVPS    Y14, Y12, Y9, Y14
-	VMOVAPS      Y13, Y15
-	VFMADD231PS  96(CX), Y4, Y15
-	VMOVUPS      1856(SP), Y15
-	VFMADD231PS  Y15, Y6, Y3
-	VMOVUPS      1792(SP), Y15
-	VSUBPS       224(CX), Y15, Y15
-	VMOVUPS      Y15, 1920(SP)
-	VCMPPS       $0x16, Y10, Y1, Y10
-	VBLENDVPS    Y10, 96(CX), Y0, Y10
-	VCMPPS       $0x12, Y0, Y12, Y10
-	VBLENDVPS    Y10, consts<>+576(SB), Y12, Y10
-	VMOVUPS      Y10, 1952(SP)
-	VMOVUPS      Y13, 2656(SP)
-	VMOVUPS      1504(SP), Y10
-	VMOVUPS      2656(SP), Y12
-	VFNMADD231PS 224(CX), Y10, Y12
-	VMOVUPS      Y12, 2656(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y10
+	VFNMADD213PS consts<>+608(SB), Y6, Y7
+	VMOVAPS      Y3, Y8
+	VFMADD231PS  224(CX), Y7, Y8
+	VADDPS       Y5, Y2, Y9
+	VCMPPS       $0x00, Y7, Y9, Y10
+	VBLENDVPS    Y10, Y4, Y1, Y10
+	VORPS        Y3, Y10, Y11
+	VMOVUPS      Y11, 1440(SP)
+	VMOVAPS      Y1, Y11
+	VFNMADD213PS Y10, Y2, Y11
+	VMOVUPS      1408(SP), Y12
+	VROUNDPS     $0x08, Y12, Y12
+	VMOVUPS      Y12, 1472(SP)
+	VMOVUPS      Y11, 1504(SP)
 	VMOVUPS      1472(SP), Y12
-	VBLENDVPS    Y10, Y12, Y9, Y10
-	VMOVUPS      Y10, 1984(SP)
-	VXORPS       consts<>+32(SB), Y0, Y10
-	VADDPS       Y3, Y14, Y12
-	VCMPPS       $0x12, Y9, Y3, Y3
-	VMOVUPS      1568(SP), Y12
-	VMOVUPS      1888(SP), Y14
-	VBLENDVPS    Y3, Y12, Y14, Y3
-	VMOVUPS      1376(SP), Y12
-	VFNMADD132PS consts<>+608(SB), Y9, Y12
-	VMOVUPS      1536(SP), Y14
-	VCMPPS       $0x11, Y9, Y14, Y14
-	VBLENDVPS    Y14, consts<>+384(SB), Y9, Y9
-	VMOVUPS      1824(SP), Y14
-	VFMSUB213PS  Y14, Y3, Y2
-	VMOVUPS      1632(SP), Y2
-	VADDPS       Y10, Y2, Y2
-	VMOVUPS      Y2, 2016(SP)
-	VMOVUPS      352(CX), Y2
-	VMOVUPS      1696(SP), Y3
-	VSUBPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 2048(SP)
-	VMOVUPS      consts<>+384(SB), Y2
-	VMOVUPS      1824(SP), Y3
-	VFMADD231PS  consts<>+96(SB), Y3, Y2
-	VMOVUPS      consts<>+64(SB), Y3
-	VANDPS       consts<>+384(SB), Y3, Y3
-	VMULPS       consts<>+576(SB), Y6, Y3
-	VXORPS       consts<>+32(SB), Y9, Y3
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+544(SB), Y3, Y3
-	VMOVUPS      1856(SP), Y3
-	VSUBPS       Y3, Y8, Y3
-	VCMPPS       $0x12, 352(CX), Y0, Y3
-	VMOVUPS      1440(SP), Y8
-	VMOVUPS      1600(SP), Y10
-	VBLENDVPS    Y3, Y8, Y10, Y3
-	VMOVUPS      1408(SP), Y3
-	VADDPS       Y3, Y6, Y3
-	VMOVUPS      1984(SP), Y3
-	VMOVUPS      1696(SP), Y6
-	VMULPS       Y3, Y6, Y3
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+576(SB), Y3, Y3
-	VMOVUPS      1344(SP), Y6
-	VMOVUPS      1312(SP), Y8
-	VMULPS       Y6, Y8, Y6
-	VMOVUPS      1792(SP), Y8
-	VSUBPS       Y8, Y1, Y8
-	VMOVUPS      consts<>+384(SB), Y8
-	VMINPS       Y1, Y8, Y8
+	VMOVUPS      1504(SP), Y13
+	VFMSUB213PS  Y12, Y1, Y13
+	VMOVUPS      Y13, 1504(SP)
+	VMOVUPS      1408(SP), Y12
+	VMOVUPS      Y12, 1536(SP)
+	VMOVUPS      1536(SP), Y12
+	VFMSUB213PS  consts<>+608(SB), Y2, Y12
+	VMOVUPS      Y12, 1536(SP)
+	VMOVUPS      consts<>+608(SB), Y12
+	VCMPPS       $0x04, consts<>+192(SB), Y12, Y12
+	VMOVUPS      1280(SP), Y13
+	VMOVUPS      1344(SP), Y14
+	VBLENDVPS    Y12, Y13, Y14, Y12
+	VMOVUPS      Y12, 1568(SP)
+	VMOVUPS      Y5, 1600(SP)
+	VMOVUPS      1600(SP), Y12
+	VFMSUB231PS  consts<>+544(SB), Y0, Y12
+	VMOVUPS      Y12, 1600(SP)
+	VANDPS       consts<>+64(SB), Y0, Y12
+	VMOVUPS      1344(SP), Y13
+	VFMADD213PS  consts<>+544(SB), Y11, Y13
+	VMOVUPS      1312(SP), Y13
+	VANDPS       Y13, Y7, Y13
+	VMOVUPS      Y13, 1632(SP)
+	VANDPS       consts<>+384(SB), Y12, Y13
+	VMOVUPS      Y13, 1664(SP)
+	VMOVUPS      1280(SP), Y13
+	VMULPS       Y12, Y13, Y13
+	VMOVUPS      1344(SP), Y13
+	VSUBPS       Y13, Y6, Y13
+	VMOVUPS      Y13, 1696(SP)
+	VSUBPS       consts<>+576(SB), Y4, Y4
+	VXORPS       consts<>+32(SB), Y11, Y13
+	VCMPPS       $0x04, Y3, Y10, Y3
+	VMOVUPS      1696(SP), Y10
+	VBLENDVPS    Y3, 352(CX), Y10, Y3
+	VMOVUPS      1632(SP), Y3
+	VMOVUPS      1440(SP), Y10
+	VSUBPS       Y3, Y10, Y3
+	VMOVUPS      Y3, 1728(SP)
+	VORPS        consts<>+192(SB), Y9, Y3
+	VORPS        consts<>+608(SB), Y13, Y9
+	VMOVUPS      1376(SP), Y10
+	VMOVUPS      1344(SP), Y14
+	VFMADD231PS  Y13, Y14, Y10
 	VMOVUPS      consts<>+608(SB), Y10
-	VMOVUPS      consts<>+544(SB), Y14
-	VMOVUPS      Y14, 2080(SP)
-	VMOVUPS      2080(SP), Y14
-	VFMSUB213PS  consts<>+576(SB), Y10, Y14
-	VMOVUPS      Y14, 2080(SP)
-	VMOVUPS      2656(SP), Y10
-	VANDPS       consts<>+64(SB), Y10, Y10
-	VMOVUPS      Y10, 2112(SP)
-	VMOVUPS      Y6, 2144(SP)
-	VMOVUPS      consts<>+544(SB), Y10
-	VMOVUPS      2048(SP), Y14
-	VMOVUPS      2144(SP), Y15
-	VFMADD231PS  Y14, Y10, Y15
-	VMOVUPS      Y15, 2144(SP)
-	VMULPS       Y11, Y9, Y10
-	VMOVUPS      Y10, 2176(SP)
-	VADDPS       consts<>+576(SB), Y3, Y10
-	VMOVUPS      Y10, 2208(SP)
-	VFNMADD213PS Y6, Y7, Y6
-	VMOVUPS      224(CX), Y10
-	VMOVUPS      Y10, 2240(SP)
-	VMOVUPS      2240(SP), Y10
-	VFNMADD213PS consts<>+96(SB), Y12, Y10
-	VMOVUPS      Y10, 2240(SP)
+	VCMPPS       $0x00, consts<>+608(SB), Y10, Y10
+	VBLENDVPS    Y10, consts<>+544(SB), Y4, Y10
+	VMOVUPS      Y10, 1760(SP)
+	VMOVUPS      1568(SP), Y10
+	VMOVUPS      1376(SP), Y13
+	VFMADD231PS  Y11, Y13, Y10
+	VMOVUPS      1536(SP), Y10
+	VCMPPS       $0x00, Y10, Y10, Y10
+	VBLENDVPS    Y10, consts<>+384(SB), Y0, Y10
+	VMOVUPS      consts<>+608(SB), Y13
+	VROUNDPS     $0x08, Y13, Y13
+	VMOVUPS      Y13, 1792(SP)
+	VMOVUPS      1632(SP), Y13
+	VADDPS       consts<>+384(SB), Y13, Y13
+	VMOVUPS      Y13, 1824(SP)
+	VMOVUPS      1600(SP), Y13
+	VANDPS       consts<>+64(SB), Y13, Y13
+	VMOVUPS      Y13, 1856(SP)
+	VSUBPS       consts<>+384(SB), Y9, Y13
+	VMOVUPS      1440(SP), Y14
+	VANDPS       consts<>+64(SB), Y14, Y14
+	VMOVUPS      Y14, 1888(SP)
+	VMOVUPS      1632(SP), Y14
+	VMOVUPS      1440(SP), Y15
+	VFMSUB213PS  Y14, Y15, Y10
+	VSUBPS       352(CX), Y0, Y10
 	VMOVUPS      1728(SP), Y10
-	VMOVUPS      1536(SP), Y11
-	VCMPPS       $0x11, Y10, Y11, Y10
-	VMOVUPS      1952(SP), Y11
-	VMOVUPS      1792(SP), Y12
-	VBLENDVPS    Y10, Y11, Y12, Y10
-	VMOVUPS      Y10, 2272(SP)
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VMAXPS       Y10, Y11, Y10
-	VMOVUPS      Y10, 2304(SP)
-	VADDPS       consts<>+96(SB), Y0, Y0
-	VMOVUPS      Y0, 2336(SP)
-	VADDPS       consts<>+544(SB), Y1, Y0
-	VMOVUPS      Y0, 2368(SP)
-	VMOVUPS      1888(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      Y0, 2400(SP)
-	VANDPS       consts<>+64(SB), Y3, Y0
-	VMOVUPS      Y0, 2432(SP)
-	VMOVUPS      1856(SP), Y0
-	VCMPPS       $0x15, Y8, Y0, Y0
-	VMOVUPS      1792(SP), Y8
-	VBLENDVPS    Y0, consts<>+544(SB), Y8, Y0
-	VMOVUPS      2016(SP), Y8
-	VADDPS       consts<>+608(SB), Y8, Y8
-	VMOVUPS      Y8, 2464(SP)
-	VXORPS       Y8, Y8, Y8
-	VMOVUPS      1472(SP), Y10
-	VMAXPS       Y10, Y8, Y8
-	VMOVUPS      Y8, 2496(SP)
-	VMOVUPS      1664(SP), Y8
-	VFMSUB213PS  Y8, Y1, Y9
-	VMOVUPS      1504(SP), Y1
-	VMOVUPS      1952(SP), Y8
-	VMULPS       Y1, Y8, Y1
-	VMOVUPS      Y1, 2528(SP)
-	VANDPS       consts<>+64(SB), Y0, Y1
-	VMOVUPS      Y1, 2560(SP)
-	VMOVUPS      consts<>+576(SB), Y1
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y1
-	VMOVUPS      2272(SP), Y8
-	VMOVUPS      1312(SP), Y10
-	VBLENDVPS    Y1, Y8, Y10, Y1
-	VMOVUPS      Y1, 2592(SP)
-	VMOVUPS      1632(SP), Y1
-	VCMPPS       $0x11, Y2, Y1, Y1
-	VBLENDVPS    Y1, Y4, Y2, Y1
-	VMOVUPS      2048(SP), Y2
-	VANDPS       consts<>+64(SB), Y2, Y2
-	VMOVUPS      consts<>+64(SB), Y4
-	VANDPS       consts<>+96(SB), Y4, Y4
-	VMOVUPS      consts<>+608(SB), Y8
-	VCMPPS       $0x12, Y3, Y8, Y3
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y3, consts<>+384(SB), Y8, Y3
-	VCMPPS       $0x03, Y13, Y13, Y8
-	VMOVUPS      2656(SP), Y10
-	VMINPS       Y10, Y13, Y10
-	VBLENDVPS    Y8, Y13, Y10, Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y10
-	VMOVUPS      1984(SP), Y11
-	VMOVUPS      1824(SP), Y12
-	VBLENDVPS    Y10, Y11, Y12, Y10
-	VMOVUPS      1760(SP), Y11
-	VXORPS       Y12, Y12, Y12
-	VFMADD231PS  consts<>+608(SB), Y12, Y11
-	VMOVUPS      consts<>+32(SB), Y12
-	VXORPS       224(CX), Y12, Y12
-	VCMPPS       $0x03, Y7, Y7, Y13
-	VMINPS       Y9, Y7, Y14
-	VBLENDVPS    Y13, Y7, Y14, Y7
-	VMOVUPS      consts<>+576(SB), Y13
+	VORPS        Y10, Y7, Y10
+	VMOVUPS      Y10, 1920(SP)
+	VANDPS       consts<>+64(SB), Y5, Y10
+	VMOVUPS      1376(SP), Y10
+	VFMADD231PS  consts<>+608(SB), Y9, Y10
+	VMOVAPS      Y1, Y14
+	VFMADD231PS  Y6, Y13, Y14
+	VMOVUPS      1824(SP), Y13
+	VMOVUPS      224(CX), Y15
+	VFMADD231PS  consts<>+576(SB), Y15, Y13
+	VMOVUPS      consts<>+64(SB), Y15
+	VANDPS       consts<>+608(SB), Y15, Y15
+	VMOVUPS      1696(SP), Y15
+	VCMPPS       $0x04, Y15, Y3, Y3
+	VMOVUPS      1728(SP), Y15
+	VBLENDVPS    Y3, consts<>+576(SB), Y15, Y3
+	VFNMADD132PS 224(CX), Y9, Y8
+	VMOVUPS      1888(SP), Y15
+	VORPS        Y7, Y15, Y7
+	VMOVUPS      Y7, 1952(SP)
+	VXORPS       consts<>+32(SB), Y8, Y7
+	VMOVUPS      Y7, 1984(SP)
+	VMOVUPS      consts<>+32(SB), Y7
+	VXORPS       consts<>+576(SB), Y7, Y7
+	VMOVUPS      Y7, 2016(SP)
+	VROUNDPS     $0x08, Y14, Y7
+	VMOVUPS      Y7, 2048(SP)
+	VCMPPS       $0x04, Y4, Y14, Y7
+	VMOVUPS      1504(SP), Y8
 	VMOVUPS      1920(SP), Y14
-	VMAXPS       Y14, Y13, Y13
-	VCMPPS       $0x03, Y5, Y5, Y14
-	VMOVUPS      1312(SP), Y15
-	VMINPS       Y15, Y5, Y15
-	VBLENDVPS    Y14, Y5, Y15, Y5
-	VMOVUPS      Y5, 32(AX)
+	VBLENDVPS    Y7, Y8, Y14, Y7
+	VMOVUPS      1696(SP), Y7
+	VMOVUPS      1344(SP), Y8
+	VFNMADD231PS consts<>+608(SB), Y8, Y7
+	VMOVUPS      1472(SP), Y8
+	VCMPPS       $0x00, Y4, Y8, Y8
+	VMOVUPS      1696(SP), Y14
+	VBLENDVPS    Y8, consts<>+384(SB), Y14, Y8
+	VMOVUPS      1312(SP), Y14
+	VFMSUB213PS  Y3, Y14, Y12
+	VMOVUPS      2016(SP), Y12
+	VMOVUPS      1568(SP), Y14
+	VADDPS       Y12, Y14, Y12
+	VMOVUPS      1728(SP), Y12
+	VSUBPS       Y12, Y2, Y2
+	VMOVUPS      consts<>+384(SB), Y12
+	VMOVUPS      1792(SP), Y14
+	VFMADD231PS  consts<>+192(SB), Y14, Y12
+	VANDPS       consts<>+384(SB), Y6, Y14
+	VMOVUPS      1856(SP), Y14
+	VORPS        consts<>+576(SB), Y14, Y14
+	VMOVUPS      consts<>+384(SB), Y14
+	VMOVUPS      2048(SP), Y15
+	VFMSUB132PS  consts<>+192(SB), Y15, Y14
+	VMOVAPS      Y5, Y14
+	VFMADD231PS  consts<>+544(SB), Y12, Y14
+	VMOVUPS      consts<>+576(SB), Y12
+	VFMSUB132PS  consts<>+384(SB), Y6, Y12
+	VMOVUPS      1376(SP), Y12
+	VFMADD213PS  Y12, Y3, Y10
+	VMOVUPS      1312(SP), Y12
+	VMULPS       Y12, Y0, Y12
+	VMOVUPS      1760(SP), Y15
+	VSUBPS       Y15, Y1, Y15
+	VMOVUPS      Y15, 2080(SP)
+	VANDPS       consts<>+64(SB), Y1, Y15
+	VMOVUPS      Y15, 2112(SP)
+	VMOVUPS      1568(SP), Y15
+	VCMPPS       $0x00, Y15, Y0, Y0
+	VMOVUPS      consts<>+608(SB), Y15
+	VBLENDVPS    Y0, 224(CX), Y15, Y0
+	VMOVUPS      Y0, 2144(SP)
+	VMOVUPS      Y5, 2176(SP)
+	VMOVUPS      1664(SP), Y0
+	VMOVUPS      2176(SP), Y5
+	VFNMADD213PS Y0, Y3, Y5
+	VMOVUPS      Y5, 2176(SP)
+	VCMPPS       $0x00, Y8, Y6, Y0
+	VMOVUPS      1408(SP), Y3
+	VBLENDVPS    Y0, Y12, Y3, Y0
+	VMOVUPS      Y0, 2208(SP)
+	VANDPS       consts<>+64(SB), Y4, Y0
+	VMOVUPS      Y0, 2240(SP)
+	VADDPS       consts<>+576(SB), Y10, Y0
+	VMOVUPS      Y0, 2272(SP)
+	VMOVUPS      Y12, 2304(SP)
+	VMOVUPS      1856(SP), Y0
+	VMOVUPS      2304(SP), Y3
+	VFNMADD231PS Y10, Y0, Y3
+	VMOVUPS      Y3, 2304(SP)
+	VMOVUPS      1984(SP), Y0
+	VMOVUPS      Y0, 2336(SP)
+	VMOVUPS      2336(SP), Y0
+	VFNMADD213PS consts<>+192(SB), Y1, Y0
+	VMOVUPS      Y0, 2336(SP)
+	VCMPPS       $0x00, Y9, Y11, Y0
+	VMOVUPS      1760(SP), Y3
+	VBLENDVPS    Y0, Y13, Y3, Y0
+	VMOVUPS      Y0, 2368(SP)
+	VMOVUPS      consts<>+32(SB), Y0
+	VXORPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 2400(SP)
+	VMOVUPS      consts<>+64(SB), Y0
+	VANDPS       consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 2432(SP)
+	VMOVUPS      1536(SP), Y0
+	VMOVUPS      Y0, 2592(SP)
+	VMOVUPS      2592(SP), Y0
+	VFMSUB132PS  consts<>+192(SB), Y1, Y0
+	VMOVUPS      Y0, 2592(SP)
+	VMOVUPS      1792(SP), Y0
+	VFMADD231PS  224(CX), Y2, Y0
+	VMOVUPS      1824(SP), Y3
+	VMOVUPS      1568(SP), Y4
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, 2464(SP)
+	VMOVUPS      1888(SP), Y3
+	VMOVUPS      1600(SP), Y4
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, 2496(SP)
+	VMOVUPS      1632(SP), Y3
+	VMULPS       consts<>+608(SB), Y3, Y3
+	VMOVUPS      1408(SP), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      2048(SP), Y4
+	VFMSUB231PS  consts<>+384(SB), Y4, Y1
+	VMOVUPS      consts<>+384(SB), Y4
+	VFMSUB231PS  consts<>+544(SB), Y4, Y10
+	VMOVUPS      2080(SP), Y4
+	VANDPS       consts<>+64(SB), Y4, Y4
+	VMOVUPS      Y4, 2528(SP)
+	VSUBPS       consts<>+576(SB), Y3, Y4
+	VMOVUPS      1504(SP), Y5
+	VCMPPS       $0x00, Y8, Y5, Y5
+	VBLENDVPS    Y5, Y6, Y8, Y5
+	VANDPS       consts<>+192(SB), Y7, Y6
+	VMOVUPS      1376(SP), Y7
+	VADDPS       Y7, Y10, Y7
+	VMOVUPS      1440(SP), Y8
+	VANDPS       Y8, Y5, Y8
+	VMOVUPS      2016(SP), Y9
+	VMOVUPS      1344(SP), Y11
+	VCMPPS       $0x04, Y9, Y11, Y9
+	VMOVUPS      1920(SP), Y11
+	VBLENDVPS    Y9, Y11, Y2, Y9
+	VMOVUPS      1696(SP), Y11
+	VMOVUPS      1952(SP), Y12
+	VORPS        Y11, Y12, Y11
+	VMOVUPS      1280(SP), Y12
+	VANDPS       consts<>+192(SB), Y12, Y12
+	VADDPS       Y7, Y14, Y13
+	VMOVUPS      1856(SP), Y14
+	VMOVUPS      1728(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 32(AX)
 	VMOVUPS      Y13, 96(AX)
-	VMOVUPS      Y7, 160(AX)
-	VMOVUPS      Y12, 224(AX)
-	VMOVUPS      Y11, 288(AX)
-	VMOVUPS      Y10, 352(AX)
-	VMOVUPS      Y8, 416(AX)
-	VMOVUPS      Y3, 480(AX)
-	VMOVUPS      Y4, 544(AX)
-	VMOVUPS      Y2, 608(AX)
-	VMOVUPS      Y1, 672(AX)
-	VMOVUPS      2592(SP), Y1
-	VMOVUPS      Y1, 736(AX)
-	VMOVUPS      2560(SP), Y1
+	VMOVUPS      Y12, 160(AX)
+	VMOVUPS      Y11, 224(AX)
+	VMOVUPS      Y9, 288(AX)
+	VMOVUPS      Y8, 352(AX)
+	VMOVUPS      Y7, 416(AX)
+	VMOVUPS      Y6, 480(AX)
+	VMOVUPS      Y5, 544(AX)
+	VMOVUPS      Y4, 608(AX)
+	VMOVUPS      2528(SP), Y4
+	VMOVUPS      Y4, 672(AX)
+	VMOVUPS      Y10, 736(AX)
 	VMOVUPS      Y1, 800(AX)
-	VMOVUPS      2528(SP), Y1
-	VMOVUPS      Y1, 864(AX)
-	VMOVUPS      Y9, 928(AX)
+	VMOVUPS      Y2, 864(AX)
+	VMOVUPS      Y3, 928(AX)
 	VMOVUPS      2496(SP), Y1
 	VMOVUPS      Y1, 992(AX)
 	VMOVUPS      2464(SP), Y1
 	VMOVUPS      Y1, 1056(AX)
 	VMOVUPS      Y0, 1120(AX)
-	VMOVUPS      2432(SP), Y0
+	VMOVUPS      2592(SP), Y0
 	VMOVUPS      Y0, 1184(AX)
-	VMOVUPS      2400(SP), Y0
+	VMOVUPS      2432(SP), Y0
 	VMOVUPS      Y0, 1248(AX)
-	VMOVUPS      2368(SP), Y0
+	VMOVUPS      2400(SP), Y0
 	VMOVUPS      Y0, 1312(AX)
-	VMOVUPS      2336(SP), Y0
+	VMOVUPS      2368(SP), Y0
 	VMOVUPS      Y0, 1376(AX)
-	VMOVUPS      2304(SP), Y0
+	VMOVUPS      2336(SP), Y0
 	VMOVUPS      Y0, 1440(AX)
-	VMOVUPS      2272(SP), Y0
+	VMOVUPS      2304(SP), Y0
 	VMOVUPS      Y0, 1504(AX)
-	VMOVUPS      2240(SP), Y0
+	VMOVUPS      2272(SP), Y0
 	VMOVUPS      Y0, 1568(AX)
-	VMOVUPS      Y6, 1632(AX)
+	VMOVUPS      2240(SP), Y0
+	VMOVUPS      Y0, 1632(AX)
 	VMOVUPS      2208(SP), Y0
 	VMOVUPS      Y0, 1696(AX)
 	VMOVUPS      2176(SP), Y0
@@ -6875,7 +5998,7 @@ TEXT ·random3_avx2(SB), $2688-24
 
 // func looping3_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·looping3_avx2(SB), $2432-24
+TEXT ·looping3_avx2(SB), $2176-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -6883,663 +6006,553 @@ TEXT ·looping3_avx2(SB), $2432-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      256(CX), Y2
 	MOVQ         DX, BX
-	VMOVUPS      consts<>+544(SB), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VBLENDVPS    Y3, Y1, Y0, Y3
+	VORPS        consts<>+544(SB), Y1, Y3
 	VMOVUPS      Y3, (SP)
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+384(SB), Y3, Y3
+	VMOVUPS      consts<>+384(SB), Y3
+	VMULPS       320(CX), Y3, Y3
 	VMOVUPS      Y3, 32(SP)
-	VMOVUPS      consts<>+608(SB), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      (SP), Y4
-	VBLENDVPS    Y3, Y0, Y4, Y3
-	VMOVUPS      Y3, 64(SP)
-	VCMPPS       $0x12, 320(CX), Y2, Y3
-	VMOVUPS      consts<>+608(SB), Y4
-	VBLENDVPS    Y3, 192(CX), Y4, Y3
-	VMOVUPS      consts<>+384(SB), Y4
-	VMOVUPS      32(SP), Y5
-	VMINPS       Y5, Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y5
-	VMOVUPS      (SP), Y6
-	VBLENDVPS    Y5, Y0, Y6, Y5
+	VORPS        consts<>+608(SB), Y0, Y3
+	VCMPPS       $0x00, Y2, Y3, Y4
+	VMOVUPS      192(CX), Y5
+	VBLENDVPS    Y4, 320(CX), Y5, Y4
+	VANDPS       320(CX), Y0, Y5
+	VMOVUPS      Y5, 64(SP)
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
 	VMOVUPS      Y5, 96(SP)
-	VMOVUPS      Y0, 128(SP)
+	VMOVUPS      96(SP), Y5
+	VORPS        Y0, Y5, Y5
+	VMOVUPS      Y5, 128(SP)
+	VANDPS       consts<>+64(SB), Y1, Y5
+	VMOVUPS      Y5, 2048(SP)
 	VMOVUPS      64(SP), Y5
-	VMOVUPS      128(SP), Y6
-	VFNMADD213PS Y5, Y3, Y6
-	VMOVUPS      Y6, 128(SP)
-	VMOVAPS      Y3, Y5
-	VMOVUPS      128(SP), Y6
-	VFNMADD231PS consts<>+96(SB), Y6, Y5
-	VMULPS       consts<>+608(SB), Y5, Y6
-	VMOVUPS      Y6, 160(SP)
-	VADDPS       320(CX), Y4, Y6
-	VMOVUPS      96(SP), Y7
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VBLENDVPS    Y7, Y3, Y2, Y7
-	VMOVUPS      Y7, 192(SP)
-	VMOVUPS      192(SP), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      64(SP), Y8
-	VMOVUPS      (SP), Y9
-	VBLENDVPS    Y7, Y8, Y9, Y7
-	VMOVUPS      Y7, 224(SP)
-	VMOVUPS      consts<>+64(SB), Y7
-	VANDPS       320(CX), Y7, Y7
-	VMOVUPS      Y7, 256(SP)
-	VMOVUPS      320(CX), Y7
-	VCMPPS       $0x12, Y5, Y7, Y7
-	VMOVUPS      consts<>+384(SB), Y8
-	VBLENDVPS    Y7, 320(CX), Y8, Y7
-	VMOVUPS      Y7, 2304(SP)
+	VADDPS       Y5, Y2, Y5
+	VMOVUPS      320(CX), Y6
 	VMOVUPS      128(SP), Y7
-	VCMPPS       $0x12, Y7, Y4, Y7
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y7, 320(CX), Y8, Y7
-	VMOVUPS      Y7, 288(SP)
-	VMOVUPS      consts<>+608(SB), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      32(SP), Y8
-	VBLENDVPS    Y7, Y0, Y8, Y7
-	VMOVAPS      Y3, Y8
-	VFMSUB231PS  consts<>+544(SB), Y1, Y8
-	VMOVUPS      320(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMINPS       Y1, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y9
-	VMOVUPS      consts<>+544(SB), Y10
-	VMOVUPS      256(SP), Y11
-	VMAXPS       Y11, Y10, Y10
-	VANDPS       consts<>+64(SB), Y5, Y11
-	VMOVAPS      Y11, Y12
-	VFMADD213PS  consts<>+384(SB), Y9, Y12
-	VMULPS       Y9, Y0, Y13
-	VMOVUPS      Y13, 320(SP)
-	VMOVUPS      32(SP), Y13
-	VSUBPS       Y13, Y4, Y13
-	VMOVUPS      Y13, 352(SP)
-	VMOVUPS      352(SP), Y13
-	VSUBPS       consts<>+576(SB), Y13, Y13
-	VMOVUPS      Y13, 384(SP)
-	VMOVUPS      256(SP), Y13
-	VCMPPS       $0x03, Y13, Y13, Y13
-	VMOVUPS      320(SP), Y14
-	VMOVUPS      256(SP), Y15
-	VMAXPS       Y14, Y15, Y14
-	VMOVUPS      256(SP), Y15
-	VBLENDVPS    Y13, Y15, Y14, Y13
-	VMOVUPS      Y13, 416(SP)
-	VMOVUPS      64(SP), Y13
-	VMOVUPS      Y13, 448(SP)
-	VMOVUPS      352(SP), Y13
-	VMOVUPS      448(SP), Y14
-	VFMADD213PS  Y13, Y2, Y14
-	VMOVUPS      Y14, 448(SP)
-	VMOVUPS      448(SP), Y13
-	VSUBPS       Y8, Y13, Y13
-	VMOVUPS      Y13, 480(SP)
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VANDPS       Y6, Y13, Y13
-	VMOVUPS      Y13, 512(SP)
-	VMOVUPS      416(SP), Y13
-	VXORPS       consts<>+32(SB), Y13, Y13
-	VMOVUPS      Y13, 544(SP)
-	VMOVUPS      128(SP), Y13
-	VMOVUPS      Y13, 576(SP)
-	VMOVUPS      416(SP), Y13
-	VMOVUPS      64(SP), Y14
-	VMOVUPS      576(SP), Y15
-	VFMADD231PS  Y13, Y14, Y15
-	VMOVUPS      Y15, 576(SP)
-	VMOVUPS      consts<>+608(SB), Y13
-	VCMPPS       $0x11, consts<>+608(SB), Y13, Y13
-	VMOVUPS      416(SP), Y14
-	VBLENDVPS    Y13, consts<>+544(SB), Y14, Y13
-	VMOVAPS      Y9, Y13
-	VMOVUPS      256(SP), Y14
-	VMOVUPS      128(SP), Y15
-	VFMADD231PS  Y14, Y15, Y13
+	VFNMADD213PS consts<>+608(SB), Y7, Y6
+	VMOVUPS      Y4, 160(SP)
+	VMOVUPS      160(SP), Y7
+	VFMADD231PS  192(CX), Y6, Y7
+	VMOVUPS      Y7, 160(SP)
+	VMOVUPS      96(SP), Y7
+	VMOVUPS      (SP), Y8
+	VADDPS       Y7, Y8, Y7
+	VCMPPS       $0x00, Y6, Y7, Y8
+	VMOVUPS      64(SP), Y9
+	VBLENDVPS    Y8, Y9, Y2, Y8
+	VMOVUPS      Y8, 192(SP)
+	VMOVUPS      192(SP), Y8
+	VORPS        Y4, Y8, Y8
+	VMOVUPS      Y2, 224(SP)
+	VMOVUPS      192(SP), Y9
+	VMOVUPS      (SP), Y10
+	VMOVUPS      224(SP), Y11
+	VFNMADD213PS Y9, Y10, Y11
+	VMOVUPS      Y11, 224(SP)
+	VROUNDPS     $0x08, Y5, Y9
+	VMOVUPS      224(SP), Y10
+	VFMSUB213PS  Y9, Y2, Y10
+	VMOVUPS      Y5, 256(SP)
+	VMOVUPS      (SP), Y11
+	VMOVUPS      256(SP), Y12
+	VFMSUB213PS  consts<>+608(SB), Y11, Y12
+	VMOVUPS      Y12, 256(SP)
+	VMOVUPS      consts<>+608(SB), Y11
+	VCMPPS       $0x04, consts<>+192(SB), Y11, Y11
+	VBLENDVPS    Y11, Y0, Y3, Y11
+	VMOVUPS      96(SP), Y12
+	VFMSUB231PS  consts<>+544(SB), Y1, Y12
+	VANDPS       consts<>+64(SB), Y1, Y13
+	VMOVUPS      Y3, 288(SP)
 	VMOVUPS      224(SP), Y14
-	VMOVUPS      2304(SP), Y15
+	VMOVUPS      288(SP), Y15
+	VFMADD213PS  consts<>+544(SB), Y14, Y15
+	VMOVUPS      Y15, 288(SP)
+	VMOVUPS      32(SP), Y14
+	VANDPS       Y14, Y6, Y14
+	VMOVUPS      Y14, 320(SP)
+	VANDPS       consts<>+384(SB), Y13, Y14
+	VMOVUPS      Y14, 352(SP)
+	VMULPS       Y13, Y0, Y14
+	VMOVUPS      Y14, 384(SP)
+	VMOVUPS      128(SP), Y14
+	VSUBPS       Y3, Y14, Y14
+	VMOVUPS      Y14, 416(SP)
+	VMOVUPS      64(SP), Y14
+	VSUBPS       consts<>+576(SB), Y14, Y14
+	VMOVUPS      Y14, 448(SP)
+	VMOVUPS      224(SP), Y14
+	VXORPS       consts<>+32(SB), Y14, Y14
+	VMOVUPS      Y14, 480(SP)
+	VMOVUPS      192(SP), Y14
+	VCMPPS       $0x04, Y4, Y14, Y14
+	VMOVUPS      416(SP), Y15
+	VBLENDVPS    Y14, 320(CX), Y15, Y14
+	VMOVUPS      320(SP), Y14
+	VSUBPS       Y14, Y8, Y14
+	VMOVUPS      Y14, 512(SP)
+	VORPS        consts<>+192(SB), Y7, Y14
+	VMOVUPS      480(SP), Y14
+	VORPS        consts<>+608(SB), Y14, Y14
+	VMOVUPS      2048(SP), Y15
 
 loop0:
-	VMOVUPS      Y3, 2336(SP)
-	VMOVUPS      Y13, 608(SP)
+	VMOVUPS      Y3, 2080(SP)
+	VMOVUPS      Y14, 544(SP)
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      (SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, (SP)
+	VMOVUPS      (SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, (SP)
 	VMOVUPS      32(SP), Y3
 	VFMADD231PS  Y2, Y0, Y3
 	VMOVUPS      Y3, 32(SP)
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      64(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 64(SP)
-	VMOVUPS      2336(SP), Y3
-	VFMADD231PS  192(CX), Y0, Y3
-	VMOVUPS      Y3, 2336(SP)
+	VMOVUPS      2080(SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, 2080(SP)
+	VFMADD231PS  192(CX), Y0, Y4
 	VMOVUPS      64(CX), Y3
-	VFMADD231PS  192(CX), Y3, Y4
+	VMOVUPS      64(SP), Y14
+	VFMADD231PS  192(CX), Y3, Y14
+	VMOVUPS      Y14, 64(SP)
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      96(SP), Y13
-	VFMADD231PS  320(CX), Y3, Y13
-	VMOVUPS      Y13, 96(SP)
+	VMOVUPS      96(SP), Y14
+	VFMADD231PS  320(CX), Y3, Y14
+	VMOVUPS      Y14, 96(SP)
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      128(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 128(SP)
+	VMOVUPS      128(SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, 128(SP)
 	VMOVUPS      64(CX), Y3
-	VFMADD231PS  Y2, Y3, Y5
+	VFMADD231PS  Y2, Y3, Y15
+	VFMADD231PS  Y2, Y0, Y5
+	VFMADD231PS  Y2, Y0, Y6
 	VMOVUPS      160(SP), Y3
 	VFMADD231PS  Y2, Y0, Y3
 	VMOVUPS      Y3, 160(SP)
-	VFMADD231PS  Y2, Y0, Y6
-	VMOVUPS      192(SP), Y3
+	VFMADD231PS  Y1, Y0, Y7
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      192(SP), Y14
+	VFMADD231PS  Y1, Y3, Y14
+	VMOVUPS      Y14, 192(SP)
+	VFMADD231PS  192(CX), Y0, Y8
+	VMOVUPS      64(CX), Y3
+	VMOVUPS      224(SP), Y14
+	VFMADD231PS  Y1, Y3, Y14
+	VMOVUPS      Y14, 224(SP)
+	VFMADD231PS  192(CX), Y0, Y9
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      256(SP), Y3
 	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, 192(SP)
-	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      Y3, 256(SP)
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      256(SP), Y13
-	VFMADD231PS  Y1, Y3, Y13
-	VMOVUPS      Y13, 256(SP)
-	VFMADD231PS  192(CX), Y0, Y15
+	VFMADD231PS  Y1, Y3, Y11
+	VFMADD231PS  192(CX), Y0, Y12
 	VMOVUPS      64(CX), Y3
-	VMOVUPS      288(SP), Y13
-	VFMADD231PS  Y1, Y3, Y13
-	VMOVUPS      Y13, 288(SP)
-	VFMADD231PS  192(CX), Y0, Y7
-	VFMADD231PS  Y1, Y0, Y8
-	VFMADD231PS  Y2, Y0, Y9
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  Y1, Y3, Y10
-	VFMADD231PS  192(CX), Y0, Y11
-	VMOVUPS      64(CX), Y3
-	VFMADD231PS  320(CX), Y3, Y12
+	VFMADD231PS  320(CX), Y3, Y13
 	DECQ         BX
-	VMOVUPS      608(SP), Y13
-	VMOVUPS      2336(SP), Y3
+	VMOVUPS      544(SP), Y14
+	VMOVUPS      2080(SP), Y3
 	JNE          loop0
-	VMOVUPS      352(SP), Y3
-	VSUBPS       Y11, Y3, Y3
-	VMOVUPS      Y3, 640(SP)
-	VMOVUPS      640(SP), Y3
-	VADDPS       Y3, Y5, Y3
-	VMOVUPS      Y3, 672(SP)
-	VMOVUPS      352(SP), Y3
-	VMOVUPS      576(SP), Y4
-	VMOVUPS      672(SP), Y5
-	VFNMADD213PS Y4, Y5, Y3
-	VMOVUPS      32(SP), Y4
-	VMOVUPS      64(SP), Y5
-	VFNMADD213PS Y14, Y5, Y4
-	VMOVUPS      384(SP), Y5
-	VSUBPS       Y5, Y11, Y5
+	VMOVUPS      320(SP), Y0
+	VSUBPS       Y12, Y0, Y0
+	VADDPS       Y0, Y15, Y4
+	VMOVUPS      Y4, 576(SP)
+	VMOVUPS      320(SP), Y4
+	VMOVUPS      512(SP), Y6
+	VMOVUPS      576(SP), Y8
+	VFNMADD213PS Y6, Y8, Y4
+	VMOVUPS      32(SP), Y6
+	VFNMADD213PS Y7, Y6, Y3
+	VMOVUPS      352(SP), Y6
+	VSUBPS       Y6, Y12, Y6
+	VMOVUPS      288(SP), Y8
+	VSUBPS       Y14, Y8, Y8
+	VMOVUPS      Y8, 608(SP)
+	VMOVUPS      128(SP), Y8
+	VSUBPS       Y7, Y8, Y7
+	VMOVUPS      Y7, 640(SP)
+	VMOVUPS      288(SP), Y7
+	VMOVUPS      320(SP), Y8
+	VFMADD213PS  Y10, Y8, Y7
+	VMOVAPS      Y10, Y8
+	VFMADD213PS  Y1, Y12, Y8
+	VMOVUPS      448(SP), Y9
+	VFNMADD213PS Y6, Y3, Y9
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 672(SP)
+	VADDPS       Y8, Y0, Y5
 	VMOVUPS      Y5, 704(SP)
+	VFNMADD213PS Y2, Y8, Y10
 	VMOVUPS      320(SP), Y5
-	VSUBPS       Y13, Y5, Y5
+	VSUBPS       Y5, Y8, Y5
 	VMOVUPS      Y5, 736(SP)
-	VMOVUPS      128(SP), Y5
-	VSUBPS       Y14, Y5, Y5
-	VMOVUPS      320(SP), Y6
-	VMOVUPS      352(SP), Y7
-	VFMADD213PS  Y8, Y7, Y6
-	VFMADD213PS  Y1, Y8, Y11
-	VMOVUPS      480(SP), Y7
-	VMOVUPS      704(SP), Y9
-	VFNMADD213PS Y9, Y4, Y7
-	VMOVUPS      160(SP), Y9
-	VCMPPS       $0x03, Y9, Y9, Y9
+	VMOVUPS      320(SP), Y5
+	VMOVUPS      32(SP), Y11
+	VADDPS       Y5, Y11, Y5
+	VMOVUPS      Y5, 768(SP)
+	VMOVUPS      64(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 800(SP)
+	VXORPS       consts<>+32(SB), Y3, Y5
+	VMOVUPS      Y5, 832(SP)
+	VMOVUPS      480(SP), Y5
+	VSUBPS       Y5, Y2, Y5
+	VMOVUPS      352(SP), Y11
+	VMOVUPS      672(SP), Y14
+	VADDPS       Y11, Y14, Y11
+	VMOVUPS      Y11, 864(SP)
+	VFNMADD213PS 192(CX), Y12, Y2
+	VMOVUPS      416(SP), Y11
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 896(SP)
+	VMOVUPS      128(SP), Y11
 	VMOVUPS      160(SP), Y13
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      160(SP), Y13
-	VBLENDVPS    Y9, Y13, Y0, Y0
-	VMOVUPS      Y0, 768(SP)
-	VMOVUPS      512(SP), Y0
-	VFNMADD213PS Y8, Y11, Y0
-	VCMPPS       $0x03, Y2, Y2, Y8
-	VMOVUPS      128(SP), Y9
-	VMAXPS       Y9, Y2, Y9
-	VBLENDVPS    Y8, Y2, Y9, Y8
-	VMOVUPS      Y8, 800(SP)
-	VMOVUPS      352(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      352(SP), Y9
-	VMAXPS       Y1, Y9, Y9
-	VMOVUPS      352(SP), Y13
-	VBLENDVPS    Y8, Y13, Y9, Y8
-	VMOVUPS      Y8, 832(SP)
-	VMOVUPS      352(SP), Y8
-	VADDPS       Y11, Y8, Y8
-	VMOVUPS      Y8, 864(SP)
-	VADDPS       Y3, Y0, Y8
-	VMOVUPS      480(SP), Y9
-	VSUBPS       Y9, Y2, Y9
-	VMOVUPS      Y9, 896(SP)
-	VMOVUPS      384(SP), Y9
-	VADDPS       Y9, Y7, Y9
-	VMOVUPS      Y9, 928(SP)
-	VFNMADD213PS 192(CX), Y2, Y10
-	VMOVUPS      416(SP), Y9
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 960(SP)
-	VMOVUPS      96(SP), Y9
-	VMOVUPS      192(SP), Y12
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 992(SP)
-	VMOVUPS      256(SP), Y9
-	VMOVUPS      448(SP), Y12
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      544(SP), Y12
-	VMOVUPS      288(SP), Y13
-	VSUBPS       Y12, Y13, Y12
-	VMOVUPS      Y12, 1024(SP)
-	VMOVUPS      96(SP), Y12
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 928(SP)
+	VMOVUPS      192(SP), Y11
+	VMOVUPS      448(SP), Y13
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      512(SP), Y13
+	VMOVUPS      224(SP), Y14
+	VSUBPS       Y13, Y14, Y13
+	VMOVUPS      Y13, 960(SP)
 	VMOVUPS      96(SP), Y13
-	VMOVUPS      416(SP), Y14
-	VFMADD213PS  Y13, Y14, Y12
-	VMOVUPS      (SP), Y13
-	VMOVUPS      576(SP), Y14
-	VFNMADD231PS Y14, Y9, Y13
-	VCMPPS       $0x03, Y5, Y5, Y14
-	VMOVUPS      320(SP), Y15
-	VMAXPS       Y15, Y5, Y15
-	VBLENDVPS    Y14, Y5, Y15, Y14
-	VMOVUPS      Y14, 1056(SP)
-	VMOVUPS      672(SP), Y14
-	VFNMADD231PS Y0, Y14, Y2
-	VMOVUPS      800(SP), Y14
-	VSUBPS       Y1, Y14, Y1
-	VMOVUPS      576(SP), Y14
-	VADDPS       Y14, Y1, Y14
-	VMOVUPS      Y14, 1088(SP)
-	VCMPPS       $0x03, Y8, Y8, Y14
-	VMOVUPS      896(SP), Y15
-	VMAXPS       Y15, Y8, Y15
-	VBLENDVPS    Y14, Y8, Y15, Y14
-	VMOVUPS      Y14, 1120(SP)
-	VMOVUPS      640(SP), Y14
-	VMOVUPS      Y14, (AX)
-	VMOVUPS      672(SP), Y14
-	VMOVUPS      Y14, 64(AX)
-	VMOVUPS      Y3, 128(AX)
-	VMOVUPS      Y4, 192(AX)
-	VMOVUPS      704(SP), Y3
-	VMOVUPS      Y3, 256(AX)
-	VMOVUPS      736(SP), Y3
-	VMOVUPS      Y3, 320(AX)
-	VMOVUPS      Y5, 384(AX)
-	VMOVUPS      Y6, 448(AX)
-	VMOVUPS      Y11, 512(AX)
-	VMOVUPS      Y7, 576(AX)
-	VMOVUPS      768(SP), Y3
-	VMOVUPS      Y3, 640(AX)
+	VMOVUPS      96(SP), Y14
+	VMOVUPS      384(SP), Y15
+	VFMADD213PS  Y14, Y15, Y13
+	VMOVUPS      512(SP), Y14
+	VMOVUPS      (SP), Y15
+	VFNMADD213PS Y15, Y11, Y14
+	VXORPS       consts<>+32(SB), Y12, Y12
+	VMOVUPS      Y12, 992(SP)
+	VMOVAPS      Y6, Y12
+	VFMADD213PS  Y6, Y5, Y12
+	VMOVUPS      256(SP), Y15
+	VXORPS       consts<>+32(SB), Y15, Y15
+	VFNMADD132PS 64(CX), Y15, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      Y0, 64(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y3, 192(AX)
+	VMOVUPS      Y6, 256(AX)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      Y0, 320(AX)
+	VMOVUPS      640(SP), Y0
+	VMOVUPS      Y0, 384(AX)
+	VMOVUPS      Y7, 448(AX)
+	VMOVUPS      Y8, 512(AX)
+	VMOVUPS      Y9, 576(AX)
+	VMOVUPS      672(SP), Y0
+	VMOVUPS      Y0, 640(AX)
+	VMOVUPS      704(SP), Y0
 	VMOVUPS      Y0, 704(AX)
-	VMOVUPS      800(SP), Y0
-	VMOVUPS      Y0, 768(AX)
-	VMOVUPS      832(SP), Y0
+	VMOVUPS      Y10, 768(AX)
+	VMOVUPS      736(SP), Y0
 	VMOVUPS      Y0, 832(AX)
-	VMOVUPS      864(SP), Y0
+	VMOVUPS      768(SP), Y0
 	VMOVUPS      Y0, 896(AX)
-	VMOVUPS      Y8, 960(AX)
-	VMOVUPS      896(SP), Y0
+	VMOVUPS      800(SP), Y0
+	VMOVUPS      Y0, 960(AX)
+	VMOVUPS      832(SP), Y0
 	VMOVUPS      Y0, 1024(AX)
-	VMOVUPS      928(SP), Y0
-	VMOVUPS      Y0, 1088(AX)
-	VMOVUPS      Y10, 1152(AX)
-	VMOVUPS      960(SP), Y0
-	VMOVUPS      Y0, 1216(AX)
-	VMOVUPS      992(SP), Y0
+	VMOVUPS      Y5, 1088(AX)
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 1152(AX)
+	VMOVUPS      Y2, 1216(AX)
+	VMOVUPS      896(SP), Y0
 	VMOVUPS      Y0, 1280(AX)
-	VMOVUPS      Y9, 1344(AX)
-	VMOVUPS      1024(SP), Y0
-	VMOVUPS      Y0, 1408(AX)
-	VMOVUPS      Y12, 1472(AX)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      Y0, 1344(AX)
+	VMOVUPS      Y11, 1408(AX)
+	VMOVUPS      960(SP), Y0
+	VMOVUPS      Y0, 1472(AX)
 	VMOVUPS      Y13, 1536(AX)
-	VMOVUPS      1056(SP), Y0
-	VMOVUPS      Y0, 1600(AX)
-	VMOVUPS      Y2, 1664(AX)
-	VMOVUPS      Y1, 1728(AX)
-	VMOVUPS      1088(SP), Y0
-	VMOVUPS      Y0, 1792(AX)
-	VMOVUPS      1120(SP), Y0
-	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      Y14, 1600(AX)
+	VMOVUPS      992(SP), Y0
+	VMOVUPS      Y0, 1664(AX)
+	VMOVUPS      Y12, 1728(AX)
+	VMOVUPS      Y15, 1792(AX)
+	VMOVUPS      Y1, 1856(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VMOVUPS      288(CX), Y2
-	VMOVUPS      consts<>+544(SB), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VBLENDVPS    Y3, Y1, Y0, Y3
-	VMOVUPS      Y3, 1152(SP)
-	VMOVUPS      consts<>+32(SB), Y3
-	VXORPS       consts<>+384(SB), Y3, Y3
-	VMOVUPS      Y3, 1184(SP)
-	VMOVUPS      consts<>+608(SB), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      1152(SP), Y4
-	VBLENDVPS    Y3, Y0, Y4, Y3
-	VMOVUPS      Y3, 1216(SP)
-	VCMPPS       $0x12, 352(CX), Y2, Y3
-	VMOVUPS      consts<>+608(SB), Y4
-	VBLENDVPS    Y3, 224(CX), Y4, Y3
-	VMOVUPS      consts<>+384(SB), Y4
-	VMOVUPS      1184(SP), Y5
-	VMINPS       Y5, Y4, Y4
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y5
-	VMOVUPS      1152(SP), Y6
-	VBLENDVPS    Y5, Y0, Y6, Y5
-	VMOVUPS      Y5, 1248(SP)
-	VMOVUPS      Y0, 1280(SP)
-	VMOVUPS      1216(SP), Y5
-	VMOVUPS      1280(SP), Y6
-	VFNMADD213PS Y5, Y3, Y6
-	VMOVUPS      Y6, 1280(SP)
-	VMOVAPS      Y3, Y5
-	VMOVUPS      1280(SP), Y6
-	VFNMADD231PS consts<>+96(SB), Y6, Y5
-	VMULPS       consts<>+608(SB), Y5, Y6
-	VMOVUPS      Y6, 1312(SP)
-	VADDPS       352(CX), Y4, Y6
-	VMOVUPS      1248(SP), Y7
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VBLENDVPS    Y7, Y3, Y2, Y7
-	VMOVUPS      Y7, 1344(SP)
-	VMOVUPS      1344(SP), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VORPS        consts<>+544(SB), Y1, Y3
+	VMOVUPS      Y3, 1024(SP)
+	VMOVUPS      consts<>+384(SB), Y3
+	VMULPS       352(CX), Y3, Y3
+	VMOVUPS      Y3, 1056(SP)
+	VORPS        consts<>+608(SB), Y0, Y3
+	VCMPPS       $0x00, Y2, Y3, Y4
+	VMOVUPS      224(CX), Y5
+	VBLENDVPS    Y4, 352(CX), Y5, Y4
+	VANDPS       352(CX), Y0, Y5
+	VMOVUPS      Y5, 1088(SP)
+	VMOVUPS      consts<>+64(SB), Y5
+	VANDPS       consts<>+384(SB), Y5, Y5
+	VMOVUPS      Y5, 1120(SP)
+	VMOVUPS      1120(SP), Y5
+	VORPS        Y0, Y5, Y5
+	VMOVUPS      Y5, 1152(SP)
+	VANDPS       consts<>+64(SB), Y1, Y5
+	VMOVUPS      Y5, 2112(SP)
+	VMOVUPS      1088(SP), Y5
+	VADDPS       Y5, Y2, Y5
+	VMOVUPS      352(CX), Y6
+	VMOVUPS      1152(SP), Y7
+	VFNMADD213PS consts<>+608(SB), Y7, Y6
+	VMOVUPS      Y4, 1184(SP)
+	VMOVUPS      1184(SP), Y7
+	VFMADD231PS  224(CX), Y6, Y7
+	VMOVUPS      Y7, 1184(SP)
+	VMOVUPS      1120(SP), Y7
+	VMOVUPS      1024(SP), Y8
+	VADDPS       Y7, Y8, Y7
+	VCMPPS       $0x00, Y6, Y7, Y8
+	VMOVUPS      1088(SP), Y9
+	VBLENDVPS    Y8, Y9, Y2, Y8
+	VMOVUPS      Y8, 1216(SP)
 	VMOVUPS      1216(SP), Y8
-	VMOVUPS      1152(SP), Y9
-	VBLENDVPS    Y7, Y8, Y9, Y7
-	VMOVUPS      Y7, 1376(SP)
-	VMOVUPS      consts<>+64(SB), Y7
-	VANDPS       352(CX), Y7, Y7
-	VMOVUPS      Y7, 1408(SP)
-	VMOVUPS      352(CX), Y7
-	VCMPPS       $0x12, Y5, Y7, Y7
-	VMOVUPS      consts<>+384(SB), Y8
-	VBLENDVPS    Y7, 352(CX), Y8, Y7
-	VMOVUPS      Y7, 2368(SP)
-	VMOVUPS      1280(SP), Y7
-	VCMPPS       $0x12, Y7, Y4, Y7
-	VMOVUPS      consts<>+608(SB), Y8
-	VBLENDVPS    Y7, 352(CX), Y8, Y7
-	VMOVUPS      Y7, 1440(SP)
-	VMOVUPS      consts<>+608(SB), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      1184(SP), Y8
-	VBLENDVPS    Y7, Y0, Y8, Y7
-	VMOVAPS      Y3, Y8
-	VFMSUB231PS  consts<>+544(SB), Y1, Y8
-	VMOVUPS      352(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMINPS       Y1, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y9
-	VMOVUPS      consts<>+544(SB), Y10
-	VMOVUPS      1408(SP), Y11
-	VMAXPS       Y11, Y10, Y10
-	VANDPS       consts<>+64(SB), Y5, Y11
-	VMOVAPS      Y11, Y12
-	VFMADD213PS  consts<>+384(SB), Y9, Y12
-	VMULPS       Y9, Y0, Y13
-	VMOVUPS      Y13, 1472(SP)
-	VMOVUPS      1184(SP), Y13
-	VSUBPS       Y13, Y4, Y13
-	VMOVUPS      Y13, 1504(SP)
-	VMOVUPS      1504(SP), Y13
-	VSUBPS       consts<>+576(SB), Y13, Y13
-	VMOVUPS      Y13, 1536(SP)
-	VMOVUPS      1408(SP), Y13
-	VCMPPS       $0x03, Y13, Y13, Y13
-	VMOVUPS      1472(SP), Y14
-	VMOVUPS      1408(SP), Y15
-	VMAXPS       Y14, Y15, Y14
-	VMOVUPS      1408(SP), Y15
-	VBLENDVPS    Y13, Y15, Y14, Y13
-	VMOVUPS      Y13, 1568(SP)
-	VMOVUPS      1216(SP), Y13
-	VMOVUPS      Y13, 1600(SP)
-	VMOVUPS      1504(SP), Y13
-	VMOVUPS      1600(SP), Y14
-	VFMADD213PS  Y13, Y2, Y14
-	VMOVUPS      Y14, 1600(SP)
-	VMOVUPS      1600(SP), Y13
-	VSUBPS       Y8, Y13, Y13
-	VMOVUPS      Y13, 1632(SP)
-	VXORPS       Y13, Y13, Y13
-	VCMPPS       $0x12, consts<>+96(SB), Y13, Y13
-	VANDPS       Y6, Y13, Y13
-	VMOVUPS      Y13, 1664(SP)
-	VMOVUPS      1568(SP), Y13
-	VXORPS       consts<>+32(SB), Y13, Y13
-	VMOVUPS      Y13, 1696(SP)
-	VMOVUPS      1280(SP), Y13
-	VMOVUPS      Y13, 1728(SP)
-	VMOVUPS      1568(SP), Y13
+	VORPS        Y4, Y8, Y8
+	VMOVUPS      Y2, 1248(SP)
+	VMOVUPS      1216(SP), Y9
+	VMOVUPS      1024(SP), Y10
+	VMOVUPS      1248(SP), Y11
+	VFNMADD213PS Y9, Y10, Y11
+	VMOVUPS      Y11, 1248(SP)
+	VROUNDPS     $0x08, Y5, Y9
+	VMOVUPS      1248(SP), Y10
+	VFMSUB213PS  Y9, Y2, Y10
+	VMOVUPS      Y5, 1280(SP)
+	VMOVUPS      1024(SP), Y11
+	VMOVUPS      1280(SP), Y12
+	VFMSUB213PS  consts<>+608(SB), Y11, Y12
+	VMOVUPS      Y12, 1280(SP)
+	VMOVUPS      consts<>+608(SB), Y11
+	VCMPPS       $0x04, consts<>+192(SB), Y11, Y11
+	VBLENDVPS    Y11, Y0, Y3, Y11
+	VMOVUPS      1120(SP), Y12
+	VFMSUB231PS  consts<>+544(SB), Y1, Y12
+	VANDPS       consts<>+64(SB), Y1, Y13
+	VMOVUPS      Y3, 1312(SP)
+	VMOVUPS      1248(SP), Y14
+	VMOVUPS      1312(SP), Y15
+	VFMADD213PS  consts<>+544(SB), Y14, Y15
+	VMOVUPS      Y15, 1312(SP)
+	VMOVUPS      1056(SP), Y14
+	VANDPS       Y14, Y6, Y14
+	VMOVUPS      Y14, 1344(SP)
+	VANDPS       consts<>+384(SB), Y13, Y14
+	VMOVUPS      Y14, 1376(SP)
+	VMULPS       Y13, Y0, Y14
+	VMOVUPS      Y14, 1408(SP)
+	VMOVUPS      1152(SP), Y14
+	VSUBPS       Y3, Y14, Y14
+	VMOVUPS      Y14, 1440(SP)
+	VMOVUPS      1088(SP), Y14
+	VSUBPS       consts<>+576(SB), Y14, Y14
+	VMOVUPS      Y14, 1472(SP)
+	VMOVUPS      1248(SP), Y14
+	VXORPS       consts<>+32(SB), Y14, Y14
+	VMOVUPS      Y14, 1504(SP)
 	VMOVUPS      1216(SP), Y14
-	VMOVUPS      1728(SP), Y15
-	VFMADD231PS  Y13, Y14, Y15
-	VMOVUPS      Y15, 1728(SP)
-	VMOVUPS      consts<>+608(SB), Y13
-	VCMPPS       $0x11, consts<>+608(SB), Y13, Y13
-	VMOVUPS      1568(SP), Y14
-	VBLENDVPS    Y13, consts<>+544(SB), Y14, Y13
-	VMOVAPS      Y9, Y13
-	VMOVUPS      1408(SP), Y14
-	VMOVUPS      1280(SP), Y15
-	VFMADD231PS  Y14, Y15, Y13
-	VMOVUPS      1376(SP), Y14
-	VMOVUPS      2368(SP), Y15
+	VCMPPS       $0x04, Y4, Y14, Y14
+	VMOVUPS      1440(SP), Y15
+	VBLENDVPS    Y14, 352(CX), Y15, Y14
+	VMOVUPS      1344(SP), Y14
+	VSUBPS       Y14, Y8, Y14
+	VMOVUPS      Y14, 1536(SP)
+	VORPS        consts<>+192(SB), Y7, Y14
+	VMOVUPS      1504(SP), Y14
+	VORPS        consts<>+608(SB), Y14, Y14
+	VMOVUPS      2112(SP), Y15
 
 loop1:
-	VMOVUPS      Y3, 2400(SP)
-	VMOVUPS      Y13, 1760(SP)
+	VMOVUPS      Y3, 2144(SP)
+	VMOVUPS      Y14, 1568(SP)
 	VMOVUPS      96(CX), Y3
-	VMOVUPS      1152(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 1152(SP)
+	VMOVUPS      1024(SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, 1024(SP)
+	VMOVUPS      1056(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1056(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      2144(SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, 2144(SP)
+	VFMADD231PS  224(CX), Y0, Y4
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1088(SP), Y14
+	VFMADD231PS  224(CX), Y3, Y14
+	VMOVUPS      Y14, 1088(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1120(SP), Y14
+	VFMADD231PS  352(CX), Y3, Y14
+	VMOVUPS      Y14, 1120(SP)
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      1152(SP), Y14
+	VFMADD231PS  Y2, Y3, Y14
+	VMOVUPS      Y14, 1152(SP)
+	VMOVUPS      96(CX), Y3
+	VFMADD231PS  Y2, Y3, Y15
+	VFMADD231PS  Y2, Y0, Y5
+	VFMADD231PS  Y2, Y0, Y6
 	VMOVUPS      1184(SP), Y3
 	VFMADD231PS  Y2, Y0, Y3
 	VMOVUPS      Y3, 1184(SP)
+	VFMADD231PS  Y1, Y0, Y7
 	VMOVUPS      96(CX), Y3
-	VMOVUPS      1216(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 1216(SP)
-	VMOVUPS      2400(SP), Y3
-	VFMADD231PS  224(CX), Y0, Y3
-	VMOVUPS      Y3, 2400(SP)
+	VMOVUPS      1216(SP), Y14
+	VFMADD231PS  Y1, Y3, Y14
+	VMOVUPS      Y14, 1216(SP)
+	VFMADD231PS  224(CX), Y0, Y8
 	VMOVUPS      96(CX), Y3
-	VFMADD231PS  224(CX), Y3, Y4
+	VMOVUPS      1248(SP), Y14
+	VFMADD231PS  Y1, Y3, Y14
+	VMOVUPS      Y14, 1248(SP)
+	VFMADD231PS  224(CX), Y0, Y9
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      1280(SP), Y3
+	VFMADD231PS  Y2, Y0, Y3
+	VMOVUPS      Y3, 1280(SP)
 	VMOVUPS      96(CX), Y3
-	VMOVUPS      1248(SP), Y13
+	VFMADD231PS  Y1, Y3, Y11
+	VFMADD231PS  224(CX), Y0, Y12
+	VMOVUPS      96(CX), Y3
 	VFMADD231PS  352(CX), Y3, Y13
-	VMOVUPS      Y13, 1248(SP)
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      1280(SP), Y13
-	VFMADD231PS  Y2, Y3, Y13
-	VMOVUPS      Y13, 1280(SP)
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  Y2, Y3, Y5
-	VMOVUPS      1312(SP), Y3
-	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, 1312(SP)
-	VFMADD231PS  Y2, Y0, Y6
-	VMOVUPS      1344(SP), Y3
-	VFMADD231PS  Y2, Y0, Y3
-	VMOVUPS      Y3, 1344(SP)
-	VFMADD231PS  Y1, Y0, Y14
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      1408(SP), Y13
-	VFMADD231PS  Y1, Y3, Y13
-	VMOVUPS      Y13, 1408(SP)
-	VFMADD231PS  224(CX), Y0, Y15
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      1440(SP), Y13
-	VFMADD231PS  Y1, Y3, Y13
-	VMOVUPS      Y13, 1440(SP)
-	VFMADD231PS  224(CX), Y0, Y7
-	VFMADD231PS  Y1, Y0, Y8
-	VFMADD231PS  Y2, Y0, Y9
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  Y1, Y3, Y10
-	VFMADD231PS  224(CX), Y0, Y11
-	VMOVUPS      96(CX), Y3
-	VFMADD231PS  352(CX), Y3, Y12
 	DECQ         DX
-	VMOVUPS      1760(SP), Y13
-	VMOVUPS      2400(SP), Y3
-	JNE          loop1
-	VMOVUPS      1504(SP), Y3
-	VSUBPS       Y11, Y3, Y3
-	VMOVUPS      Y3, 1792(SP)
-	VMOVUPS      1792(SP), Y3
-	VADDPS       Y3, Y5, Y3
-	VMOVUPS      Y3, 1824(SP)
-	VMOVUPS      1504(SP), Y3
-	VMOVUPS      1728(SP), Y4
-	VMOVUPS      1824(SP), Y5
-	VFNMADD213PS Y4, Y5, Y3
-	VMOVUPS      1184(SP), Y4
-	VMOVUPS      1216(SP), Y5
-	VFNMADD213PS Y14, Y5, Y4
-	VMOVUPS      1536(SP), Y5
-	VSUBPS       Y5, Y11, Y5
-	VMOVUPS      Y5, 1856(SP)
-	VMOVUPS      1472(SP), Y5
-	VSUBPS       Y13, Y5, Y5
-	VMOVUPS      Y5, 1888(SP)
-	VMOVUPS      1280(SP), Y5
-	VSUBPS       Y14, Y5, Y5
-	VMOVUPS      1472(SP), Y6
-	VMOVUPS      1504(SP), Y7
-	VFMADD213PS  Y8, Y7, Y6
-	VFMADD213PS  Y1, Y8, Y11
-	VMOVUPS      1632(SP), Y7
-	VMOVUPS      1856(SP), Y9
-	VFNMADD213PS Y9, Y4, Y7
-	VMOVUPS      1312(SP), Y9
-	VCMPPS       $0x03, Y9, Y9, Y9
-	VMOVUPS      1312(SP), Y13
-	VMAXPS       Y0, Y13, Y0
-	VMOVUPS      1312(SP), Y13
-	VBLENDVPS    Y9, Y13, Y0, Y0
-	VMOVUPS      Y0, 1920(SP)
-	VMOVUPS      1664(SP), Y0
-	VFNMADD213PS Y8, Y11, Y0
-	VCMPPS       $0x03, Y2, Y2, Y8
-	VMOVUPS      1280(SP), Y9
-	VMAXPS       Y9, Y2, Y9
-	VBLENDVPS    Y8, Y2, Y9, Y8
-	VMOVUPS      Y8, 1952(SP)
-	VMOVUPS      1504(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      1504(SP), Y9
-	VMAXPS       Y1, Y9, Y9
-	VMOVUPS      1504(SP), Y13
-	VBLENDVPS    Y8, Y13, Y9, Y8
-	VMOVUPS      Y8, 1984(SP)
-	VMOVUPS      1504(SP), Y8
-	VADDPS       Y11, Y8, Y8
-	VMOVUPS      Y8, 2016(SP)
-	VADDPS       Y3, Y0, Y8
-	VMOVUPS      1632(SP), Y9
-	VSUBPS       Y9, Y2, Y9
-	VMOVUPS      Y9, 2048(SP)
-	VMOVUPS      1536(SP), Y9
-	VADDPS       Y9, Y7, Y9
-	VMOVUPS      Y9, 2080(SP)
-	VFNMADD213PS 224(CX), Y2, Y10
-	VMOVUPS      1568(SP), Y9
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 2112(SP)
-	VMOVUPS      1248(SP), Y9
-	VMOVUPS      1344(SP), Y12
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 2144(SP)
-	VMOVUPS      1408(SP), Y9
-	VMOVUPS      1600(SP), Y12
-	VSUBPS       Y9, Y12, Y9
-	VMOVUPS      1696(SP), Y12
-	VMOVUPS      1440(SP), Y13
-	VSUBPS       Y12, Y13, Y12
-	VMOVUPS      Y12, 2176(SP)
-	VMOVUPS      1248(SP), Y12
-	VMOVUPS      1248(SP), Y13
 	VMOVUPS      1568(SP), Y14
-	VFMADD213PS  Y13, Y14, Y12
-	VMOVUPS      1152(SP), Y13
-	VMOVUPS      1728(SP), Y14
-	VFNMADD231PS Y14, Y9, Y13
-	VCMPPS       $0x03, Y5, Y5, Y14
-	VMOVUPS      1472(SP), Y15
-	VMAXPS       Y15, Y5, Y15
-	VBLENDVPS    Y14, Y5, Y15, Y14
-	VMOVUPS      Y14, 2208(SP)
-	VMOVUPS      1824(SP), Y14
-	VFNMADD231PS Y0, Y14, Y2
-	VMOVUPS      1952(SP), Y14
-	VSUBPS       Y1, Y14, Y1
-	VMOVUPS      1728(SP), Y14
-	VADDPS       Y14, Y1, Y14
-	VMOVUPS      Y14, 2240(SP)
-	VCMPPS       $0x03, Y8, Y8, Y14
-	VMOVUPS      2048(SP), Y15
-	VMAXPS       Y15, Y8, Y15
-	VBLENDVPS    Y14, Y8, Y15, Y14
-	VMOVUPS      Y14, 2272(SP)
-	VMOVUPS      1792(SP), Y14
-	VMOVUPS      Y14, 32(AX)
-	VMOVUPS      1824(SP), Y14
-	VMOVUPS      Y14, 96(AX)
-	VMOVUPS      Y3, 160(AX)
-	VMOVUPS      Y4, 224(AX)
-	VMOVUPS      1856(SP), Y3
-	VMOVUPS      Y3, 288(AX)
-	VMOVUPS      1888(SP), Y3
-	VMOVUPS      Y3, 352(AX)
-	VMOVUPS      Y5, 416(AX)
-	VMOVUPS      Y6, 480(AX)
-	VMOVUPS      Y11, 544(AX)
-	VMOVUPS      Y7, 608(AX)
-	VMOVUPS      1920(SP), Y3
-	VMOVUPS      Y3, 672(AX)
+	VMOVUPS      2144(SP), Y3
+	JNE          loop1
+	VMOVUPS      1344(SP), Y0
+	VSUBPS       Y12, Y0, Y0
+	VADDPS       Y0, Y15, Y4
+	VMOVUPS      Y4, 1600(SP)
+	VMOVUPS      1344(SP), Y4
+	VMOVUPS      1536(SP), Y6
+	VMOVUPS      1600(SP), Y8
+	VFNMADD213PS Y6, Y8, Y4
+	VMOVUPS      1056(SP), Y6
+	VFNMADD213PS Y7, Y6, Y3
+	VMOVUPS      1376(SP), Y6
+	VSUBPS       Y6, Y12, Y6
+	VMOVUPS      1312(SP), Y8
+	VSUBPS       Y14, Y8, Y8
+	VMOVUPS      Y8, 1632(SP)
+	VMOVUPS      1152(SP), Y8
+	VSUBPS       Y7, Y8, Y7
+	VMOVUPS      Y7, 1664(SP)
+	VMOVUPS      1312(SP), Y7
+	VMOVUPS      1344(SP), Y8
+	VFMADD213PS  Y10, Y8, Y7
+	VMOVAPS      Y10, Y8
+	VFMADD213PS  Y1, Y12, Y8
+	VMOVUPS      1472(SP), Y9
+	VFNMADD213PS Y6, Y3, Y9
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 1696(SP)
+	VADDPS       Y8, Y0, Y5
+	VMOVUPS      Y5, 1728(SP)
+	VFNMADD213PS Y2, Y8, Y10
+	VMOVUPS      1344(SP), Y5
+	VSUBPS       Y5, Y8, Y5
+	VMOVUPS      Y5, 1760(SP)
+	VMOVUPS      1344(SP), Y5
+	VMOVUPS      1056(SP), Y11
+	VADDPS       Y5, Y11, Y5
+	VMOVUPS      Y5, 1792(SP)
+	VMOVUPS      1088(SP), Y5
+	VXORPS       consts<>+32(SB), Y5, Y5
+	VMOVUPS      Y5, 1824(SP)
+	VXORPS       consts<>+32(SB), Y3, Y5
+	VMOVUPS      Y5, 1856(SP)
+	VMOVUPS      1504(SP), Y5
+	VSUBPS       Y5, Y2, Y5
+	VMOVUPS      1376(SP), Y11
+	VMOVUPS      1696(SP), Y14
+	VADDPS       Y11, Y14, Y11
+	VMOVUPS      Y11, 1888(SP)
+	VFNMADD213PS 224(CX), Y12, Y2
+	VMOVUPS      1440(SP), Y11
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 1920(SP)
+	VMOVUPS      1152(SP), Y11
+	VMOVUPS      1184(SP), Y13
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      Y11, 1952(SP)
+	VMOVUPS      1216(SP), Y11
+	VMOVUPS      1472(SP), Y13
+	VSUBPS       Y11, Y13, Y11
+	VMOVUPS      1536(SP), Y13
+	VMOVUPS      1248(SP), Y14
+	VSUBPS       Y13, Y14, Y13
+	VMOVUPS      Y13, 1984(SP)
+	VMOVUPS      1120(SP), Y13
+	VMOVUPS      1120(SP), Y14
+	VMOVUPS      1408(SP), Y15
+	VFMADD213PS  Y14, Y15, Y13
+	VMOVUPS      1536(SP), Y14
+	VMOVUPS      1024(SP), Y15
+	VFNMADD213PS Y15, Y11, Y14
+	VXORPS       consts<>+32(SB), Y12, Y12
+	VMOVUPS      Y12, 2016(SP)
+	VMOVAPS      Y6, Y12
+	VFMADD213PS  Y6, Y5, Y12
+	VMOVUPS      1280(SP), Y15
+	VXORPS       consts<>+32(SB), Y15, Y15
+	VFNMADD132PS 96(CX), Y15, Y1
+	VMOVUPS      Y0, 32(AX)
+	VMOVUPS      1600(SP), Y0
+	VMOVUPS      Y0, 96(AX)
+	VMOVUPS      Y4, 160(AX)
+	VMOVUPS      Y3, 224(AX)
+	VMOVUPS      Y6, 288(AX)
+	VMOVUPS      1632(SP), Y0
+	VMOVUPS      Y0, 352(AX)
+	VMOVUPS      1664(SP), Y0
+	VMOVUPS      Y0, 416(AX)
+	VMOVUPS      Y7, 480(AX)
+	VMOVUPS      Y8, 544(AX)
+	VMOVUPS      Y9, 608(AX)
+	VMOVUPS      1696(SP), Y0
+	VMOVUPS      Y0, 672(AX)
+	VMOVUPS      1728(SP), Y0
 	VMOVUPS      Y0, 736(AX)
-	VMOVUPS      1952(SP), Y0
-	VMOVUPS      Y0, 800(AX)
-	VMOVUPS      1984(SP), Y0
+	VMOVUPS      Y10, 800(AX)
+	VMOVUPS      1760(SP), Y0
 	VMOVUPS      Y0, 864(AX)
-	VMOVUPS      2016(SP), Y0
+	VMOVUPS      1792(SP), Y0
 	VMOVUPS      Y0, 928(AX)
-	VMOVUPS      Y8, 992(AX)
-	VMOVUPS      2048(SP), Y0
+	VMOVUPS      1824(SP), Y0
+	VMOVUPS      Y0, 992(AX)
+	VMOVUPS      1856(SP), Y0
 	VMOVUPS      Y0, 1056(AX)
-	VMOVUPS      2080(SP), Y0
-	VMOVUPS      Y0, 1120(AX)
-	VMOVUPS      Y10, 1184(AX)
-	VMOVUPS      2112(SP), Y0
-	VMOVUPS      Y0, 1248(AX)
-	VMOVUPS      2144(SP), Y0
+	VMOVUPS      Y5, 1120(AX)
+	VMOVUPS      1888(SP), Y0
+	VMOVUPS      Y0, 1184(AX)
+	VMOVUPS      Y2, 1248(AX)
+	VMOVUPS      1920(SP), Y0
 	VMOVUPS      Y0, 1312(AX)
-	VMOVUPS      Y9, 1376(AX)
-	VMOVUPS      2176(SP), Y0
-	VMOVUPS      Y0, 1440(AX)
-	VMOVUPS      Y12, 1504(AX)
+	VMOVUPS      1952(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      Y11, 1440(AX)
+	VMOVUPS      1984(SP), Y0
+	VMOVUPS      Y0, 1504(AX)
 	VMOVUPS      Y13, 1568(AX)
-	VMOVUPS      2208(SP), Y0
-	VMOVUPS      Y0, 1632(AX)
-	VMOVUPS      Y2, 1696(AX)
-	VMOVUPS      Y1, 1760(AX)
-	VMOVUPS      2240(SP), Y0
-	VMOVUPS      Y0, 1824(AX)
-	VMOVUPS      2272(SP), Y0
-	VMOVUPS      Y0, 1888(AX)
+	VMOVUPS      Y14, 1632(AX)
+	VMOVUPS      2016(SP), Y0
+	VMOVUPS      Y0, 1696(AX)
+	VMOVUPS      Y12, 1760(AX)
+	VMOVUPS      Y15, 1824(AX)
+	VMOVUPS      Y1, 1888(AX)
 	VZEROUPPER
 	RET
 
 // func random4_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·random4_avx2(SB), $3520-24
+TEXT ·random4_avx2(SB), $3328-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -7547,1701 +6560,1475 @@ TEXT ·random4_avx2(SB), $3520-24
 	VMOVUPS      128(CX), Y1
 	VMOVUPS      Y1, (SP)
 	VMOVUPS      256(CX), Y1
-	VMOVUPS      consts<>+544(SB), Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y1, 32(SP)
+	VMOVUPS      consts<>+544(SB), Y1
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      32(SP), Y3
-	VFMADD231PS  consts<>+576(SB), Y2, Y3
-	VMOVUPS      Y3, 32(SP)
+	VFMADD231PS  consts<>+576(SB), Y2, Y1
 	VMOVUPS      (SP), Y2
-	VCMPPS       $0x12, Y2, Y0, Y2
+	VCMPPS       $0x04, Y2, Y0, Y2
 	VMOVUPS      64(CX), Y3
 	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
-	VMOVUPS      Y2, 64(SP)
-	VMOVUPS      320(CX), Y2
-	VMOVUPS      Y2, 96(SP)
-	VMOVUPS      64(SP), Y2
-	VMOVUPS      96(SP), Y3
+	VMOVUPS      320(CX), Y3
+	VMOVUPS      Y3, 3200(SP)
+	VMOVUPS      3200(SP), Y3
 	VFMADD213PS  64(CX), Y2, Y3
-	VMOVUPS      Y3, 96(SP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPS      consts<>+576(SB), Y3
-	VFMSUB213PS  consts<>+608(SB), Y2, Y3
-	VMOVUPS      192(CX), Y2
-	VADDPS       192(CX), Y2, Y2
-	VMOVUPS      Y0, 128(SP)
-	VMOVUPS      64(SP), Y4
-	VMOVUPS      128(SP), Y5
-	VFMSUB231PS  consts<>+576(SB), Y4, Y5
-	VMOVUPS      Y5, 128(SP)
-	VMOVUPS      96(SP), Y4
-	VMOVUPS      128(SP), Y5
-	VADDPS       Y4, Y5, Y4
-	VMOVUPS      Y4, 160(SP)
-	VMOVUPS      consts<>+384(SB), Y4
-	VADDPS       64(CX), Y4, Y4
-	VMOVUPS      Y4, 192(SP)
-	VMOVUPS      Y1, 224(SP)
-	VMOVUPS      128(SP), Y4
-	VMOVUPS      224(SP), Y5
-	VFMADD213PS  consts<>+384(SB), Y4, Y5
-	VMOVUPS      Y5, 224(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y4
-	VMOVUPS      192(SP), Y5
-	VANDNPS      Y5, Y4, Y4
-	VADDPS       192(CX), Y3, Y5
-	VMOVUPS      Y5, 256(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      256(SP), Y5
-	VMOVUPS      160(SP), Y6
-	VBLENDVPS    Y2, Y5, Y6, Y2
-	VMOVUPS      Y4, 288(SP)
-	VMOVUPS      128(SP), Y5
-	VMOVUPS      288(SP), Y6
-	VFMADD231PS  Y1, Y5, Y6
-	VMOVUPS      Y6, 288(SP)
-	VXORPS       Y5, Y5, Y5
-	VMINPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 320(SP)
-	VMOVUPS      consts<>+64(SB), Y5
-	VANDPS       consts<>+384(SB), Y5, Y5
-	VMOVUPS      Y5, 352(SP)
-	VMOVUPS      320(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      224(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VMOVUPS      (SP), Y7
-	VBLENDVPS    Y6, Y7, Y3, Y6
-	VMOVUPS      Y6, 384(SP)
-	VMOVUPS      192(SP), Y6
-	VXORPS       consts<>+32(SB), Y6, Y6
-	VMOVUPS      Y6, 416(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y6
-	VANDNPS      320(CX), Y6, Y6
-	VMOVUPS      Y6, 448(SP)
-	VMOVUPS      448(SP), Y6
-	VMULPS       consts<>+608(SB), Y6, Y6
-	VMOVUPS      Y6, 480(SP)
-	VMOVAPS      Y5, Y6
-	VMOVUPS      352(SP), Y7
-	VFMSUB213PS  consts<>+384(SB), Y7, Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y7
-	VMOVUPS      352(SP), Y8
-	VANDPS       Y8, Y7, Y7
-	VMOVUPS      352(SP), Y7
-	VXORPS       consts<>+32(SB), Y7, Y7
-	VMOVUPS      Y7, 512(SP)
-	VMOVUPS      352(SP), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
+	VMOVUPS      Y3, 3200(SP)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      consts<>+576(SB), Y4
+	VFMSUB213PS  consts<>+608(SB), Y3, Y4
+	VMOVUPS      192(CX), Y3
+	VADDPS       192(CX), Y3, Y3
+	VMOVAPS      Y0, Y5
+	VFMSUB231PS  consts<>+576(SB), Y2, Y5
+	VMOVUPS      3200(SP), Y6
+	VADDPS       Y6, Y5, Y6
+	VMOVUPS      Y6, 64(SP)
+	VMOVUPS      consts<>+384(SB), Y6
+	VADDPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 96(SP)
+	VMOVUPS      32(SP), Y6
+	VFMADD213PS  consts<>+384(SB), Y5, Y6
+	VORPS        consts<>+192(SB), Y4, Y7
+	VMOVUPS      Y7, 128(SP)
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x04, Y2, Y7, Y7
+	VBLENDVPS    Y7, 64(CX), Y0, Y7
+	VMOVUPS      96(SP), Y8
+	VCMPPS       $0x04, 192(CX), Y8, Y8
+	VMOVUPS      32(SP), Y9
+	VBLENDVPS    Y8, Y3, Y9, Y8
+	VORPS        consts<>+192(SB), Y3, Y3
+	VMOVUPS      Y3, 160(SP)
+	VMOVUPS      Y6, 192(SP)
+	VMOVUPS      192(SP), Y3
+	VFMADD231PS  consts<>+384(SB), Y4, Y3
+	VMOVUPS      Y3, 192(SP)
+	VCMPPS       $0x04, consts<>+608(SB), Y8, Y3
+	VBLENDVPS    Y3, consts<>+608(SB), Y4, Y3
+	VMOVUPS      Y3, 224(SP)
+	VMOVUPS      64(SP), Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVUPS      Y3, 256(SP)
+	VORPS        consts<>+192(SB), Y6, Y3
+	VMOVUPS      Y3, 288(SP)
+	VMOVUPS      288(SP), Y3
+	VMOVUPS      256(SP), Y8
+	VFMADD231PS  consts<>+608(SB), Y8, Y3
 	VMOVUPS      224(SP), Y8
-	VMOVUPS      480(SP), Y9
-	VBLENDVPS    Y7, Y8, Y9, Y7
-	VMOVUPS      consts<>+576(SB), Y8
-	VCMPPS       $0x11, consts<>+96(SB), Y8, Y8
-	VMOVUPS      512(SP), Y9
-	VMOVUPS      416(SP), Y10
-	VBLENDVPS    Y8, Y9, Y10, Y8
-	VMOVUPS      Y8, 544(SP)
-	VMOVUPS      224(SP), Y8
-	VMOVUPS      320(SP), Y9
-	VMOVUPS      64(SP), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      Y7, 576(SP)
-	VMOVUPS      576(SP), Y9
-	VFMADD231PS  consts<>+608(SB), Y5, Y9
-	VMOVUPS      Y9, 576(SP)
-	VMOVUPS      96(SP), Y9
-	VMOVUPS      576(SP), Y10
-	VFNMADD231PS 192(CX), Y10, Y9
-	VMOVUPS      576(SP), Y10
-	VMOVUPS      512(SP), Y11
-	VFMSUB231PS  consts<>+608(SB), Y11, Y10
-	VMOVAPS      Y6, Y11
-	VMOVUPS      consts<>+576(SB), Y12
-	VFMADD231PS  Y7, Y12, Y11
-	VMOVUPS      96(SP), Y12
-	VMULPS       Y12, Y8, Y12
-	VMOVUPS      Y12, 608(SP)
-	VMOVUPS      480(SP), Y12
-	VXORPS       consts<>+32(SB), Y12, Y12
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      160(SP), Y13
-	VSUBPS       Y13, Y12, Y12
-	VMOVUPS      Y12, 640(SP)
-	VMOVUPS      512(SP), Y12
-	VFMSUB213PS  Y12, Y4, Y11
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y12
-	VMOVUPS      128(SP), Y13
-	VMOVUPS      640(SP), Y14
-	VBLENDVPS    Y12, Y13, Y14, Y12
-	VMOVUPS      Y12, 672(SP)
-	VCMPPS       $0x15, Y7, Y3, Y12
-	VBLENDVPS    Y12, 64(CX), Y0, Y12
-	VMOVUPS      Y12, 704(SP)
-	VMOVUPS      Y2, 736(SP)
-	VMOVUPS      448(SP), Y12
-	VMOVUPS      736(SP), Y13
-	VFMSUB213PS  Y12, Y11, Y13
-	VMOVUPS      Y13, 736(SP)
-	VMOVUPS      consts<>+544(SB), Y12
-	VMINPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 768(SP)
-	VMOVUPS      192(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y12
-	VMOVUPS      256(SP), Y13
-	VMINPS       Y13, Y9, Y13
-	VBLENDVPS    Y12, Y9, Y13, Y9
-	VMOVUPS      128(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      480(SP), Y12
-	VBLENDVPS    Y9, Y1, Y12, Y9
-	VMOVUPS      Y9, 800(SP)
-	VMOVUPS      consts<>+576(SB), Y9
-	VFMADD213PS  consts<>+384(SB), Y11, Y9
-	VMOVUPS      800(SP), Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      160(SP), Y13
-	VBLENDVPS    Y12, consts<>+544(SB), Y13, Y12
-	VMOVUPS      768(SP), Y13
-	VMOVUPS      288(SP), Y14
-	VADDPS       Y13, Y14, Y13
-	VMOVUPS      Y10, 832(SP)
-	VMOVUPS      352(SP), Y10
-	VMOVUPS      832(SP), Y13
-	VFMADD213PS  Y10, Y0, Y13
-	VMOVUPS      Y13, 832(SP)
-	VMOVUPS      320(SP), Y10
-	VMOVUPS      352(SP), Y13
-	VFMSUB231PS  Y10, Y13, Y0
-	VMOVUPS      96(SP), Y0
-	VFMADD213PS  consts<>+384(SB), Y11, Y0
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y10
-	VBLENDVPS    Y10, Y5, Y6, Y10
-	VMOVUPS      Y7, 864(SP)
-	VMOVUPS      864(SP), Y7
-	VFNMADD132PS 64(CX), Y1, Y7
-	VMOVUPS      Y7, 864(SP)
-	VMOVAPS      Y12, Y7
-	VFNMADD213PS Y3, Y1, Y7
-	VMOVUPS      consts<>+608(SB), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 896(SP)
-	VADDPS       Y2, Y8, Y13
-	VMOVUPS      864(SP), Y14
-	VSUBPS       Y14, Y3, Y3
-	VMOVUPS      96(SP), Y14
-	VCMPPS       $0x03, Y14, Y14, Y14
-	VMOVUPS      96(SP), Y15
-	VMINPS       Y2, Y15, Y2
-	VMOVUPS      96(SP), Y15
-	VBLENDVPS    Y14, Y15, Y2, Y2
-	VMOVUPS      192(SP), Y2
-	VMULPS       consts<>+384(SB), Y2, Y2
-	VMOVUPS      Y2, 928(SP)
-	VMOVUPS      192(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y14
-	VMOVUPS      288(SP), Y15
-	VMINPS       Y15, Y2, Y15
-	VBLENDVPS    Y14, Y2, Y15, Y2
-	VCMPPS       $0x03, Y0, Y0, Y14
-	VMOVUPS      608(SP), Y15
-	VMAXPS       Y15, Y0, Y15
-	VBLENDVPS    Y14, Y0, Y15, Y0
-	VMOVUPS      352(SP), Y14
-	VMOVUPS      128(SP), Y15
-	VCMPPS       $0x11, Y14, Y15, Y14
-	VBLENDVPS    Y14, Y3, Y4, Y4
-	VADDPS       Y10, Y6, Y6
-	VMOVUPS      consts<>+544(SB), Y6
-	VMOVUPS      576(SP), Y10
-	VCMPPS       $0x11, Y10, Y6, Y6
+	VMOVUPS      192(SP), Y9
+	VFMSUB213PS  consts<>+384(SB), Y9, Y8
+	VMOVUPS      192(SP), Y9
+	VMOVUPS      32(SP), Y10
+	VORPS        Y9, Y10, Y9
 	VMOVUPS      256(SP), Y10
-	VBLENDVPS    Y6, Y10, Y4, Y4
-	VMOVUPS      672(SP), Y4
-	VFMSUB213PS  consts<>+96(SB), Y8, Y4
-	VMOVUPS      Y13, 960(SP)
-	VMOVUPS      960(SP), Y4
-	VFNMADD231PS 64(CX), Y13, Y4
-	VMOVUPS      Y4, 960(SP)
-	VCMPPS       $0x03, Y1, Y1, Y4
-	VMINPS       Y8, Y1, Y6
-	VBLENDVPS    Y4, Y1, Y6, Y4
-	VMOVUPS      Y4, 992(SP)
-	VANDPS       consts<>+64(SB), Y3, Y3
-	VMOVUPS      Y3, 1024(SP)
-	VMOVUPS      896(SP), Y3
-	VCMPPS       $0x11, Y3, Y5, Y3
-	VMOVUPS      320(SP), Y4
-	VBLENDVPS    Y3, Y4, Y11, Y3
-	VMOVUPS      Y3, 1056(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VCMPPS       $0x16, Y12, Y3, Y3
-	VMOVUPS      704(SP), Y4
-	VBLENDVPS    Y3, consts<>+544(SB), Y4, Y3
-	VMOVUPS      Y3, 1088(SP)
-	VMOVUPS      Y2, 1120(SP)
-	VMOVUPS      160(SP), Y2
-	VMOVUPS      672(SP), Y3
-	VMOVUPS      1120(SP), Y4
-	VFNMADD213PS Y2, Y3, Y4
-	VMOVUPS      Y4, 1120(SP)
-	VMOVUPS      128(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VMOVUPS      Y2, 1152(SP)
-	VMOVUPS      192(CX), Y2
-	VMULPS       consts<>+576(SB), Y2, Y2
-	VMOVUPS      Y2, 1184(SP)
-	VCMPPS       $0x03, Y5, Y5, Y2
-	VMOVUPS      960(SP), Y3
-	VMINPS       Y3, Y5, Y3
-	VBLENDVPS    Y2, Y5, Y3, Y2
-	VMOVUPS      Y2, 1216(SP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPS      Y2, 1248(SP)
-	VMOVUPS      1248(SP), Y2
-	VFMADD231PS  Y9, Y0, Y2
-	VMOVUPS      Y2, 1248(SP)
-	VMOVUPS      416(SP), Y0
-	VADDPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 1280(SP)
-	VMOVUPS      896(SP), Y0
-	VCMPPS       $0x12, consts<>+96(SB), Y0, Y0
-	VANDNPS      Y7, Y0, Y0
-	VMOVUPS      Y0, 1312(SP)
-	VMOVUPS      736(SP), Y0
-	VMOVUPS      192(SP), Y2
-	VCMPPS       $0x15, Y0, Y2, Y0
-	VMOVUPS      1152(SP), Y2
-	VBLENDVPS    Y0, consts<>+576(SB), Y2, Y0
-	VMOVUPS      Y0, 1344(SP)
-	VMOVUPS      consts<>+608(SB), Y0
-	VMOVUPS      Y0, 1376(SP)
-	VMOVUPS      1088(SP), Y0
-	VMOVUPS      1376(SP), Y2
-	VFMADD132PS  consts<>+384(SB), Y0, Y2
-	VMOVUPS      Y2, 1376(SP)
-	VMOVUPS      640(SP), Y0
-	VCMPPS       $0x11, consts<>+384(SB), Y0, Y0
-	VMOVUPS      (SP), Y2
-	VMOVUPS      576(SP), Y3
-	VBLENDVPS    Y0, Y2, Y3, Y0
-	VMOVUPS      Y0, 1408(SP)
-	VMOVUPS      832(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      Y0, 1440(SP)
-	VCMPPS       $0x03, Y1, Y1, Y0
-	VMOVUPS      544(SP), Y2
-	VMINPS       Y2, Y1, Y2
-	VBLENDVPS    Y0, Y1, Y2, Y0
-	VMOVUPS      Y0, 1472(SP)
-	VMOVUPS      1088(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      960(SP), Y1
-	VADDPS       consts<>+544(SB), Y1, Y1
-	VMOVUPS      Y1, 1504(SP)
-	VCMPPS       $0x03, Y7, Y7, Y1
-	VMOVUPS      1440(SP), Y2
-	VMINPS       Y2, Y7, Y2
-	VBLENDVPS    Y1, Y7, Y2, Y1
-	VMOVUPS      Y1, 1536(SP)
-	VMOVUPS      512(SP), Y1
-	VMOVUPS      Y1, 3456(SP)
-	VMOVUPS      384(SP), Y1
-	VMOVUPS      3456(SP), Y2
-	VFMADD231PS  consts<>+384(SB), Y1, Y2
-	VMOVUPS      Y2, 3456(SP)
-	VMOVUPS      1088(SP), Y1
-	VMOVUPS      32(SP), Y2
-	VCMPPS       $0x12, Y1, Y2, Y1
-	VMOVUPS      640(SP), Y2
-	VBLENDVPS    Y1, 64(CX), Y2, Y1
-	VMOVUPS      Y1, 1568(SP)
-	VMOVUPS      896(SP), Y1
-	VMOVUPS      864(SP), Y2
-	VFNMADD231PS consts<>+576(SB), Y2, Y1
+	VMOVUPS      Y10, 320(SP)
+	VMOVUPS      192(SP), Y10
+	VMOVUPS      320(SP), Y11
+	VFMSUB231PS  consts<>+608(SB), Y10, Y11
+	VMOVUPS      Y11, 320(SP)
+	VMOVUPS      96(SP), Y10
+	VANDPS       consts<>+64(SB), Y10, Y10
+	VMOVUPS      Y10, 352(SP)
+	VCMPPS       $0x00, consts<>+576(SB), Y1, Y10
+	VMOVUPS      320(SP), Y11
+	VANDNPS      Y11, Y10, Y10
+	VMOVUPS      Y10, 384(SP)
+	VMOVUPS      64(SP), Y10
+	VANDPS       Y2, Y10, Y2
+	VMOVUPS      Y2, 416(SP)
+	VMOVUPS      64(SP), Y2
+	VANDPS       consts<>+64(SB), Y2, Y2
+	VMOVUPS      Y2, 448(SP)
 	VMOVUPS      consts<>+608(SB), Y2
-	VMOVUPS      480(SP), Y3
-	VMINPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 1600(SP)
-	VMOVUPS      672(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VMOVUPS      Y2, 1632(SP)
-	VMOVUPS      928(SP), Y2
-	VMOVUPS      1312(SP), Y3
-	VFNMADD231PS consts<>+608(SB), Y3, Y2
-	VMOVUPS      352(SP), Y3
-	VMOVUPS      64(SP), Y4
-	VMOVUPS      1088(SP), Y5
-	VFMADD213PS  Y4, Y5, Y3
-	VMOVUPS      224(SP), Y4
+	VMOVUPS      3200(SP), Y10
+	VFMADD132PS  consts<>+384(SB), Y10, Y2
+	VMOVUPS      (SP), Y10
+	VFNMADD213PS Y8, Y2, Y10
+	VMOVAPS      Y2, Y11
+	VMOVUPS      352(SP), Y12
+	VFMSUB231PS  consts<>+608(SB), Y12, Y11
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      384(SP), Y13
+	VFMADD231PS  Y13, Y12, Y9
+	VMOVUPS      3200(SP), Y12
+	VMULPS       Y12, Y2, Y12
+	VROUNDPS     $0x08, Y8, Y13
+	VMOVUPS      consts<>+576(SB), Y13
+	VMOVUPS      64(SP), Y14
+	VSUBPS       Y14, Y13, Y13
+	VMOVUPS      Y13, 480(SP)
+	VMOVUPS      Y9, 512(SP)
+	VMOVUPS      384(SP), Y13
+	VMOVUPS      128(SP), Y14
+	VMOVUPS      512(SP), Y15
+	VFMSUB213PS  Y13, Y14, Y15
+	VMOVUPS      Y15, 512(SP)
+	VMOVUPS      384(SP), Y13
+	VORPS        Y5, Y13, Y13
+	VCMPPS       $0x04, Y4, Y5, Y14
+	VMOVUPS      416(SP), Y15
+	VBLENDVPS    Y14, Y15, Y0, Y0
+	VMOVUPS      128(SP), Y0
+	VADDPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 544(SP)
+	VCMPPS       $0x00, Y8, Y12, Y0
+	VBLENDVPS    Y0, consts<>+544(SB), Y10, Y0
+	VMOVUPS      Y0, 576(SP)
+	VANDPS       consts<>+64(SB), Y7, Y0
+	VSUBPS       Y5, Y3, Y0
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y0
+	VMOVUPS      64(SP), Y0
+	VMOVUPS      3200(SP), Y3
+	VFMADD213PS  Y13, Y3, Y0
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      Y1, 608(SP)
+	VORPS        consts<>+544(SB), Y0, Y1
+	VMOVUPS      Y5, 640(SP)
+	VMOVUPS      640(SP), Y3
+	VFMADD132PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 640(SP)
+	VMOVUPS      416(SP), Y3
+	VADDPS       Y3, Y7, Y3
+	VMOVUPS      Y3, 672(SP)
+	VMOVUPS      consts<>+608(SB), Y3
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVUPS      3200(SP), Y5
+	VFMADD213PS  consts<>+384(SB), Y5, Y13
+	VMOVUPS      256(SP), Y5
+	VMOVUPS      128(SP), Y6
+	VORPS        Y5, Y6, Y5
+	VMOVUPS      512(SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 704(SP)
+	VADDPS       consts<>+544(SB), Y2, Y2
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS 320(CX), Y1, Y6
+	VMOVUPS      consts<>+608(SB), Y7
+	VSUBPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 736(SP)
+	VMOVUPS      160(SP), Y7
+	VADDPS       Y7, Y11, Y7
+	VSUBPS       Y2, Y4, Y2
 	VANDPS       consts<>+64(SB), Y4, Y4
-	VCMPPS       $0x03, Y0, Y0, Y5
-	VMOVUPS      768(SP), Y6
-	VMAXPS       Y6, Y0, Y6
-	VBLENDVPS    Y5, Y0, Y6, Y5
-	VMOVUPS      Y5, 1664(SP)
+	VMOVUPS      64(CX), Y11
+	VMOVUPS      96(SP), Y12
+	VFMSUB231PS  consts<>+576(SB), Y11, Y12
+	VMOVUPS      consts<>+64(SB), Y11
+	VANDPS       192(CX), Y11, Y11
+	VMOVUPS      Y11, 768(SP)
+	VMOVUPS      576(SP), Y11
+	VMOVUPS      480(SP), Y12
+	VFMSUB213PS  Y12, Y5, Y11
+	VCMPPS       $0x00, Y2, Y9, Y12
+	VBLENDVPS    Y12, Y13, Y9, Y9
+	VMOVUPS      352(SP), Y12
+	VADDPS       Y5, Y12, Y5
+	VMOVUPS      Y5, 800(SP)
+	VMOVUPS      consts<>+544(SB), Y5
+	VMOVUPS      192(SP), Y12
+	VCMPPS       $0x04, Y12, Y5, Y5
+	VMOVUPS      448(SP), Y12
+	VBLENDVPS    Y5, 192(CX), Y12, Y5
+	VMOVUPS      Y5, 832(SP)
+	VMOVUPS      544(SP), Y5
+	VMOVUPS      Y5, 864(SP)
+	VMOVUPS      864(SP), Y5
+	VFMSUB213PS  consts<>+192(SB), Y10, Y5
+	VMOVUPS      Y5, 864(SP)
+	VMOVUPS      Y7, 896(SP)
+	VMOVUPS      896(SP), Y5
+	VFNMADD231PS 64(CX), Y7, Y5
+	VMOVUPS      Y5, 896(SP)
 	VMOVUPS      32(SP), Y5
-	VMOVUPS      1120(SP), Y6
-	VMULPS       Y5, Y6, Y5
-	VMOVUPS      Y5, 1696(SP)
-	VMOVUPS      800(SP), Y5
-	VMOVUPS      672(SP), Y6
-	VFMADD231PS  consts<>+96(SB), Y6, Y5
-	VMOVUPS      consts<>+608(SB), Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVUPS      1504(SP), Y9
-	VFMADD231PS  Y9, Y8, Y6
-	VMOVUPS      1024(SP), Y8
-	VFMADD213PS  Y8, Y2, Y7
-	VMOVUPS      288(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      1536(SP), Y9
-	VMOVUPS      288(SP), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      288(SP), Y10
-	VBLENDVPS    Y8, Y10, Y9, Y8
-	VMOVUPS      192(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMOVUPS      1408(SP), Y11
-	VMINPS       Y11, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y9
-	VMOVUPS      448(SP), Y10
-	VCMPPS       $0x11, consts<>+544(SB), Y10, Y10
-	VMOVUPS      960(SP), Y11
-	VBLENDVPS    Y10, consts<>+608(SB), Y11, Y10
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VMOVUPS      Y5, 928(SP)
+	VMOVUPS      768(SP), Y5
+	VMOVUPS      Y5, 960(SP)
+	VMOVUPS      512(SP), Y5
+	VMOVUPS      960(SP), Y7
+	VFMADD231PS  Y2, Y5, Y7
+	VMOVUPS      Y7, 960(SP)
+	VROUNDPS     $0x08, Y6, Y5
+	VMOVUPS      Y5, 992(SP)
+	VMOVUPS      Y4, 1024(SP)
+	VMOVUPS      1024(SP), Y4
+	VFMADD213PS  consts<>+384(SB), Y0, Y4
+	VMOVUPS      Y4, 1024(SP)
+	VROUNDPS     $0x08, Y11, Y0
+	VMOVUPS      Y0, 1056(SP)
+	VMOVUPS      consts<>+544(SB), Y0
+	VMOVUPS      384(SP), Y4
+	VCMPPS       $0x00, Y4, Y0, Y0
+	VBLENDVPS    Y0, consts<>+608(SB), Y10, Y0
+	VMOVUPS      Y0, 1088(SP)
+	VMOVUPS      64(SP), Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMOVUPS      Y0, 1120(SP)
+	VMOVUPS      192(CX), Y0
+	VMULPS       consts<>+576(SB), Y0, Y0
+	VMOVUPS      Y0, 1152(SP)
+	VMOVUPS      288(SP), Y0
+	VANDPS       consts<>+64(SB), Y0, Y0
+	VMOVUPS      Y0, 1184(SP)
+	VCMPPS       $0x00, Y9, Y11, Y0
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 1216(SP)
+	VADDPS       320(CX), Y8, Y0
+	VMOVUPS      Y0, 1248(SP)
+	VMOVUPS      736(SP), Y0
+	VORPS        consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 1280(SP)
+	VMOVUPS      288(SP), Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMOVUPS      Y0, 1312(SP)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      256(SP), Y4
+	VMULPS       Y0, Y4, Y0
+	VMOVUPS      Y0, 1344(SP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y10, 3232(SP)
+	VMOVUPS      3232(SP), Y4
+	VFMSUB231PS  consts<>+576(SB), Y0, Y4
+	VMOVUPS      Y4, 3232(SP)
+	VMOVUPS      896(SP), Y0
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y0, 1376(SP)
+	VMOVUPS      (SP), Y0
+	VMOVUPS      Y0, 1408(SP)
+	VMOVUPS      64(SP), Y0
+	VMOVUPS      256(SP), Y2
+	VMOVUPS      1408(SP), Y4
+	VFMADD231PS  Y0, Y2, Y4
+	VMOVUPS      Y4, 1408(SP)
+	VMOVUPS      800(SP), Y0
+	VFNMADD213PS consts<>+576(SB), Y0, Y13
+	VMOVUPS      704(SP), Y0
+	VMOVUPS      1056(SP), Y2
+	VFNMADD213PS 64(CX), Y2, Y0
+	VMOVUPS      672(SP), Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 1440(SP)
+	VANDPS       consts<>+64(SB), Y1, Y2
+	VMOVUPS      Y2, 1472(SP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPS      416(SP), Y4
+	VCMPPS       $0x00, Y4, Y2, Y2
+	VMOVUPS      1376(SP), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y2
+	VMOVUPS      Y2, 1504(SP)
+	VSUBPS       consts<>+608(SB), Y3, Y2
+	VMOVUPS      Y2, 1536(SP)
+	VMOVAPS      Y6, Y2
+	VMOVUPS      768(SP), Y3
+	VFMADD231PS  consts<>+576(SB), Y3, Y2
+	VMOVUPS      640(SP), Y3
+	VANDPS       consts<>+64(SB), Y3, Y3
+	VMOVUPS      Y3, 1568(SP)
+	VMOVUPS      800(SP), Y3
+	VMOVUPS      320(SP), Y4
+	VMOVUPS      3200(SP), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      512(SP), Y4
+	VMOVUPS      3200(SP), Y5
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      224(SP), Y5
+	VORPS        Y1, Y5, Y1
+	VMOVUPS      consts<>+544(SB), Y5
+	VMOVUPS      288(SP), Y7
+	VFMADD213PS  consts<>+576(SB), Y7, Y5
+	VXORPS       consts<>+32(SB), Y13, Y7
+	VMOVUPS      consts<>+608(SB), Y9
+	VFMADD231PS  consts<>+384(SB), Y9, Y8
+	VMOVUPS      608(SP), Y9
+	VANDPS       consts<>+192(SB), Y9, Y9
+	VMOVUPS      consts<>+608(SB), Y10
 	VXORPS       Y11, Y11, Y11
-	VMOVUPS      864(SP), Y12
-	VFNMADD231PS consts<>+96(SB), Y11, Y12
-	VMOVUPS      128(SP), Y11
-	VFNMADD231PS Y8, Y4, Y11
-	VMOVUPS      64(SP), Y13
-	VANDPS       consts<>+64(SB), Y13, Y13
-	VMOVUPS      576(SP), Y14
-	VMOVUPS      96(SP), Y15
-	VSUBPS       Y14, Y15, Y14
+	VFMADD231PS  Y0, Y11, Y10
+	VMOVUPS      992(SP), Y11
+	VFMADD213PS  Y11, Y4, Y6
+	VMOVUPS      192(SP), Y11
+	VANDPS       consts<>+64(SB), Y11, Y11
+	VMOVUPS      1280(SP), Y12
+	VMOVUPS      3232(SP), Y14
+	VCMPPS       $0x00, Y14, Y12, Y12
+	VBLENDVPS    Y12, 192(CX), Y2, Y12
+	VMOVUPS      consts<>+544(SB), Y14
+	VCMPPS       $0x00, consts<>+608(SB), Y14, Y14
+	VMOVUPS      928(SP), Y15
+	VANDPS       Y15, Y14, Y14
 	VMOVUPS      Y14, (AX)
-	VMOVUPS      Y13, 64(AX)
+	VMOVUPS      Y12, 64(AX)
 	VMOVUPS      Y11, 128(AX)
-	VMOVUPS      Y12, 192(AX)
+	VMOVUPS      Y6, 192(AX)
 	VMOVUPS      Y10, 256(AX)
 	VMOVUPS      Y9, 320(AX)
 	VMOVUPS      Y8, 384(AX)
 	VMOVUPS      Y7, 448(AX)
-	VMOVUPS      Y6, 512(AX)
-	VMOVUPS      Y5, 576(AX)
-	VMOVUPS      1696(SP), Y5
-	VMOVUPS      Y5, 640(AX)
-	VMOVUPS      1664(SP), Y5
-	VMOVUPS      Y5, 704(AX)
-	VMOVUPS      Y4, 768(AX)
-	VMOVUPS      Y3, 832(AX)
-	VMOVUPS      Y2, 896(AX)
-	VMOVUPS      1632(SP), Y2
-	VMOVUPS      Y2, 960(AX)
-	VMOVUPS      1600(SP), Y2
-	VMOVUPS      Y2, 1024(AX)
-	VMOVUPS      Y1, 1088(AX)
+	VMOVUPS      Y5, 512(AX)
+	VMOVUPS      Y1, 576(AX)
+	VMOVUPS      Y4, 640(AX)
+	VMOVUPS      Y3, 704(AX)
 	VMOVUPS      1568(SP), Y1
-	VMOVUPS      Y1, 1152(AX)
-	VMOVUPS      3456(SP), Y1
-	VMOVUPS      Y1, 1216(AX)
+	VMOVUPS      Y1, 768(AX)
+	VMOVUPS      Y2, 832(AX)
 	VMOVUPS      1536(SP), Y1
-	VMOVUPS      Y1, 1280(AX)
+	VMOVUPS      Y1, 896(AX)
 	VMOVUPS      1504(SP), Y1
-	VMOVUPS      Y1, 1344(AX)
-	VMOVUPS      Y0, 1408(AX)
-	VMOVUPS      1472(SP), Y0
-	VMOVUPS      Y0, 1472(AX)
-	VMOVUPS      1440(SP), Y0
-	VMOVUPS      Y0, 1536(AX)
+	VMOVUPS      Y1, 960(AX)
+	VMOVUPS      1472(SP), Y1
+	VMOVUPS      Y1, 1024(AX)
+	VMOVUPS      1440(SP), Y1
+	VMOVUPS      Y1, 1088(AX)
+	VMOVUPS      Y0, 1152(AX)
+	VMOVUPS      Y13, 1216(AX)
 	VMOVUPS      1408(SP), Y0
-	VMOVUPS      Y0, 1600(AX)
+	VMOVUPS      Y0, 1280(AX)
 	VMOVUPS      1376(SP), Y0
-	VMOVUPS      Y0, 1664(AX)
+	VMOVUPS      Y0, 1344(AX)
+	VMOVUPS      3232(SP), Y0
+	VMOVUPS      Y0, 1408(AX)
 	VMOVUPS      1344(SP), Y0
-	VMOVUPS      Y0, 1728(AX)
+	VMOVUPS      Y0, 1472(AX)
 	VMOVUPS      1312(SP), Y0
-	VMOVUPS      Y0, 1792(AX)
+	VMOVUPS      Y0, 1536(AX)
 	VMOVUPS      1280(SP), Y0
-	VMOVUPS      Y0, 1856(AX)
+	VMOVUPS      Y0, 1600(AX)
 	VMOVUPS      1248(SP), Y0
-	VMOVUPS      Y0, 1920(AX)
+	VMOVUPS      Y0, 1664(AX)
 	VMOVUPS      1216(SP), Y0
-	VMOVUPS      Y0, 1984(AX)
+	VMOVUPS      Y0, 1728(AX)
 	VMOVUPS      1184(SP), Y0
-	VMOVUPS      Y0, 2048(AX)
+	VMOVUPS      Y0, 1792(AX)
 	VMOVUPS      1152(SP), Y0
-	VMOVUPS      Y0, 2112(AX)
+	VMOVUPS      Y0, 1856(AX)
 	VMOVUPS      1120(SP), Y0
-	VMOVUPS      Y0, 2176(AX)
+	VMOVUPS      Y0, 1920(AX)
 	VMOVUPS      1088(SP), Y0
-	VMOVUPS      Y0, 2240(AX)
+	VMOVUPS      Y0, 1984(AX)
 	VMOVUPS      1056(SP), Y0
-	VMOVUPS      Y0, 2304(AX)
+	VMOVUPS      Y0, 2048(AX)
 	VMOVUPS      1024(SP), Y0
-	VMOVUPS      Y0, 2368(AX)
+	VMOVUPS      Y0, 2112(AX)
 	VMOVUPS      992(SP), Y0
-	VMOVUPS      Y0, 2432(AX)
+	VMOVUPS      Y0, 2176(AX)
 	VMOVUPS      960(SP), Y0
+	VMOVUPS      Y0, 2240(AX)
+	VMOVUPS      928(SP), Y0
+	VMOVUPS      Y0, 2304(AX)
+	VMOVUPS      896(SP), Y0
+	VMOVUPS      Y0, 2368(AX)
+	VMOVUPS      864(SP), Y0
+	VMOVUPS      Y0, 2432(AX)
+	VMOVUPS      832(SP), Y0
 	VMOVUPS      Y0, 2496(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VMOVUPS      Y1, 1728(SP)
+	VMOVUPS      Y1, 1600(SP)
 	VMOVUPS      288(CX), Y1
-	VMOVUPS      consts<>+544(SB), Y2
-	VMOVUPS      Y2, 1760(SP)
+	VMOVUPS      Y1, 1632(SP)
+	VMOVUPS      consts<>+544(SB), Y1
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1760(SP), Y3
-	VFMADD231PS  consts<>+576(SB), Y2, Y3
-	VMOVUPS      Y3, 1760(SP)
-	VMOVUPS      1728(SP), Y2
-	VCMPPS       $0x12, Y2, Y0, Y2
+	VFMADD231PS  consts<>+576(SB), Y2, Y1
+	VMOVUPS      1600(SP), Y2
+	VCMPPS       $0x04, Y2, Y0, Y2
 	VMOVUPS      96(CX), Y3
 	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
-	VMOVUPS      Y2, 1792(SP)
-	VMOVUPS      352(CX), Y2
-	VMOVUPS      Y2, 1824(SP)
-	VMOVUPS      1792(SP), Y2
-	VMOVUPS      1824(SP), Y3
+	VMOVUPS      352(CX), Y3
+	VMOVUPS      Y3, 3264(SP)
+	VMOVUPS      3264(SP), Y3
 	VFMADD213PS  96(CX), Y2, Y3
+	VMOVUPS      Y3, 3264(SP)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      consts<>+576(SB), Y4
+	VFMSUB213PS  consts<>+608(SB), Y3, Y4
+	VMOVUPS      224(CX), Y3
+	VADDPS       224(CX), Y3, Y3
+	VMOVAPS      Y0, Y5
+	VFMSUB231PS  consts<>+576(SB), Y2, Y5
+	VMOVUPS      3264(SP), Y6
+	VADDPS       Y6, Y5, Y6
+	VMOVUPS      Y6, 1664(SP)
+	VMOVUPS      consts<>+384(SB), Y6
+	VADDPS       96(CX), Y6, Y6
+	VMOVUPS      Y6, 1696(SP)
+	VMOVUPS      1632(SP), Y6
+	VFMADD213PS  consts<>+384(SB), Y5, Y6
+	VORPS        consts<>+192(SB), Y4, Y7
+	VMOVUPS      Y7, 1728(SP)
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x04, Y2, Y7, Y7
+	VBLENDVPS    Y7, 96(CX), Y0, Y7
+	VMOVUPS      1696(SP), Y8
+	VCMPPS       $0x04, 224(CX), Y8, Y8
+	VMOVUPS      1632(SP), Y9
+	VBLENDVPS    Y8, Y3, Y9, Y8
+	VORPS        consts<>+192(SB), Y3, Y3
+	VMOVUPS      Y3, 1760(SP)
+	VMOVUPS      Y6, 1792(SP)
+	VMOVUPS      1792(SP), Y3
+	VFMADD231PS  consts<>+384(SB), Y4, Y3
+	VMOVUPS      Y3, 1792(SP)
+	VCMPPS       $0x04, consts<>+608(SB), Y8, Y3
+	VBLENDVPS    Y3, consts<>+608(SB), Y4, Y3
 	VMOVUPS      Y3, 1824(SP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPS      consts<>+576(SB), Y3
-	VFMSUB213PS  consts<>+608(SB), Y2, Y3
-	VMOVUPS      224(CX), Y2
-	VADDPS       224(CX), Y2, Y2
-	VMOVUPS      Y0, 1856(SP)
-	VMOVUPS      1792(SP), Y4
-	VMOVUPS      1856(SP), Y5
-	VFMSUB231PS  consts<>+576(SB), Y4, Y5
-	VMOVUPS      Y5, 1856(SP)
-	VMOVUPS      1824(SP), Y4
-	VMOVUPS      1856(SP), Y5
-	VADDPS       Y4, Y5, Y4
-	VMOVUPS      Y4, 1888(SP)
-	VMOVUPS      consts<>+384(SB), Y4
-	VADDPS       96(CX), Y4, Y4
-	VMOVUPS      Y4, 1920(SP)
-	VMOVUPS      Y1, 1952(SP)
-	VMOVUPS      1856(SP), Y4
-	VMOVUPS      1952(SP), Y5
-	VFMADD213PS  consts<>+384(SB), Y4, Y5
-	VMOVUPS      Y5, 1952(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y4
-	VMOVUPS      1920(SP), Y5
-	VANDNPS      Y5, Y4, Y4
-	VADDPS       224(CX), Y3, Y5
-	VMOVUPS      Y5, 1984(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y2
-	VMOVUPS      1984(SP), Y5
-	VMOVUPS      1888(SP), Y6
-	VBLENDVPS    Y2, Y5, Y6, Y2
-	VMOVUPS      Y4, 2016(SP)
-	VMOVUPS      1856(SP), Y5
-	VMOVUPS      2016(SP), Y6
-	VFMADD231PS  Y1, Y5, Y6
-	VMOVUPS      Y6, 2016(SP)
-	VXORPS       Y5, Y5, Y5
-	VMINPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 2048(SP)
-	VMOVUPS      consts<>+64(SB), Y5
-	VANDPS       consts<>+384(SB), Y5, Y5
-	VMOVUPS      Y5, 2080(SP)
-	VMOVUPS      2048(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      1952(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VMOVUPS      1728(SP), Y7
-	VBLENDVPS    Y6, Y7, Y3, Y6
-	VMOVUPS      Y6, 2112(SP)
-	VMOVUPS      1920(SP), Y6
-	VXORPS       consts<>+32(SB), Y6, Y6
-	VMOVUPS      Y6, 2144(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y6
-	VANDNPS      352(CX), Y6, Y6
-	VMOVUPS      Y6, 2176(SP)
-	VMOVUPS      2176(SP), Y6
-	VMULPS       consts<>+608(SB), Y6, Y6
-	VMOVUPS      Y6, 2208(SP)
-	VMOVAPS      Y5, Y6
-	VMOVUPS      2080(SP), Y7
-	VFMSUB213PS  consts<>+384(SB), Y7, Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y7
-	VMOVUPS      2080(SP), Y8
-	VANDPS       Y8, Y7, Y7
-	VMOVUPS      2080(SP), Y7
-	VXORPS       consts<>+32(SB), Y7, Y7
-	VMOVUPS      Y7, 2240(SP)
-	VMOVUPS      2080(SP), Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y7
-	VMOVUPS      1952(SP), Y8
-	VMOVUPS      2208(SP), Y9
-	VBLENDVPS    Y7, Y8, Y9, Y7
-	VMOVUPS      consts<>+576(SB), Y8
-	VCMPPS       $0x11, consts<>+96(SB), Y8, Y8
-	VMOVUPS      2240(SP), Y9
-	VMOVUPS      2144(SP), Y10
-	VBLENDVPS    Y8, Y9, Y10, Y8
-	VMOVUPS      Y8, 2272(SP)
-	VMOVUPS      1952(SP), Y8
-	VMOVUPS      2048(SP), Y9
+	VMOVUPS      1664(SP), Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VMOVUPS      Y3, 1856(SP)
+	VORPS        consts<>+192(SB), Y6, Y3
+	VMOVUPS      Y3, 1888(SP)
+	VMOVUPS      1888(SP), Y3
+	VMOVUPS      1856(SP), Y8
+	VFMADD231PS  consts<>+608(SB), Y8, Y3
+	VMOVUPS      1824(SP), Y8
+	VMOVUPS      1792(SP), Y9
+	VFMSUB213PS  consts<>+384(SB), Y9, Y8
+	VMOVUPS      1792(SP), Y9
+	VMOVUPS      1632(SP), Y10
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      1856(SP), Y10
+	VMOVUPS      Y10, 1920(SP)
 	VMOVUPS      1792(SP), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      Y7, 2304(SP)
-	VMOVUPS      2304(SP), Y9
-	VFMADD231PS  consts<>+608(SB), Y5, Y9
-	VMOVUPS      Y9, 2304(SP)
-	VMOVUPS      1824(SP), Y9
-	VMOVUPS      2304(SP), Y10
-	VFNMADD231PS 224(CX), Y10, Y9
-	VMOVUPS      2304(SP), Y10
-	VMOVUPS      2240(SP), Y11
-	VFMSUB231PS  consts<>+608(SB), Y11, Y10
-	VMOVAPS      Y6, Y11
-	VMOVUPS      consts<>+576(SB), Y12
-	VFMADD231PS  Y7, Y12, Y11
-	VMOVUPS      1824(SP), Y12
-	VMULPS       Y12, Y8, Y12
-	VMOVUPS      Y12, 2336(SP)
-	VMOVUPS      2208(SP), Y12
-	VXORPS       consts<>+32(SB), Y12, Y12
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      1888(SP), Y13
-	VSUBPS       Y13, Y12, Y12
-	VMOVUPS      Y12, 2368(SP)
-	VMOVUPS      2240(SP), Y12
-	VFMSUB213PS  Y12, Y4, Y11
-	VCMPPS       $0x12, consts<>+96(SB), Y7, Y12
-	VMOVUPS      1856(SP), Y13
-	VMOVUPS      2368(SP), Y14
-	VBLENDVPS    Y12, Y13, Y14, Y12
-	VMOVUPS      Y12, 2400(SP)
-	VCMPPS       $0x15, Y7, Y3, Y12
-	VBLENDVPS    Y12, 96(CX), Y0, Y12
-	VMOVUPS      Y12, 2432(SP)
-	VMOVUPS      Y2, 2464(SP)
-	VMOVUPS      2176(SP), Y12
-	VMOVUPS      2464(SP), Y13
-	VFMSUB213PS  Y12, Y11, Y13
-	VMOVUPS      Y13, 2464(SP)
-	VMOVUPS      consts<>+544(SB), Y12
-	VMINPS       Y9, Y12, Y9
-	VMOVUPS      Y9, 2496(SP)
-	VMOVUPS      224(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y12
-	VMOVUPS      1984(SP), Y13
-	VMINPS       Y13, Y9, Y13
-	VBLENDVPS    Y12, Y9, Y13, Y9
-	VMOVUPS      1856(SP), Y9
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y9
-	VMOVUPS      2208(SP), Y12
-	VBLENDVPS    Y9, Y1, Y12, Y9
-	VMOVUPS      Y9, 2528(SP)
-	VMOVUPS      consts<>+576(SB), Y9
-	VFMADD213PS  consts<>+384(SB), Y11, Y9
-	VMOVUPS      2528(SP), Y12
-	VCMPPS       $0x12, consts<>+96(SB), Y12, Y12
-	VMOVUPS      1888(SP), Y13
-	VBLENDVPS    Y12, consts<>+544(SB), Y13, Y12
-	VMOVUPS      2496(SP), Y13
-	VMOVUPS      2016(SP), Y14
-	VADDPS       Y13, Y14, Y13
-	VMOVUPS      Y10, 2560(SP)
-	VMOVUPS      2080(SP), Y10
-	VMOVUPS      2560(SP), Y13
-	VFMADD213PS  Y10, Y0, Y13
-	VMOVUPS      Y13, 2560(SP)
-	VMOVUPS      2048(SP), Y10
-	VMOVUPS      2080(SP), Y13
-	VFMSUB231PS  Y10, Y13, Y0
-	VMOVUPS      1824(SP), Y0
-	VFMADD213PS  consts<>+384(SB), Y11, Y0
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y10
-	VBLENDVPS    Y10, Y5, Y6, Y10
-	VMOVUPS      Y7, 2592(SP)
-	VMOVUPS      2592(SP), Y7
-	VFNMADD132PS 96(CX), Y1, Y7
-	VMOVUPS      Y7, 2592(SP)
-	VMOVAPS      Y12, Y7
-	VFNMADD213PS Y3, Y1, Y7
-	VMOVUPS      consts<>+608(SB), Y13
-	VSUBPS       Y9, Y13, Y13
-	VMOVUPS      Y13, 2624(SP)
-	VADDPS       Y2, Y8, Y13
-	VMOVUPS      2592(SP), Y14
-	VSUBPS       Y14, Y3, Y3
-	VMOVUPS      1824(SP), Y14
-	VCMPPS       $0x03, Y14, Y14, Y14
-	VMOVUPS      1824(SP), Y15
-	VMINPS       Y2, Y15, Y2
-	VMOVUPS      1824(SP), Y15
-	VBLENDVPS    Y14, Y15, Y2, Y2
-	VMOVUPS      1920(SP), Y2
-	VMULPS       consts<>+384(SB), Y2, Y2
-	VMOVUPS      Y2, 2656(SP)
-	VMOVUPS      224(CX), Y2
-	VCMPPS       $0x03, Y2, Y2, Y14
-	VMOVUPS      2016(SP), Y15
-	VMINPS       Y15, Y2, Y15
-	VBLENDVPS    Y14, Y2, Y15, Y2
-	VCMPPS       $0x03, Y0, Y0, Y14
-	VMOVUPS      2336(SP), Y15
-	VMAXPS       Y15, Y0, Y15
-	VBLENDVPS    Y14, Y0, Y15, Y0
-	VMOVUPS      2080(SP), Y14
-	VMOVUPS      1856(SP), Y15
-	VCMPPS       $0x11, Y14, Y15, Y14
-	VBLENDVPS    Y14, Y3, Y4, Y4
-	VADDPS       Y10, Y6, Y6
-	VMOVUPS      consts<>+544(SB), Y6
-	VMOVUPS      2304(SP), Y10
-	VCMPPS       $0x11, Y10, Y6, Y6
-	VMOVUPS      1984(SP), Y10
-	VBLENDVPS    Y6, Y10, Y4, Y4
-	VMOVUPS      2400(SP), Y4
-	VFMSUB213PS  consts<>+96(SB), Y8, Y4
-	VMOVUPS      Y13, 2688(SP)
-	VMOVUPS      2688(SP), Y4
-	VFNMADD231PS 96(CX), Y13, Y4
-	VMOVUPS      Y4, 2688(SP)
-	VCMPPS       $0x03, Y1, Y1, Y4
-	VMINPS       Y8, Y1, Y6
-	VBLENDVPS    Y4, Y1, Y6, Y4
-	VMOVUPS      Y4, 2720(SP)
-	VANDPS       consts<>+64(SB), Y3, Y3
-	VMOVUPS      Y3, 2752(SP)
-	VMOVUPS      2624(SP), Y3
-	VCMPPS       $0x11, Y3, Y5, Y3
-	VMOVUPS      2048(SP), Y4
-	VBLENDVPS    Y3, Y4, Y11, Y3
-	VMOVUPS      Y3, 2784(SP)
-	VMOVUPS      consts<>+384(SB), Y3
-	VCMPPS       $0x16, Y12, Y3, Y3
-	VMOVUPS      2432(SP), Y4
-	VBLENDVPS    Y3, consts<>+544(SB), Y4, Y3
-	VMOVUPS      Y3, 2816(SP)
-	VMOVUPS      Y2, 2848(SP)
-	VMOVUPS      1888(SP), Y2
-	VMOVUPS      2400(SP), Y3
-	VMOVUPS      2848(SP), Y4
-	VFNMADD213PS Y2, Y3, Y4
-	VMOVUPS      Y4, 2848(SP)
-	VMOVUPS      1856(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VMOVUPS      Y2, 2880(SP)
-	VMOVUPS      224(CX), Y2
-	VMULPS       consts<>+576(SB), Y2, Y2
-	VMOVUPS      Y2, 2912(SP)
-	VCMPPS       $0x03, Y5, Y5, Y2
-	VMOVUPS      2688(SP), Y3
-	VMINPS       Y3, Y5, Y3
-	VBLENDVPS    Y2, Y5, Y3, Y2
-	VMOVUPS      Y2, 2944(SP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPS      Y2, 2976(SP)
-	VMOVUPS      2976(SP), Y2
-	VFMADD231PS  Y9, Y0, Y2
-	VMOVUPS      Y2, 2976(SP)
-	VMOVUPS      2144(SP), Y0
-	VADDPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 3008(SP)
-	VMOVUPS      2624(SP), Y0
-	VCMPPS       $0x12, consts<>+96(SB), Y0, Y0
-	VANDNPS      Y7, Y0, Y0
-	VMOVUPS      Y0, 3040(SP)
-	VMOVUPS      2464(SP), Y0
-	VMOVUPS      1920(SP), Y2
-	VCMPPS       $0x15, Y0, Y2, Y0
-	VMOVUPS      2880(SP), Y2
-	VBLENDVPS    Y0, consts<>+576(SB), Y2, Y0
-	VMOVUPS      Y0, 3072(SP)
-	VMOVUPS      consts<>+608(SB), Y0
-	VMOVUPS      Y0, 3104(SP)
-	VMOVUPS      2816(SP), Y0
-	VMOVUPS      3104(SP), Y2
-	VFMADD132PS  consts<>+384(SB), Y0, Y2
-	VMOVUPS      Y2, 3104(SP)
-	VMOVUPS      2368(SP), Y0
-	VCMPPS       $0x11, consts<>+384(SB), Y0, Y0
-	VMOVUPS      1728(SP), Y2
-	VMOVUPS      2304(SP), Y3
-	VBLENDVPS    Y0, Y2, Y3, Y0
-	VMOVUPS      Y0, 3136(SP)
-	VMOVUPS      2560(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      Y0, 3168(SP)
-	VCMPPS       $0x03, Y1, Y1, Y0
-	VMOVUPS      2272(SP), Y2
-	VMINPS       Y2, Y1, Y2
-	VBLENDVPS    Y0, Y1, Y2, Y0
-	VMOVUPS      Y0, 3200(SP)
-	VMOVUPS      2816(SP), Y0
-	VANDPS       consts<>+64(SB), Y0, Y0
-	VMOVUPS      2688(SP), Y1
-	VADDPS       consts<>+544(SB), Y1, Y1
-	VMOVUPS      Y1, 3232(SP)
-	VCMPPS       $0x03, Y7, Y7, Y1
-	VMOVUPS      3168(SP), Y2
-	VMINPS       Y2, Y7, Y2
-	VBLENDVPS    Y1, Y7, Y2, Y1
-	VMOVUPS      Y1, 3264(SP)
-	VMOVUPS      2240(SP), Y1
-	VMOVUPS      Y1, 3488(SP)
-	VMOVUPS      2112(SP), Y1
-	VMOVUPS      3488(SP), Y2
-	VFMADD231PS  consts<>+384(SB), Y1, Y2
-	VMOVUPS      Y2, 3488(SP)
-	VMOVUPS      2816(SP), Y1
-	VMOVUPS      1760(SP), Y2
-	VCMPPS       $0x12, Y1, Y2, Y1
-	VMOVUPS      2368(SP), Y2
-	VBLENDVPS    Y1, 96(CX), Y2, Y1
-	VMOVUPS      Y1, 3296(SP)
-	VMOVUPS      2624(SP), Y1
-	VMOVUPS      2592(SP), Y2
-	VFNMADD231PS consts<>+576(SB), Y2, Y1
+	VMOVUPS      1920(SP), Y11
+	VFMSUB231PS  consts<>+608(SB), Y10, Y11
+	VMOVUPS      Y11, 1920(SP)
+	VMOVUPS      1696(SP), Y10
+	VANDPS       consts<>+64(SB), Y10, Y10
+	VMOVUPS      Y10, 1952(SP)
+	VCMPPS       $0x00, consts<>+576(SB), Y1, Y10
+	VMOVUPS      1920(SP), Y11
+	VANDNPS      Y11, Y10, Y10
+	VMOVUPS      Y10, 1984(SP)
+	VMOVUPS      1664(SP), Y10
+	VANDPS       Y2, Y10, Y2
+	VMOVUPS      Y2, 2016(SP)
+	VMOVUPS      1664(SP), Y2
+	VANDPS       consts<>+64(SB), Y2, Y2
+	VMOVUPS      Y2, 2048(SP)
 	VMOVUPS      consts<>+608(SB), Y2
-	VMOVUPS      2208(SP), Y3
-	VMINPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 3328(SP)
-	VMOVUPS      2400(SP), Y2
-	VXORPS       consts<>+32(SB), Y2, Y2
-	VMOVUPS      Y2, 3360(SP)
-	VMOVUPS      2656(SP), Y2
-	VMOVUPS      3040(SP), Y3
-	VFNMADD231PS consts<>+608(SB), Y3, Y2
-	VMOVUPS      2080(SP), Y3
-	VMOVUPS      1792(SP), Y4
-	VMOVUPS      2816(SP), Y5
-	VFMADD213PS  Y4, Y5, Y3
-	VMOVUPS      1952(SP), Y4
+	VMOVUPS      3264(SP), Y10
+	VFMADD132PS  consts<>+384(SB), Y10, Y2
+	VMOVUPS      1600(SP), Y10
+	VFNMADD213PS Y8, Y2, Y10
+	VMOVAPS      Y2, Y11
+	VMOVUPS      1952(SP), Y12
+	VFMSUB231PS  consts<>+608(SB), Y12, Y11
+	VMOVUPS      consts<>+576(SB), Y12
+	VMOVUPS      1984(SP), Y13
+	VFMADD231PS  Y13, Y12, Y9
+	VMOVUPS      3264(SP), Y12
+	VMULPS       Y12, Y2, Y12
+	VROUNDPS     $0x08, Y8, Y13
+	VMOVUPS      consts<>+576(SB), Y13
+	VMOVUPS      1664(SP), Y14
+	VSUBPS       Y14, Y13, Y13
+	VMOVUPS      Y13, 2080(SP)
+	VMOVUPS      Y9, 2112(SP)
+	VMOVUPS      1984(SP), Y13
+	VMOVUPS      1728(SP), Y14
+	VMOVUPS      2112(SP), Y15
+	VFMSUB213PS  Y13, Y14, Y15
+	VMOVUPS      Y15, 2112(SP)
+	VMOVUPS      1984(SP), Y13
+	VORPS        Y5, Y13, Y13
+	VCMPPS       $0x04, Y4, Y5, Y14
+	VMOVUPS      2016(SP), Y15
+	VBLENDVPS    Y14, Y15, Y0, Y0
+	VMOVUPS      1728(SP), Y0
+	VADDPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 2144(SP)
+	VCMPPS       $0x00, Y8, Y12, Y0
+	VBLENDVPS    Y0, consts<>+544(SB), Y10, Y0
+	VMOVUPS      Y0, 2176(SP)
+	VANDPS       consts<>+64(SB), Y7, Y0
+	VSUBPS       Y5, Y3, Y0
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y0
+	VMOVUPS      1664(SP), Y0
+	VMOVUPS      3264(SP), Y3
+	VFMADD213PS  Y13, Y3, Y0
+	VXORPS       consts<>+32(SB), Y1, Y1
+	VMOVUPS      Y1, 2208(SP)
+	VORPS        consts<>+544(SB), Y0, Y1
+	VMOVUPS      Y5, 2240(SP)
+	VMOVUPS      2240(SP), Y3
+	VFMADD132PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 2240(SP)
+	VMOVUPS      2016(SP), Y3
+	VADDPS       Y3, Y7, Y3
+	VMOVUPS      Y3, 2272(SP)
+	VMOVUPS      consts<>+608(SB), Y3
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVUPS      3264(SP), Y5
+	VFMADD213PS  consts<>+384(SB), Y5, Y13
+	VMOVUPS      1856(SP), Y5
+	VMOVUPS      1728(SP), Y6
+	VORPS        Y5, Y6, Y5
+	VMOVUPS      2112(SP), Y6
+	VXORPS       consts<>+32(SB), Y6, Y6
+	VMOVUPS      Y6, 2304(SP)
+	VADDPS       consts<>+544(SB), Y2, Y2
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS 352(CX), Y1, Y6
+	VMOVUPS      consts<>+608(SB), Y7
+	VSUBPS       Y1, Y7, Y7
+	VMOVUPS      Y7, 2336(SP)
+	VMOVUPS      1760(SP), Y7
+	VADDPS       Y7, Y11, Y7
+	VSUBPS       Y2, Y4, Y2
 	VANDPS       consts<>+64(SB), Y4, Y4
-	VCMPPS       $0x03, Y0, Y0, Y5
-	VMOVUPS      2496(SP), Y6
-	VMAXPS       Y6, Y0, Y6
-	VBLENDVPS    Y5, Y0, Y6, Y5
-	VMOVUPS      Y5, 3392(SP)
-	VMOVUPS      1760(SP), Y5
-	VMOVUPS      2848(SP), Y6
-	VMULPS       Y5, Y6, Y5
-	VMOVUPS      Y5, 3424(SP)
-	VMOVUPS      2528(SP), Y5
-	VMOVUPS      2400(SP), Y6
-	VFMADD231PS  consts<>+96(SB), Y6, Y5
-	VMOVUPS      consts<>+608(SB), Y6
-	VXORPS       Y8, Y8, Y8
-	VMOVUPS      3232(SP), Y9
-	VFMADD231PS  Y9, Y8, Y6
-	VMOVUPS      2752(SP), Y8
-	VFMADD213PS  Y8, Y2, Y7
-	VMOVUPS      2016(SP), Y8
-	VCMPPS       $0x03, Y8, Y8, Y8
-	VMOVUPS      3264(SP), Y9
-	VMOVUPS      2016(SP), Y10
-	VMINPS       Y9, Y10, Y9
-	VMOVUPS      2016(SP), Y10
-	VBLENDVPS    Y8, Y10, Y9, Y8
-	VMOVUPS      224(CX), Y9
-	VCMPPS       $0x03, Y9, Y9, Y10
-	VMOVUPS      3136(SP), Y11
-	VMINPS       Y11, Y9, Y11
-	VBLENDVPS    Y10, Y9, Y11, Y9
-	VMOVUPS      2176(SP), Y10
-	VCMPPS       $0x11, consts<>+544(SB), Y10, Y10
-	VMOVUPS      2688(SP), Y11
-	VBLENDVPS    Y10, consts<>+608(SB), Y11, Y10
+	VMOVUPS      96(CX), Y11
+	VMOVUPS      1696(SP), Y12
+	VFMSUB231PS  consts<>+576(SB), Y11, Y12
+	VMOVUPS      consts<>+64(SB), Y11
+	VANDPS       224(CX), Y11, Y11
+	VMOVUPS      Y11, 2368(SP)
+	VMOVUPS      2176(SP), Y11
+	VMOVUPS      2080(SP), Y12
+	VFMSUB213PS  Y12, Y5, Y11
+	VCMPPS       $0x00, Y2, Y9, Y12
+	VBLENDVPS    Y12, Y13, Y9, Y9
+	VMOVUPS      1952(SP), Y12
+	VADDPS       Y5, Y12, Y5
+	VMOVUPS      Y5, 2400(SP)
+	VMOVUPS      consts<>+544(SB), Y5
+	VMOVUPS      1792(SP), Y12
+	VCMPPS       $0x04, Y12, Y5, Y5
+	VMOVUPS      2048(SP), Y12
+	VBLENDVPS    Y5, 224(CX), Y12, Y5
+	VMOVUPS      Y5, 2432(SP)
+	VMOVUPS      2144(SP), Y5
+	VMOVUPS      Y5, 2464(SP)
+	VMOVUPS      2464(SP), Y5
+	VFMSUB213PS  consts<>+192(SB), Y10, Y5
+	VMOVUPS      Y5, 2464(SP)
+	VMOVUPS      Y7, 2496(SP)
+	VMOVUPS      2496(SP), Y5
+	VFNMADD231PS 96(CX), Y7, Y5
+	VMOVUPS      Y5, 2496(SP)
+	VMOVUPS      1632(SP), Y5
+	VANDPS       consts<>+64(SB), Y5, Y5
+	VMOVUPS      Y5, 2528(SP)
+	VMOVUPS      2368(SP), Y5
+	VMOVUPS      Y5, 2560(SP)
+	VMOVUPS      2112(SP), Y5
+	VMOVUPS      2560(SP), Y7
+	VFMADD231PS  Y2, Y5, Y7
+	VMOVUPS      Y7, 2560(SP)
+	VROUNDPS     $0x08, Y6, Y5
+	VMOVUPS      Y5, 2592(SP)
+	VMOVUPS      Y4, 2624(SP)
+	VMOVUPS      2624(SP), Y4
+	VFMADD213PS  consts<>+384(SB), Y0, Y4
+	VMOVUPS      Y4, 2624(SP)
+	VROUNDPS     $0x08, Y11, Y0
+	VMOVUPS      Y0, 2656(SP)
+	VMOVUPS      consts<>+544(SB), Y0
+	VMOVUPS      1984(SP), Y4
+	VCMPPS       $0x00, Y4, Y0, Y0
+	VBLENDVPS    Y0, consts<>+608(SB), Y10, Y0
+	VMOVUPS      Y0, 2688(SP)
+	VMOVUPS      1664(SP), Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMOVUPS      Y0, 2720(SP)
+	VMOVUPS      224(CX), Y0
+	VMULPS       consts<>+576(SB), Y0, Y0
+	VMOVUPS      Y0, 2752(SP)
+	VMOVUPS      1888(SP), Y0
+	VANDPS       consts<>+64(SB), Y0, Y0
+	VMOVUPS      Y0, 2784(SP)
+	VCMPPS       $0x00, Y9, Y11, Y0
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 2816(SP)
+	VADDPS       352(CX), Y8, Y0
+	VMOVUPS      Y0, 2848(SP)
+	VMOVUPS      2336(SP), Y0
+	VORPS        consts<>+192(SB), Y0, Y0
+	VMOVUPS      Y0, 2880(SP)
+	VMOVUPS      1888(SP), Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMOVUPS      Y0, 2912(SP)
+	VMOVUPS      2528(SP), Y0
+	VMOVUPS      1856(SP), Y4
+	VMULPS       Y0, Y4, Y0
+	VMOVUPS      Y0, 2944(SP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y10, 3296(SP)
+	VMOVUPS      3296(SP), Y4
+	VFMSUB231PS  consts<>+576(SB), Y0, Y4
+	VMOVUPS      Y4, 3296(SP)
+	VMOVUPS      2496(SP), Y0
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y0, 2976(SP)
+	VMOVUPS      1600(SP), Y0
+	VMOVUPS      Y0, 3008(SP)
+	VMOVUPS      1664(SP), Y0
+	VMOVUPS      1856(SP), Y2
+	VMOVUPS      3008(SP), Y4
+	VFMADD231PS  Y0, Y2, Y4
+	VMOVUPS      Y4, 3008(SP)
+	VMOVUPS      2400(SP), Y0
+	VFNMADD213PS consts<>+576(SB), Y0, Y13
+	VMOVUPS      2304(SP), Y0
+	VMOVUPS      2656(SP), Y2
+	VFNMADD213PS 96(CX), Y2, Y0
+	VMOVUPS      2272(SP), Y2
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 3040(SP)
+	VANDPS       consts<>+64(SB), Y1, Y2
+	VMOVUPS      Y2, 3072(SP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPS      2016(SP), Y4
+	VCMPPS       $0x00, Y4, Y2, Y2
+	VMOVUPS      2976(SP), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y2
+	VMOVUPS      Y2, 3104(SP)
+	VSUBPS       consts<>+608(SB), Y3, Y2
+	VMOVUPS      Y2, 3136(SP)
+	VMOVAPS      Y6, Y2
+	VMOVUPS      2368(SP), Y3
+	VFMADD231PS  consts<>+576(SB), Y3, Y2
+	VMOVUPS      2240(SP), Y3
+	VANDPS       consts<>+64(SB), Y3, Y3
+	VMOVUPS      Y3, 3168(SP)
+	VMOVUPS      2400(SP), Y3
+	VMOVUPS      1920(SP), Y4
+	VMOVUPS      3264(SP), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      2112(SP), Y4
+	VMOVUPS      3264(SP), Y5
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      1824(SP), Y5
+	VORPS        Y1, Y5, Y1
+	VMOVUPS      consts<>+544(SB), Y5
+	VMOVUPS      1888(SP), Y7
+	VFMADD213PS  consts<>+576(SB), Y7, Y5
+	VXORPS       consts<>+32(SB), Y13, Y7
+	VMOVUPS      consts<>+608(SB), Y9
+	VFMADD231PS  consts<>+384(SB), Y9, Y8
+	VMOVUPS      2208(SP), Y9
+	VANDPS       consts<>+192(SB), Y9, Y9
+	VMOVUPS      consts<>+608(SB), Y10
 	VXORPS       Y11, Y11, Y11
-	VMOVUPS      2592(SP), Y12
-	VFNMADD231PS consts<>+96(SB), Y11, Y12
-	VMOVUPS      1856(SP), Y11
-	VFNMADD231PS Y8, Y4, Y11
-	VMOVUPS      1792(SP), Y13
-	VANDPS       consts<>+64(SB), Y13, Y13
-	VMOVUPS      2304(SP), Y14
-	VMOVUPS      1824(SP), Y15
-	VSUBPS       Y14, Y15, Y14
+	VFMADD231PS  Y0, Y11, Y10
+	VMOVUPS      2592(SP), Y11
+	VFMADD213PS  Y11, Y4, Y6
+	VMOVUPS      1792(SP), Y11
+	VANDPS       consts<>+64(SB), Y11, Y11
+	VMOVUPS      2880(SP), Y12
+	VMOVUPS      3296(SP), Y14
+	VCMPPS       $0x00, Y14, Y12, Y12
+	VBLENDVPS    Y12, 224(CX), Y2, Y12
+	VMOVUPS      consts<>+544(SB), Y14
+	VCMPPS       $0x00, consts<>+608(SB), Y14, Y14
+	VMOVUPS      2528(SP), Y15
+	VANDPS       Y15, Y14, Y14
 	VMOVUPS      Y14, 32(AX)
-	VMOVUPS      Y13, 96(AX)
+	VMOVUPS      Y12, 96(AX)
 	VMOVUPS      Y11, 160(AX)
-	VMOVUPS      Y12, 224(AX)
+	VMOVUPS      Y6, 224(AX)
 	VMOVUPS      Y10, 288(AX)
 	VMOVUPS      Y9, 352(AX)
 	VMOVUPS      Y8, 416(AX)
 	VMOVUPS      Y7, 480(AX)
-	VMOVUPS      Y6, 544(AX)
-	VMOVUPS      Y5, 608(AX)
-	VMOVUPS      3424(SP), Y5
-	VMOVUPS      Y5, 672(AX)
-	VMOVUPS      3392(SP), Y5
-	VMOVUPS      Y5, 736(AX)
-	VMOVUPS      Y4, 800(AX)
-	VMOVUPS      Y3, 864(AX)
-	VMOVUPS      Y2, 928(AX)
-	VMOVUPS      3360(SP), Y2
-	VMOVUPS      Y2, 992(AX)
-	VMOVUPS      3328(SP), Y2
-	VMOVUPS      Y2, 1056(AX)
+	VMOVUPS      Y5, 544(AX)
+	VMOVUPS      Y1, 608(AX)
+	VMOVUPS      Y4, 672(AX)
+	VMOVUPS      Y3, 736(AX)
+	VMOVUPS      3168(SP), Y1
+	VMOVUPS      Y1, 800(AX)
+	VMOVUPS      Y2, 864(AX)
+	VMOVUPS      3136(SP), Y1
+	VMOVUPS      Y1, 928(AX)
+	VMOVUPS      3104(SP), Y1
+	VMOVUPS      Y1, 992(AX)
+	VMOVUPS      3072(SP), Y1
+	VMOVUPS      Y1, 1056(AX)
+	VMOVUPS      3040(SP), Y1
 	VMOVUPS      Y1, 1120(AX)
-	VMOVUPS      3296(SP), Y1
-	VMOVUPS      Y1, 1184(AX)
-	VMOVUPS      3488(SP), Y1
-	VMOVUPS      Y1, 1248(AX)
-	VMOVUPS      3264(SP), Y1
-	VMOVUPS      Y1, 1312(AX)
-	VMOVUPS      3232(SP), Y1
-	VMOVUPS      Y1, 1376(AX)
-	VMOVUPS      Y0, 1440(AX)
-	VMOVUPS      3200(SP), Y0
-	VMOVUPS      Y0, 1504(AX)
-	VMOVUPS      3168(SP), Y0
-	VMOVUPS      Y0, 1568(AX)
-	VMOVUPS      3136(SP), Y0
-	VMOVUPS      Y0, 1632(AX)
-	VMOVUPS      3104(SP), Y0
-	VMOVUPS      Y0, 1696(AX)
-	VMOVUPS      3072(SP), Y0
-	VMOVUPS      Y0, 1760(AX)
-	VMOVUPS      3040(SP), Y0
-	VMOVUPS      Y0, 1824(AX)
+	VMOVUPS      Y0, 1184(AX)
+	VMOVUPS      Y13, 1248(AX)
 	VMOVUPS      3008(SP), Y0
-	VMOVUPS      Y0, 1888(AX)
+	VMOVUPS      Y0, 1312(AX)
 	VMOVUPS      2976(SP), Y0
-	VMOVUPS      Y0, 1952(AX)
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      3296(SP), Y0
+	VMOVUPS      Y0, 1440(AX)
 	VMOVUPS      2944(SP), Y0
-	VMOVUPS      Y0, 2016(AX)
+	VMOVUPS      Y0, 1504(AX)
 	VMOVUPS      2912(SP), Y0
-	VMOVUPS      Y0, 2080(AX)
+	VMOVUPS      Y0, 1568(AX)
 	VMOVUPS      2880(SP), Y0
-	VMOVUPS      Y0, 2144(AX)
+	VMOVUPS      Y0, 1632(AX)
 	VMOVUPS      2848(SP), Y0
-	VMOVUPS      Y0, 2208(AX)
+	VMOVUPS      Y0, 1696(AX)
 	VMOVUPS      2816(SP), Y0
-	VMOVUPS      Y0, 2272(AX)
+	VMOVUPS      Y0, 1760(AX)
 	VMOVUPS      2784(SP), Y0
-	VMOVUPS      Y0, 2336(AX)
+	VMOVUPS      Y0, 1824(AX)
 	VMOVUPS      2752(SP), Y0
-	VMOVUPS      Y0, 2400(AX)
+	VMOVUPS      Y0, 1888(AX)
 	VMOVUPS      2720(SP), Y0
-	VMOVUPS      Y0, 2464(AX)
+	VMOVUPS      Y0, 1952(AX)
 	VMOVUPS      2688(SP), Y0
+	VMOVUPS      Y0, 2016(AX)
+	VMOVUPS      2656(SP), Y0
+	VMOVUPS      Y0, 2080(AX)
+	VMOVUPS      2624(SP), Y0
+	VMOVUPS      Y0, 2144(AX)
+	VMOVUPS      2592(SP), Y0
+	VMOVUPS      Y0, 2208(AX)
+	VMOVUPS      2560(SP), Y0
+	VMOVUPS      Y0, 2272(AX)
+	VMOVUPS      2528(SP), Y0
+	VMOVUPS      Y0, 2336(AX)
+	VMOVUPS      2496(SP), Y0
+	VMOVUPS      Y0, 2400(AX)
+	VMOVUPS      2464(SP), Y0
+	VMOVUPS      Y0, 2464(AX)
+	VMOVUPS      2432(SP), Y0
 	VMOVUPS      Y0, 2528(AX)
 	VZEROUPPER
 	RET
 
 // func looping4_avx2(out *float32, in *float32, n int)
 // Requires: AVX, FMA3
-TEXT ·looping4_avx2(SB), $3008-24
+TEXT ·looping4_avx2(SB), $2880-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
 	VMOVUPS      (CX), Y0
 	VMOVUPS      128(CX), Y1
-	VMOVUPS      Y1, (SP)
+	VMOVUPS      Y1, 2752(SP)
 	VMOVUPS      256(CX), Y1
 	MOVQ         DX, BX
 	VMOVUPS      consts<>+544(SB), Y2
-	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      Y2, (SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      32(SP), Y3
+	VMOVUPS      (SP), Y3
 	VFMADD231PS  consts<>+576(SB), Y2, Y3
-	VMOVUPS      Y3, 32(SP)
-	VMOVUPS      (SP), Y2
-	VCMPPS       $0x12, Y2, Y0, Y2
+	VMOVUPS      Y3, (SP)
+	VMOVUPS      2752(SP), Y2
+	VCMPPS       $0x04, Y2, Y0, Y2
 	VMOVUPS      64(CX), Y3
 	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
-	VMOVUPS      Y2, 64(SP)
+	VMOVUPS      Y2, 32(SP)
 	VMOVUPS      320(CX), Y2
-	VMOVUPS      Y2, 96(SP)
-	VMOVUPS      64(SP), Y2
-	VMOVUPS      96(SP), Y3
+	VMOVUPS      Y2, 64(SP)
+	VMOVUPS      32(SP), Y2
+	VMOVUPS      64(SP), Y3
 	VFMADD213PS  64(CX), Y2, Y3
-	VMOVUPS      Y3, 96(SP)
+	VMOVUPS      Y3, 64(SP)
 	VXORPS       Y2, Y2, Y2
 	VMOVUPS      consts<>+576(SB), Y3
-	VMOVUPS      Y3, 128(SP)
-	VMOVUPS      128(SP), Y3
+	VMOVUPS      Y3, 96(SP)
+	VMOVUPS      96(SP), Y3
 	VFMSUB213PS  consts<>+608(SB), Y2, Y3
-	VMOVUPS      Y3, 128(SP)
+	VMOVUPS      Y3, 96(SP)
 	VMOVUPS      192(CX), Y2
 	VADDPS       192(CX), Y2, Y2
-	VMOVUPS      Y2, 160(SP)
+	VMOVUPS      Y2, 128(SP)
 	VMOVAPS      Y0, Y2
-	VMOVUPS      64(SP), Y3
+	VMOVUPS      32(SP), Y3
 	VFMSUB231PS  consts<>+576(SB), Y3, Y2
-	VMOVUPS      96(SP), Y3
+	VMOVUPS      64(SP), Y3
 	VADDPS       Y3, Y2, Y3
-	VMOVUPS      Y3, 192(SP)
+	VMOVUPS      Y3, 160(SP)
 	VMOVUPS      consts<>+384(SB), Y3
 	VADDPS       64(CX), Y3, Y3
-	VMOVUPS      Y3, 224(SP)
-	VMOVUPS      Y1, 256(SP)
-	VMOVUPS      256(SP), Y3
+	VMOVUPS      Y3, 192(SP)
+	VMOVUPS      Y1, 224(SP)
+	VMOVUPS      224(SP), Y3
 	VFMADD213PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 224(SP)
+	VMOVUPS      96(SP), Y3
+	VORPS        consts<>+192(SB), Y3, Y3
 	VMOVUPS      Y3, 256(SP)
-	VMOVUPS      128(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      224(SP), Y4
-	VANDNPS      Y4, Y3, Y3
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      32(SP), Y4
+	VCMPPS       $0x04, Y4, Y3, Y3
+	VBLENDVPS    Y3, 64(CX), Y0, Y3
 	VMOVUPS      Y3, 288(SP)
-	VMOVUPS      128(SP), Y3
-	VADDPS       192(CX), Y3, Y3
+	VMOVUPS      192(SP), Y3
+	VCMPPS       $0x04, 192(CX), Y3, Y3
+	VMOVUPS      128(SP), Y4
+	VBLENDVPS    Y3, Y4, Y1, Y3
 	VMOVUPS      Y3, 320(SP)
-	VMOVUPS      160(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      320(SP), Y4
-	VMOVUPS      192(SP), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMOVUPS      128(SP), Y3
+	VORPS        consts<>+192(SB), Y3, Y3
 	VMOVUPS      Y3, 352(SP)
-	VMOVUPS      288(SP), Y3
-	VFMADD231PS  Y1, Y2, Y3
-	VXORPS       Y4, Y4, Y4
-	VMOVUPS      128(SP), Y5
-	VMINPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 384(SP)
-	VMOVUPS      consts<>+64(SB), Y4
-	VANDPS       consts<>+384(SB), Y4, Y4
-	VMOVUPS      384(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      256(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VMOVUPS      (SP), Y7
-	VMOVUPS      128(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      Y6, 416(SP)
+	VMOVUPS      224(SP), Y3
+	VMOVUPS      96(SP), Y4
+	VFMADD231PS  consts<>+384(SB), Y4, Y3
+	VMOVUPS      320(SP), Y4
+	VCMPPS       $0x04, consts<>+608(SB), Y4, Y4
+	VMOVUPS      96(SP), Y5
+	VBLENDVPS    Y4, consts<>+608(SB), Y5, Y4
+	VMOVUPS      160(SP), Y5
+	VROUNDPS     $0x08, Y5, Y5
 	VMOVUPS      224(SP), Y6
-	VXORPS       consts<>+32(SB), Y6, Y6
-	VMOVUPS      Y6, 448(SP)
-	VMOVUPS      288(SP), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VANDNPS      320(CX), Y6, Y6
-	VMOVUPS      Y6, 480(SP)
-	VMOVUPS      480(SP), Y6
-	VMULPS       consts<>+608(SB), Y6, Y6
-	VMOVAPS      Y5, Y7
-	VFMSUB213PS  consts<>+384(SB), Y4, Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y8, 512(SP)
-	VXORPS       consts<>+32(SB), Y4, Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y9
-	VMOVUPS      256(SP), Y10
-	VBLENDVPS    Y9, Y10, Y6, Y9
-	VMOVUPS      consts<>+576(SB), Y10
-	VCMPPS       $0x11, consts<>+96(SB), Y10, Y10
-	VMOVUPS      448(SP), Y11
-	VBLENDVPS    Y10, Y8, Y11, Y10
-	VMOVUPS      256(SP), Y11
-	VMOVUPS      384(SP), Y12
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      Y6, 384(SP)
+	VMOVUPS      384(SP), Y7
+	VFMADD231PS  consts<>+608(SB), Y5, Y7
+	VMOVUPS      Y7, 384(SP)
+	VMOVUPS      Y4, 416(SP)
+	VMOVUPS      416(SP), Y7
+	VFMSUB213PS  consts<>+384(SB), Y3, Y7
+	VMOVUPS      Y7, 416(SP)
+	VORPS        Y3, Y1, Y7
+	VMOVAPS      Y5, Y8
+	VFMSUB231PS  consts<>+608(SB), Y3, Y8
+	VMOVUPS      192(SP), Y9
+	VANDPS       consts<>+64(SB), Y9, Y9
+	VMOVUPS      (SP), Y10
+	VCMPPS       $0x00, consts<>+576(SB), Y10, Y10
+	VANDNPS      Y8, Y10, Y10
+	VMOVUPS      32(SP), Y11
+	VMOVUPS      160(SP), Y12
+	VANDPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 448(SP)
+	VMOVUPS      160(SP), Y11
+	VANDPS       consts<>+64(SB), Y11, Y11
+	VMOVUPS      consts<>+608(SB), Y12
 	VMOVUPS      64(SP), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVAPS      Y9, Y12
-	VFMADD231PS  consts<>+608(SB), Y5, Y12
-	VMOVUPS      96(SP), Y13
-	VMOVUPS      Y13, 544(SP)
-	VMOVUPS      544(SP), Y13
-	VFNMADD231PS 192(CX), Y12, Y13
-	VMOVUPS      Y13, 544(SP)
-	VMOVUPS      Y12, 576(SP)
-	VMOVUPS      576(SP), Y12
-	VFMSUB231PS  consts<>+608(SB), Y8, Y12
-	VMOVUPS      Y12, 576(SP)
-	VMOVUPS      Y7, 608(SP)
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      608(SP), Y13
-	VFMADD231PS  Y9, Y12, Y13
-	VMOVUPS      Y13, 608(SP)
-	VMOVUPS      96(SP), Y12
-	VMULPS       Y12, Y11, Y12
-	VMOVUPS      Y12, 640(SP)
-	VXORPS       consts<>+32(SB), Y6, Y12
-	VMOVUPS      Y12, 672(SP)
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      192(SP), Y13
-	VSUBPS       Y13, Y12, Y12
-	VMOVUPS      Y12, 704(SP)
-	VMOVUPS      608(SP), Y12
-	VMOVUPS      Y12, 736(SP)
-	VMOVUPS      288(SP), Y12
-	VMOVUPS      736(SP), Y13
-	VFMSUB213PS  Y8, Y12, Y13
-	VMOVUPS      Y13, 736(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y12
-	VMOVUPS      704(SP), Y13
-	VBLENDVPS    Y12, Y2, Y13, Y12
-	VMOVUPS      Y12, 768(SP)
-	VMOVUPS      128(SP), Y12
-	VCMPPS       $0x15, Y9, Y12, Y12
-	VBLENDVPS    Y12, 64(CX), Y0, Y12
-	VMOVUPS      Y12, 800(SP)
-	VMOVUPS      352(SP), Y12
-	VMOVUPS      480(SP), Y13
-	VMOVUPS      736(SP), Y14
-	VFMSUB213PS  Y13, Y14, Y12
-	VMOVUPS      consts<>+544(SB), Y13
-	VMOVUPS      544(SP), Y14
-	VMINPS       Y14, Y13, Y13
-	VMOVUPS      Y13, 832(SP)
-	VMOVUPS      192(CX), Y13
-	VCMPPS       $0x03, Y13, Y13, Y14
-	VMOVUPS      320(SP), Y15
-	VMINPS       Y15, Y13, Y15
-	VBLENDVPS    Y14, Y13, Y15, Y13
-	VMOVUPS      Y13, 864(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y13
-	VBLENDVPS    Y13, Y1, Y6, Y13
-	VMOVUPS      Y13, 896(SP)
-	VMOVUPS      (SP), Y13
+	VFMADD132PS  consts<>+384(SB), Y13, Y12
+	VMOVUPS      2752(SP), Y13
 	VMOVUPS      416(SP), Y14
+	VFNMADD213PS Y14, Y12, Y13
+	VMOVUPS      Y12, 480(SP)
+	VMOVUPS      480(SP), Y14
+	VFMSUB231PS  consts<>+608(SB), Y9, Y14
+	VMOVUPS      Y14, 480(SP)
+	VMOVUPS      Y7, 512(SP)
+	VMOVUPS      consts<>+576(SB), Y14
 	VMOVUPS      512(SP), Y15
+	VFMADD231PS  Y10, Y14, Y15
+	VMOVUPS      Y15, 512(SP)
+	VMOVUPS      64(SP), Y14
+	VMULPS       Y14, Y12, Y14
+	VMOVUPS      Y14, 544(SP)
+	VMOVUPS      416(SP), Y14
+	VROUNDPS     $0x08, Y14, Y14
+	VMOVUPS      Y14, 576(SP)
+	VMOVUPS      consts<>+576(SB), Y14
+	VMOVUPS      160(SP), Y15
+	VSUBPS       Y15, Y14, Y14
+	VMOVUPS      Y14, 608(SP)
+	VMOVUPS      512(SP), Y14
+	VMOVUPS      Y14, 640(SP)
+	VMOVUPS      256(SP), Y14
+	VMOVUPS      640(SP), Y15
+	VFMSUB213PS  Y10, Y14, Y15
+	VMOVUPS      Y15, 640(SP)
+	VORPS        Y2, Y10, Y14
+	VMOVUPS      Y14, 672(SP)
+	VMOVUPS      96(SP), Y14
+	VCMPPS       $0x04, Y14, Y2, Y14
+	VMOVUPS      448(SP), Y15
+	VBLENDVPS    Y14, Y15, Y0, Y14
+	VMOVUPS      Y14, 704(SP)
+	VMOVUPS      288(SP), Y14
+	VMOVUPS      256(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 736(SP)
+	VMOVUPS      416(SP), Y14
+	VMOVUPS      544(SP), Y15
+	VCMPPS       $0x00, Y14, Y15, Y14
+	VBLENDVPS    Y14, consts<>+544(SB), Y13, Y13
+	VMOVUPS      288(SP), Y14
+	VANDPS       consts<>+64(SB), Y14, Y14
+	VMOVUPS      Y14, 768(SP)
+	VMOVUPS      384(SP), Y14
+	VSUBPS       Y2, Y14, Y14
+	VMOVUPS      Y14, 800(SP)
+	VXORPS       Y14, Y14, Y14
+	VMOVUPS      224(SP), Y15
+	VSUBPS       Y15, Y14, Y14
+	VMOVUPS      Y14, 832(SP)
+	VMOVUPS      352(SP), Y14
+	VMOVUPS      2752(SP), Y15
 
 loop0:
-	VMOVUPS      Y2, 2944(SP)
-	VMOVUPS      Y12, 928(SP)
+	VMOVUPS      Y2, 2784(SP)
+	VMOVUPS      Y13, 864(SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      32(SP), Y12
-	VFMADD231PS  Y13, Y2, Y12
-	VMOVUPS      Y12, 32(SP)
-	VMOVUPS      64(SP), Y2
+	VMOVUPS      (SP), Y13
+	VFMADD231PS  Y15, Y2, Y13
+	VMOVUPS      Y13, (SP)
+	VMOVUPS      32(SP), Y2
 	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 32(SP)
+	VMOVUPS      64(SP), Y2
+	VFMADD231PS  Y15, Y0, Y2
 	VMOVUPS      Y2, 64(SP)
 	VMOVUPS      96(SP), Y2
-	VFMADD231PS  Y13, Y0, Y2
+	VFMADD231PS  192(CX), Y0, Y2
 	VMOVUPS      Y2, 96(SP)
-	VMOVUPS      128(SP), Y2
-	VFMADD231PS  192(CX), Y0, Y2
-	VMOVUPS      Y2, 128(SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      160(SP), Y12
-	VFMADD231PS  320(CX), Y2, Y12
-	VMOVUPS      Y12, 160(SP)
+	VMOVUPS      128(SP), Y13
+	VFMADD231PS  320(CX), Y2, Y13
+	VMOVUPS      Y13, 128(SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      2944(SP), Y12
-	VFMADD231PS  192(CX), Y2, Y12
-	VMOVUPS      Y12, 2944(SP)
+	VMOVUPS      2784(SP), Y13
+	VFMADD231PS  192(CX), Y2, Y13
+	VMOVUPS      Y13, 2784(SP)
+	VMOVUPS      160(SP), Y2
+	VFMADD231PS  Y15, Y0, Y2
+	VMOVUPS      Y2, 160(SP)
 	VMOVUPS      192(SP), Y2
-	VFMADD231PS  Y13, Y0, Y2
-	VMOVUPS      Y2, 192(SP)
-	VMOVUPS      224(SP), Y2
 	VFMADD231PS  192(CX), Y0, Y2
-	VMOVUPS      Y2, 224(SP)
+	VMOVUPS      Y2, 192(SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      256(SP), Y12
-	VFMADD231PS  192(CX), Y2, Y12
-	VMOVUPS      Y12, 256(SP)
+	VMOVUPS      224(SP), Y13
+	VFMADD231PS  192(CX), Y2, Y13
+	VMOVUPS      Y13, 224(SP)
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      288(SP), Y12
-	VFMADD231PS  192(CX), Y2, Y12
-	VMOVUPS      Y12, 288(SP)
+	VMOVUPS      256(SP), Y13
+	VFMADD231PS  192(CX), Y2, Y13
+	VMOVUPS      Y13, 256(SP)
+	VMOVUPS      288(SP), Y2
+	VFMADD231PS  320(CX), Y0, Y2
+	VMOVUPS      Y2, 288(SP)
 	VMOVUPS      320(SP), Y2
 	VFMADD231PS  320(CX), Y0, Y2
 	VMOVUPS      Y2, 320(SP)
-	VMOVUPS      352(SP), Y2
-	VFMADD231PS  320(CX), Y0, Y2
-	VMOVUPS      Y2, 352(SP)
 	VMOVUPS      64(CX), Y2
-	VFMADD231PS  Y13, Y2, Y3
+	VFMADD231PS  Y15, Y2, Y14
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      384(SP), Y12
-	VFMADD231PS  320(CX), Y2, Y12
-	VMOVUPS      Y12, 384(SP)
-	VFMADD231PS  Y13, Y0, Y4
+	VFMADD231PS  320(CX), Y2, Y3
+	VFMADD231PS  Y15, Y0, Y4
 	VFMADD231PS  Y1, Y0, Y5
 	VMOVUPS      64(CX), Y2
-	VFMADD231PS  320(CX), Y2, Y14
+	VFMADD231PS  320(CX), Y2, Y6
 	VMOVUPS      64(CX), Y2
-	VMOVUPS      448(SP), Y12
-	VFMADD231PS  Y13, Y2, Y12
-	VMOVUPS      Y12, 448(SP)
-	VMOVUPS      480(SP), Y2
+	VMOVUPS      384(SP), Y13
+	VFMADD231PS  Y15, Y2, Y13
+	VMOVUPS      Y13, 384(SP)
+	VMOVUPS      416(SP), Y2
 	VFMADD231PS  Y1, Y0, Y2
-	VMOVUPS      Y2, 480(SP)
-	VFMADD231PS  Y1, Y0, Y6
-	VFMADD231PS  192(CX), Y0, Y7
+	VMOVUPS      Y2, 416(SP)
+	VFMADD231PS  Y1, Y0, Y7
+	VFMADD231PS  192(CX), Y0, Y8
 	VMOVUPS      64(CX), Y2
-	VFMADD231PS  Y1, Y2, Y15
+	VFMADD231PS  Y1, Y2, Y9
 	VMOVUPS      64(CX), Y2
-	VFMADD231PS  192(CX), Y2, Y8
+	VFMADD231PS  192(CX), Y2, Y10
 	VMOVUPS      64(CX), Y2
-	VFMADD231PS  192(CX), Y2, Y9
-	VMOVUPS      64(CX), Y2
-	VFMADD231PS  320(CX), Y2, Y10
+	VMOVUPS      448(SP), Y13
+	VFMADD231PS  192(CX), Y2, Y13
+	VMOVUPS      Y13, 448(SP)
 	VMOVUPS      64(CX), Y2
 	VFMADD231PS  320(CX), Y2, Y11
+	VMOVUPS      64(CX), Y2
+	VFMADD231PS  320(CX), Y2, Y12
 	DECQ         BX
-	VMOVUPS      928(SP), Y12
-	VMOVUPS      2944(SP), Y2
+	VMOVUPS      864(SP), Y13
+	VMOVUPS      2784(SP), Y2
 	JNE          loop0
-	VMOVUPS      320(SP), Y1
+	VMOVUPS      288(SP), Y1
 	VADDPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 960(SP)
-	VMOVUPS      Y5, 992(SP)
-	VMOVUPS      800(SP), Y1
-	VMOVUPS      992(SP), Y2
+	VMOVUPS      Y1, 896(SP)
+	VMOVUPS      Y5, 928(SP)
+	VMOVUPS      736(SP), Y1
+	VMOVUPS      928(SP), Y2
 	VFMADD213PS  Y1, Y0, Y2
-	VMOVUPS      Y2, 992(SP)
-	VMOVUPS      Y12, 1024(SP)
-	VMOVUPS      864(SP), Y1
-	VMOVUPS      1024(SP), Y2
+	VMOVUPS      Y2, 928(SP)
+	VMOVUPS      Y13, 960(SP)
+	VMOVUPS      800(SP), Y1
+	VMOVUPS      960(SP), Y2
 	VFNMADD213PS Y0, Y1, Y2
-	VMOVUPS      Y2, 1024(SP)
-	VCMPPS       $0x03, Y14, Y14, Y0
-	VMOVUPS      576(SP), Y1
-	VMAXPS       Y1, Y14, Y1
-	VBLENDVPS    Y0, Y14, Y1, Y0
-	VMOVUPS      Y0, 1056(SP)
-	VCMPPS       $0x03, Y5, Y5, Y0
-	VMOVUPS      1056(SP), Y1
-	VMAXPS       Y1, Y5, Y1
-	VBLENDVPS    Y0, Y5, Y1, Y0
-	VMOVUPS      608(SP), Y1
-	VMOVUPS      896(SP), Y2
-	VADDPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 1088(SP)
-	VMOVUPS      352(SP), Y1
+	VMOVUPS      Y2, 960(SP)
+	VXORPS       consts<>+32(SB), Y6, Y0
+	VMOVUPS      736(SP), Y1
+	VFNMADD213PS Y0, Y1, Y5
+	VMOVUPS      544(SP), Y1
 	VMOVUPS      832(SP), Y2
-	VFNMADD213PS Y1, Y2, Y7
-	VMOVUPS      384(SP), Y1
-	VMOVUPS      320(SP), Y2
-	VFMADD213PS  Y2, Y15, Y1
-	VMOVUPS      256(SP), Y2
-	VMOVUPS      704(SP), Y3
-	VFMADD213PS  Y2, Y3, Y15
-	VMOVUPS      640(SP), Y2
-	VMOVUPS      1056(SP), Y3
-	VFMADD213PS  Y3, Y0, Y2
-	VMOVAPS      Y9, Y3
-	VMOVUPS      736(SP), Y4
-	VMOVUPS      768(SP), Y5
-	VFMADD213PS  Y4, Y5, Y3
-	VMOVUPS      544(SP), Y4
-	VMOVUPS      480(SP), Y5
-	VMOVUPS      768(SP), Y6
-	VFNMADD213PS Y5, Y6, Y4
-	VMOVUPS      448(SP), Y5
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 992(SP)
+	VMOVUPS      320(SP), Y1
+	VMOVUPS      768(SP), Y2
+	VFNMADD213PS Y1, Y2, Y8
+	VMOVUPS      288(SP), Y1
+	VFMADD213PS  Y1, Y9, Y3
+	VMOVUPS      640(SP), Y1
+	VMOVUPS      224(SP), Y2
+	VFMADD213PS  Y2, Y9, Y1
+	VMOVUPS      576(SP), Y2
+	VFMADD213PS  Y0, Y5, Y2
+	VMOVUPS      448(SP), Y4
 	VMOVUPS      672(SP), Y6
-	VMOVUPS      64(SP), Y8
-	VFMADD213PS  Y6, Y8, Y5
-	VMOVUPS      64(SP), Y6
-	VADDPS       Y13, Y6, Y6
-	VMOVUPS      Y6, 1120(SP)
-	VMOVUPS      160(SP), Y6
-	VMOVUPS      832(SP), Y8
-	VSUBPS       Y6, Y8, Y6
-	VMOVUPS      Y6, 1152(SP)
-	VMOVUPS      352(SP), Y6
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VMOVUPS      352(SP), Y8
-	VMAXPS       Y9, Y8, Y8
-	VMOVUPS      352(SP), Y9
-	VBLENDVPS    Y6, Y9, Y8, Y6
-	VMOVUPS      Y6, 1184(SP)
-	VMOVUPS      672(SP), Y6
-	VFMADD231PS  Y3, Y6, Y11
-	VMOVUPS      160(SP), Y6
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VMOVUPS      160(SP), Y8
-	VMAXPS       Y11, Y8, Y8
-	VMOVUPS      160(SP), Y9
-	VBLENDVPS    Y6, Y9, Y8, Y6
-	VMOVUPS      Y6, 1216(SP)
-	VMOVUPS      800(SP), Y6
-	VMOVUPS      160(SP), Y8
-	VMOVUPS      736(SP), Y9
-	VFNMADD231PS Y8, Y9, Y6
-	VMOVUPS      256(SP), Y8
-	VSUBPS       Y8, Y13, Y8
-	VMOVUPS      864(SP), Y9
-	VCMPPS       $0x03, Y9, Y9, Y9
-	VMOVUPS      1152(SP), Y10
-	VMOVUPS      864(SP), Y12
-	VMAXPS       Y10, Y12, Y10
-	VMOVUPS      864(SP), Y12
-	VBLENDVPS    Y9, Y12, Y10, Y9
-	VMOVUPS      Y9, 1248(SP)
-	VMOVUPS      288(SP), Y9
-	VMOVUPS      160(SP), Y10
-	VMOVUPS      448(SP), Y12
-	VFNMADD213PS Y10, Y12, Y9
-	VMOVUPS      576(SP), Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      Y10, 1280(SP)
-	VMOVUPS      832(SP), Y10
-	VCMPPS       $0x03, Y10, Y10, Y10
-	VMOVUPS      672(SP), Y12
+	VMOVUPS      704(SP), Y7
+	VFMADD213PS  Y6, Y7, Y4
+	VMOVUPS      480(SP), Y6
+	VMOVUPS      416(SP), Y7
+	VMOVUPS      704(SP), Y9
+	VFNMADD213PS Y7, Y9, Y6
+	VMOVUPS      384(SP), Y7
+	VMOVUPS      608(SP), Y9
+	VMOVUPS      32(SP), Y10
+	VFMADD213PS  Y9, Y10, Y7
+	VMOVUPS      32(SP), Y9
+	VADDPS       Y15, Y9, Y9
+	VMOVUPS      Y9, 1024(SP)
+	VMOVUPS      128(SP), Y9
+	VMOVUPS      768(SP), Y10
+	VSUBPS       Y9, Y10, Y9
+	VMOVUPS      Y9, 1056(SP)
+	VMOVUPS      320(SP), Y9
+	VXORPS       consts<>+32(SB), Y9, Y9
+	VMOVUPS      Y9, 1088(SP)
+	VMOVUPS      544(SP), Y9
+	VMOVUPS      608(SP), Y10
+	VFMADD213PS  Y4, Y10, Y9
+	VMOVUPS      1088(SP), Y10
+	VMOVUPS      128(SP), Y11
+	VFMADD213PS  Y9, Y11, Y10
+	VMOVUPS      736(SP), Y11
+	VMOVUPS      128(SP), Y12
+	VMOVUPS      672(SP), Y13
+	VFNMADD231PS Y12, Y13, Y11
+	VMOVUPS      224(SP), Y12
+	VSUBPS       Y12, Y15, Y12
+	VMOVUPS      Y12, 1120(SP)
+	VMOVUPS      800(SP), Y12
+	VXORPS       consts<>+32(SB), Y12, Y12
 	VMOVUPS      832(SP), Y13
-	VMAXPS       Y12, Y13, Y12
-	VMOVUPS      832(SP), Y13
-	VBLENDVPS    Y10, Y13, Y12, Y10
-	VMOVUPS      Y10, 1312(SP)
-	VMOVUPS      256(SP), Y10
-	VFMADD231PS  Y4, Y2, Y10
-	VMOVUPS      736(SP), Y12
-	VFNMADD213PS Y0, Y4, Y12
-	VMOVUPS      704(SP), Y13
-	VADDPS       Y13, Y11, Y13
-	VMOVUPS      Y13, 1344(SP)
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 1152(SP)
 	VMOVUPS      128(SP), Y13
-	VSUBPS       Y12, Y13, Y13
-	VMOVUPS      Y13, 1376(SP)
-	VCMPPS       $0x03, Y15, Y15, Y13
+	VMOVUPS      416(SP), Y14
+	VSUBPS       Y13, Y14, Y13
+	VMOVUPS      Y13, 1184(SP)
+	VMOVUPS      512(SP), Y13
+	VADDPS       Y12, Y13, Y13
+	VMOVUPS      Y13, 1216(SP)
+	VMOVUPS      800(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 1248(SP)
+	VMOVUPS      448(SP), Y13
+	VFMADD213PS  Y7, Y4, Y13
 	VMOVUPS      704(SP), Y14
-	VMAXPS       Y14, Y15, Y14
-	VBLENDVPS    Y13, Y15, Y14, Y13
-	VMOVUPS      Y13, 1408(SP)
-	VMOVUPS      960(SP), Y13
-	VADDPS       Y13, Y2, Y13
-	VMOVUPS      Y13, 1440(SP)
-	VMOVUPS      960(SP), Y13
-	VMOVUPS      Y13, (AX)
-	VMOVUPS      992(SP), Y13
-	VMOVUPS      Y13, 64(AX)
-	VMOVUPS      1024(SP), Y13
-	VMOVUPS      Y13, 128(AX)
-	VMOVUPS      1056(SP), Y13
-	VMOVUPS      Y13, 192(AX)
-	VMOVUPS      Y0, 256(AX)
-	VMOVUPS      1088(SP), Y0
+	VSUBPS       Y14, Y6, Y14
+	VMOVUPS      Y14, 1280(SP)
+	VMOVUPS      992(SP), Y14
+	VXORPS       consts<>+32(SB), Y14, Y14
+	VMOVUPS      672(SP), Y15
+	VADDPS       Y15, Y11, Y15
+	VMOVUPS      Y15, 1312(SP)
+	VMOVUPS      96(SP), Y15
+	VSUBPS       Y14, Y15, Y15
+	VMOVUPS      Y15, 1344(SP)
+	VMOVUPS      896(SP), Y15
+	VMOVUPS      Y15, (AX)
+	VMOVUPS      928(SP), Y15
+	VMOVUPS      Y15, 64(AX)
+	VMOVUPS      960(SP), Y15
+	VMOVUPS      Y15, 128(AX)
+	VMOVUPS      Y0, 192(AX)
+	VMOVUPS      Y5, 256(AX)
+	VMOVUPS      992(SP), Y0
 	VMOVUPS      Y0, 320(AX)
-	VMOVUPS      Y7, 384(AX)
-	VMOVUPS      Y1, 448(AX)
-	VMOVUPS      Y15, 512(AX)
+	VMOVUPS      Y8, 384(AX)
+	VMOVUPS      Y3, 448(AX)
+	VMOVUPS      Y1, 512(AX)
 	VMOVUPS      Y2, 576(AX)
-	VMOVUPS      Y3, 640(AX)
-	VMOVUPS      Y4, 704(AX)
-	VMOVUPS      Y5, 768(AX)
-	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y4, 640(AX)
+	VMOVUPS      Y6, 704(AX)
+	VMOVUPS      Y7, 768(AX)
+	VMOVUPS      1024(SP), Y0
 	VMOVUPS      Y0, 832(AX)
-	VMOVUPS      1152(SP), Y0
+	VMOVUPS      1056(SP), Y0
 	VMOVUPS      Y0, 896(AX)
-	VMOVUPS      1184(SP), Y0
+	VMOVUPS      1088(SP), Y0
 	VMOVUPS      Y0, 960(AX)
-	VMOVUPS      Y11, 1024(AX)
-	VMOVUPS      1216(SP), Y0
-	VMOVUPS      Y0, 1088(AX)
-	VMOVUPS      Y6, 1152(AX)
-	VMOVUPS      Y8, 1216(AX)
-	VMOVUPS      1248(SP), Y0
-	VMOVUPS      Y0, 1280(AX)
-	VMOVUPS      Y9, 1344(AX)
-	VMOVUPS      1280(SP), Y0
+	VMOVUPS      Y9, 1024(AX)
+	VMOVUPS      Y10, 1088(AX)
+	VMOVUPS      Y11, 1152(AX)
+	VMOVUPS      1120(SP), Y0
+	VMOVUPS      Y0, 1216(AX)
+	VMOVUPS      Y12, 1280(AX)
+	VMOVUPS      1152(SP), Y0
+	VMOVUPS      Y0, 1344(AX)
+	VMOVUPS      1184(SP), Y0
 	VMOVUPS      Y0, 1408(AX)
-	VMOVUPS      1312(SP), Y0
+	VMOVUPS      1216(SP), Y0
 	VMOVUPS      Y0, 1472(AX)
-	VMOVUPS      Y10, 1536(AX)
-	VMOVUPS      Y12, 1600(AX)
-	VMOVUPS      1344(SP), Y0
+	VMOVUPS      1248(SP), Y0
+	VMOVUPS      Y0, 1536(AX)
+	VMOVUPS      Y13, 1600(AX)
+	VMOVUPS      1280(SP), Y0
 	VMOVUPS      Y0, 1664(AX)
-	VMOVUPS      1376(SP), Y0
-	VMOVUPS      Y0, 1728(AX)
-	VMOVUPS      1408(SP), Y0
+	VMOVUPS      Y14, 1728(AX)
+	VMOVUPS      1312(SP), Y0
 	VMOVUPS      Y0, 1792(AX)
-	VMOVUPS      1440(SP), Y0
+	VMOVUPS      1344(SP), Y0
 	VMOVUPS      Y0, 1856(AX)
 	VMOVUPS      32(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VMOVUPS      Y1, 1472(SP)
+	VMOVUPS      Y1, 2816(SP)
 	VMOVUPS      288(CX), Y1
 	VMOVUPS      consts<>+544(SB), Y2
-	VMOVUPS      Y2, 1504(SP)
+	VMOVUPS      Y2, 1376(SP)
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1504(SP), Y3
+	VMOVUPS      1376(SP), Y3
 	VFMADD231PS  consts<>+576(SB), Y2, Y3
-	VMOVUPS      Y3, 1504(SP)
-	VMOVUPS      1472(SP), Y2
-	VCMPPS       $0x12, Y2, Y0, Y2
+	VMOVUPS      Y3, 1376(SP)
+	VMOVUPS      2816(SP), Y2
+	VCMPPS       $0x04, Y2, Y0, Y2
 	VMOVUPS      96(CX), Y3
 	VBLENDVPS    Y2, consts<>+544(SB), Y3, Y2
-	VMOVUPS      Y2, 1536(SP)
+	VMOVUPS      Y2, 1408(SP)
 	VMOVUPS      352(CX), Y2
-	VMOVUPS      Y2, 1568(SP)
-	VMOVUPS      1536(SP), Y2
-	VMOVUPS      1568(SP), Y3
+	VMOVUPS      Y2, 1440(SP)
+	VMOVUPS      1408(SP), Y2
+	VMOVUPS      1440(SP), Y3
 	VFMADD213PS  96(CX), Y2, Y3
-	VMOVUPS      Y3, 1568(SP)
+	VMOVUPS      Y3, 1440(SP)
 	VXORPS       Y2, Y2, Y2
 	VMOVUPS      consts<>+576(SB), Y3
-	VMOVUPS      Y3, 1600(SP)
-	VMOVUPS      1600(SP), Y3
+	VMOVUPS      Y3, 1472(SP)
+	VMOVUPS      1472(SP), Y3
 	VFMSUB213PS  consts<>+608(SB), Y2, Y3
-	VMOVUPS      Y3, 1600(SP)
+	VMOVUPS      Y3, 1472(SP)
 	VMOVUPS      224(CX), Y2
 	VADDPS       224(CX), Y2, Y2
-	VMOVUPS      Y2, 1632(SP)
+	VMOVUPS      Y2, 1504(SP)
 	VMOVAPS      Y0, Y2
-	VMOVUPS      1536(SP), Y3
+	VMOVUPS      1408(SP), Y3
 	VFMSUB231PS  consts<>+576(SB), Y3, Y2
-	VMOVUPS      1568(SP), Y3
+	VMOVUPS      1440(SP), Y3
 	VADDPS       Y3, Y2, Y3
-	VMOVUPS      Y3, 1664(SP)
+	VMOVUPS      Y3, 1536(SP)
 	VMOVUPS      consts<>+384(SB), Y3
 	VADDPS       96(CX), Y3, Y3
-	VMOVUPS      Y3, 1696(SP)
-	VMOVUPS      Y1, 1728(SP)
-	VMOVUPS      1728(SP), Y3
+	VMOVUPS      Y3, 1568(SP)
+	VMOVUPS      Y1, 1600(SP)
+	VMOVUPS      1600(SP), Y3
 	VFMADD213PS  consts<>+384(SB), Y2, Y3
+	VMOVUPS      Y3, 1600(SP)
+	VMOVUPS      1472(SP), Y3
+	VORPS        consts<>+192(SB), Y3, Y3
+	VMOVUPS      Y3, 1632(SP)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      1408(SP), Y4
+	VCMPPS       $0x04, Y4, Y3, Y3
+	VBLENDVPS    Y3, 96(CX), Y0, Y3
+	VMOVUPS      Y3, 1664(SP)
+	VMOVUPS      1568(SP), Y3
+	VCMPPS       $0x04, 224(CX), Y3, Y3
+	VMOVUPS      1504(SP), Y4
+	VBLENDVPS    Y3, Y4, Y1, Y3
+	VMOVUPS      Y3, 1696(SP)
+	VMOVUPS      1504(SP), Y3
+	VORPS        consts<>+192(SB), Y3, Y3
 	VMOVUPS      Y3, 1728(SP)
 	VMOVUPS      1600(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
+	VMOVUPS      1472(SP), Y4
+	VFMADD231PS  consts<>+384(SB), Y4, Y3
 	VMOVUPS      1696(SP), Y4
-	VANDNPS      Y4, Y3, Y3
-	VMOVUPS      Y3, 1760(SP)
-	VMOVUPS      1600(SP), Y3
-	VADDPS       224(CX), Y3, Y3
-	VMOVUPS      Y3, 1792(SP)
-	VMOVUPS      1632(SP), Y3
-	VCMPPS       $0x12, consts<>+96(SB), Y3, Y3
-	VMOVUPS      1792(SP), Y4
-	VMOVUPS      1664(SP), Y5
-	VBLENDVPS    Y3, Y4, Y5, Y3
-	VMOVUPS      Y3, 1824(SP)
-	VMOVUPS      1760(SP), Y3
-	VFMADD231PS  Y1, Y2, Y3
-	VXORPS       Y4, Y4, Y4
-	VMOVUPS      1600(SP), Y5
-	VMINPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 1856(SP)
-	VMOVUPS      consts<>+64(SB), Y4
-	VANDPS       consts<>+384(SB), Y4, Y4
-	VMOVUPS      1856(SP), Y5
-	VANDPS       consts<>+64(SB), Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      1728(SP), Y7
-	VCMPPS       $0x11, Y7, Y6, Y6
-	VMOVUPS      1472(SP), Y7
-	VMOVUPS      1600(SP), Y8
-	VBLENDVPS    Y6, Y7, Y8, Y6
-	VMOVUPS      Y6, 1888(SP)
-	VMOVUPS      1696(SP), Y6
-	VXORPS       consts<>+32(SB), Y6, Y6
-	VMOVUPS      Y6, 1920(SP)
-	VMOVUPS      1760(SP), Y6
-	VCMPPS       $0x12, consts<>+96(SB), Y6, Y6
-	VANDNPS      352(CX), Y6, Y6
-	VMOVUPS      Y6, 1952(SP)
-	VMOVUPS      1952(SP), Y6
-	VMULPS       consts<>+608(SB), Y6, Y6
-	VMOVAPS      Y5, Y7
-	VFMSUB213PS  consts<>+384(SB), Y4, Y7
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y8, 1984(SP)
-	VXORPS       consts<>+32(SB), Y4, Y8
-	VCMPPS       $0x12, consts<>+96(SB), Y4, Y9
-	VMOVUPS      1728(SP), Y10
-	VBLENDVPS    Y9, Y10, Y6, Y9
-	VMOVUPS      consts<>+576(SB), Y10
-	VCMPPS       $0x11, consts<>+96(SB), Y10, Y10
-	VMOVUPS      1920(SP), Y11
-	VBLENDVPS    Y10, Y8, Y11, Y10
-	VMOVUPS      1728(SP), Y11
-	VMOVUPS      1856(SP), Y12
-	VMOVUPS      1536(SP), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVAPS      Y9, Y12
-	VFMADD231PS  consts<>+608(SB), Y5, Y12
-	VMOVUPS      1568(SP), Y13
-	VMOVUPS      Y13, 2016(SP)
-	VMOVUPS      2016(SP), Y13
-	VFNMADD231PS 224(CX), Y12, Y13
-	VMOVUPS      Y13, 2016(SP)
-	VMOVUPS      Y12, 2048(SP)
-	VMOVUPS      2048(SP), Y12
-	VFMSUB231PS  consts<>+608(SB), Y8, Y12
-	VMOVUPS      Y12, 2048(SP)
-	VMOVUPS      Y7, 2080(SP)
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      2080(SP), Y13
-	VFMADD231PS  Y9, Y12, Y13
-	VMOVUPS      Y13, 2080(SP)
-	VMOVUPS      1568(SP), Y12
-	VMULPS       Y12, Y11, Y12
-	VMOVUPS      Y12, 2112(SP)
-	VXORPS       consts<>+32(SB), Y6, Y12
-	VMOVUPS      Y12, 2144(SP)
-	VMOVUPS      consts<>+576(SB), Y12
-	VMOVUPS      1664(SP), Y13
-	VSUBPS       Y13, Y12, Y12
-	VMOVUPS      Y12, 2176(SP)
-	VMOVUPS      2080(SP), Y12
-	VMOVUPS      Y12, 2208(SP)
-	VMOVUPS      1760(SP), Y12
-	VMOVUPS      2208(SP), Y13
-	VFMSUB213PS  Y8, Y12, Y13
-	VMOVUPS      Y13, 2208(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y9, Y12
-	VMOVUPS      2176(SP), Y13
-	VBLENDVPS    Y12, Y2, Y13, Y12
-	VMOVUPS      Y12, 2240(SP)
-	VMOVUPS      1600(SP), Y12
-	VCMPPS       $0x15, Y9, Y12, Y12
-	VBLENDVPS    Y12, 96(CX), Y0, Y12
-	VMOVUPS      Y12, 2272(SP)
-	VMOVUPS      1824(SP), Y12
-	VMOVUPS      1952(SP), Y13
-	VMOVUPS      2208(SP), Y14
-	VFMSUB213PS  Y13, Y14, Y12
-	VMOVUPS      consts<>+544(SB), Y13
-	VMOVUPS      2016(SP), Y14
-	VMINPS       Y14, Y13, Y13
-	VMOVUPS      Y13, 2304(SP)
-	VMOVUPS      224(CX), Y13
-	VCMPPS       $0x03, Y13, Y13, Y14
-	VMOVUPS      1792(SP), Y15
-	VMINPS       Y15, Y13, Y15
-	VBLENDVPS    Y14, Y13, Y15, Y13
-	VMOVUPS      Y13, 2336(SP)
-	VCMPPS       $0x12, consts<>+96(SB), Y2, Y13
-	VBLENDVPS    Y13, Y1, Y6, Y13
-	VMOVUPS      Y13, 2368(SP)
-	VMOVUPS      1472(SP), Y13
+	VCMPPS       $0x04, consts<>+608(SB), Y4, Y4
+	VMOVUPS      1472(SP), Y5
+	VBLENDVPS    Y4, consts<>+608(SB), Y5, Y4
+	VMOVUPS      1536(SP), Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VMOVUPS      1600(SP), Y6
+	VORPS        consts<>+192(SB), Y6, Y6
+	VMOVUPS      Y6, 1760(SP)
+	VMOVUPS      1760(SP), Y7
+	VFMADD231PS  consts<>+608(SB), Y5, Y7
+	VMOVUPS      Y7, 1760(SP)
+	VMOVUPS      Y4, 1792(SP)
+	VMOVUPS      1792(SP), Y7
+	VFMSUB213PS  consts<>+384(SB), Y3, Y7
+	VMOVUPS      Y7, 1792(SP)
+	VORPS        Y3, Y1, Y7
+	VMOVAPS      Y5, Y8
+	VFMSUB231PS  consts<>+608(SB), Y3, Y8
+	VMOVUPS      1568(SP), Y9
+	VANDPS       consts<>+64(SB), Y9, Y9
+	VMOVUPS      1376(SP), Y10
+	VCMPPS       $0x00, consts<>+576(SB), Y10, Y10
+	VANDNPS      Y8, Y10, Y10
+	VMOVUPS      1408(SP), Y11
+	VMOVUPS      1536(SP), Y12
+	VANDPS       Y11, Y12, Y11
+	VMOVUPS      Y11, 1824(SP)
+	VMOVUPS      1536(SP), Y11
+	VANDPS       consts<>+64(SB), Y11, Y11
+	VMOVUPS      consts<>+608(SB), Y12
+	VMOVUPS      1440(SP), Y13
+	VFMADD132PS  consts<>+384(SB), Y13, Y12
+	VMOVUPS      2816(SP), Y13
+	VMOVUPS      1792(SP), Y14
+	VFNMADD213PS Y14, Y12, Y13
+	VMOVUPS      Y12, 1856(SP)
+	VMOVUPS      1856(SP), Y14
+	VFMSUB231PS  consts<>+608(SB), Y9, Y14
+	VMOVUPS      Y14, 1856(SP)
+	VMOVUPS      Y7, 1888(SP)
+	VMOVUPS      consts<>+576(SB), Y14
+	VMOVUPS      1888(SP), Y15
+	VFMADD231PS  Y10, Y14, Y15
+	VMOVUPS      Y15, 1888(SP)
+	VMOVUPS      1440(SP), Y14
+	VMULPS       Y14, Y12, Y14
+	VMOVUPS      Y14, 1920(SP)
+	VMOVUPS      1792(SP), Y14
+	VROUNDPS     $0x08, Y14, Y14
+	VMOVUPS      Y14, 1952(SP)
+	VMOVUPS      consts<>+576(SB), Y14
+	VMOVUPS      1536(SP), Y15
+	VSUBPS       Y15, Y14, Y14
+	VMOVUPS      Y14, 1984(SP)
 	VMOVUPS      1888(SP), Y14
-	VMOVUPS      1984(SP), Y15
+	VMOVUPS      Y14, 2016(SP)
+	VMOVUPS      1632(SP), Y14
+	VMOVUPS      2016(SP), Y15
+	VFMSUB213PS  Y10, Y14, Y15
+	VMOVUPS      Y15, 2016(SP)
+	VORPS        Y2, Y10, Y14
+	VMOVUPS      Y14, 2048(SP)
+	VMOVUPS      1472(SP), Y14
+	VCMPPS       $0x04, Y14, Y2, Y14
+	VMOVUPS      1824(SP), Y15
+	VBLENDVPS    Y14, Y15, Y0, Y14
+	VMOVUPS      Y14, 2080(SP)
+	VMOVUPS      1664(SP), Y14
+	VMOVUPS      1632(SP), Y15
+	VADDPS       Y14, Y15, Y14
+	VMOVUPS      Y14, 2112(SP)
+	VMOVUPS      1792(SP), Y14
+	VMOVUPS      1920(SP), Y15
+	VCMPPS       $0x00, Y14, Y15, Y14
+	VBLENDVPS    Y14, consts<>+544(SB), Y13, Y13
+	VMOVUPS      1664(SP), Y14
+	VANDPS       consts<>+64(SB), Y14, Y14
+	VMOVUPS      Y14, 2144(SP)
+	VMOVUPS      1760(SP), Y14
+	VSUBPS       Y2, Y14, Y14
+	VMOVUPS      Y14, 2176(SP)
+	VXORPS       Y14, Y14, Y14
+	VMOVUPS      1600(SP), Y15
+	VSUBPS       Y15, Y14, Y14
+	VMOVUPS      Y14, 2208(SP)
+	VMOVUPS      1728(SP), Y14
+	VMOVUPS      2816(SP), Y15
 
 loop1:
-	VMOVUPS      Y2, 2976(SP)
-	VMOVUPS      Y12, 2400(SP)
+	VMOVUPS      Y2, 2848(SP)
+	VMOVUPS      Y13, 2240(SP)
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1504(SP), Y12
-	VFMADD231PS  Y13, Y2, Y12
-	VMOVUPS      Y12, 1504(SP)
-	VMOVUPS      1536(SP), Y2
+	VMOVUPS      1376(SP), Y13
+	VFMADD231PS  Y15, Y2, Y13
+	VMOVUPS      Y13, 1376(SP)
+	VMOVUPS      1408(SP), Y2
 	VFMADD231PS  352(CX), Y0, Y2
+	VMOVUPS      Y2, 1408(SP)
+	VMOVUPS      1440(SP), Y2
+	VFMADD231PS  Y15, Y0, Y2
+	VMOVUPS      Y2, 1440(SP)
+	VMOVUPS      1472(SP), Y2
+	VFMADD231PS  224(CX), Y0, Y2
+	VMOVUPS      Y2, 1472(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      1504(SP), Y13
+	VFMADD231PS  352(CX), Y2, Y13
+	VMOVUPS      Y13, 1504(SP)
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      2848(SP), Y13
+	VFMADD231PS  224(CX), Y2, Y13
+	VMOVUPS      Y13, 2848(SP)
+	VMOVUPS      1536(SP), Y2
+	VFMADD231PS  Y15, Y0, Y2
 	VMOVUPS      Y2, 1536(SP)
 	VMOVUPS      1568(SP), Y2
-	VFMADD231PS  Y13, Y0, Y2
-	VMOVUPS      Y2, 1568(SP)
-	VMOVUPS      1600(SP), Y2
 	VFMADD231PS  224(CX), Y0, Y2
-	VMOVUPS      Y2, 1600(SP)
+	VMOVUPS      Y2, 1568(SP)
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1632(SP), Y12
-	VFMADD231PS  352(CX), Y2, Y12
-	VMOVUPS      Y12, 1632(SP)
+	VMOVUPS      1600(SP), Y13
+	VFMADD231PS  224(CX), Y2, Y13
+	VMOVUPS      Y13, 1600(SP)
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      2976(SP), Y12
-	VFMADD231PS  224(CX), Y2, Y12
-	VMOVUPS      Y12, 2976(SP)
+	VMOVUPS      1632(SP), Y13
+	VFMADD231PS  224(CX), Y2, Y13
+	VMOVUPS      Y13, 1632(SP)
 	VMOVUPS      1664(SP), Y2
-	VFMADD231PS  Y13, Y0, Y2
+	VFMADD231PS  352(CX), Y0, Y2
 	VMOVUPS      Y2, 1664(SP)
 	VMOVUPS      1696(SP), Y2
-	VFMADD231PS  224(CX), Y0, Y2
+	VFMADD231PS  352(CX), Y0, Y2
 	VMOVUPS      Y2, 1696(SP)
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1728(SP), Y12
-	VFMADD231PS  224(CX), Y2, Y12
-	VMOVUPS      Y12, 1728(SP)
+	VFMADD231PS  Y15, Y2, Y14
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1760(SP), Y12
-	VFMADD231PS  224(CX), Y2, Y12
-	VMOVUPS      Y12, 1760(SP)
-	VMOVUPS      1792(SP), Y2
-	VFMADD231PS  352(CX), Y0, Y2
-	VMOVUPS      Y2, 1792(SP)
-	VMOVUPS      1824(SP), Y2
-	VFMADD231PS  352(CX), Y0, Y2
-	VMOVUPS      Y2, 1824(SP)
-	VMOVUPS      96(CX), Y2
-	VFMADD231PS  Y13, Y2, Y3
-	VMOVUPS      96(CX), Y2
-	VMOVUPS      1856(SP), Y12
-	VFMADD231PS  352(CX), Y2, Y12
-	VMOVUPS      Y12, 1856(SP)
-	VFMADD231PS  Y13, Y0, Y4
+	VFMADD231PS  352(CX), Y2, Y3
+	VFMADD231PS  Y15, Y0, Y4
 	VFMADD231PS  Y1, Y0, Y5
 	VMOVUPS      96(CX), Y2
-	VFMADD231PS  352(CX), Y2, Y14
+	VFMADD231PS  352(CX), Y2, Y6
 	VMOVUPS      96(CX), Y2
-	VMOVUPS      1920(SP), Y12
-	VFMADD231PS  Y13, Y2, Y12
-	VMOVUPS      Y12, 1920(SP)
-	VMOVUPS      1952(SP), Y2
+	VMOVUPS      1760(SP), Y13
+	VFMADD231PS  Y15, Y2, Y13
+	VMOVUPS      Y13, 1760(SP)
+	VMOVUPS      1792(SP), Y2
 	VFMADD231PS  Y1, Y0, Y2
-	VMOVUPS      Y2, 1952(SP)
-	VFMADD231PS  Y1, Y0, Y6
-	VFMADD231PS  224(CX), Y0, Y7
+	VMOVUPS      Y2, 1792(SP)
+	VFMADD231PS  Y1, Y0, Y7
+	VFMADD231PS  224(CX), Y0, Y8
 	VMOVUPS      96(CX), Y2
-	VFMADD231PS  Y1, Y2, Y15
+	VFMADD231PS  Y1, Y2, Y9
 	VMOVUPS      96(CX), Y2
-	VFMADD231PS  224(CX), Y2, Y8
+	VFMADD231PS  224(CX), Y2, Y10
 	VMOVUPS      96(CX), Y2
-	VFMADD231PS  224(CX), Y2, Y9
-	VMOVUPS      96(CX), Y2
-	VFMADD231PS  352(CX), Y2, Y10
+	VMOVUPS      1824(SP), Y13
+	VFMADD231PS  224(CX), Y2, Y13
+	VMOVUPS      Y13, 1824(SP)
 	VMOVUPS      96(CX), Y2
 	VFMADD231PS  352(CX), Y2, Y11
+	VMOVUPS      96(CX), Y2
+	VFMADD231PS  352(CX), Y2, Y12
 	DECQ         DX
-	VMOVUPS      2400(SP), Y12
-	VMOVUPS      2976(SP), Y2
+	VMOVUPS      2240(SP), Y13
+	VMOVUPS      2848(SP), Y2
 	JNE          loop1
-	VMOVUPS      1792(SP), Y1
+	VMOVUPS      1664(SP), Y1
 	VADDPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 2432(SP)
-	VMOVUPS      Y5, 2464(SP)
-	VMOVUPS      2272(SP), Y1
-	VMOVUPS      2464(SP), Y2
-	VFMADD213PS  Y1, Y0, Y2
-	VMOVUPS      Y2, 2464(SP)
-	VMOVUPS      Y12, 2496(SP)
-	VMOVUPS      2336(SP), Y1
-	VMOVUPS      2496(SP), Y2
-	VFNMADD213PS Y0, Y1, Y2
-	VMOVUPS      Y2, 2496(SP)
-	VCMPPS       $0x03, Y14, Y14, Y0
-	VMOVUPS      2048(SP), Y1
-	VMAXPS       Y1, Y14, Y1
-	VBLENDVPS    Y0, Y14, Y1, Y0
-	VMOVUPS      Y0, 2528(SP)
-	VCMPPS       $0x03, Y5, Y5, Y0
-	VMOVUPS      2528(SP), Y1
-	VMAXPS       Y1, Y5, Y1
-	VBLENDVPS    Y0, Y5, Y1, Y0
-	VMOVUPS      2080(SP), Y1
-	VMOVUPS      2368(SP), Y2
-	VADDPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 2560(SP)
-	VMOVUPS      1824(SP), Y1
+	VMOVUPS      Y1, 2272(SP)
+	VMOVUPS      Y5, 2304(SP)
+	VMOVUPS      2112(SP), Y1
 	VMOVUPS      2304(SP), Y2
-	VFNMADD213PS Y1, Y2, Y7
-	VMOVUPS      1856(SP), Y1
-	VMOVUPS      1792(SP), Y2
-	VFMADD213PS  Y2, Y15, Y1
-	VMOVUPS      1728(SP), Y2
-	VMOVUPS      2176(SP), Y3
-	VFMADD213PS  Y2, Y3, Y15
-	VMOVUPS      2112(SP), Y2
-	VMOVUPS      2528(SP), Y3
-	VFMADD213PS  Y3, Y0, Y2
-	VMOVAPS      Y9, Y3
-	VMOVUPS      2208(SP), Y4
-	VMOVUPS      2240(SP), Y5
-	VFMADD213PS  Y4, Y5, Y3
-	VMOVUPS      2016(SP), Y4
-	VMOVUPS      1952(SP), Y5
-	VMOVUPS      2240(SP), Y6
-	VFNMADD213PS Y5, Y6, Y4
-	VMOVUPS      1920(SP), Y5
-	VMOVUPS      2144(SP), Y6
-	VMOVUPS      1536(SP), Y8
-	VFMADD213PS  Y6, Y8, Y5
-	VMOVUPS      1536(SP), Y6
-	VADDPS       Y13, Y6, Y6
-	VMOVUPS      Y6, 2592(SP)
-	VMOVUPS      1632(SP), Y6
-	VMOVUPS      2304(SP), Y8
-	VSUBPS       Y6, Y8, Y6
-	VMOVUPS      Y6, 2624(SP)
-	VMOVUPS      1824(SP), Y6
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VMOVUPS      1824(SP), Y8
-	VMAXPS       Y9, Y8, Y8
-	VMOVUPS      1824(SP), Y9
-	VBLENDVPS    Y6, Y9, Y8, Y6
-	VMOVUPS      Y6, 2656(SP)
-	VMOVUPS      2144(SP), Y6
-	VFMADD231PS  Y3, Y6, Y11
-	VMOVUPS      1632(SP), Y6
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VMOVUPS      1632(SP), Y8
-	VMAXPS       Y11, Y8, Y8
-	VMOVUPS      1632(SP), Y9
-	VBLENDVPS    Y6, Y9, Y8, Y6
-	VMOVUPS      Y6, 2688(SP)
-	VMOVUPS      2272(SP), Y6
-	VMOVUPS      1632(SP), Y8
-	VMOVUPS      2208(SP), Y9
-	VFNMADD231PS Y8, Y9, Y6
-	VMOVUPS      1728(SP), Y8
-	VSUBPS       Y8, Y13, Y8
-	VMOVUPS      2336(SP), Y9
-	VCMPPS       $0x03, Y9, Y9, Y9
-	VMOVUPS      2624(SP), Y10
-	VMOVUPS      2336(SP), Y12
-	VMAXPS       Y10, Y12, Y10
-	VMOVUPS      2336(SP), Y12
-	VBLENDVPS    Y9, Y12, Y10, Y9
-	VMOVUPS      Y9, 2720(SP)
-	VMOVUPS      1760(SP), Y9
-	VMOVUPS      1632(SP), Y10
-	VMOVUPS      1920(SP), Y12
-	VFNMADD213PS Y10, Y12, Y9
-	VMOVUPS      2048(SP), Y10
-	VADDPS       Y8, Y10, Y10
-	VMOVUPS      Y10, 2752(SP)
-	VMOVUPS      2304(SP), Y10
-	VCMPPS       $0x03, Y10, Y10, Y10
-	VMOVUPS      2144(SP), Y12
-	VMOVUPS      2304(SP), Y13
-	VMAXPS       Y12, Y13, Y12
-	VMOVUPS      2304(SP), Y13
-	VBLENDVPS    Y10, Y13, Y12, Y10
-	VMOVUPS      Y10, 2784(SP)
-	VMOVUPS      1728(SP), Y10
-	VFMADD231PS  Y4, Y2, Y10
-	VMOVUPS      2208(SP), Y12
-	VFNMADD213PS Y0, Y4, Y12
+	VFMADD213PS  Y1, Y0, Y2
+	VMOVUPS      Y2, 2304(SP)
+	VMOVUPS      Y13, 2336(SP)
+	VMOVUPS      2176(SP), Y1
+	VMOVUPS      2336(SP), Y2
+	VFNMADD213PS Y0, Y1, Y2
+	VMOVUPS      Y2, 2336(SP)
+	VXORPS       consts<>+32(SB), Y6, Y0
+	VMOVUPS      2112(SP), Y1
+	VFNMADD213PS Y0, Y1, Y5
+	VMOVUPS      1920(SP), Y1
+	VMOVUPS      2208(SP), Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 2368(SP)
+	VMOVUPS      1696(SP), Y1
+	VMOVUPS      2144(SP), Y2
+	VFNMADD213PS Y1, Y2, Y8
+	VMOVUPS      1664(SP), Y1
+	VFMADD213PS  Y1, Y9, Y3
+	VMOVUPS      2016(SP), Y1
+	VMOVUPS      1600(SP), Y2
+	VFMADD213PS  Y2, Y9, Y1
+	VMOVUPS      1952(SP), Y2
+	VFMADD213PS  Y0, Y5, Y2
+	VMOVUPS      1824(SP), Y4
+	VMOVUPS      2048(SP), Y6
+	VMOVUPS      2080(SP), Y7
+	VFMADD213PS  Y6, Y7, Y4
+	VMOVUPS      1856(SP), Y6
+	VMOVUPS      1792(SP), Y7
+	VMOVUPS      2080(SP), Y9
+	VFNMADD213PS Y7, Y9, Y6
+	VMOVUPS      1760(SP), Y7
+	VMOVUPS      1984(SP), Y9
+	VMOVUPS      1408(SP), Y10
+	VFMADD213PS  Y9, Y10, Y7
+	VMOVUPS      1408(SP), Y9
+	VADDPS       Y15, Y9, Y9
+	VMOVUPS      Y9, 2400(SP)
+	VMOVUPS      1504(SP), Y9
+	VMOVUPS      2144(SP), Y10
+	VSUBPS       Y9, Y10, Y9
+	VMOVUPS      Y9, 2432(SP)
+	VMOVUPS      1696(SP), Y9
+	VXORPS       consts<>+32(SB), Y9, Y9
+	VMOVUPS      Y9, 2464(SP)
+	VMOVUPS      1920(SP), Y9
+	VMOVUPS      1984(SP), Y10
+	VFMADD213PS  Y4, Y10, Y9
+	VMOVUPS      2464(SP), Y10
+	VMOVUPS      1504(SP), Y11
+	VFMADD213PS  Y9, Y11, Y10
+	VMOVUPS      2112(SP), Y11
+	VMOVUPS      1504(SP), Y12
+	VMOVUPS      2048(SP), Y13
+	VFNMADD231PS Y12, Y13, Y11
+	VMOVUPS      1600(SP), Y12
+	VSUBPS       Y12, Y15, Y12
+	VMOVUPS      Y12, 2496(SP)
+	VMOVUPS      2176(SP), Y12
+	VXORPS       consts<>+32(SB), Y12, Y12
+	VMOVUPS      2208(SP), Y13
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 2528(SP)
+	VMOVUPS      1504(SP), Y13
+	VMOVUPS      1792(SP), Y14
+	VSUBPS       Y13, Y14, Y13
+	VMOVUPS      Y13, 2560(SP)
+	VMOVUPS      1888(SP), Y13
+	VADDPS       Y12, Y13, Y13
+	VMOVUPS      Y13, 2592(SP)
 	VMOVUPS      2176(SP), Y13
-	VADDPS       Y13, Y11, Y13
-	VMOVUPS      Y13, 2816(SP)
-	VMOVUPS      1600(SP), Y13
-	VSUBPS       Y12, Y13, Y13
-	VMOVUPS      Y13, 2848(SP)
-	VCMPPS       $0x03, Y15, Y15, Y13
-	VMOVUPS      2176(SP), Y14
-	VMAXPS       Y14, Y15, Y14
-	VBLENDVPS    Y13, Y15, Y14, Y13
-	VMOVUPS      Y13, 2880(SP)
-	VMOVUPS      2432(SP), Y13
-	VADDPS       Y13, Y2, Y13
-	VMOVUPS      Y13, 2912(SP)
-	VMOVUPS      2432(SP), Y13
-	VMOVUPS      Y13, 32(AX)
-	VMOVUPS      2464(SP), Y13
-	VMOVUPS      Y13, 96(AX)
-	VMOVUPS      2496(SP), Y13
-	VMOVUPS      Y13, 160(AX)
-	VMOVUPS      2528(SP), Y13
-	VMOVUPS      Y13, 224(AX)
-	VMOVUPS      Y0, 288(AX)
-	VMOVUPS      2560(SP), Y0
+	VXORPS       consts<>+32(SB), Y13, Y13
+	VMOVUPS      Y13, 2624(SP)
+	VMOVUPS      1824(SP), Y13
+	VFMADD213PS  Y7, Y4, Y13
+	VMOVUPS      2080(SP), Y14
+	VSUBPS       Y14, Y6, Y14
+	VMOVUPS      Y14, 2656(SP)
+	VMOVUPS      2368(SP), Y14
+	VXORPS       consts<>+32(SB), Y14, Y14
+	VMOVUPS      2048(SP), Y15
+	VADDPS       Y15, Y11, Y15
+	VMOVUPS      Y15, 2688(SP)
+	VMOVUPS      1472(SP), Y15
+	VSUBPS       Y14, Y15, Y15
+	VMOVUPS      Y15, 2720(SP)
+	VMOVUPS      2272(SP), Y15
+	VMOVUPS      Y15, 32(AX)
+	VMOVUPS      2304(SP), Y15
+	VMOVUPS      Y15, 96(AX)
+	VMOVUPS      2336(SP), Y15
+	VMOVUPS      Y15, 160(AX)
+	VMOVUPS      Y0, 224(AX)
+	VMOVUPS      Y5, 288(AX)
+	VMOVUPS      2368(SP), Y0
 	VMOVUPS      Y0, 352(AX)
-	VMOVUPS      Y7, 416(AX)
-	VMOVUPS      Y1, 480(AX)
-	VMOVUPS      Y15, 544(AX)
+	VMOVUPS      Y8, 416(AX)
+	VMOVUPS      Y3, 480(AX)
+	VMOVUPS      Y1, 544(AX)
 	VMOVUPS      Y2, 608(AX)
-	VMOVUPS      Y3, 672(AX)
-	VMOVUPS      Y4, 736(AX)
-	VMOVUPS      Y5, 800(AX)
-	VMOVUPS      2592(SP), Y0
+	VMOVUPS      Y4, 672(AX)
+	VMOVUPS      Y6, 736(AX)
+	VMOVUPS      Y7, 800(AX)
+	VMOVUPS      2400(SP), Y0
 	VMOVUPS      Y0, 864(AX)
-	VMOVUPS      2624(SP), Y0
+	VMOVUPS      2432(SP), Y0
 	VMOVUPS      Y0, 928(AX)
-	VMOVUPS      2656(SP), Y0
+	VMOVUPS      2464(SP), Y0
 	VMOVUPS      Y0, 992(AX)
-	VMOVUPS      Y11, 1056(AX)
-	VMOVUPS      2688(SP), Y0
-	VMOVUPS      Y0, 1120(AX)
-	VMOVUPS      Y6, 1184(AX)
-	VMOVUPS      Y8, 1248(AX)
-	VMOVUPS      2720(SP), Y0
-	VMOVUPS      Y0, 1312(AX)
-	VMOVUPS      Y9, 1376(AX)
-	VMOVUPS      2752(SP), Y0
+	VMOVUPS      Y9, 1056(AX)
+	VMOVUPS      Y10, 1120(AX)
+	VMOVUPS      Y11, 1184(AX)
+	VMOVUPS      2496(SP), Y0
+	VMOVUPS      Y0, 1248(AX)
+	VMOVUPS      Y12, 1312(AX)
+	VMOVUPS      2528(SP), Y0
+	VMOVUPS      Y0, 1376(AX)
+	VMOVUPS      2560(SP), Y0
 	VMOVUPS      Y0, 1440(AX)
-	VMOVUPS      2784(SP), Y0
+	VMOVUPS      2592(SP), Y0
 	VMOVUPS      Y0, 1504(AX)
-	VMOVUPS      Y10, 1568(AX)
-	VMOVUPS      Y12, 1632(AX)
-	VMOVUPS      2816(SP), Y0
+	VMOVUPS      2624(SP), Y0
+	VMOVUPS      Y0, 1568(AX)
+	VMOVUPS      Y13, 1632(AX)
+	VMOVUPS      2656(SP), Y0
 	VMOVUPS      Y0, 1696(AX)
-	VMOVUPS      2848(SP), Y0
-	VMOVUPS      Y0, 1760(AX)
-	VMOVUPS      2880(SP), Y0
+	VMOVUPS      Y14, 1760(AX)
+	VMOVUPS      2688(SP), Y0
 	VMOVUPS      Y0, 1824(AX)
-	VMOVUPS      2912(SP), Y0
+	VMOVUPS      2720(SP), Y0
 	VMOVUPS      Y0, 1888(AX)
 	VZEROUPPER
 	RET
@@ -9290,16 +8077,12 @@ TEXT ·lanes_avx2(SB), NOSPLIT, $0-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VMOVSS       4(CX), X2
-	VBROADCASTSS X2, Y2
-	VADDPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVSS       4(CX), X0
+	VMOVUPS      4(CX), Y0
 	VBROADCASTSS X0, Y0
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      4(CX), Y0
+	VBROADCASTSS X0, Y0
+	VMOVUPS      Y0, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -9344,7 +8127,7 @@ TEXT ·each_avx2(SB), NOSPLIT, $0-24
 	VFMADD213PS  Y2, Y1, Y0
 	VBROADCASTSS (CX), Y1
 	VSUBPS       Y0, Y1, Y1
-	VCMPPS       $0x12, consts<>+96(SB), Y1, Y1
+	VCMPPS       $0x12, consts<>+192(SB), Y1, Y1
 	VBROADCASTSS (CX), Y2
 	VBLENDVPS    Y1, Y2, Y0, Y0
 	VMOVUPS      Y0, (AX)
@@ -9518,7 +8301,7 @@ TEXT ·crossing_avx2(SB), $832-24
 	MOVQ    in+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VMOVUPS (CX), Y0
-	VADDPS  consts<>+96(SB), Y0, Y1
+	VADDPS  consts<>+192(SB), Y0, Y1
 	VMOVUPS Y1, (SP)
 	VADDPS  consts<>+384(SB), Y0, Y1
 	VADDPS  consts<>+704(SB), Y0, Y2
@@ -9723,38 +8506,38 @@ DATA consts<>+80(SB)/4, $0x7fffffff
 DATA consts<>+84(SB)/4, $0x7fffffff
 DATA consts<>+88(SB)/4, $0x7fffffff
 DATA consts<>+92(SB)/4, $0x7fffffff
-DATA consts<>+96(SB)/4, $0x00000000
-DATA consts<>+100(SB)/4, $0x00000000
-DATA consts<>+104(SB)/4, $0x00000000
-DATA consts<>+108(SB)/4, $0x00000000
-DATA consts<>+112(SB)/4, $0x00000000
-DATA consts<>+116(SB)/4, $0x00000000
-DATA consts<>+120(SB)/4, $0x00000000
-DATA consts<>+124(SB)/4, $0x00000000
-DATA consts<>+128(SB)/4, $0x00800000
-DATA consts<>+132(SB)/4, $0x00800000
-DATA consts<>+136(SB)/4, $0x00800000
-DATA consts<>+140(SB)/4, $0x00800000
-DATA consts<>+144(SB)/4, $0x00800000
-DATA consts<>+148(SB)/4, $0x00800000
-DATA consts<>+152(SB)/4, $0x00800000
-DATA consts<>+156(SB)/4, $0x00800000
-DATA consts<>+160(SB)/4, $0x4b000000
-DATA consts<>+164(SB)/4, $0x4b000000
-DATA consts<>+168(SB)/4, $0x4b000000
-DATA consts<>+172(SB)/4, $0x4b000000
-DATA consts<>+176(SB)/4, $0x4b000000
-DATA consts<>+180(SB)/4, $0x4b000000
-DATA consts<>+184(SB)/4, $0x4b000000
-DATA consts<>+188(SB)/4, $0x4b000000
-DATA consts<>+192(SB)/4, $0x3f400000
-DATA consts<>+196(SB)/4, $0x3f400000
-DATA consts<>+200(SB)/4, $0x3f400000
-DATA consts<>+204(SB)/4, $0x3f400000
-DATA consts<>+208(SB)/4, $0x3f400000
-DATA consts<>+212(SB)/4, $0x3f400000
-DATA consts<>+216(SB)/4, $0x3f400000
-DATA consts<>+220(SB)/4, $0x3f400000
+DATA consts<>+96(SB)/4, $0x00800000
+DATA consts<>+100(SB)/4, $0x00800000
+DATA consts<>+104(SB)/4, $0x00800000
+DATA consts<>+108(SB)/4, $0x00800000
+DATA consts<>+112(SB)/4, $0x00800000
+DATA consts<>+116(SB)/4, $0x00800000
+DATA consts<>+120(SB)/4, $0x00800000
+DATA consts<>+124(SB)/4, $0x00800000
+DATA consts<>+128(SB)/4, $0x4b000000
+DATA consts<>+132(SB)/4, $0x4b000000
+DATA consts<>+136(SB)/4, $0x4b000000
+DATA consts<>+140(SB)/4, $0x4b000000
+DATA consts<>+144(SB)/4, $0x4b000000
+DATA consts<>+148(SB)/4, $0x4b000000
+DATA consts<>+152(SB)/4, $0x4b000000
+DATA consts<>+156(SB)/4, $0x4b000000
+DATA consts<>+160(SB)/4, $0x3f400000
+DATA consts<>+164(SB)/4, $0x3f400000
+DATA consts<>+168(SB)/4, $0x3f400000
+DATA consts<>+172(SB)/4, $0x3f400000
+DATA consts<>+176(SB)/4, $0x3f400000
+DATA consts<>+180(SB)/4, $0x3f400000
+DATA consts<>+184(SB)/4, $0x3f400000
+DATA consts<>+188(SB)/4, $0x3f400000
+DATA consts<>+192(SB)/4, $0x00000000
+DATA consts<>+196(SB)/4, $0x00000000
+DATA consts<>+200(SB)/4, $0x00000000
+DATA consts<>+204(SB)/4, $0x00000000
+DATA consts<>+208(SB)/4, $0x00000000
+DATA consts<>+212(SB)/4, $0x00000000
+DATA consts<>+216(SB)/4, $0x00000000
+DATA consts<>+220(SB)/4, $0x00000000
 DATA consts<>+224(SB)/4, $0x7fc00000
 DATA consts<>+228(SB)/4, $0x7fc00000
 DATA consts<>+232(SB)/4, $0x7fc00000

@@ -392,60 +392,6 @@ TEXT ·fmaInto2_avx512(SB), NOSPLIT, $0-24
 	VZEROUPPER
 	RET
 
-// func fnmaInto_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·fnmaInto_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      128(CX), Z1
-	VFNMADD231PS 64(CX), Z0, Z1
-	VMOVUPS      Z1, (AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto0_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·fnmaInto0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      128(CX), Z0
-	VBROADCASTSS consts<>+0(SB), Z1
-	VFNMADD231PS 64(CX), Z1, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto1_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·fnmaInto1_avx512(SB), NOSPLIT, $0-24
-	MOVQ              out+0(FP), AX
-	MOVQ              in+8(FP), CX
-	MOVQ              n+16(FP), DX
-	VMOVUPS           (CX), Z0
-	VMOVUPS           128(CX), Z1
-	VFNMADD231PS.BCST consts<>+0(SB), Z0, Z1
-	VMOVUPS           Z1, (AX)
-	VZEROUPPER
-	RET
-
-// func fnmaInto2_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·fnmaInto2_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      128(CX), Z1
-	VBROADCASTSS consts<>+0(SB), Z1
-	VFNMADD231PS 64(CX), Z0, Z1
-	VMOVUPS      Z1, (AX)
-	VZEROUPPER
-	RET
-
 // func addInto_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·addInto_avx512(SB), NOSPLIT, $0-24
@@ -479,43 +425,6 @@ TEXT ·addInto1_avx512(SB), NOSPLIT, $0-24
 	MOVQ        n+16(FP), DX
 	VMOVUPS     (CX), Z0
 	VADDPS.BCST consts<>+0(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func mulInto_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·mulInto_avx512(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Z0
-	VMULPS  64(CX), Z0, Z0
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func mulInto0_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·mulInto0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VBROADCASTSS consts<>+0(SB), Z0
-	VMULPS       64(CX), Z0, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func mulInto1_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·mulInto1_avx512(SB), NOSPLIT, $0-24
-	MOVQ        out+0(FP), AX
-	MOVQ        in+8(FP), CX
-	MOVQ        n+16(FP), DX
-	VMOVUPS     (CX), Z0
-	VMULPS.BCST consts<>+0(SB), Z0, Z0
 	VMOVUPS     Z0, (AX)
 	VZEROUPPER
 	RET
@@ -679,64 +588,6 @@ TEXT ·round0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      (CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z0
 	VRNDSCALEPS  $0x08, Z0, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func select_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·select_avx512(SB), NOSPLIT, $0-24
-	MOVQ        out+0(FP), AX
-	MOVQ        in+8(FP), CX
-	MOVQ        n+16(FP), DX
-	VMOVUPS     (CX), Z0
-	VMOVUPS     128(CX), Z1
-	VCMPPS.BCST $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS   64(CX), Z1, K1, Z0
-	VMOVUPS     Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func select0_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·select0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      128(CX), Z0
-	VBROADCASTSS consts<>+0(SB), Z1
-	VCMPPS.BCST  $0x12, consts<>+12(SB), Z1, K1
-	VBLENDMPS    64(CX), Z0, K1, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func select1_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·select1_avx512(SB), NOSPLIT, $0-24
-	MOVQ           out+0(FP), AX
-	MOVQ           in+8(FP), CX
-	MOVQ           n+16(FP), DX
-	VMOVUPS        (CX), Z0
-	VMOVUPS        128(CX), Z1
-	VCMPPS.BCST    $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS.BCST consts<>+0(SB), Z1, K1, Z0
-	VMOVUPS        Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func select2_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·select2_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VMOVUPS      128(CX), Z1
-	VCMPPS.BCST  $0x12, consts<>+12(SB), Z0, K1
-	VBROADCASTSS consts<>+0(SB), Z0
-	VBLENDMPS    64(CX), Z0, K1, Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1027,31 +878,6 @@ TEXT ·shl0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS      (CX), Z0
 	VBROADCASTSS consts<>+0(SB), Z0
 	VPSLLD       $0x03, Z0, Z0
-	VMOVUPS      Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func shr_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·shr_avx512(SB), NOSPLIT, $0-24
-	MOVQ    out+0(FP), AX
-	MOVQ    in+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS (CX), Z0
-	VPSRLD  $0x03, Z0, Z0
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func shr0_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·shr0_avx512(SB), NOSPLIT, $0-24
-	MOVQ         out+0(FP), AX
-	MOVQ         in+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VMOVUPS      (CX), Z0
-	VBROADCASTSS consts<>+0(SB), Z0
-	VPSRLD       $0x03, Z0, Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET
@@ -1985,229 +1811,191 @@ TEXT ·unordered3_avx512(SB), NOSPLIT, $0-24
 
 // func random0_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random0_avx512(SB), $448-24
+TEXT ·random0_avx512(SB), $576-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
-	VMOVUPS           Z1, (SP)
-	VMOVUPS           256(CX), Z1
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z0, K1
-	VMOVUPS           64(CX), Z2
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z2
-	VMOVUPS           64(CX), Z3
-	VCMPPS            $0x12, Z1, Z3, K1
-	VBLENDMPS         Z2, Z1, K1, Z3
-	VMOVUPS           192(CX), Z4
-	VCMPPS            $0x03, Z4, Z4, K1
-	VMAXPS            Z2, Z4, Z5
-	VBLENDMPS         Z4, Z5, K1, Z4
-	VBROADCASTSS      consts<>+4(SB), Z5
-	VPXORD            192(CX), Z5, Z5
-	VCMPPS.BCST       $0x12, consts<>+24(SB), Z5, K1
-	VBLENDMPS         Z4, Z4, K1, Z6
-	VBROADCASTSS      consts<>+44(SB), Z7
-	VFMADD213PS.BCST  consts<>+48(SB), Z2, Z7
-	VXORPS            Z8, Z8, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z5, K1, Z8
-	VBROADCASTSS      consts<>+24(SB), Z9
-	VMINPS            Z0, Z9, Z9
-	VMOVAPS           Z0, Z10
-	VFNMADD213PS      Z4, Z6, Z10
-	VMOVUPS           192(CX), Z11
-	VFMADD231PS       Z8, Z8, Z11
-	VMOVUPS           Z10, 64(SP)
-	VMOVUPS           64(SP), Z11
-	VFMADD213PS.BCST  consts<>+44(SB), Z3, Z11
-	VMOVUPS           Z11, 64(SP)
-	VMOVAPS           Z8, Z11
-	VFNMADD213PS.BCST consts<>+12(SB), Z0, Z11
-	VBROADCASTSS      consts<>+24(SB), Z11
-	VCMPPS            $0x12, Z6, Z11, K1
-	VBLENDMPS         192(CX), Z9, K1, Z11
-	VMOVUPS           Z11, 128(SP)
-	VMOVUPS           192(CX), Z11
-	VMOVUPS           128(SP), Z12
-	VCMPPS            $0x11, Z12, Z11, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z11
-	VMOVUPS           192(CX), Z12
-	VCMPPS            $0x16, Z4, Z12, K1
-	VMOVUPS.Z         Z10, K1, Z12
-	VMOVUPS           Z12, 192(SP)
-	VADDPS            Z3, Z5, Z12
-	VMOVUPS           64(CX), Z13
-	VCMPPS            $0x03, Z13, Z13, K1
-	VMOVUPS           (SP), Z14
-	VMAXPS            Z14, Z13, Z14
-	VBLENDMPS         Z13, Z14, K1, Z13
-	VCMPPS            $0x03, Z5, Z5, K1
-	VMAXPS            Z7, Z5, Z14
-	VBLENDMPS         Z5, Z14, K1, Z14
-	VMOVAPS           Z8, Z15
-	VFMADD231PS       64(CX), Z11, Z15
-	VMOVAPS           Z14, Z16
-	VFMSUB231PS.BCST  consts<>+24(SB), Z10, Z16
-	VMOVUPS           320(CX), Z17
-	VCMPPS            $0x03, Z17, Z17, K1
-	VMINPS            Z9, Z17, Z9
-	VBLENDMPS         Z17, Z9, K1, Z9
-	VPXORD.BCST       consts<>+4(SB), Z5, Z17
-	VPANDD.BCST       consts<>+8(SB), Z17, Z18
-	VCMPPS            $0x03, Z13, Z13, K1
-	VMINPS            Z16, Z13, Z19
-	VBLENDMPS         Z13, Z19, K1, Z19
-	VCMPPS            $0x03, Z9, Z9, K1
-	VMAXPS            Z11, Z9, Z20
-	VBLENDMPS         Z9, Z20, K1, Z20
-	VPANDD.BCST       consts<>+8(SB), Z6, Z21
-	VMOVAPS           Z5, Z21
-	VFMADD231PS.BCST  consts<>+24(SB), Z13, Z21
-	VCMPPS            $0x03, Z17, Z17, K1
-	VMINPS            Z7, Z17, Z22
-	VBLENDMPS         Z17, Z22, K1, Z22
-	VMOVUPS           Z18, 256(SP)
-	VMOVUPS           256(SP), Z23
-	VFNMADD213PS      Z9, Z22, Z23
-	VMOVUPS           Z23, 256(SP)
-	VMOVAPS           Z18, Z23
-	VMOVUPS           (SP), Z24
-	VFMADD231PS       Z24, Z14, Z23
-	VPANDD.BCST       consts<>+8(SB), Z12, Z24
-	VFNMADD213PS      Z4, Z14, Z9
-	VBROADCASTSS      consts<>+8(SB), Z25
-	VPANDD.BCST       consts<>+44(SB), Z25, Z25
-	VBROADCASTSS      consts<>+4(SB), Z26
-	VPXORD            320(CX), Z26, Z26
-	VMULPS            Z20, Z19, Z26
-	VBROADCASTSS      consts<>+4(SB), Z26
-	VPXORD.BCST       consts<>+12(SB), Z26, Z26
-	VMOVUPS           128(SP), Z27
-	VFMSUB231PS.BCST  consts<>+12(SB), Z8, Z27
-	VCMPPS            $0x12, Z19, Z5, K1
-	VBLENDMPS         Z12, Z11, K1, Z5
-	VMOVUPS           Z5, 320(SP)
-	VBROADCASTSS      consts<>+24(SB), Z5
-	VFMADD132PS.BCST  consts<>+12(SB), Z1, Z5
-	VMOVUPS           192(CX), Z28
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z28, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z15, K1, Z15
-	VMOVAPS           Z24, Z28
-	VFNMADD213PS      Z11, Z10, Z28
-	VCMPPS            $0x03, Z0, Z0, K1
-	VMOVUPS           (SP), Z28
-	VMINPS            Z28, Z0, Z28
-	VBLENDMPS         Z0, Z28, K1, Z28
-	VSUBPS            Z11, Z26, Z28
-	VCMPPS            $0x11, Z13, Z22, K1
-	VBLENDMPS         Z2, Z3, K1, Z22
-	VADDPS.BCST       consts<>+48(SB), Z4, Z28
-	VADDPS            Z15, Z5, Z5
-	VPXORD.BCST       consts<>+4(SB), Z18, Z29
-	VCMPPS            $0x12, Z28, Z14, K1
-	VBROADCASTSS.Z    consts<>+48(SB), K1, Z14
-	VMOVAPS           Z9, Z28
-	VFMADD231PS       Z19, Z12, Z28
-	VCMPPS            $0x12, Z3, Z7, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z17, K1, Z12
-	VPANDD.BCST       consts<>+8(SB), Z26, Z28
-	VCMPPS            $0x03, Z29, Z29, K1
-	VMINPS            Z19, Z29, Z28
-	VBLENDMPS         Z29, Z28, K1, Z28
-	VFMSUB231PS.BCST  consts<>+12(SB), Z26, Z8
-	VCMPPS            $0x11, Z2, Z13, K1
-	VMOVUPS.Z         Z27, K1, Z2
-	VBROADCASTSS      consts<>+24(SB), Z13
-	VMAXPS            Z2, Z13, Z13
-	VBROADCASTSS      consts<>+48(SB), Z26
-	VMAXPS            Z24, Z26, Z26
-	VMOVUPS           Z26, 384(SP)
-	VADDPS.BCST       consts<>+24(SB), Z10, Z26
-	VFMSUB231PS       Z28, Z24, Z6
-	VPXORD.BCST       consts<>+4(SB), Z8, Z30
-	VBROADCASTSS      consts<>+44(SB), Z31
-	VFMADD231PS       Z4, Z31, Z25
-	VADDPS.BCST       consts<>+48(SB), Z14, Z4
-	VBROADCASTSS      consts<>+4(SB), Z14
-	VPXORD.BCST       consts<>+12(SB), Z14, Z14
-	VPXORD.BCST       consts<>+4(SB), Z24, Z14
-	VPANDD.BCST       consts<>+8(SB), Z16, Z14
-	VFMSUB213PS.BCST  consts<>+52(SB), Z15, Z11
-	VMOVUPS           320(CX), Z11
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z11, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z8, K1, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z19, K1
-	VBLENDMPS         Z24, Z4, K1, Z4
-	VFMSUB213PS       Z20, Z9, Z17
-	VCMPPS.BCST       $0x11, consts<>+12(SB), Z0, K1
-	VBLENDMPS         Z20, Z2, K1, Z0
-	VXORPS            Z2, Z2, Z2
-	VMINPS            Z22, Z2, Z2
-	VFMSUB231PS       192(CX), Z27, Z12
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z23, K1
-	VBLENDMPS         Z19, Z3, K1, Z3
-	VPANDD.BCST       consts<>+8(SB), Z7, Z11
-	VMULPS            Z26, Z1, Z12
-	VCMPPS            $0x11, Z29, Z26, K1
-	VBLENDMPS         Z30, Z8, K1, Z8
-	VMOVUPS           64(SP), Z8
-	VFNMADD213PS      Z1, Z14, Z8
+	VMOVUPS           256(CX), Z2
+	VPORD.BCST        consts<>+44(SB), Z0, Z3
+	VMULPS            64(CX), Z2, Z4
+	VMOVUPS           Z4, (SP)
+	VBROADCASTSS      consts<>+8(SB), Z4
+	VPANDD            320(CX), Z4, Z4
+	VMOVUPS           320(CX), Z5
+	VFMADD132PS       320(CX), Z2, Z5
+	VMOVAPS           Z5, Z6
+	VFMADD231PS       Z3, Z3, Z6
+	VMOVAPS           Z4, Z7
+	VMOVUPS           64(CX), Z8
+	VFMADD231PS       Z5, Z8, Z7
 	VBROADCASTSS      consts<>+44(SB), Z8
-	VMINPS            Z11, Z8, Z8
+	VFMADD213PS.BCST  consts<>+48(SB), Z3, Z8
+	VBROADCASTSS      consts<>+44(SB), Z9
+	VPORD.BCST        consts<>+12(SB), Z9, Z9
+	VPORD             192(CX), Z0, Z0
+	VMOVUPS           Z0, 64(SP)
+	VPORD.BCST        consts<>+48(SB), Z1, Z0
+	VPANDD            192(CX), Z7, Z1
+	VMOVUPS           Z1, 128(SP)
+	VPORD             Z3, Z0, Z1
+	VPANDD.BCST       consts<>+8(SB), Z2, Z10
+	VMOVUPS           Z10, 192(SP)
+	VPANDD.BCST       consts<>+8(SB), Z8, Z10
+	VBROADCASTSS      consts<>+8(SB), Z11
+	VPANDD            64(CX), Z11, Z11
+	VMOVUPS           64(CX), Z12
+	VFNMADD213PS.BCST consts<>+12(SB), Z0, Z12
+	VBROADCASTSS      consts<>+24(SB), Z13
+	VCMPPS            $0x04, Z9, Z13, K1
+	VBLENDMPS         Z2, Z0, K1, Z13
+	VCMPPS            $0x00, Z13, Z2, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z4, K1, Z14
+	VMOVUPS           Z14, 256(SP)
+	VCMPPS            $0x00, Z6, Z2, K1
+	VMOVUPS.Z         Z1, K1, Z14
+	VADDPS            Z4, Z7, Z15
+	VBROADCASTSS      consts<>+4(SB), Z16
+	VPXORD            64(CX), Z16, Z16
+	VSUBPS            Z6, Z15, Z17
+	VMOVUPS           192(SP), Z18
+	VPXORD.BCST       consts<>+4(SB), Z18, Z18
+	VMOVUPS           64(SP), Z19
+	VPORD.BCST        consts<>+52(SB), Z19, Z19
+	VMOVUPS           Z19, 320(SP)
+	VMOVAPS           Z18, Z19
+	VFMSUB231PS.BCST  consts<>+24(SB), Z1, Z19
+	VMOVUPS           128(SP), Z20
+	VPANDD.BCST       consts<>+8(SB), Z20, Z20
+	VMULPS            320(CX), Z0, Z21
+	VPANDD            Z10, Z21, Z22
+	VPANDD            Z1, Z19, Z1
+	VMOVUPS           256(SP), Z23
+	VMOVUPS           256(SP), Z24
+	VFMADD213PS       Z24, Z17, Z23
+	VMOVAPS           Z0, Z23
+	VFMSUB231PS       192(CX), Z17, Z23
+	VPANDD.BCST       consts<>+8(SB), Z19, Z24
+	VMOVAPS           Z15, Z25
+	VFNMADD213PS      Z23, Z20, Z25
+	VPANDD            Z16, Z15, Z15
+	VADDPS            Z13, Z20, Z26
+	VPANDD.BCST       consts<>+8(SB), Z10, Z27
+	VMOVUPS           Z27, 384(SP)
+	VPANDD.BCST       consts<>+8(SB), Z25, Z27
+	VRNDSCALEPS       $0x08, Z6, Z27
+	VBROADCASTSS      consts<>+44(SB), Z28
+	VPANDD.BCST       consts<>+44(SB), Z28, Z28
+	VMULPS            Z22, Z22, Z28
+	VMOVUPS           Z28, 448(SP)
+	VXORPS            Z28, Z28, Z28
+	VRNDSCALEPS       $0x08, Z28, Z28
+	VMOVAPS           Z11, Z29
+	VMOVUPS           64(SP), Z30
+	VFMSUB231PS.BCST  consts<>+12(SB), Z30, Z29
+	VCMPPS            $0x04, Z21, Z6, K1
+	VBLENDMPS         Z14, Z12, K1, Z29
+	VMOVUPS           Z29, 512(SP)
+	VBROADCASTSS      consts<>+24(SB), Z29
+	VXORPS            Z30, Z30, Z30
+	VFMADD213PS       320(CX), Z29, Z30
+	VBROADCASTSS      consts<>+44(SB), Z29
+	VPORD             192(CX), Z29, Z29
+	VPXORD.BCST       consts<>+4(SB), Z29, Z30
+	VPORD             Z1, Z9, Z1
+	VMOVAPS           Z2, Z1
+	VBROADCASTSS      consts<>+24(SB), Z31
+	VFMADD231PS       192(CX), Z31, Z1
+	VRNDSCALEPS       $0x08, Z13, Z31
+	VCMPPS            $0x00, Z14, Z24, K1
+	VMOVUPS           (SP), Z24
+	VBLENDMPS         Z24, Z4, K1, Z24
+	VADDPS.BCST       consts<>+48(SB), Z5, Z5
+	VADDPS            Z30, Z29, Z5
+	VRNDSCALEPS       $0x08, Z20, Z5
+	VCMPPS            $0x04, Z24, Z16, K1
+	VBROADCASTSS.Z    consts<>+48(SB), K1, Z5
+	VMOVUPS           384(SP), Z16
+	VFMADD231PS       Z21, Z14, Z16
+	VCMPPS            $0x04, Z4, Z9, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z19, K1, Z4
+	VPANDD            Z15, Z28, Z4
+	VCMPPS            $0x00, Z10, Z21, K1
+	VMOVUPS.Z         Z6, K1, Z4
+	VMULPS.BCST       consts<>+24(SB), Z1, Z4
+	VPANDD.BCST       consts<>+44(SB), Z11, Z4
+	VMULPS            Z4, Z8, Z4
+	VBROADCASTSS      consts<>+4(SB), Z4
+	VPXORD.BCST       consts<>+48(SB), Z4, Z4
+	VBROADCASTSS      consts<>+8(SB), Z8
+	VPANDD.BCST       consts<>+24(SB), Z8, Z8
 	VMOVUPS           192(SP), Z8
-	VFMADD213PS       Z6, Z22, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z25, K1
-	VBLENDMPS         192(CX), Z22, K1, Z6
-	VBROADCASTSS      consts<>+44(SB), Z6
-	VMINPS            Z3, Z6, Z3
-	VBROADCASTSS      consts<>+52(SB), Z3
-	VSUBPS.BCST       consts<>+12(SB), Z3, Z3
-	VBROADCASTSS      consts<>+44(SB), Z3
-	VSUBPS            Z28, Z3, Z3
-	VMOVUPS           (SP), Z3
-	VSUBPS            Z3, Z4, Z3
-	VMULPS            Z10, Z0, Z0
-	VFMADD231PS       Z18, Z0, Z21
-	VXORPS            Z0, Z0, Z0
-	VMAXPS            Z13, Z0, Z0
-	VBROADCASTSS      consts<>+52(SB), Z0
-	VMINPS            Z17, Z0, Z0
-	VBROADCASTSS      consts<>+44(SB), Z3
-	VMULPS.BCST       consts<>+44(SB), Z3, Z3
-	VMOVUPS           128(SP), Z3
-	VMOVUPS           256(SP), Z4
-	VFMADD231PS       Z3, Z4, Z15
-	VPANDD.BCST       consts<>+8(SB), Z26, Z3
+	VMULPS            Z30, Z8, Z8
+	VPANDD.BCST       consts<>+8(SB), Z8, Z9
+	VPORD             Z28, Z7, Z7
+	VPXORD.BCST       consts<>+4(SB), Z22, Z9
+	VADDPS.BCST       consts<>+44(SB), Z27, Z9
+	VADDPS.BCST       consts<>+48(SB), Z16, Z10
+	VXORPS            Z10, Z10, Z10
+	VRNDSCALEPS       $0x08, Z10, Z10
+	VRNDSCALEPS       $0x08, Z26, Z11
+	VPANDD            Z14, Z18, Z16
+	VPANDD.BCST       consts<>+52(SB), Z12, Z12
+	VPORD.BCST        consts<>+44(SB), Z3, Z3
+	VPORD             Z21, Z10, Z3
+	VPXORD.BCST       consts<>+4(SB), Z13, Z3
+	VFMADD213PS       Z11, Z25, Z18
 	VXORPS            Z3, Z3, Z3
-	VCMPPS.BCST       $0x11, consts<>+48(SB), Z3, K1
-	VBLENDMPS         Z15, Z17, K1, Z3
-	VBROADCASTSS      consts<>+52(SB), Z4
-	VMOVUPS           320(SP), Z6
-	VMAXPS            Z6, Z4, Z4
-	VADDPS            320(CX), Z2, Z4
-	VBROADCASTSS      consts<>+44(SB), Z4
-	VFMADD231PS.BCST  consts<>+44(SB), Z4, Z1
-	VCMPPS            $0x03, Z5, Z5, K1
-	VMINPS            Z9, Z5, Z1
-	VBLENDMPS         Z5, Z1, K1, Z1
-	VMOVUPS           384(SP), Z1
-	VFMADD231PS       Z1, Z3, Z2
-	VFMADD231PS.BCST  consts<>+44(SB), Z29, Z7
-	VADDPS.BCST       consts<>+24(SB), Z0, Z0
-	VBROADCASTSS      consts<>+8(SB), Z1
-	VPANDD            64(CX), Z1, Z1
-	VBROADCASTSS      consts<>+4(SB), Z2
-	VPXORD.BCST       consts<>+12(SB), Z2, Z2
-	VMOVUPS           Z2, (AX)
-	VMOVUPS           Z1, 64(AX)
-	VMOVUPS           Z0, 128(AX)
-	VMOVUPS           Z7, 192(AX)
+	VFMSUB132PS.BCST  consts<>+48(SB), Z22, Z3
+	VPORD.BCST        consts<>+12(SB), Z14, Z3
+	VRNDSCALEPS       $0x08, Z17, Z3
+	VBROADCASTSS      consts<>+4(SB), Z3
+	VPXORD.BCST       consts<>+52(SB), Z3, Z3
+	VMOVUPS           320(SP), Z3
+	VPANDD            Z15, Z3, Z3
+	VPXORD.BCST       consts<>+4(SB), Z0, Z0
+	VBROADCASTSS      consts<>+24(SB), Z3
+	VBROADCASTSS      consts<>+44(SB), Z10
+	VFNMADD213PS.BCST consts<>+44(SB), Z3, Z10
+	VPORD             Z8, Z7, Z3
+	VRNDSCALEPS       $0x08, Z5, Z3
+	VCMPPS            $0x04, Z22, Z18, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z26, K1, Z3
+	VBROADCASTSS      consts<>+8(SB), Z3
+	VPANDD.BCST       consts<>+44(SB), Z3, Z3
+	VMOVUPS           384(SP), Z3
+	VCMPPS            $0x04, Z24, Z3, K1
+	VMOVUPS           256(SP), Z3
+	VBLENDMPS         Z3, Z7, K1, Z3
+	VPORD             Z2, Z9, Z2
+	VPANDD.BCST       consts<>+8(SB), Z1, Z1
+	VFMADD213PS       Z6, Z0, Z6
+	VBROADCASTSS      consts<>+24(SB), Z0
+	VADDPS.BCST       consts<>+12(SB), Z0, Z0
+	VMOVUPS           448(SP), Z0
+	VSUBPS.BCST       consts<>+48(SB), Z0, Z0
+	VMOVUPS           192(CX), Z0
+	VMOVUPS           128(SP), Z1
+	VFNMADD213PS.BCST consts<>+48(SB), Z1, Z0
+	VFMADD231PS       Z20, Z0, Z23
+	VPXORD.BCST       consts<>+4(SB), Z4, Z0
+	VBROADCASTSS      consts<>+52(SB), Z1
+	VPORD.BCST        consts<>+44(SB), Z1, Z1
+	VMOVUPS           (SP), Z2
+	VPORD.BCST        consts<>+44(SB), Z2, Z2
+	VMOVUPS           64(SP), Z3
+	VMOVUPS           512(SP), Z4
+	VFMSUB213PS.BCST  consts<>+48(SB), Z4, Z3
+	VMOVUPS           Z3, (AX)
+	VMOVUPS           Z2, 64(AX)
+	VMOVUPS           Z1, 128(AX)
+	VMOVUPS           Z0, 192(AX)
 	VZEROUPPER
 	RET
 
 // func looping0_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·looping0_avx512(SB), NOSPLIT, $0-24
 	MOVQ             out+0(FP), AX
 	MOVQ             in+8(FP), CX
@@ -2215,32 +2003,25 @@ TEXT ·looping0_avx512(SB), NOSPLIT, $0-24
 	VMOVUPS          (CX), Z0
 	VMOVUPS          128(CX), Z1
 	VMOVUPS          256(CX), Z2
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z0, K1
-	VMOVUPS          64(CX), Z3
-	VBROADCASTSS     consts<>+44(SB), Z4
-	VBLENDMPS        Z4, Z3, K1, Z3
-	VMOVUPS          64(CX), Z5
-	VCMPPS           $0x12, Z2, Z5, K1
-	VBLENDMPS        Z3, Z2, K1, Z5
-	VMOVUPS          192(CX), Z6
-	VCMPPS           $0x03, Z6, Z6, K1
-	VMAXPS           Z3, Z6, Z7
-	VBLENDMPS        Z6, Z7, K1, Z6
-	VBROADCASTSS     consts<>+4(SB), Z7
-	VPXORD           192(CX), Z7, Z7
-	VCMPPS.BCST      $0x12, consts<>+24(SB), Z7, K1
-	VBLENDMPS        Z6, Z6, K1, Z8
-	VMOVAPS          Z4, Z9
-	VFMADD213PS.BCST consts<>+48(SB), Z3, Z9
-	VXORPS           Z10, Z10, Z10
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z10, K1
-	VBLENDMPS        Z4, Z7, K1, Z4
-	VBROADCASTSS     consts<>+24(SB), Z10
-	VMINPS           Z0, Z10, Z10
+	VBROADCASTSS     consts<>+44(SB), Z3
+	VPORD            Z3, Z0, Z4
+	VMULPS           64(CX), Z2, Z5
+	VBROADCASTSS     consts<>+8(SB), Z6
+	VPANDD           320(CX), Z6, Z6
+	VMOVUPS          320(CX), Z7
+	VFMADD132PS      320(CX), Z2, Z7
+	VMOVAPS          Z7, Z8
+	VFMADD231PS      Z4, Z4, Z8
+	VMOVAPS          Z6, Z9
+	VMOVUPS          64(CX), Z10
+	VFMADD231PS      Z7, Z10, Z9
+	VMOVAPS          Z3, Z10
+	VFMADD213PS.BCST consts<>+48(SB), Z4, Z10
+	VPORD.BCST       consts<>+12(SB), Z3, Z3
 
 loop0:
 	VMOVUPS      64(CX), Z11
-	VFMADD231PS  Z2, Z11, Z3
+	VFMADD231PS  Z2, Z11, Z4
 	VMOVUPS      64(CX), Z11
 	VFMADD231PS  Z1, Z11, Z5
 	VFMADD231PS  Z2, Z0, Z6
@@ -2250,480 +2031,404 @@ loop0:
 	VFMADD231PS  Z2, Z11, Z9
 	DECQ         DX
 	JNE          loop0
-	VSUBPS       Z5, Z2, Z8
-	VSUBPS       64(CX), Z10, Z10
-	VCMPPS       $0x03, Z8, Z8, K1
-	VMAXPS       Z0, Z8, Z11
-	VBLENDMPS    Z8, Z11, K1, Z11
-	VCMPPS       $0x03, Z9, Z9, K1
-	VMAXPS       Z0, Z9, Z12
-	VBLENDMPS    Z9, Z12, K1, Z12
-	VADDPS       Z11, Z7, Z13
-	VMOVAPS      Z4, Z14
-	VFNMADD213PS Z6, Z0, Z14
-	VFMADD213PS  Z1, Z5, Z1
-	VSUBPS       Z11, Z0, Z15
+	VSUBPS       Z5, Z2, Z11
+	VSUBPS       64(CX), Z3, Z12
+	VBROADCASTSS consts<>+4(SB), Z13
+	VPXORD       Z13, Z11, Z14
+	VSUBPS       Z9, Z14, Z15
+	VADDPS       192(CX), Z7, Z16
+	VPXORD       Z13, Z10, Z17
+	VMOVAPS      Z0, Z18
+	VFNMADD213PS Z8, Z6, Z18
+	VADDPS       Z1, Z5, Z5
+	VSUBPS       Z15, Z0, Z0
 	VADDPS       Z9, Z6, Z9
-	VMOVAPS      Z12, Z16
-	VFNMADD231PS 192(CX), Z4, Z16
-	VMOVUPS      64(CX), Z17
-	VSUBPS       Z16, Z17, Z17
-	VCMPPS       $0x03, Z4, Z4, K1
-	VMAXPS       Z0, Z4, Z18
-	VBLENDMPS    Z4, Z18, K1, Z18
-	VMOVAPS      Z3, Z19
-	VFMADD213PS  192(CX), Z11, Z19
-	VFNMADD231PS Z10, Z11, Z6
+	VMOVAPS      Z16, Z19
+	VFNMADD231PS 192(CX), Z10, Z19
 	VMOVUPS      64(CX), Z20
-	VCMPPS       $0x03, Z20, Z20, K1
-	VMAXPS       Z4, Z20, Z21
-	VBLENDMPS    Z20, Z21, K1, Z20
-	VCMPPS       $0x03, Z8, Z8, K1
-	VMAXPS       Z6, Z8, Z21
-	VBLENDMPS    Z8, Z21, K1, Z21
-	VADDPS       Z4, Z2, Z2
-	VCMPPS       $0x03, Z18, Z18, K1
-	VMAXPS       Z20, Z18, Z22
-	VBLENDMPS    Z18, Z22, K1, Z22
-	VADDPS       Z3, Z4, Z4
-	VSUBPS       Z9, Z5, Z5
-	VFMADD231PS  Z3, Z8, Z0
-	VSUBPS       Z21, Z1, Z23
-	VMOVAPS      Z6, Z24
-	VFMADD213PS  Z5, Z7, Z24
-	VMOVAPS      Z2, Z25
-	VFNMADD231PS 64(CX), Z24, Z25
-	VMOVAPS      Z17, Z26
-	VFMADD213PS  Z22, Z4, Z26
-	VMOVAPS      Z24, Z27
-	VFNMADD213PS Z21, Z25, Z27
-	VFNMADD132PS 192(CX), Z21, Z7
-	VSUBPS       192(CX), Z10, Z28
-	VMOVUPS      192(CX), Z29
-	VCMPPS       $0x03, Z29, Z29, K1
-	VMAXPS       Z26, Z29, Z30
-	VBLENDMPS    Z29, Z30, K1, Z29
-	VSUBPS       Z6, Z3, Z3
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z10, 64(AX)
-	VMOVUPS      Z11, 128(AX)
-	VMOVUPS      Z12, 192(AX)
-	VMOVUPS      Z13, 256(AX)
-	VMOVUPS      Z14, 320(AX)
-	VMOVUPS      Z1, 384(AX)
-	VMOVUPS      Z15, 448(AX)
-	VMOVUPS      Z9, 512(AX)
-	VMOVUPS      Z16, 576(AX)
-	VMOVUPS      Z17, 640(AX)
-	VMOVUPS      Z18, 704(AX)
-	VMOVUPS      Z19, 768(AX)
-	VMOVUPS      Z6, 832(AX)
-	VMOVUPS      Z20, 896(AX)
-	VMOVUPS      Z21, 960(AX)
-	VMOVUPS      Z2, 1024(AX)
-	VMOVUPS      Z22, 1088(AX)
-	VMOVUPS      Z4, 1152(AX)
-	VMOVUPS      Z5, 1216(AX)
-	VMOVUPS      Z0, 1280(AX)
-	VMOVUPS      Z23, 1344(AX)
-	VMOVUPS      Z24, 1408(AX)
-	VMOVUPS      Z25, 1472(AX)
-	VMOVUPS      Z26, 1536(AX)
+	VSUBPS       Z19, Z20, Z20
+	VPXORD       Z13, Z3, Z3
+	VADDPS       Z4, Z12, Z21
+	VMOVAPS      Z15, Z22
+	VFNMADD231PS 192(CX), Z18, Z22
+	VMOVAPS      Z7, Z23
+	VFMADD213PS  Z1, Z3, Z23
+	VMOVAPS      Z20, Z24
+	VFMADD213PS  Z22, Z11, Z24
+	VADDPS       Z10, Z2, Z10
+	VPXORD       Z13, Z3, Z25
+	VPXORD       Z13, Z1, Z1
+	VMOVAPS      Z0, Z26
+	VFNMADD213PS Z6, Z7, Z26
+	VFNMADD231PS Z12, Z11, Z4
+	VADDPS       Z18, Z6, Z6
+	VPXORD       Z13, Z14, Z13
+	VFNMADD213PS Z22, Z4, Z8
+	VADDPS       Z10, Z8, Z27
+	VMOVAPS      Z3, Z28
+	VFMADD213PS  Z25, Z26, Z28
+	VMOVAPS      Z8, Z29
+	VFNMADD213PS Z10, Z27, Z29
+	VFNMADD213PS Z24, Z2, Z7
+	VSUBPS       192(CX), Z12, Z2
+	VMOVUPS      Z11, (AX)
+	VMOVUPS      Z12, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
+	VMOVUPS      Z16, 256(AX)
+	VMOVUPS      Z17, 320(AX)
+	VMOVUPS      Z18, 384(AX)
+	VMOVUPS      Z5, 448(AX)
+	VMOVUPS      Z0, 512(AX)
+	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z19, 640(AX)
+	VMOVUPS      Z20, 704(AX)
+	VMOVUPS      Z3, 768(AX)
+	VMOVUPS      Z21, 832(AX)
+	VMOVUPS      Z22, 896(AX)
+	VMOVUPS      Z23, 960(AX)
+	VMOVUPS      Z24, 1024(AX)
+	VMOVUPS      Z10, 1088(AX)
+	VMOVUPS      Z25, 1152(AX)
+	VMOVUPS      Z1, 1216(AX)
+	VMOVUPS      Z26, 1280(AX)
+	VMOVUPS      Z4, 1344(AX)
+	VMOVUPS      Z6, 1408(AX)
+	VMOVUPS      Z13, 1472(AX)
+	VMOVUPS      Z8, 1536(AX)
 	VMOVUPS      Z27, 1600(AX)
-	VMOVUPS      Z7, 1664(AX)
-	VMOVUPS      Z28, 1728(AX)
-	VMOVUPS      Z29, 1792(AX)
-	VMOVUPS      Z3, 1856(AX)
+	VMOVUPS      Z28, 1664(AX)
+	VMOVUPS      Z29, 1728(AX)
+	VMOVUPS      Z7, 1792(AX)
+	VMOVUPS      Z2, 1856(AX)
 	VZEROUPPER
 	RET
 
 // func random1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random1_avx512(SB), $576-24
+TEXT ·random1_avx512(SB), $640-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
 	VMOVUPS           256(CX), Z2
-	VMOVUPS           64(CX), Z3
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z1, Z3, Z4
-	VBLENDMPS         Z3, Z4, K1, Z3
-	VXORPS            Z4, Z4, Z4
-	VFMADD213PS.BCST  consts<>+52(SB), Z0, Z4
-	VBROADCASTSS      consts<>+48(SB), Z5
-	VCMPPS            $0x11, Z1, Z5, K1
-	VBLENDMPS         Z3, Z2, K1, Z5
-	VMOVUPS           Z5, (SP)
-	VMOVAPS           Z4, Z5
-	VFNMADD231PS.BCST consts<>+24(SB), Z2, Z5
-	VMOVUPS           64(CX), Z6
-	VFMSUB213PS.BCST  consts<>+24(SB), Z1, Z6
-	VBROADCASTSS      consts<>+48(SB), Z7
-	VFMADD231PS       Z3, Z0, Z7
-	VBROADCASTSS      consts<>+4(SB), Z8
-	VPXORD.BCST       consts<>+48(SB), Z8, Z8
-	VBROADCASTSS      consts<>+24(SB), Z9
-	VMINPS            Z1, Z9, Z9
-	VCMPPS            $0x11, 320(CX), Z1, K1
-	VBLENDMPS         Z3, Z1, K1, Z10
-	VPANDD.BCST       consts<>+8(SB), Z3, Z11
-	VMOVAPS           Z4, Z12
-	VFMSUB213PS       Z10, Z1, Z12
-	VMOVAPS           Z12, Z13
-	VBROADCASTSS      consts<>+44(SB), Z14
-	VMOVUPS           (SP), Z15
-	VFMADD231PS       Z15, Z14, Z13
-	VSUBPS.BCST       consts<>+52(SB), Z3, Z14
-	VCMPPS            $0x03, Z7, Z7, K1
-	VMAXPS            Z1, Z7, Z15
-	VBLENDMPS         Z7, Z15, K1, Z15
-	VMOVUPS           Z15, 64(SP)
-	VMOVUPS           320(CX), Z15
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z15, K1
-	VBLENDMPS         Z3, Z10, K1, Z15
-	VMOVAPS           Z13, Z16
-	VMOVUPS           (SP), Z17
-	VFNMADD213PS      Z4, Z17, Z16
-	VMOVAPS           Z13, Z17
-	VFMADD213PS       Z12, Z8, Z17
-	VMOVUPS           (SP), Z18
-	VCMPPS            $0x11, Z15, Z18, K1
-	VMOVUPS           (SP), Z18
-	VBLENDMPS.BCST    consts<>+52(SB), Z18, K1, Z18
-	VMOVUPS           64(CX), Z19
-	VCMPPS            $0x03, Z19, Z19, K1
-	VMAXPS            Z6, Z19, Z20
-	VBLENDMPS         Z19, Z20, K1, Z19
-	VMOVUPS           64(CX), Z20
-	VCMPPS            $0x15, Z13, Z20, K1
-	VBLENDMPS         320(CX), Z11, K1, Z20
-	VADDPS.BCST       consts<>+52(SB), Z1, Z21
-	VCMPPS.BCST       $0x11, consts<>+48(SB), Z16, K1
-	VMOVUPS.Z         Z11, K1, Z21
-	VADDPS.BCST       consts<>+24(SB), Z8, Z22
-	VMOVUPS           Z22, 128(SP)
-	VBROADCASTSS      consts<>+4(SB), Z22
-	VPXORD.BCST       consts<>+52(SB), Z22, Z22
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z2, K1
-	VBLENDMPS         Z5, Z14, K1, Z23
-	VBROADCASTSS      consts<>+8(SB), Z24
-	VPANDD            192(CX), Z24, Z24
-	VMOVUPS           64(SP), Z25
-	VCMPPS            $0x11, Z25, Z17, K1
-	VBLENDMPS         Z15, Z9, K1, Z25
-	VMOVUPS           Z25, 192(SP)
-	VCMPPS            $0x03, Z20, Z20, K1
-	VMAXPS            Z0, Z20, Z25
-	VBLENDMPS         Z20, Z25, K1, Z25
-	VMOVAPS           Z11, Z26
-	VFMADD213PS.BCST  consts<>+12(SB), Z10, Z26
-	VMOVAPS           Z22, Z27
-	VFMSUB213PS       Z24, Z21, Z27
-	VXORPS            Z28, Z28, Z28
-	VMOVUPS           320(CX), Z29
-	VFMADD231PS       Z16, Z29, Z28
-	VBROADCASTSS      consts<>+52(SB), Z29
-	VMINPS            Z15, Z29, Z29
-	VMOVUPS           192(SP), Z29
-	VADDPS            Z25, Z29, Z29
-	VADDPS.BCST       consts<>+52(SB), Z15, Z30
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z0, K1
-	VBLENDMPS         Z13, Z19, K1, Z31
-	VMOVUPS           Z31, 256(SP)
-	VMOVAPS           Z15, Z31
-	VFMSUB213PS       Z9, Z24, Z31
-	VADDPS            Z18, Z11, Z31
-	VMOVUPS           Z31, 320(SP)
-	VCMPPS            $0x11, Z2, Z25, K1
-	VMOVUPS           320(CX), Z31
-	VBLENDMPS.BCST    consts<>+24(SB), Z31, K1, Z31
-	VCMPPS            $0x12, Z20, Z12, K1
-	VBLENDMPS         320(CX), Z2, K1, Z20
-	VCMPPS            $0x16, Z30, Z28, K1
-	VBLENDMPS         320(CX), Z16, K1, Z16
-	VMOVUPS           64(CX), Z28
-	VFMADD231PS       Z4, Z28, Z12
-	VBROADCASTSS      consts<>+24(SB), Z4
-	VMAXPS            Z18, Z4, Z4
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z7, K1
-	VBROADCASTSS      consts<>+44(SB), Z28
-	VBLENDMPS.BCST    consts<>+48(SB), Z28, K1, Z28
-	VADDPS            Z27, Z20, Z20
-	VMOVUPS           Z20, 384(SP)
-	VMULPS            64(CX), Z26, Z20
-	VMOVUPS           64(CX), Z26
-	VBROADCASTSS      consts<>+48(SB), Z31
-	VMAXPS            Z26, Z31, Z26
-	VMOVUPS           Z26, 448(SP)
-	VADDPS            Z5, Z9, Z26
-	VMOVUPS           192(CX), Z26
-	VCMPPS            $0x11, Z12, Z26, K1
-	VMOVUPS           128(SP), Z26
-	VBLENDMPS         Z8, Z26, K1, Z8
-	VMULPS            Z19, Z13, Z26
-	VFNMADD132PS      320(CX), Z20, Z23
-	VPANDD.BCST       consts<>+8(SB), Z20, Z20
-	VBROADCASTSS      consts<>+52(SB), Z20
-	VFMADD231PS       Z9, Z20, Z18
-	VADDPS            Z30, Z16, Z20
-	VMULPS            Z11, Z28, Z20
-	VMOVUPS           64(CX), Z20
-	VFMSUB132PS.BCST  consts<>+52(SB), Z7, Z20
-	VCMPPS            $0x03, Z6, Z6, K1
-	VMINPS            Z12, Z6, Z12
-	VBLENDMPS         Z6, Z12, K1, Z12
-	VMOVUPS           Z12, 512(SP)
-	VADDPS            Z30, Z17, Z12
-	VSUBPS.BCST       consts<>+48(SB), Z27, Z12
-	VMOVUPS           64(SP), Z17
-	VMULPS            Z17, Z3, Z17
-	VBROADCASTSS      consts<>+24(SB), Z20
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z20, K1
-	VBLENDMPS         Z16, Z17, K1, Z16
-	VADDPS            Z8, Z0, Z16
-	VCMPPS            $0x11, Z19, Z29, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z14, K1, Z16
-	VFMSUB213PS       Z29, Z14, Z10
-	VSUBPS            Z25, Z19, Z10
-	VMOVAPS           Z11, Z20
-	VFMADD231PS.BCST  consts<>+52(SB), Z1, Z20
-	VCMPPS            $0x03, Z4, Z4, K1
-	VMINPS            Z21, Z4, Z23
-	VBLENDMPS         Z4, Z23, K1, Z4
-	VCMPPS            $0x15, Z11, Z21, K1
-	VMOVUPS           256(SP), Z11
-	VBLENDMPS.BCST    consts<>+52(SB), Z11, K1, Z11
-	VMOVAPS           Z30, Z11
-	VFMSUB213PS       Z25, Z5, Z11
-	VMOVUPS           192(SP), Z11
-	VFMADD231PS       Z9, Z4, Z11
-	VFMADD213PS.BCST  consts<>+48(SB), Z12, Z8
-	VADDPS            Z14, Z0, Z0
-	VFNMADD213PS      Z25, Z15, Z7
-	VADDPS            Z9, Z3, Z0
-	VFMSUB213PS       320(CX), Z30, Z17
-	VXORPS            Z4, Z4, Z4
-	VFNMADD213PS.BCST consts<>+52(SB), Z11, Z4
-	VPANDD.BCST       consts<>+8(SB), Z26, Z4
-	VPXORD.BCST       consts<>+4(SB), Z11, Z4
-	VMOVUPS           448(SP), Z4
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z4, K1
+	VMOVUPS           Z2, (SP)
+	VBROADCASTSS      consts<>+4(SB), Z2
+	VPXORD            64(CX), Z2, Z2
+	VMOVAPS           Z0, Z3
 	VMOVUPS           (SP), Z4
-	VBLENDMPS         Z4, Z17, K1, Z4
-	VFMADD231PS       Z0, Z18, Z12
-	VCMPPS            $0x03, Z16, Z16, K1
-	VMAXPS            Z20, Z16, Z0
-	VBLENDMPS         Z16, Z0, K1, Z0
-	VMOVUPS           256(SP), Z0
-	VFMSUB213PS       Z0, Z22, Z6
-	VMOVUPS           320(SP), Z0
-	VMULPS.BCST       consts<>+44(SB), Z0, Z0
-	VBROADCASTSS      consts<>+8(SB), Z4
-	VPANDD.BCST       consts<>+48(SB), Z4, Z4
-	VPXORD.BCST       consts<>+4(SB), Z0, Z0
-	VMOVUPS           384(SP), Z0
-	VMULPS            Z8, Z0, Z0
-	VFNMADD213PS      Z5, Z0, Z4
-	VMOVUPS           192(SP), Z0
-	VFNMADD213PS      Z24, Z15, Z0
-	VFNMADD213PS      Z4, Z22, Z13
-	VFMSUB132PS.BCST  consts<>+44(SB), Z28, Z2
-	VSUBPS            Z3, Z10, Z0
-	VBROADCASTSS      consts<>+52(SB), Z3
-	VMAXPS            Z24, Z3, Z3
-	VPXORD.BCST       consts<>+4(SB), Z0, Z4
-	VCMPPS            $0x03, Z22, Z22, K1
-	VMOVUPS           512(SP), Z5
-	VMAXPS            Z5, Z22, Z5
-	VBLENDMPS         Z22, Z5, K1, Z5
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z27, Z3, Z6
-	VBLENDMPS         Z3, Z6, K1, Z6
-	VCMPPS            $0x03, Z18, Z18, K1
-	VMINPS            Z27, Z18, Z7
-	VBLENDMPS         Z18, Z7, K1, Z7
-	VMOVUPS           64(CX), Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
-	VBLENDMPS         Z19, Z20, K1, Z8
-	VSUBPS            Z12, Z19, Z9
-	VSUBPS            Z28, Z7, Z10
-	VXORPS            Z11, Z11, Z11
-	VMAXPS            Z1, Z11, Z1
-	VMOVUPS           192(CX), Z11
-	VMOVUPS           (SP), Z12
-	VFNMADD231PS.BCST consts<>+48(SB), Z11, Z12
-	VMOVUPS           Z12, (AX)
-	VMOVUPS           Z1, 64(AX)
-	VMOVUPS           Z10, 128(AX)
-	VMOVUPS           Z9, 192(AX)
-	VMOVUPS           Z8, 256(AX)
-	VMOVUPS           Z7, 320(AX)
-	VMOVUPS           Z6, 384(AX)
-	VMOVUPS           Z5, 448(AX)
-	VMOVUPS           Z4, 512(AX)
-	VMOVUPS           Z3, 576(AX)
+	VFNMADD231PS.BCST consts<>+12(SB), Z4, Z3
+	VMOVUPS           320(CX), Z4
+	VCMPPS            $0x04, Z1, Z4, K1
+	VBLENDMPS         Z2, Z1, K1, Z4
+	VPXORD.BCST       consts<>+4(SB), Z2, Z5
+	VMOVAPS           Z0, Z6
+	VFNMADD231PS      192(CX), Z4, Z6
+	VPORD             Z1, Z1, Z7
+	VMOVUPS           Z7, 64(SP)
+	VXORPS            Z7, Z7, Z7
+	VSUBPS            192(CX), Z7, Z7
+	VMOVUPS           64(SP), Z8
+	VADDPS.BCST       consts<>+12(SB), Z8, Z8
+	VPORD             Z1, Z5, Z9
+	VBROADCASTSS      consts<>+8(SB), Z10
+	VPANDD.BCST       consts<>+24(SB), Z10, Z10
+	VMULPS            Z6, Z3, Z11
+	VMOVAPS           Z7, Z12
+	VFNMADD231PS.BCST consts<>+24(SB), Z9, Z12
+	VMOVAPS           Z12, Z13
+	VMOVUPS           (SP), Z14
+	VFMSUB231PS       320(CX), Z14, Z13
+	VCMPPS            $0x00, 64(CX), Z4, K1
+	VBLENDMPS         Z5, Z13, K1, Z14
+	VSUBPS.BCST       consts<>+52(SB), Z3, Z3
+	VPXORD.BCST       consts<>+4(SB), Z8, Z15
+	VMOVUPS           Z15, 128(SP)
+	VSUBPS            320(CX), Z4, Z15
+	VMOVAPS           Z15, Z16
+	VFMSUB213PS       Z14, Z4, Z16
+	VFNMADD213PS      Z13, Z13, Z10
+	VPANDD.BCST       consts<>+8(SB), Z10, Z17
+	VPANDD.BCST       consts<>+8(SB), Z15, Z18
+	VPORD.BCST        consts<>+52(SB), Z10, Z10
+	VMOVUPS           Z10, 192(SP)
+	VMOVAPS           Z7, Z10
+	VFNMADD231PS      64(CX), Z3, Z10
+	VMOVUPS           64(CX), Z19
+	VCMPPS            $0x00, Z3, Z19, K1
+	VBLENDMPS         Z13, Z2, K1, Z19
+	VMOVUPS           192(CX), Z19
+	VADDPS.BCST       consts<>+52(SB), Z19, Z19
+	VCMPPS.BCST       $0x00, consts<>+48(SB), Z17, K1
+	VMOVUPS.Z         Z12, K1, Z20
+	VMOVUPS           Z20, 256(SP)
+	VADDPS.BCST       consts<>+24(SB), Z8, Z20
+	VMOVUPS           Z20, 320(SP)
+	VBROADCASTSS      consts<>+52(SB), Z20
+	VRNDSCALEPS       $0x08, Z20, Z20
+	VMOVUPS           Z20, 384(SP)
+	VPORD             320(CX), Z6, Z20
+	VPANDD.BCST       consts<>+8(SB), Z19, Z21
+	VMOVUPS           Z21, 448(SP)
+	VSUBPS            Z7, Z7, Z21
+	VRNDSCALEPS       $0x08, Z15, Z22
+	VPXORD.BCST       consts<>+4(SB), Z17, Z23
+	VPXORD.BCST       consts<>+4(SB), Z19, Z24
+	VADDPS            Z12, Z14, Z24
+	VFMADD231PS.BCST  consts<>+24(SB), Z22, Z20
+	VPANDD            Z22, Z11, Z25
+	VMULPS            Z20, Z23, Z20
+	VADDPS            Z16, Z0, Z23
+	VSUBPS            Z0, Z4, Z26
+	VCMPPS            $0x04, Z1, Z24, K1
+	VBLENDMPS         64(CX), Z22, K1, Z26
+	VPORD             Z3, Z0, Z27
+	VPANDD.BCST       consts<>+8(SB), Z8, Z27
+	VMOVUPS           Z27, 512(SP)
+	VPXORD.BCST       consts<>+4(SB), Z8, Z8
+	VRNDSCALEPS       $0x08, Z11, Z8
+	VADDPS            Z10, Z13, Z27
+	VMOVUPS           Z27, 576(SP)
+	VCMPPS            $0x00, Z2, Z24, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z2, K1, Z24
+	VCMPPS            $0x00, Z19, Z14, K1
+	VBLENDMPS         320(CX), Z2, K1, Z27
+	VCMPPS            $0x04, Z26, Z20, K1
+	VBLENDMPS         Z18, Z2, K1, Z18
+	VMOVAPS           Z14, Z28
+	VMOVUPS           64(CX), Z29
+	VFMADD231PS       Z4, Z29, Z28
+	VBROADCASTSS      consts<>+4(SB), Z4
+	VPXORD.BCST       consts<>+24(SB), Z4, Z4
+	VBROADCASTSS      consts<>+48(SB), Z4
+	VFMADD231PS       Z9, Z16, Z4
+	VMOVAPS           Z27, Z28
+	VFMADD231PS       64(CX), Z2, Z28
+	VBROADCASTSS      consts<>+24(SB), Z29
+	VFMADD213PS.BCST  consts<>+52(SB), Z7, Z29
+	VMULPS            64(CX), Z0, Z30
+	VMOVUPS           64(SP), Z30
+	VCMPPS.BCST       $0x04, consts<>+48(SB), Z30, K1
+	VBLENDMPS         Z27, Z9, K1, Z30
+	VBROADCASTSS      consts<>+4(SB), Z31
+	VPXORD.BCST       consts<>+24(SB), Z31, Z31
+	VMOVAPS           Z10, Z31
+	VFMSUB213PS.BCST  consts<>+44(SB), Z15, Z31
+	VCMPPS            $0x00, Z1, Z25, K1
+	VBLENDMPS         Z25, Z16, K1, Z31
+	VFMADD231PS.BCST  consts<>+52(SB), Z17, Z10
+	VPORD             Z20, Z6, Z10
+	VMOVUPS           64(CX), Z10
+	VFNMADD213PS      64(CX), Z15, Z10
+	VMOVUPS           64(SP), Z10
+	VMOVUPS           320(SP), Z17
+	VMULPS            Z10, Z17, Z10
+	VPANDD.BCST       consts<>+24(SB), Z23, Z10
+	VPORD.BCST        consts<>+12(SB), Z5, Z5
+	VPORD             Z15, Z9, Z9
+	VCMPPS            $0x04, Z1, Z4, K1
+	VBLENDMPS         Z8, Z9, K1, Z4
+	VADDPS            Z28, Z0, Z0
+	VMOVUPS           192(SP), Z17
+	VCMPPS            $0x00, Z17, Z25, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z3, K1, Z17
+	VFMSUB213PS       Z25, Z3, Z11
+	VMOVUPS           192(SP), Z11
+	VSUBPS            Z22, Z11, Z11
+	VFMADD132PS.BCST  consts<>+52(SB), Z12, Z1
+	VPANDD.BCST       consts<>+8(SB), Z24, Z1
+	VMOVUPS           384(SP), Z1
+	VFNMADD213PS      Z12, Z1, Z19
+	VPXORD.BCST       consts<>+4(SB), Z3, Z1
+	VMULPS            Z20, Z8, Z1
+	VSUBPS            Z26, Z16, Z8
+	VBROADCASTSS      consts<>+44(SB), Z8
+	VCMPPS            $0x04, Z21, Z8, K1
+	VBLENDMPS         Z14, Z18, K1, Z8
+	VBROADCASTSS      consts<>+48(SB), Z8
+	VCMPPS.BCST       $0x04, consts<>+24(SB), Z8, K1
+	VMOVUPS           256(SP), Z8
+	VBLENDMPS         Z3, Z8, K1, Z3
+	VFMADD213PS.BCST  consts<>+44(SB), Z7, Z21
+	VMOVUPS           128(SP), Z8
+	VMULPS            Z10, Z8, Z8
+	VBROADCASTSS      consts<>+4(SB), Z8
+	VPXORD.BCST       consts<>+44(SB), Z8, Z8
+	VXORPS            Z8, Z8, Z8
+	VFNMADD213PS.BCST consts<>+52(SB), Z1, Z8
+	VPANDD            Z28, Z29, Z8
+	VFMADD231PS.BCST  consts<>+52(SB), Z0, Z21
+	VFMADD231PS       Z3, Z30, Z10
+	VPXORD.BCST       consts<>+4(SB), Z4, Z0
+	VMOVUPS           64(SP), Z3
+	VMOVUPS           512(SP), Z4
+	VPORD             Z3, Z4, Z3
+	VBROADCASTSS      consts<>+44(SB), Z4
+	VFMSUB213PS.BCST  consts<>+12(SB), Z0, Z4
+	VPXORD.BCST       consts<>+4(SB), Z9, Z0
+	VMULPS            Z4, Z0, Z8
+	VMULPS            Z1, Z27, Z1
+	VFNMADD231PS      Z8, Z4, Z6
+	VMOVUPS           448(SP), Z9
+	VMOVUPS           384(SP), Z10
+	VFNMADD213PS      Z10, Z15, Z9
+	VMOVUPS           256(SP), Z10
+	VFNMADD213PS      Z6, Z10, Z13
+	VMOVUPS           576(SP), Z10
+	VMOVUPS           (SP), Z11
+	VFMSUB231PS.BCST  consts<>+44(SB), Z11, Z10
+	VSUBPS            Z2, Z17, Z2
+	VMOVUPS           384(SP), Z11
+	VPXORD.BCST       consts<>+4(SB), Z11, Z11
+	VCMPPS            $0x00, Z5, Z7, K1
+	VMOVUPS           256(SP), Z5
+	VBLENDMPS         Z10, Z5, K1, Z5
+	VPANDD.BCST       consts<>+8(SB), Z25, Z7
+	VMOVUPS           Z7, (AX)
+	VMOVUPS           Z5, 64(AX)
+	VMOVUPS           Z11, 128(AX)
+	VMOVUPS           Z2, 192(AX)
+	VMOVUPS           Z10, 256(AX)
+	VMOVUPS           Z13, 320(AX)
+	VMOVUPS           Z9, 384(AX)
+	VMOVUPS           Z6, 448(AX)
+	VMOVUPS           Z1, 512(AX)
+	VMOVUPS           Z8, 576(AX)
 	VMOVUPS           Z0, 640(AX)
-	VMOVUPS           Z2, 704(AX)
-	VMOVUPS           Z13, 768(AX)
+	VMOVUPS           Z4, 704(AX)
+	VMOVUPS           Z3, 768(AX)
 	VZEROUPPER
 	RET
 
 // func looping1_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·looping1_avx512(SB), NOSPLIT, $0-24
-	MOVQ             out+0(FP), AX
-	MOVQ             in+8(FP), CX
-	MOVQ             n+16(FP), DX
-	VMOVUPS          (CX), Z0
-	VMOVUPS          128(CX), Z1
-	VMOVUPS          256(CX), Z2
-	VMOVUPS          64(CX), Z3
-	VCMPPS           $0x03, Z3, Z3, K1
-	VMAXPS           Z1, Z3, Z4
-	VBLENDMPS        Z3, Z4, K1, Z3
-	VXORPS           Z4, Z4, Z4
-	VFMADD213PS.BCST consts<>+52(SB), Z0, Z4
-	VBROADCASTSS     consts<>+48(SB), Z5
-	VCMPPS           $0x11, Z1, Z5, K1
-	VBLENDMPS        Z3, Z2, K1, Z6
-	VMOVAPS          Z4, Z7
-	VBROADCASTSS     consts<>+24(SB), Z8
-	VFNMADD231PS     Z8, Z2, Z7
-	VMOVUPS          64(CX), Z9
-	VFMSUB213PS      Z8, Z1, Z9
-	VMOVAPS          Z5, Z10
-	VFMADD231PS      Z3, Z0, Z10
-	VBROADCASTSS     consts<>+4(SB), Z11
-	VPXORD           Z5, Z11, Z5
-	VMINPS           Z1, Z8, Z8
-	VCMPPS           $0x11, 320(CX), Z1, K1
-	VBLENDMPS        Z3, Z1, K1, Z11
-	VPANDD.BCST      consts<>+8(SB), Z3, Z12
-	VMOVAPS          Z4, Z13
-	VFMSUB213PS      Z11, Z1, Z13
-	VMOVAPS          Z13, Z14
-	VBROADCASTSS     consts<>+44(SB), Z15
-	VFMADD231PS      Z6, Z15, Z14
-	VSUBPS.BCST      consts<>+52(SB), Z3, Z15
-	VCMPPS           $0x03, Z10, Z10, K1
-	VMAXPS           Z1, Z10, Z16
-	VBLENDMPS        Z10, Z16, K1, Z16
-	VMOVUPS          320(CX), Z17
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z17, K1
-	VBLENDMPS        Z3, Z11, K1, Z17
-	VMOVAPS          Z14, Z18
-	VFNMADD213PS     Z4, Z6, Z18
+	MOVQ              out+0(FP), AX
+	MOVQ              in+8(FP), CX
+	MOVQ              n+16(FP), DX
+	VMOVUPS           (CX), Z0
+	VMOVUPS           128(CX), Z1
+	VMOVUPS           256(CX), Z2
+	VBROADCASTSS      consts<>+4(SB), Z3
+	VPXORD            64(CX), Z3, Z4
+	VMOVAPS           Z0, Z5
+	VFNMADD231PS.BCST consts<>+12(SB), Z2, Z5
+	VMOVUPS           320(CX), Z6
+	VCMPPS            $0x04, Z1, Z6, K1
+	VBLENDMPS         Z4, Z1, K1, Z6
+	VPXORD            Z3, Z4, Z7
+	VMOVAPS           Z0, Z8
+	VFNMADD231PS      192(CX), Z6, Z8
+	VPORD             Z1, Z1, Z9
+	VXORPS            Z10, Z10, Z10
+	VSUBPS            192(CX), Z10, Z10
+	VADDPS.BCST       consts<>+12(SB), Z9, Z11
+	VPORD             Z1, Z7, Z12
+	VBROADCASTSS      consts<>+8(SB), Z13
+	VPANDD.BCST       consts<>+24(SB), Z13, Z13
+	VMULPS            Z8, Z5, Z14
+	VMOVAPS           Z10, Z15
+	VFNMADD231PS.BCST consts<>+24(SB), Z12, Z15
+	VMOVAPS           Z15, Z16
+	VFMSUB231PS       320(CX), Z2, Z16
+	VCMPPS            $0x00, 64(CX), Z6, K1
+	VBLENDMPS         Z7, Z16, K1, Z17
+	VSUBPS.BCST       consts<>+52(SB), Z5, Z18
+	VPXORD            Z3, Z11, Z3
 
 loop0:
-	VFMADD231PS  320(CX), Z0, Z3
 	VFMADD231PS  320(CX), Z0, Z4
+	VFMADD231PS  320(CX), Z0, Z5
 	VFMADD231PS  Z1, Z0, Z6
 	VFMADD231PS  Z2, Z0, Z7
 	VMOVUPS      64(CX), Z19
-	VFMADD231PS  320(CX), Z19, Z9
+	VFMADD231PS  320(CX), Z19, Z8
+	VFMADD231PS  320(CX), Z0, Z9
 	VFMADD231PS  320(CX), Z0, Z10
-	VFMADD231PS  320(CX), Z0, Z5
 	VMOVUPS      64(CX), Z19
-	VFMADD231PS  192(CX), Z19, Z8
+	VFMADD231PS  192(CX), Z19, Z11
 	VMOVUPS      64(CX), Z19
-	VFMADD231PS  Z1, Z19, Z11
-	VFMADD231PS  Z2, Z0, Z12
+	VFMADD231PS  Z1, Z19, Z12
+	VFMADD231PS  Z2, Z0, Z13
 	VMOVUPS      64(CX), Z19
-	VFMADD231PS  192(CX), Z19, Z13
+	VFMADD231PS  192(CX), Z19, Z14
 	DECQ         DX
 	JNE          loop0
-	VMOVAPS      Z5, Z11
-	VFNMADD213PS Z1, Z8, Z11
-	VCMPPS       $0x03, Z9, Z9, K1
-	VMAXPS       Z11, Z9, Z12
-	VBLENDMPS    Z9, Z12, K1, Z12
-	VSUBPS       Z3, Z14, Z19
-	VADDPS       Z15, Z6, Z20
-	VMOVUPS      192(CX), Z21
-	VCMPPS       $0x03, Z21, Z21, K1
-	VMAXPS       Z17, Z21, Z22
-	VBLENDMPS    Z21, Z22, K1, Z21
-	VFMADD213PS  Z21, Z20, Z3
-	VADDPS       Z5, Z17, Z22
-	VCMPPS       $0x03, Z15, Z15, K1
-	VMAXPS       Z2, Z15, Z23
-	VBLENDMPS    Z15, Z23, K1, Z23
-	VADDPS       Z3, Z2, Z2
-	VADDPS       320(CX), Z19, Z24
-	VMOVUPS      320(CX), Z25
-	VCMPPS       $0x03, Z25, Z25, K1
-	VMAXPS       Z8, Z25, Z8
-	VBLENDMPS    Z25, Z8, K1, Z8
-	VMOVAPS      Z22, Z25
-	VFNMADD213PS Z22, Z17, Z25
-	VMOVUPS      64(CX), Z26
-	VMOVUPS      192(CX), Z27
-	VCMPPS       $0x03, Z26, Z26, K1
-	VMAXPS       Z27, Z26, Z27
-	VBLENDMPS    Z26, Z27, K1, Z26
-	VMOVAPS      Z10, Z27
-	VFMADD213PS  Z14, Z3, Z27
-	VMOVAPS      Z2, Z28
-	VFMADD231PS  64(CX), Z4, Z28
-	VFNMADD213PS Z10, Z8, Z9
-	VMOVAPS      Z15, Z10
-	VFNMADD213PS Z26, Z25, Z10
-	VSUBPS       Z23, Z27, Z29
-	VFMADD213PS  Z25, Z25, Z15
-	VCMPPS       $0x03, Z8, Z8, K1
-	VMAXPS       Z26, Z8, Z30
-	VBLENDMPS    Z8, Z30, K1, Z30
-	VFNMADD231PS Z22, Z0, Z5
-	VFMADD213PS  Z0, Z10, Z17
-	VFMADD213PS  Z20, Z7, Z18
-	VMOVAPS      Z17, Z0
-	VFNMADD213PS Z22, Z23, Z0
-	VSUBPS       Z23, Z28, Z31
-	VFNMADD213PS Z4, Z31, Z16
-	VFMADD231PS  Z3, Z18, Z14
-	VADDPS       Z6, Z15, Z4
-	VSUBPS       Z7, Z13, Z6
-	VCMPPS       $0x03, Z10, Z10, K1
-	VMAXPS       Z1, Z10, Z1
-	VBLENDMPS    Z10, Z1, K1, Z1
-	VMOVUPS      Z11, (AX)
-	VMOVUPS      Z12, 64(AX)
-	VMOVUPS      Z19, 128(AX)
-	VMOVUPS      Z20, 192(AX)
-	VMOVUPS      Z21, 256(AX)
-	VMOVUPS      Z3, 320(AX)
-	VMOVUPS      Z22, 384(AX)
-	VMOVUPS      Z23, 448(AX)
+	VFNMADD231PS Z11, Z10, Z1
+	VBROADCASTSS consts<>+4(SB), Z5
+	VPXORD       Z5, Z8, Z7
+	VPXORD       Z5, Z6, Z12
+	VMOVAPS      Z4, Z13
+	VFNMADD213PS Z6, Z0, Z13
+	VMOVAPS      Z18, Z19
+	VFNMADD231PS 192(CX), Z12, Z19
+	VMOVAPS      Z13, Z20
+	VFMADD213PS  Z19, Z4, Z20
+	VADDPS       Z10, Z18, Z10
+	VPXORD       Z5, Z16, Z21
+	VADDPS       Z2, Z0, Z2
+	VPXORD       Z5, Z4, Z4
+	VMOVAPS      Z16, Z22
+	VFNMADD213PS 320(CX), Z3, Z22
+	VADDPS       Z10, Z12, Z23
+	VMOVAPS      Z21, Z24
+	VFNMADD213PS 192(CX), Z10, Z24
+	VADDPS       Z9, Z14, Z14
+	VFNMADD213PS 64(CX), Z16, Z15
+	VSUBPS       Z7, Z4, Z25
+	VSUBPS       Z9, Z23, Z9
+	VMOVAPS      Z17, Z26
+	VFNMADD213PS Z14, Z24, Z26
+	VSUBPS       Z21, Z15, Z27
+	VFMADD213PS  Z24, Z24, Z17
+	VPXORD       Z5, Z23, Z28
+	VPXORD       Z5, Z22, Z5
+	VADDPS       Z11, Z2, Z11
+	VFMADD213PS  Z0, Z27, Z3
+	VFMADD213PS  Z19, Z1, Z8
+	VMOVAPS      Z3, Z0
+	VFNMADD213PS Z2, Z2, Z0
+	VSUBPS       Z2, Z25, Z29
+	VFNMADD213PS Z6, Z29, Z18
+	VFMADD231PS  Z10, Z8, Z16
+	VADDPS       Z6, Z17, Z6
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      Z7, 64(AX)
+	VMOVUPS      Z12, 128(AX)
+	VMOVUPS      Z13, 192(AX)
+	VMOVUPS      Z19, 256(AX)
+	VMOVUPS      Z20, 320(AX)
+	VMOVUPS      Z10, 384(AX)
+	VMOVUPS      Z21, 448(AX)
 	VMOVUPS      Z2, 512(AX)
-	VMOVUPS      Z24, 576(AX)
-	VMOVUPS      Z8, 640(AX)
-	VMOVUPS      Z25, 704(AX)
-	VMOVUPS      Z26, 768(AX)
-	VMOVUPS      Z27, 832(AX)
-	VMOVUPS      Z28, 896(AX)
-	VMOVUPS      Z9, 960(AX)
-	VMOVUPS      Z10, 1024(AX)
-	VMOVUPS      Z29, 1088(AX)
-	VMOVUPS      Z15, 1152(AX)
-	VMOVUPS      Z30, 1216(AX)
-	VMOVUPS      Z5, 1280(AX)
-	VMOVUPS      Z17, 1344(AX)
-	VMOVUPS      Z18, 1408(AX)
-	VMOVUPS      Z0, 1472(AX)
-	VMOVUPS      Z31, 1536(AX)
-	VMOVUPS      Z16, 1600(AX)
-	VMOVUPS      Z14, 1664(AX)
-	VMOVUPS      Z4, 1728(AX)
-	VMOVUPS      Z6, 1792(AX)
-	VMOVUPS      Z1, 1856(AX)
+	VMOVUPS      Z4, 576(AX)
+	VMOVUPS      Z22, 640(AX)
+	VMOVUPS      Z23, 704(AX)
+	VMOVUPS      Z24, 768(AX)
+	VMOVUPS      Z14, 832(AX)
+	VMOVUPS      Z15, 896(AX)
+	VMOVUPS      Z25, 960(AX)
+	VMOVUPS      Z9, 1024(AX)
+	VMOVUPS      Z26, 1088(AX)
+	VMOVUPS      Z27, 1152(AX)
+	VMOVUPS      Z17, 1216(AX)
+	VMOVUPS      Z28, 1280(AX)
+	VMOVUPS      Z5, 1344(AX)
+	VMOVUPS      Z11, 1408(AX)
+	VMOVUPS      Z3, 1472(AX)
+	VMOVUPS      Z8, 1536(AX)
+	VMOVUPS      Z0, 1600(AX)
+	VMOVUPS      Z29, 1664(AX)
+	VMOVUPS      Z18, 1728(AX)
+	VMOVUPS      Z16, 1792(AX)
+	VMOVUPS      Z6, 1856(AX)
 	VZEROUPPER
 	RET
 
 // func random2_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random2_avx512(SB), $768-24
+// Requires: AVX, AVX512F
+TEXT ·random2_avx512(SB), $704-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -2737,241 +2442,190 @@ TEXT ·random2_avx512(SB), $768-24
 	VFMSUB213PS       64(CX), Z4, Z5
 	VMOVAPS           Z3, Z6
 	VFMSUB231PS.BCST  consts<>+24(SB), Z3, Z6
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z4, Z3, Z7
-	VBLENDMPS         Z3, Z7, K1, Z7
+	VPXORD.BCST       consts<>+4(SB), Z3, Z7
 	VMOVUPS           Z7, (SP)
-	VBROADCASTSS      consts<>+24(SB), Z7
-	VSUBPS.BCST       consts<>+44(SB), Z7, Z7
-	VFMADD231PS.BCST  consts<>+44(SB), Z0, Z5
-	VADDPS            Z0, Z4, Z8
-	VMOVUPS           Z8, 64(SP)
-	VXORPS            Z8, Z8, Z8
-	VMINPS            Z6, Z8, Z8
-	VBROADCASTSS      consts<>+52(SB), Z9
-	VADDPS            192(CX), Z9, Z9
-	VCMPPS            $0x11, Z8, Z7, K1
-	VBLENDMPS         Z2, Z9, K1, Z10
+	VMOVUPS           64(CX), Z7
+	VPANDD.BCST       consts<>+12(SB), Z7, Z7
+	VMOVUPS           Z7, 64(SP)
+	VPANDD            Z1, Z1, Z7
+	VBROADCASTSS      consts<>+44(SB), Z8
+	VSUBPS            Z6, Z8, Z8
+	VADDPS            Z0, Z4, Z9
+	VBROADCASTSS      consts<>+8(SB), Z10
+	VPANDD.BCST       consts<>+12(SB), Z10, Z10
+	VBROADCASTSS      consts<>+24(SB), Z10
+	VRNDSCALEPS       $0x08, Z10, Z10
 	VMOVUPS           Z10, 128(SP)
-	VSUBPS            192(CX), Z2, Z10
-	VMOVUPS           Z10, 192(SP)
-	VMOVUPS           64(CX), Z10
-	VADDPS.BCST       consts<>+52(SB), Z10, Z10
-	VPANDD.BCST       consts<>+8(SB), Z5, Z11
-	VMOVUPS           Z11, 256(SP)
-	VBROADCASTSS      consts<>+44(SB), Z11
-	VMAXPS            Z9, Z11, Z11
-	VBROADCASTSS      consts<>+4(SB), Z12
-	VPXORD            192(CX), Z12, Z12
-	VMOVUPS           256(SP), Z13
-	VADDPS            Z13, Z9, Z13
-	VMOVUPS           Z13, 320(SP)
-	VMOVUPS           128(SP), Z13
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z13, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z9, K1, Z13
-	VMOVUPS           192(CX), Z14
-	VMOVUPS           320(CX), Z15
-	VCMPPS            $0x03, Z14, Z14, K1
-	VMAXPS            Z15, Z14, Z15
-	VBLENDMPS         Z14, Z15, K1, Z14
-	VMOVUPS           Z14, 384(SP)
-	VPXORD.BCST       consts<>+4(SB), Z1, Z14
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z13, K1
-	VMOVUPS           384(SP), Z15
-	VBLENDMPS         Z10, Z15, K1, Z15
-	VBROADCASTSS      consts<>+48(SB), Z15
-	VMINPS            Z7, Z15, Z15
-	VMOVUPS           Z15, 448(SP)
-	VMOVUPS           Z4, 512(SP)
-	VXORPS            Z15, Z15, Z15
-	VMOVUPS           512(SP), Z16
-	VFMADD231PS       Z11, Z15, Z16
-	VMOVUPS           Z16, 512(SP)
-	VMOVUPS           320(CX), Z15
-	VMULPS.BCST       consts<>+48(SB), Z15, Z15
-	VCMPPS            $0x03, Z4, Z4, K1
-	VMAXPS            Z3, Z4, Z16
-	VBLENDMPS         Z4, Z16, K1, Z16
-	VADDPS.BCST       consts<>+24(SB), Z14, Z17
-	VMOVUPS           128(SP), Z18
-	VSUBPS            Z15, Z18, Z18
-	VXORPS            Z19, Z19, Z19
-	VMAXPS            Z16, Z19, Z19
-	VMOVUPS           320(CX), Z20
-	VFMADD231PS       Z18, Z20, Z11
-	VMOVAPS           Z4, Z20
-	VFMADD231PS.BCST  consts<>+12(SB), Z11, Z20
-	VBROADCASTSS      consts<>+48(SB), Z21
-	VCMPPS            $0x11, Z14, Z21, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z7, K1, Z21
-	VPXORD.BCST       consts<>+4(SB), Z19, Z22
-	VCMPPS            $0x12, Z9, Z6, K1
-	VBLENDMPS         Z18, Z21, K1, Z18
-	VMOVUPS           Z18, 576(SP)
-	VFNMADD213PS      Z7, Z2, Z4
-	VMULPS            320(CX), Z1, Z4
-	VSUBPS            Z5, Z21, Z7
-	VMOVUPS           Z7, 640(SP)
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMAXPS            Z19, Z1, Z7
-	VBLENDMPS         Z1, Z7, K1, Z7
-	VMOVUPS           Z7, 704(SP)
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z17, K1
-	VBLENDMPS         Z0, Z13, K1, Z7
-	VBROADCASTSS      consts<>+52(SB), Z18
-	VSUBPS.BCST       consts<>+48(SB), Z18, Z18
-	VMOVAPS           Z9, Z23
-	VFNMADD213PS.BCST consts<>+52(SB), Z16, Z23
-	VCMPPS            $0x03, Z9, Z9, K1
-	VMINPS            Z21, Z9, Z24
-	VBLENDMPS         Z9, Z24, K1, Z24
-	VMOVUPS           320(SP), Z25
-	VSUBPS            Z25, Z23, Z25
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z12, Z3, Z26
-	VBLENDMPS         Z3, Z26, K1, Z26
-	VCMPPS            $0x16, Z18, Z8, K1
-	VBLENDMPS.BCST    consts<>+24(SB), Z24, K1, Z24
-	VMOVAPS           Z4, Z27
-	VFMADD231PS.BCST  consts<>+44(SB), Z15, Z27
-	VMULPS            Z14, Z8, Z28
-	VXORPS            Z29, Z29, Z29
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z29, K1
-	VBLENDMPS         Z5, Z3, K1, Z29
-	VCMPPS            $0x03, Z12, Z12, K1
-	VMINPS            Z14, Z12, Z30
-	VBLENDMPS         Z12, Z30, K1, Z30
-	VCMPPS            $0x03, Z22, Z22, K1
-	VMAXPS            Z18, Z22, Z18
-	VBLENDMPS         Z22, Z18, K1, Z18
-	VMOVAPS           Z22, Z31
-	VFMSUB231PS.BCST  consts<>+24(SB), Z25, Z31
-	VCMPPS.BCST       $0x12, consts<>+52(SB), Z23, K1
-	VBLENDMPS         Z7, Z19, K1, Z7
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z28, K1
-	VBLENDMPS         192(CX), Z10, K1, Z7
 	VBROADCASTSS      consts<>+52(SB), Z10
-	VMINPS            Z6, Z10, Z10
-	VFMADD213PS.BCST  consts<>+52(SB), Z30, Z10
-	VMOVAPS           Z11, Z28
-	VMOVUPS           384(SP), Z30
-	VFMADD213PS       Z30, Z26, Z28
+	VRNDSCALEPS       $0x08, Z10, Z10
+	VCMPPS            $0x00, Z6, Z10, K1
+	VBLENDMPS         Z5, Z3, K1, Z11
+	VSUBPS            192(CX), Z2, Z2
+	VMOVUPS           64(CX), Z12
+	VADDPS.BCST       consts<>+52(SB), Z12, Z12
+	VMOVUPS           64(SP), Z13
+	VPANDD            Z13, Z8, Z13
+	VMOVUPS           Z13, 192(SP)
+	VBROADCASTSS      consts<>+48(SB), Z13
+	VFMSUB132PS.BCST  consts<>+44(SB), Z0, Z13
+	VPXORD.BCST       consts<>+4(SB), Z12, Z14
+	VMOVUPS           128(SP), Z15
+	VPORD             Z15, Z10, Z15
+	VPANDD.BCST       consts<>+8(SB), Z0, Z16
+	VMOVUPS           Z16, 256(SP)
+	VPXORD.BCST       consts<>+4(SB), Z3, Z16
+	VMULPS            Z1, Z3, Z17
+	VPORD             Z2, Z15, Z2
+	VCMPPS            $0x04, Z7, Z7, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z7, K1, Z7
+	VADDPS            Z16, Z1, Z15
+	VMOVUPS           Z15, 320(SP)
+	VBROADCASTSS      consts<>+4(SB), Z15
+	VPXORD.BCST       consts<>+12(SB), Z15, Z15
+	VMOVUPS           Z15, 384(SP)
+	VPORD             Z3, Z6, Z6
+	VRNDSCALEPS       $0x08, Z3, Z15
+	VADDPS.BCST       consts<>+24(SB), Z17, Z18
+	VSUBPS            Z6, Z18, Z19
+	VPXORD.BCST       consts<>+4(SB), Z6, Z20
+	VMOVUPS           Z20, 448(SP)
+	VMOVUPS           320(CX), Z20
+	VFNMADD132PS.BCST consts<>+44(SB), Z19, Z20
+	VPANDD.BCST       consts<>+8(SB), Z4, Z21
+	VBROADCASTSS      consts<>+48(SB), Z21
+	VRNDSCALEPS       $0x08, Z21, Z21
+	VCMPPS            $0x00, Z18, Z5, K1
+	VBLENDMPS         Z1, Z17, K1, Z22
+	VMOVUPS           Z22, 512(SP)
+	VMOVAPS           Z16, Z22
+	VFNMADD231PS      192(CX), Z8, Z22
+	VCMPPS            $0x00, Z22, Z22, K1
+	VBLENDMPS         Z16, Z11, K1, Z23
+	VBROADCASTSS      consts<>+8(SB), Z24
+	VPANDD.BCST       consts<>+48(SB), Z24, Z24
+	VMULPS            Z21, Z9, Z9
+	VBROADCASTSS      consts<>+24(SB), Z9
+	VSUBPS            192(CX), Z9, Z9
+	VPXORD.BCST       consts<>+4(SB), Z8, Z25
+	VPXORD.BCST       consts<>+4(SB), Z1, Z26
+	VMOVUPS           Z26, 640(SP)
+	VPORD             Z19, Z23, Z26
+	VADDPS.BCST       consts<>+48(SB), Z2, Z27
 	VMOVUPS           320(SP), Z28
-	VFMADD213PS       Z15, Z17, Z28
-	VPXORD.BCST       consts<>+4(SB), Z13, Z13
-	VPXORD.BCST       consts<>+4(SB), Z24, Z24
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z4, K1
-	VBLENDMPS         Z8, Z15, K1, Z8
-	VPANDD.BCST       consts<>+8(SB), Z2, Z2
-	VBROADCASTSS      consts<>+8(SB), Z8
-	VPANDD.BCST       consts<>+12(SB), Z8, Z8
-	VFMADD132PS.BCST  consts<>+44(SB), Z19, Z13
-	VCMPPS            $0x03, Z22, Z22, K1
-	VMOVUPS           (SP), Z8
-	VMAXPS            Z8, Z22, Z8
-	VBLENDMPS         Z22, Z8, K1, Z8
-	VBROADCASTSS      consts<>+24(SB), Z8
-	VBROADCASTSS      consts<>+44(SB), Z28
-	VFMADD231PS       64(CX), Z28, Z8
-	VBROADCASTSS      consts<>+8(SB), Z8
-	VPANDD.BCST       consts<>+24(SB), Z8, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z26, K1
-	VMOVUPS           256(SP), Z26
-	VMOVUPS           192(SP), Z28
-	VBLENDMPS         Z26, Z28, K1, Z26
-	VBROADCASTSS      consts<>+4(SB), Z26
-	VPXORD.BCST       consts<>+52(SB), Z26, Z26
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z15, K1
-	VBLENDMPS         Z20, Z11, K1, Z20
-	VADDPS            Z0, Z24, Z24
-	VFNMADD213PS      Z20, Z24, Z11
-	VMOVUPS           192(SP), Z28
-	VPANDD.BCST       consts<>+8(SB), Z28, Z28
-	VSUBPS            Z27, Z15, Z28
-	VMOVUPS           448(SP), Z30
-	VFNMADD213PS      Z30, Z6, Z16
-	VCMPPS.BCST       $0x12, consts<>+48(SB), Z18, K1
-	VMOVUPS           640(SP), Z30
-	VMOVUPS           192(SP), Z31
-	VBLENDMPS         Z30, Z31, K1, Z30
-	VMOVAPS           Z29, Z30
-	VMOVUPS           320(SP), Z31
-	VFMADD231PS       Z11, Z31, Z30
-	VPXORD.BCST       consts<>+4(SB), Z4, Z4
-	VFMADD231PS.BCST  consts<>+44(SB), Z17, Z6
-	VMOVUPS           384(SP), Z11
-	VFMSUB231PS       Z11, Z25, Z12
-	VFMADD231PS       Z7, Z29, Z19
-	VPANDD.BCST       consts<>+8(SB), Z25, Z7
-	VCMPPS            $0x12, Z23, Z24, K1
-	VMOVUPS           128(SP), Z11
-	VBLENDMPS         Z0, Z11, K1, Z11
-	VMOVUPS           512(SP), Z12
-	VSUBPS.BCST       consts<>+52(SB), Z12, Z12
-	VPANDD.BCST       consts<>+8(SB), Z25, Z17
-	VCMPPS            $0x11, Z9, Z4, K1
-	VBLENDMPS         Z10, Z0, K1, Z4
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMAXPS            Z22, Z3, Z9
-	VBLENDMPS         Z3, Z9, K1, Z3
-	VPANDD.BCST       consts<>+8(SB), Z16, Z9
-	VSUBPS            Z20, Z28, Z16
-	VFMSUB213PS       Z2, Z0, Z8
-	VADDPS.BCST       consts<>+24(SB), Z23, Z0
-	VMOVUPS           576(SP), Z2
-	VMULPS.BCST       consts<>+48(SB), Z2, Z2
-	VBROADCASTSS      consts<>+24(SB), Z20
-	VMAXPS            Z15, Z20, Z15
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z26, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z13, K1, Z13
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z18, K1
-	VMOVUPS           384(SP), Z18
-	VMOVUPS           64(SP), Z20
-	VBLENDMPS         Z18, Z20, K1, Z18
-	VBROADCASTSS      consts<>+8(SB), Z20
-	VPANDD.BCST       consts<>+12(SB), Z20, Z20
-	VCMPPS            $0x03, Z21, Z21, K1
-	VMAXPS            Z23, Z21, Z22
-	VBLENDMPS         Z21, Z22, K1, Z21
-	VMOVUPS           512(SP), Z22
-	VCMPPS            $0x12, Z29, Z22, K1
-	VMOVUPS           128(SP), Z22
-	VBLENDMPS         Z27, Z22, K1, Z22
-	VPANDD.BCST       consts<>+8(SB), Z5, Z5
-	VMOVUPS           320(SP), Z23
-	VFNMADD213PS.BCST consts<>+52(SB), Z6, Z23
-	VMULPS            Z14, Z10, Z6
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           704(SP), Z10
-	VMINPS            Z10, Z1, Z10
-	VBLENDMPS         Z1, Z10, K1, Z1
-	VMOVUPS           Z1, (AX)
-	VMOVUPS           Z6, 64(AX)
-	VMOVUPS           Z23, 128(AX)
-	VMOVUPS           Z5, 192(AX)
-	VMOVUPS           Z22, 256(AX)
-	VMOVUPS           Z21, 320(AX)
-	VMOVUPS           Z20, 384(AX)
-	VMOVUPS           Z18, 448(AX)
-	VMOVUPS           Z13, 512(AX)
-	VMOVUPS           Z15, 576(AX)
+	VSUBPS            Z5, Z28, Z5
+	VFNMADD213PS.BCST consts<>+52(SB), Z10, Z18
+	VPANDD.BCST       consts<>+8(SB), Z10, Z28
+	VMOVUPS           512(SP), Z29
+	VPORD.BCST        consts<>+48(SB), Z29, Z29
+	VFNMADD231PS.BCST consts<>+52(SB), Z14, Z18
+	VMOVAPS           Z5, Z30
+	VFMADD213PS.BCST  consts<>+24(SB), Z28, Z30
+	VFMADD132PS.BCST  consts<>+44(SB), Z9, Z15
+	VMOVUPS           128(SP), Z31
+	VMULPS            Z2, Z31, Z2
+	VPORD.BCST        consts<>+12(SB), Z8, Z8
+	VMOVUPS           Z8, 576(SP)
+	VSUBPS            Z14, Z22, Z8
+	VFMADD231PS       Z22, Z26, Z27
+	VMOVAPS           Z22, Z8
+	VFMSUB231PS.BCST  consts<>+24(SB), Z29, Z8
+	VCMPPS.BCST       $0x04, consts<>+52(SB), Z5, K1
+	VBLENDMPS         Z26, Z20, K1, Z8
+	VPORD             Z12, Z2, Z2
+	VADDPS.BCST       consts<>+52(SB), Z30, Z8
+	VMULPS            Z8, Z7, Z7
+	VCMPPS            $0x00, Z4, Z28, K1
+	VBLENDMPS         Z11, Z25, K1, Z7
+	VCMPPS            $0x04, Z10, Z17, K1
+	VBLENDMPS         Z13, Z22, K1, Z8
+	VMOVAPS           Z29, Z10
+	VFMADD231PS       Z29, Z24, Z10
+	VPORD             Z16, Z28, Z10
+	VFMSUB231PS       320(CX), Z9, Z18
+	VMULPS.BCST       consts<>+44(SB), Z1, Z1
+	VCMPPS            $0x04, Z24, Z30, K1
+	VMOVUPS           (SP), Z9
+	VBLENDMPS         Z21, Z9, K1, Z9
+	VBROADCASTSS      consts<>+24(SB), Z9
+	VBROADCASTSS      consts<>+44(SB), Z12
+	VFMADD231PS       64(CX), Z12, Z9
+	VPANDD.BCST       consts<>+24(SB), Z18, Z9
+	VMOVUPS           192(SP), Z12
+	VFMADD132PS.BCST  consts<>+12(SB), Z11, Z12
+	VBROADCASTSS      consts<>+52(SB), Z12
+	VRNDSCALEPS       $0x08, Z12, Z12
+	VMOVUPS           384(SP), Z14
+	VCMPPS.BCST       $0x04, consts<>+48(SB), Z14, K1
+	VMOVUPS           448(SP), Z14
+	VBLENDMPS         Z20, Z14, K1, Z14
+	VADDPS            Z0, Z7, Z7
+	VFNMADD213PS      Z12, Z19, Z7
+	VPANDD            Z3, Z11, Z3
+	VBROADCASTSS      consts<>+52(SB), Z11
+	VFMADD231PS       Z6, Z28, Z11
+	VFNMADD213PS.BCST consts<>+48(SB), Z15, Z29
+	VPXORD.BCST       consts<>+4(SB), Z6, Z11
+	VFMADD213PS       Z3, Z8, Z21
+	VFNMADD213PS.BCST consts<>+44(SB), Z28, Z30
+	VMOVUPS           256(SP), Z3
+	VFNMADD231PS.BCST consts<>+44(SB), Z3, Z1
+	VMOVUPS           320(SP), Z3
+	VFNMADD213PS      Z3, Z23, Z13
+	VRNDSCALEPS       $0x08, Z19, Z3
+	VPANDD            Z30, Z5, Z8
+	VMOVUPS           640(SP), Z15
+	VPXORD.BCST       consts<>+4(SB), Z15, Z15
+	VMOVUPS           64(SP), Z16
+	VADDPS.BCST       consts<>+52(SB), Z16, Z16
+	VBROADCASTSS      consts<>+4(SB), Z17
+	VPXORD.BCST       consts<>+52(SB), Z17, Z17
+	VPANDD            Z7, Z5, Z5
+	VMOVUPS           128(SP), Z18
+	VFMADD213PS       Z0, Z2, Z18
+	VPXORD.BCST       consts<>+4(SB), Z4, Z2
+	VMOVUPS           64(SP), Z4
+	VFNMADD213PS      Z4, Z11, Z28
+	VRNDSCALEPS       $0x08, Z14, Z4
+	VFMSUB213PS       Z10, Z0, Z9
+	VMOVUPS           640(SP), Z0
+	VADDPS.BCST       consts<>+24(SB), Z0, Z0
+	VMOVUPS           512(SP), Z10
+	VMULPS.BCST       consts<>+48(SB), Z10, Z10
+	VBROADCASTSS      consts<>+4(SB), Z11
+	VPXORD.BCST       consts<>+24(SB), Z11, Z11
+	VFMSUB213PS.BCST  consts<>+12(SB), Z12, Z6
+	VRNDSCALEPS       $0x08, Z20, Z12
+	VMOVUPS           576(SP), Z19
+	VSUBPS            Z19, Z7, Z7
+	VBROADCASTSS      consts<>+52(SB), Z19
+	VFMADD213PS.BCST  consts<>+44(SB), Z14, Z19
+	VMOVUPS           Z19, (AX)
+	VMOVUPS           Z7, 64(AX)
+	VMOVUPS           Z12, 128(AX)
+	VMOVUPS           Z6, 192(AX)
+	VMOVUPS           Z11, 256(AX)
+	VMOVUPS           Z10, 320(AX)
+	VMOVUPS           Z0, 384(AX)
+	VMOVUPS           Z9, 448(AX)
+	VMOVUPS           Z4, 512(AX)
+	VMOVUPS           Z28, 576(AX)
 	VMOVUPS           Z2, 640(AX)
-	VMOVUPS           Z0, 704(AX)
-	VMOVUPS           Z8, 768(AX)
-	VMOVUPS           Z16, 832(AX)
-	VMOVUPS           Z9, 896(AX)
-	VMOVUPS           Z3, 960(AX)
-	VMOVUPS           Z4, 1024(AX)
-	VMOVUPS           Z17, 1088(AX)
-	VMOVUPS           Z12, 1152(AX)
-	VMOVUPS           Z11, 1216(AX)
-	VMOVUPS           Z7, 1280(AX)
-	VMOVUPS           Z19, 1344(AX)
+	VMOVUPS           Z18, 704(AX)
+	VMOVUPS           Z5, 768(AX)
+	VMOVUPS           Z17, 832(AX)
+	VMOVUPS           Z16, 896(AX)
+	VMOVUPS           Z15, 960(AX)
+	VMOVUPS           Z8, 1024(AX)
+	VMOVUPS           Z3, 1088(AX)
+	VMOVUPS           Z13, 1152(AX)
+	VMOVUPS           Z1, 1216(AX)
+	VMOVUPS           Z30, 1280(AX)
+	VMOVUPS           Z21, 1344(AX)
 	VZEROUPPER
 	RET
 
 // func looping2_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·looping2_avx512(SB), NOSPLIT, $0-24
 	MOVQ             out+0(FP), AX
 	MOVQ             in+8(FP), CX
@@ -2987,45 +2641,35 @@ TEXT ·looping2_avx512(SB), NOSPLIT, $0-24
 	VFMSUB213PS      64(CX), Z5, Z6
 	VMOVAPS          Z3, Z7
 	VFMSUB231PS.BCST consts<>+24(SB), Z3, Z7
-	VCMPPS           $0x03, Z3, Z3, K1
-	VMAXPS           Z5, Z3, Z8
-	VBLENDMPS        Z3, Z8, K1, Z8
-	VBROADCASTSS     consts<>+24(SB), Z9
-	VBROADCASTSS     consts<>+44(SB), Z10
-	VSUBPS           Z10, Z9, Z9
-	VMOVAPS          Z6, Z11
-	VFMADD231PS      Z10, Z0, Z11
-	VADDPS           Z0, Z5, Z12
-	VXORPS           Z13, Z13, Z13
-	VMINPS           Z7, Z13, Z13
-	VADDPS           192(CX), Z4, Z14
-	VCMPPS           $0x11, Z13, Z9, K1
-	VBLENDMPS        Z2, Z14, K1, Z15
-	VSUBPS           192(CX), Z2, Z16
-	VMOVUPS          64(CX), Z17
-	VADDPS           Z4, Z17, Z17
-	VPANDD.BCST      consts<>+8(SB), Z11, Z18
-	VMAXPS           Z14, Z10, Z10
-	VBROADCASTSS     consts<>+4(SB), Z19
-	VPXORD           192(CX), Z19, Z19
-	VADDPS           Z18, Z14, Z20
-	VCMPPS.BCST      $0x16, consts<>+12(SB), Z15, K1
-	VBLENDMPS        Z4, Z14, K1, Z4
-	VMOVUPS          192(CX), Z21
-	VMOVUPS          320(CX), Z22
-	VCMPPS           $0x03, Z21, Z21, K1
-	VMAXPS           Z22, Z21, Z22
-	VBLENDMPS        Z21, Z22, K1, Z21
-	VPXORD.BCST      consts<>+4(SB), Z1, Z22
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z4, K1
-	VBLENDMPS        Z17, Z21, K1, Z21
-	VBROADCASTSS     consts<>+48(SB), Z23
-	VMINPS           Z9, Z23, Z23
-	VMOVAPS          Z5, Z24
-	VXORPS           Z25, Z25, Z25
-	VFMADD231PS      Z10, Z25, Z24
-	VMOVUPS          320(CX), Z25
-	VMULPS.BCST      consts<>+48(SB), Z25, Z25
+	VBROADCASTSS     consts<>+4(SB), Z8
+	VPXORD           Z8, Z3, Z9
+	VMOVUPS          64(CX), Z10
+	VPANDD.BCST      consts<>+12(SB), Z10, Z10
+	VPANDD           Z1, Z1, Z11
+	VBROADCASTSS     consts<>+44(SB), Z12
+	VSUBPS           Z7, Z12, Z12
+	VADDPS           Z0, Z5, Z13
+	VBROADCASTSS     consts<>+8(SB), Z14
+	VPANDD.BCST      consts<>+12(SB), Z14, Z14
+	VBROADCASTSS     consts<>+24(SB), Z15
+	VRNDSCALEPS      $0x08, Z15, Z15
+	VRNDSCALEPS      $0x08, Z4, Z16
+	VCMPPS           $0x00, Z7, Z16, K1
+	VBLENDMPS        Z6, Z3, K1, Z17
+	VSUBPS           192(CX), Z2, Z18
+	VMOVUPS          64(CX), Z19
+	VADDPS           Z4, Z19, Z4
+	VPANDD           Z10, Z12, Z19
+	VBROADCASTSS     consts<>+48(SB), Z20
+	VFMSUB132PS.BCST consts<>+44(SB), Z0, Z20
+	VPXORD           Z8, Z4, Z21
+	VPORD            Z15, Z16, Z22
+	VPANDD.BCST      consts<>+8(SB), Z0, Z23
+	VPXORD           Z8, Z3, Z8
+	VMULPS           Z1, Z3, Z24
+	VPORD            Z18, Z22, Z22
+	VCMPPS           $0x04, Z11, Z11, K1
+	VBLENDMPS.BCST   consts<>+48(SB), Z11, K1, Z25
 
 loop0:
 	VFMADD231PS  Z1, Z0, Z3
@@ -3033,8 +2677,8 @@ loop0:
 	VFMADD231PS  192(CX), Z0, Z6
 	VMOVUPS      64(CX), Z26
 	VFMADD231PS  Z2, Z26, Z7
-	VFMADD231PS  Z1, Z0, Z8
-	VFMADD231PS  320(CX), Z0, Z9
+	VFMADD231PS  Z1, Z0, Z9
+	VFMADD231PS  320(CX), Z0, Z10
 	VMOVUPS      64(CX), Z26
 	VFMADD231PS  192(CX), Z26, Z11
 	VFMADD231PS  Z1, Z0, Z12
@@ -3047,7 +2691,7 @@ loop0:
 	VFMADD231PS  Z2, Z26, Z17
 	VMOVUPS      64(CX), Z26
 	VFMADD231PS  Z1, Z26, Z18
-	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z1, Z0, Z4
 	VFMADD231PS  320(CX), Z0, Z19
 	DECQ         DX
 	JNE          loop0
@@ -3055,41 +2699,37 @@ loop0:
 	VFMADD213PS  Z20, Z14, Z0
 	VMOVAPS      Z12, Z1
 	VFNMADD231PS 64(CX), Z25, Z1
-	VADDPS       Z10, Z4, Z6
+	VADDPS       Z4, Z21, Z6
 	VMOVAPS      Z14, Z11
-	VFNMADD213PS Z24, Z8, Z11
+	VFNMADD213PS Z22, Z9, Z11
 	VFNMADD231PS 320(CX), Z25, Z2
-	VFNMADD132PS 320(CX), Z7, Z21
+	VFNMADD132PS 320(CX), Z7, Z8
 	VSUBPS       Z11, Z6, Z16
 	VSUBPS       Z18, Z0, Z17
-	VADDPS       Z24, Z19, Z26
-	VADDPS       192(CX), Z9, Z9
+	VADDPS       Z22, Z19, Z26
+	VADDPS       192(CX), Z10, Z10
 	VMOVAPS      Z7, Z27
-	VFMADD213PS  Z9, Z0, Z27
-	VFMADD213PS  Z2, Z20, Z22
-	VSUBPS       Z17, Z23, Z20
-	VFNMADD231PS Z8, Z2, Z3
+	VFMADD213PS  Z10, Z0, Z27
+	VFMADD213PS  Z2, Z20, Z23
+	VSUBPS       Z17, Z24, Z20
+	VFNMADD231PS Z9, Z2, Z3
 	VSUBPS       Z15, Z12, Z12
-	VMOVUPS      320(CX), Z15
-	VCMPPS       $0x03, Z15, Z15, K1
-	VMAXPS       Z19, Z15, Z28
-	VBLENDMPS    Z15, Z28, K1, Z15
-	VADDPS       Z4, Z11, Z4
-	VCMPPS       $0x03, Z23, Z23, K1
-	VMAXPS       Z16, Z23, Z28
-	VBLENDMPS    Z23, Z28, K1, Z23
-	VFNMADD213PS Z26, Z4, Z19
-	VADDPS       Z25, Z20, Z25
-	VMOVAPS      Z9, Z28
+	VBROADCASTSS consts<>+4(SB), Z15
+	VPXORD       320(CX), Z15, Z15
+	VFMADD231PS  Z11, Z5, Z21
+	VPXORD.BCST  consts<>+4(SB), Z24, Z24
+	VFNMADD213PS Z21, Z16, Z19
+	VFNMADD231PS 64(CX), Z20, Z25
+	VMOVAPS      Z10, Z28
 	VFNMADD231PS 320(CX), Z16, Z28
 	VSUBPS       Z6, Z3, Z29
 	VSUBPS       Z17, Z16, Z30
 	VFMADD132PS  320(CX), Z18, Z5
-	VFMADD231PS  Z11, Z14, Z8
+	VFMADD231PS  Z11, Z14, Z9
 	VSUBPS       Z27, Z13, Z13
 	VSUBPS       Z18, Z14, Z14
-	VADDPS       Z7, Z24, Z7
-	VFMADD213PS  Z19, Z17, Z10
+	VADDPS       Z7, Z22, Z7
+	VFMADD213PS  Z19, Z17, Z4
 	VMOVAPS      Z5, Z18
 	VFMADD213PS  192(CX), Z6, Z18
 	VMOVUPS      Z0, (AX)
@@ -3097,286 +2737,257 @@ loop0:
 	VMOVUPS      Z6, 128(AX)
 	VMOVUPS      Z11, 192(AX)
 	VMOVUPS      Z2, 256(AX)
-	VMOVUPS      Z21, 320(AX)
+	VMOVUPS      Z8, 320(AX)
 	VMOVUPS      Z16, 384(AX)
 	VMOVUPS      Z17, 448(AX)
 	VMOVUPS      Z26, 512(AX)
-	VMOVUPS      Z9, 576(AX)
+	VMOVUPS      Z10, 576(AX)
 	VMOVUPS      Z27, 640(AX)
-	VMOVUPS      Z22, 704(AX)
+	VMOVUPS      Z23, 704(AX)
 	VMOVUPS      Z20, 768(AX)
 	VMOVUPS      Z3, 832(AX)
 	VMOVUPS      Z12, 896(AX)
 	VMOVUPS      Z15, 960(AX)
-	VMOVUPS      Z4, 1024(AX)
-	VMOVUPS      Z23, 1088(AX)
+	VMOVUPS      Z21, 1024(AX)
+	VMOVUPS      Z24, 1088(AX)
 	VMOVUPS      Z19, 1152(AX)
 	VMOVUPS      Z25, 1216(AX)
 	VMOVUPS      Z28, 1280(AX)
 	VMOVUPS      Z29, 1344(AX)
 	VMOVUPS      Z30, 1408(AX)
 	VMOVUPS      Z5, 1472(AX)
-	VMOVUPS      Z8, 1536(AX)
+	VMOVUPS      Z9, 1536(AX)
 	VMOVUPS      Z13, 1600(AX)
 	VMOVUPS      Z14, 1664(AX)
 	VMOVUPS      Z7, 1728(AX)
-	VMOVUPS      Z10, 1792(AX)
+	VMOVUPS      Z4, 1792(AX)
 	VMOVUPS      Z18, 1856(AX)
 	VZEROUPPER
 	RET
 
 // func random3_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random3_avx512(SB), $512-24
+// Requires: AVX, AVX512F
+TEXT ·random3_avx512(SB), $832-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
 	VMOVUPS           (CX), Z0
 	VMOVUPS           128(CX), Z1
 	VMOVUPS           256(CX), Z2
-	VBROADCASTSS      consts<>+44(SB), Z3
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z1, Z0, K1, Z3
-	VBROADCASTSS      consts<>+4(SB), Z4
-	VPXORD.BCST       consts<>+24(SB), Z4, Z4
-	VBROADCASTSS      consts<>+52(SB), Z5
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
-	VBLENDMPS         Z0, Z3, K1, Z5
-	VCMPPS            $0x12, 320(CX), Z2, K1
-	VBROADCASTSS      consts<>+52(SB), Z6
-	VBLENDMPS         192(CX), Z6, K1, Z6
-	VBROADCASTSS      consts<>+24(SB), Z7
-	VMINPS            Z4, Z7, Z7
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z7, K1
-	VBLENDMPS         Z0, Z3, K1, Z8
-	VMOVAPS           Z0, Z9
-	VFNMADD213PS      Z5, Z6, Z9
-	VMOVAPS           Z6, Z10
-	VFNMADD231PS.BCST consts<>+12(SB), Z9, Z10
-	VMULPS.BCST       consts<>+52(SB), Z10, Z11
-	VADDPS            320(CX), Z7, Z12
-	VMOVUPS           Z12, (SP)
-	VCMPPS            $0x11, Z8, Z10, K1
-	VBLENDMPS         Z6, Z2, K1, Z12
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z12, K1
-	VBLENDMPS         Z5, Z3, K1, Z12
-	VBROADCASTSS      consts<>+8(SB), Z12
-	VPANDD            320(CX), Z12, Z12
-	VMOVUPS           320(CX), Z13
-	VCMPPS            $0x12, Z10, Z13, K1
-	VBROADCASTSS      consts<>+24(SB), Z13
-	VBLENDMPS         320(CX), Z13, K1, Z13
-	VMOVUPS           Z13, 64(SP)
-	VCMPPS            $0x12, Z9, Z7, K1
-	VBROADCASTSS      consts<>+52(SB), Z13
-	VBLENDMPS         320(CX), Z13, K1, Z13
-	VBROADCASTSS      consts<>+52(SB), Z14
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z14, K1
-	VBLENDMPS         Z0, Z4, K1, Z14
-	VMOVAPS           Z6, Z15
-	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z15
-	VMOVUPS           320(CX), Z16
-	VCMPPS            $0x03, Z16, Z16, K1
-	VMINPS            Z1, Z16, Z17
-	VBLENDMPS         Z16, Z17, K1, Z16
-	VBROADCASTSS      consts<>+44(SB), Z17
-	VMAXPS            Z12, Z17, Z17
-	VPANDD.BCST       consts<>+8(SB), Z10, Z17
-	VFMADD213PS.BCST  consts<>+24(SB), Z16, Z17
-	VMULPS            Z16, Z0, Z0
-	VMOVUPS           Z0, 128(SP)
-	VSUBPS            Z4, Z7, Z0
-	VSUBPS.BCST       consts<>+48(SB), Z0, Z18
-	VCMPPS            $0x03, Z12, Z12, K1
-	VMOVUPS           128(SP), Z19
-	VMAXPS            Z19, Z12, Z19
-	VBLENDMPS         Z12, Z19, K1, Z19
-	VMOVAPS           Z5, Z20
-	VFMADD213PS       Z0, Z2, Z20
-	VSUBPS            Z15, Z20, Z21
-	VXORPS            Z22, Z22, Z22
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z22, K1
-	VMOVUPS           (SP), Z22
-	VMOVUPS.Z         Z22, K1, Z22
-	VPXORD.BCST       consts<>+4(SB), Z19, Z23
-	VMOVAPS           Z9, Z24
-	VFMADD231PS       Z19, Z5, Z24
+	VPORD.BCST        consts<>+44(SB), Z1, Z3
+	VBROADCASTSS      consts<>+24(SB), Z4
+	VMULPS            320(CX), Z4, Z4
+	VPORD.BCST        consts<>+52(SB), Z0, Z5
+	VCMPPS            $0x00, Z2, Z5, K1
+	VMOVUPS           192(CX), Z6
+	VBLENDMPS         320(CX), Z6, K1, Z6
+	VPANDD            320(CX), Z0, Z7
+	VBROADCASTSS      consts<>+8(SB), Z8
+	VPANDD.BCST       consts<>+24(SB), Z8, Z8
+	VPORD             Z0, Z8, Z9
+	VPANDD.BCST       consts<>+8(SB), Z1, Z10
+	VADDPS            Z7, Z2, Z11
+	VMOVUPS           Z11, (SP)
+	VMOVUPS           320(CX), Z11
+	VFNMADD213PS.BCST consts<>+52(SB), Z9, Z11
+	VMOVAPS           Z6, Z12
+	VFMADD231PS       192(CX), Z11, Z12
+	VADDPS            Z8, Z3, Z13
+	VCMPPS            $0x00, Z11, Z13, K1
+	VBLENDMPS         Z7, Z2, K1, Z14
+	VPORD             Z6, Z14, Z15
+	VMOVUPS           Z15, 64(SP)
+	VMOVAPS           Z2, Z15
+	VFNMADD213PS      Z14, Z3, Z15
+	VMOVUPS           (SP), Z16
+	VRNDSCALEPS       $0x08, Z16, Z16
+	VMOVAPS           Z15, Z17
+	VFMSUB213PS       Z16, Z2, Z17
+	VMOVUPS           (SP), Z18
+	VFMSUB213PS.BCST  consts<>+52(SB), Z3, Z18
+	VBROADCASTSS      consts<>+52(SB), Z19
+	VCMPPS.BCST       $0x04, consts<>+12(SB), Z19, K1
+	VBLENDMPS         Z0, Z5, K1, Z19
+	VMOVAPS           Z8, Z20
+	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z20
+	VPANDD.BCST       consts<>+8(SB), Z1, Z21
+	VMOVAPS           Z5, Z22
+	VFMADD213PS.BCST  consts<>+44(SB), Z15, Z22
+	VPANDD            Z4, Z11, Z22
+	VPANDD.BCST       consts<>+24(SB), Z21, Z23
+	VMOVUPS           Z23, 128(SP)
+	VMULPS            Z21, Z0, Z23
+	VSUBPS            Z5, Z9, Z23
+	VSUBPS.BCST       consts<>+48(SB), Z7, Z7
+	VPXORD.BCST       consts<>+4(SB), Z15, Z24
+	VCMPPS            $0x04, Z6, Z14, K1
+	VBLENDMPS         320(CX), Z23, K1, Z6
+	VMOVUPS           64(SP), Z6
+	VSUBPS            Z22, Z6, Z6
+	VPORD.BCST        consts<>+12(SB), Z13, Z13
+	VPORD.BCST        consts<>+52(SB), Z24, Z14
+	VMOVAPS           Z10, Z25
+	VFMADD231PS       Z24, Z5, Z25
 	VBROADCASTSS      consts<>+52(SB), Z24
-	VCMPPS.BCST       $0x11, consts<>+52(SB), Z24, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z19, K1, Z19
-	VMOVUPS           Z19, 192(SP)
-	VMOVAPS           Z16, Z19
-	VFMADD231PS       Z12, Z9, Z19
-	VCMPPS            $0x11, Z14, Z14, K1
-	VBLENDMPS.BCST    consts<>+24(SB), Z1, K1, Z24
-	VBROADCASTSS      consts<>+4(SB), Z25
-	VPXORD.BCST       consts<>+52(SB), Z25, Z25
-	VADDPS.BCST       consts<>+24(SB), Z17, Z26
-	VMOVUPS           192(CX), Z27
-	VCMPPS            $0x03, Z27, Z27, K1
-	VMINPS            Z16, Z27, Z16
-	VBLENDMPS         Z27, Z16, K1, Z16
-	VBROADCASTSS      consts<>+8(SB), Z16
-	VPANDD.BCST       consts<>+24(SB), Z16, Z16
-	VCMPPS            $0x03, Z12, Z12, K1
-	VMINPS            Z9, Z12, Z27
-	VBLENDMPS         Z12, Z27, K1, Z27
-	VCMPPS            $0x03, Z12, Z12, K1
-	VMAXPS            Z17, Z12, Z28
-	VBLENDMPS         Z12, Z28, K1, Z28
-	VSUBPS            Z2, Z1, Z28
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z11, K1
-	VBLENDMPS         Z22, Z18, K1, Z29
-	VMOVAPS           Z23, Z30
-	VFMADD231PS       64(CX), Z9, Z30
-	VFMADD231PS       Z16, Z12, Z8
-	VSUBPS            192(CX), Z24, Z30
-	VMOVUPS           Z30, 256(SP)
-	VCMPPS            $0x16, Z26, Z2, K1
-	VBLENDMPS         64(CX), Z0, K1, Z26
-	VCMPPS            $0x12, Z0, Z22, K1
-	VBLENDMPS.BCST    consts<>+48(SB), Z22, K1, Z22
-	VMOVAPS           Z23, Z26
-	VMOVUPS           (SP), Z30
-	VFNMADD231PS      192(CX), Z30, Z26
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z27, K1
-	VBLENDMPS         Z11, Z18, K1, Z30
-	VPXORD.BCST       consts<>+4(SB), Z0, Z31
-	VADDPS            Z8, Z29, Z29
-	VCMPPS            $0x12, Z18, Z8, K1
-	VBLENDMPS         Z13, Z28, K1, Z8
-	VFNMADD132PS.BCST consts<>+52(SB), Z18, Z4
-	VMOVUPS           64(SP), Z13
-	VCMPPS            $0x11, Z18, Z13, K1
-	VBLENDMPS.BCST    consts<>+24(SB), Z18, K1, Z13
-	VFMSUB213PS       Z25, Z8, Z5
-	VADDPS            Z31, Z15, Z5
-	VMOVUPS           320(CX), Z8
-	VSUBPS            Z21, Z8, Z8
-	VBROADCASTSS      consts<>+24(SB), Z18
-	VFMADD231PS.BCST  consts<>+12(SB), Z25, Z18
-	VBROADCASTSS      consts<>+8(SB), Z29
-	VPANDD.BCST       consts<>+24(SB), Z29, Z29
-	VMULPS.BCST       consts<>+48(SB), Z12, Z29
-	VPXORD.BCST       consts<>+4(SB), Z13, Z29
-	VBROADCASTSS      consts<>+4(SB), Z29
-	VPXORD.BCST       consts<>+44(SB), Z29, Z29
-	VSUBPS            Z16, Z17, Z17
-	VCMPPS            $0x12, 320(CX), Z0, K1
-	VBLENDMPS         Z7, Z14, K1, Z7
-	VADDPS            Z6, Z12, Z6
-	VMULPS            Z30, Z21, Z6
-	VBROADCASTSS      consts<>+4(SB), Z6
-	VPXORD.BCST       consts<>+48(SB), Z6, Z6
-	VMULPS            Z3, Z1, Z3
-	VSUBPS            Z24, Z2, Z7
-	VBROADCASTSS      consts<>+24(SB), Z7
-	VMINPS            Z2, Z7, Z7
-	VBROADCASTSS      consts<>+52(SB), Z12
-	VBROADCASTSS      consts<>+44(SB), Z14
-	VFMSUB213PS.BCST  consts<>+48(SB), Z12, Z14
-	VPANDD.BCST       consts<>+8(SB), Z26, Z12
-	VMOVUPS           Z12, 320(SP)
-	VMOVAPS           Z3, Z12
-	VBROADCASTSS      consts<>+44(SB), Z17
-	VFMADD231PS       Z8, Z17, Z12
-	VMULPS            Z20, Z13, Z17
-	VMOVUPS           Z17, 384(SP)
-	VADDPS.BCST       consts<>+48(SB), Z6, Z17
-	VMOVUPS           Z17, 448(SP)
-	VFNMADD213PS      Z3, Z27, Z3
-	VMOVUPS           192(CX), Z17
-	VFNMADD213PS.BCST consts<>+12(SB), Z4, Z17
-	VMOVUPS           192(SP), Z4
-	VMOVUPS           64(SP), Z20
-	VCMPPS            $0x11, Z4, Z20, K1
-	VBLENDMPS         Z22, Z24, K1, Z4
-	VXORPS            Z20, Z20, Z20
-	VXORPS            Z21, Z21, Z21
-	VMAXPS            Z20, Z21, Z20
-	VADDPS.BCST       consts<>+12(SB), Z0, Z0
-	VADDPS.BCST       consts<>+44(SB), Z2, Z21
+	VCMPPS.BCST       $0x00, consts<>+52(SB), Z24, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z7, K1, Z24
+	VMOVAPS           Z19, Z25
+	VFMADD231PS       Z15, Z10, Z25
+	VCMPPS            $0x00, Z18, Z18, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z1, K1, Z25
+	VBROADCASTSS      consts<>+52(SB), Z26
+	VRNDSCALEPS       $0x08, Z26, Z26
+	VMOVUPS           Z26, 192(SP)
+	VADDPS.BCST       consts<>+24(SB), Z22, Z26
+	VMOVUPS           Z26, 256(SP)
+	VPANDD.BCST       consts<>+8(SB), Z20, Z26
+	VSUBPS.BCST       consts<>+24(SB), Z14, Z27
+	VMOVUPS           64(SP), Z28
 	VPANDD.BCST       consts<>+8(SB), Z28, Z28
-	VPANDD.BCST       consts<>+8(SB), Z6, Z29
-	VCMPPS            $0x15, Z7, Z16, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z24, K1, Z7
-	VADDPS.BCST       consts<>+52(SB), Z5, Z5
-	VXORPS            Z16, Z16, Z16
-	VMAXPS            Z11, Z16, Z11
-	VMOVUPS           128(SP), Z16
-	VFMSUB213PS       Z16, Z2, Z13
-	VMOVUPS           (SP), Z2
-	VMULPS            Z2, Z22, Z2
-	VPANDD.BCST       consts<>+8(SB), Z7, Z16
-	VBROADCASTSS      consts<>+48(SB), Z22
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z22, K1
-	VBLENDMPS         Z4, Z1, K1, Z22
-	VCMPPS            $0x11, Z18, Z15, K1
-	VBLENDMPS         Z9, Z18, K1, Z9
-	VPANDD.BCST       consts<>+8(SB), Z8, Z8
-	VBROADCASTSS      consts<>+8(SB), Z15
-	VPANDD.BCST       consts<>+12(SB), Z15, Z15
-	VBROADCASTSS      consts<>+52(SB), Z18
-	VCMPPS            $0x12, Z6, Z18, K1
-	VBROADCASTSS      consts<>+52(SB), Z6
-	VBLENDMPS.BCST    consts<>+24(SB), Z6, K1, Z6
-	VCMPPS            $0x03, Z23, Z23, K1
-	VMINPS            Z26, Z23, Z18
-	VBLENDMPS         Z23, Z18, K1, Z18
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z30, Z25, K1, Z23
-	VXORPS            Z24, Z24, Z24
-	VFMADD231PS.BCST  consts<>+52(SB), Z24, Z19
-	VBROADCASTSS      consts<>+4(SB), Z24
-	VPXORD            192(CX), Z24, Z24
-	VCMPPS            $0x03, Z27, Z27, K1
-	VMINPS            Z13, Z27, Z25
-	VBLENDMPS         Z27, Z25, K1, Z25
-	VBROADCASTSS      consts<>+48(SB), Z26
+	VMOVUPS           64(SP), Z29
+	VFMSUB213PS       Z22, Z29, Z25
+	VSUBPS            320(CX), Z1, Z25
+	VPORD             Z6, Z11, Z25
+	VMOVUPS           Z25, 320(SP)
+	VPANDD.BCST       consts<>+8(SB), Z8, Z25
+	VMOVAPS           Z10, Z25
+	VFMADD231PS.BCST  consts<>+52(SB), Z14, Z25
+	VMOVAPS           Z2, Z29
+	VFMADD231PS       Z9, Z27, Z29
 	VMOVUPS           256(SP), Z27
-	VMAXPS            Z27, Z26, Z26
-	VCMPPS            $0x03, Z10, Z10, K1
-	VMINPS            Z1, Z10, Z1
-	VBLENDMPS         Z10, Z1, K1, Z1
-	VMOVUPS           Z1, (AX)
-	VMOVUPS           Z26, 64(AX)
-	VMOVUPS           Z25, 128(AX)
-	VMOVUPS           Z24, 192(AX)
-	VMOVUPS           Z19, 256(AX)
-	VMOVUPS           Z23, 320(AX)
-	VMOVUPS           Z18, 384(AX)
-	VMOVUPS           Z6, 448(AX)
-	VMOVUPS           Z15, 512(AX)
-	VMOVUPS           Z8, 576(AX)
-	VMOVUPS           Z9, 640(AX)
-	VMOVUPS           Z22, 704(AX)
-	VMOVUPS           Z16, 768(AX)
-	VMOVUPS           Z2, 832(AX)
-	VMOVUPS           Z13, 896(AX)
-	VMOVUPS           Z11, 960(AX)
-	VMOVUPS           Z5, 1024(AX)
-	VMOVUPS           Z7, 1088(AX)
-	VMOVUPS           Z29, 1152(AX)
-	VMOVUPS           Z28, 1216(AX)
-	VMOVUPS           Z21, 1280(AX)
-	VMOVUPS           Z0, 1344(AX)
-	VMOVUPS           Z20, 1408(AX)
+	VMOVUPS           192(CX), Z30
+	VFMADD231PS.BCST  consts<>+48(SB), Z30, Z27
+	VBROADCASTSS      consts<>+8(SB), Z30
+	VPANDD.BCST       consts<>+52(SB), Z30, Z30
+	VCMPPS            $0x04, Z23, Z13, K1
+	VBLENDMPS.BCST    consts<>+48(SB), Z6, K1, Z13
+	VFNMADD132PS      192(CX), Z14, Z12
+	VPORD             Z11, Z28, Z11
+	VMOVUPS           Z11, 384(SP)
+	VPXORD.BCST       consts<>+4(SB), Z12, Z11
+	VBROADCASTSS      consts<>+4(SB), Z12
+	VPXORD.BCST       consts<>+48(SB), Z12, Z12
+	VRNDSCALEPS       $0x08, Z29, Z30
+	VCMPPS            $0x04, Z7, Z29, K1
+	VMOVUPS           320(SP), Z29
+	VBLENDMPS         Z17, Z29, K1, Z29
+	VMOVAPS           Z23, Z29
+	VFNMADD231PS.BCST consts<>+52(SB), Z5, Z29
+	VCMPPS            $0x00, Z7, Z16, K1
+	VBLENDMPS.BCST    consts<>+24(SB), Z23, K1, Z16
+	VFMSUB213PS       Z13, Z4, Z21
+	VADDPS            Z12, Z19, Z21
+	VSUBPS            Z6, Z3, Z3
+	VBROADCASTSS      consts<>+24(SB), Z21
+	VMOVUPS           192(SP), Z31
+	VFMADD231PS.BCST  consts<>+12(SB), Z31, Z21
+	VPANDD.BCST       consts<>+24(SB), Z9, Z31
+	VPORD.BCST        consts<>+48(SB), Z26, Z31
+	VBROADCASTSS      consts<>+24(SB), Z31
+	VFMSUB132PS.BCST  consts<>+12(SB), Z30, Z31
+	VMOVAPS           Z8, Z31
+	VFMADD231PS.BCST  consts<>+44(SB), Z21, Z31
+	VBROADCASTSS      consts<>+48(SB), Z21
+	VFMSUB132PS.BCST  consts<>+24(SB), Z9, Z21
+	VFMADD213PS       Z10, Z13, Z25
+	VMULPS            Z4, Z1, Z4
+	VSUBPS            Z24, Z2, Z21
+	VMOVUPS           Z21, 448(SP)
+	VPANDD.BCST       consts<>+8(SB), Z2, Z21
+	VMOVUPS           Z21, 512(SP)
+	VCMPPS            $0x00, Z19, Z1, K1
+	VBROADCASTSS      consts<>+52(SB), Z1
+	VBLENDMPS         192(CX), Z1, K1, Z1
+	VMOVUPS           Z1, 576(SP)
+	VMOVUPS           128(SP), Z1
+	VFNMADD213PS      Z1, Z13, Z8
+	VCMPPS            $0x00, Z16, Z9, K1
+	VMOVUPS           (SP), Z1
+	VBLENDMPS         Z4, Z1, K1, Z1
+	VMOVUPS           Z1, 640(SP)
+	VPANDD.BCST       consts<>+8(SB), Z7, Z1
+	VMOVUPS           Z1, 704(SP)
+	VADDPS.BCST       consts<>+48(SB), Z25, Z1
+	VMOVUPS           Z1, 768(SP)
+	VFNMADD231PS      Z25, Z26, Z4
+	VFNMADD213PS.BCST consts<>+12(SB), Z2, Z11
+	VCMPPS            $0x00, Z14, Z15, K1
+	VBLENDMPS         Z27, Z24, K1, Z1
+	VBROADCASTSS      consts<>+4(SB), Z7
+	VPXORD.BCST       consts<>+12(SB), Z7, Z7
+	VBROADCASTSS      consts<>+8(SB), Z13
+	VPANDD.BCST       consts<>+12(SB), Z13, Z13
+	VFMSUB132PS.BCST  consts<>+12(SB), Z2, Z18
+	VMOVUPS           192(SP), Z14
+	VFMADD231PS       192(CX), Z3, Z14
+	VMOVUPS           256(SP), Z15
+	VPORD             Z15, Z19, Z15
+	VPORD             Z28, Z20, Z19
+	VMULPS.BCST       consts<>+52(SB), Z22, Z20
+	VMOVUPS           (SP), Z21
+	VADDPS            Z21, Z3, Z3
+	VFMSUB231PS.BCST  consts<>+24(SB), Z30, Z2
+	VBROADCASTSS      consts<>+24(SB), Z21
+	VFMSUB231PS.BCST  consts<>+44(SB), Z21, Z25
+	VMOVUPS           448(SP), Z21
+	VPANDD.BCST       consts<>+8(SB), Z21, Z21
+	VSUBPS.BCST       consts<>+48(SB), Z20, Z22
+	VCMPPS            $0x00, Z16, Z17, K1
+	VBLENDMPS         Z9, Z16, K1, Z9
+	VPANDD.BCST       consts<>+12(SB), Z29, Z16
+	VADDPS            Z10, Z25, Z10
+	VMOVUPS           64(SP), Z17
+	VPANDD            Z17, Z9, Z17
+	VCMPPS            $0x04, Z12, Z5, K1
+	VMOVUPS           320(SP), Z5
+	VBLENDMPS         Z5, Z3, K1, Z5
+	VMOVUPS           384(SP), Z12
+	VPORD             Z23, Z12, Z12
+	VPANDD.BCST       consts<>+12(SB), Z0, Z0
+	VADDPS            Z10, Z31, Z23
+	VADDPS            Z26, Z6, Z6
+	VMOVUPS           Z6, (AX)
+	VMOVUPS           Z23, 64(AX)
+	VMOVUPS           Z0, 128(AX)
+	VMOVUPS           Z12, 192(AX)
+	VMOVUPS           Z5, 256(AX)
+	VMOVUPS           Z17, 320(AX)
+	VMOVUPS           Z10, 384(AX)
+	VMOVUPS           Z16, 448(AX)
+	VMOVUPS           Z9, 512(AX)
+	VMOVUPS           Z22, 576(AX)
+	VMOVUPS           Z21, 640(AX)
+	VMOVUPS           Z25, 704(AX)
+	VMOVUPS           Z2, 768(AX)
+	VMOVUPS           Z3, 832(AX)
+	VMOVUPS           Z20, 896(AX)
+	VMOVUPS           Z19, 960(AX)
+	VMOVUPS           Z15, 1024(AX)
+	VMOVUPS           Z14, 1088(AX)
+	VMOVUPS           Z18, 1152(AX)
+	VMOVUPS           Z13, 1216(AX)
+	VMOVUPS           Z7, 1280(AX)
+	VMOVUPS           Z1, 1344(AX)
+	VMOVUPS           Z11, 1408(AX)
 	VMOVUPS           Z4, 1472(AX)
-	VMOVUPS           Z17, 1536(AX)
-	VMOVUPS           Z3, 1600(AX)
-	VMOVUPS           448(SP), Z0
+	VMOVUPS           768(SP), Z0
+	VMOVUPS           Z0, 1536(AX)
+	VMOVUPS           704(SP), Z0
+	VMOVUPS           Z0, 1600(AX)
+	VMOVUPS           640(SP), Z0
 	VMOVUPS           Z0, 1664(AX)
-	VMOVUPS           384(SP), Z0
-	VMOVUPS           Z0, 1728(AX)
-	VMOVUPS           Z12, 1792(AX)
-	VMOVUPS           320(SP), Z0
+	VMOVUPS           Z8, 1728(AX)
+	VMOVUPS           576(SP), Z0
+	VMOVUPS           Z0, 1792(AX)
+	VMOVUPS           512(SP), Z0
 	VMOVUPS           Z0, 1856(AX)
-	VMOVUPS           Z14, 1920(AX)
+	VMOVUPS           448(SP), Z0
+	VMOVUPS           Z0, 1920(AX)
 	VZEROUPPER
 	RET
 
 // func looping3_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·looping3_avx512(SB), NOSPLIT, $192-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
@@ -3385,195 +2996,164 @@ TEXT ·looping3_avx512(SB), NOSPLIT, $192-24
 	VMOVUPS           128(CX), Z1
 	VMOVUPS           256(CX), Z2
 	VBROADCASTSS      consts<>+44(SB), Z3
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z1, Z0, K1, Z3
-	VBROADCASTSS      consts<>+4(SB), Z4
+	VPORD             Z3, Z1, Z4
 	VBROADCASTSS      consts<>+24(SB), Z5
-	VPXORD            Z5, Z4, Z4
-	VBROADCASTSS      consts<>+52(SB), Z6
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z6, K1
-	VBLENDMPS         Z0, Z3, K1, Z6
-	VCMPPS            $0x12, 320(CX), Z2, K1
-	VBROADCASTSS      consts<>+52(SB), Z7
-	VBLENDMPS         192(CX), Z7, K1, Z7
-	VMINPS            Z4, Z5, Z8
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
-	VBLENDMPS         Z0, Z3, K1, Z9
-	VMOVAPS           Z0, Z10
-	VFNMADD213PS      Z6, Z7, Z10
-	VMOVAPS           Z7, Z11
-	VFNMADD231PS.BCST consts<>+12(SB), Z10, Z11
-	VMULPS.BCST       consts<>+52(SB), Z11, Z12
-	VADDPS            320(CX), Z8, Z13
-	VCMPPS            $0x11, Z9, Z11, K1
-	VBLENDMPS         Z7, Z2, K1, Z14
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z14, K1
-	VBLENDMPS         Z6, Z3, K1, Z15
-	VBROADCASTSS      consts<>+8(SB), Z16
-	VPANDD            320(CX), Z16, Z16
-	VMOVUPS           320(CX), Z17
-	VCMPPS            $0x12, Z11, Z17, K1
-	VBLENDMPS         320(CX), Z5, K1, Z17
-	VCMPPS            $0x12, Z10, Z8, K1
-	VBROADCASTSS      consts<>+52(SB), Z18
-	VBLENDMPS         320(CX), Z18, K1, Z18
-	VBROADCASTSS      consts<>+52(SB), Z19
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z19, K1
-	VBLENDMPS         Z0, Z4, K1, Z19
-	VMOVAPS           Z7, Z20
-	VFMSUB231PS.BCST  consts<>+44(SB), Z1, Z20
-	VMOVUPS           320(CX), Z21
-	VCMPPS            $0x03, Z21, Z21, K1
-	VMINPS            Z1, Z21, Z22
-	VBLENDMPS         Z21, Z22, K1, Z21
-	VBROADCASTSS      consts<>+44(SB), Z22
-	VMAXPS            Z16, Z22, Z22
-	VPANDD.BCST       consts<>+8(SB), Z11, Z23
-	VMOVAPS           Z23, Z24
-	VFMADD213PS       Z5, Z21, Z24
-	VMULPS            Z21, Z0, Z5
-	VMOVUPS           Z5, (SP)
-	VSUBPS            Z4, Z8, Z5
-	VSUBPS.BCST       consts<>+48(SB), Z5, Z25
-	VMOVUPS           Z25, 64(SP)
-	VCMPPS            $0x03, Z16, Z16, K1
-	VMOVUPS           (SP), Z25
-	VMAXPS            Z25, Z16, Z25
-	VBLENDMPS         Z16, Z25, K1, Z25
-	VMOVAPS           Z6, Z26
-	VFMADD213PS       Z5, Z2, Z26
-	VSUBPS            Z20, Z26, Z27
-	VXORPS            Z28, Z28, Z28
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z28, K1
-	VMOVUPS.Z         Z13, K1, Z28
-	VPXORD.BCST       consts<>+4(SB), Z25, Z29
-	VMOVAPS           Z10, Z30
-	VFMADD231PS       Z25, Z6, Z30
-	VBROADCASTSS      consts<>+52(SB), Z31
-	VCMPPS.BCST       $0x11, consts<>+52(SB), Z31, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z25, K1, Z31
-	VMOVAPS           Z21, Z31
-	VFMADD231PS       Z16, Z10, Z31
+	VMULPS            320(CX), Z5, Z6
+	VPORD.BCST        consts<>+52(SB), Z0, Z7
+	VCMPPS            $0x00, Z2, Z7, K1
+	VMOVUPS           192(CX), Z8
+	VBLENDMPS         320(CX), Z8, K1, Z8
+	VPANDD            320(CX), Z0, Z9
+	VBROADCASTSS      consts<>+8(SB), Z10
+	VPANDD            Z5, Z10, Z11
+	VPORD             Z0, Z11, Z12
+	VPANDD            Z10, Z1, Z13
+	VADDPS            Z9, Z2, Z14
+	VMOVUPS           320(CX), Z15
+	VFNMADD213PS.BCST consts<>+52(SB), Z12, Z15
+	VMOVAPS           Z8, Z16
+	VFMADD231PS       192(CX), Z15, Z16
+	VADDPS            Z11, Z4, Z17
+	VCMPPS            $0x00, Z15, Z17, K1
+	VBLENDMPS         Z9, Z2, K1, Z18
+	VPORD             Z8, Z18, Z19
+	VMOVAPS           Z2, Z20
+	VFNMADD213PS      Z18, Z4, Z20
+	VRNDSCALEPS       $0x08, Z14, Z21
+	VMOVAPS           Z20, Z22
+	VFMSUB213PS       Z21, Z2, Z22
+	VMOVAPS           Z14, Z23
+	VFMSUB213PS.BCST  consts<>+52(SB), Z4, Z23
+	VBROADCASTSS      consts<>+52(SB), Z24
+	VCMPPS.BCST       $0x04, consts<>+12(SB), Z24, K1
+	VBLENDMPS         Z0, Z7, K1, Z24
+	VMOVAPS           Z11, Z25
+	VFMSUB231PS       Z3, Z1, Z25
+	VPANDD            Z10, Z1, Z10
+	VMOVAPS           Z7, Z26
+	VFMADD213PS       Z3, Z20, Z26
+	VPANDD            Z6, Z15, Z3
+	VPANDD            Z5, Z10, Z5
+	VMULPS            Z10, Z0, Z27
+	VMOVUPS           Z27, (SP)
+	VSUBPS            Z7, Z12, Z27
+	VSUBPS.BCST       consts<>+48(SB), Z9, Z28
+	VPXORD.BCST       consts<>+4(SB), Z20, Z29
+	VCMPPS            $0x04, Z8, Z18, K1
+	VBLENDMPS         320(CX), Z27, K1, Z30
+	VSUBPS            Z3, Z19, Z30
+	VPORD.BCST        consts<>+12(SB), Z17, Z31
+	VPORD.BCST        consts<>+52(SB), Z29, Z31
 
 loop0:
-	VMOVUPS      Z5, 128(SP)
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z2, Z5, Z3
-	VFMADD231PS  Z2, Z0, Z4
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z2, Z5, Z6
-	VFMADD231PS  192(CX), Z0, Z7
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  192(CX), Z5, Z8
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  320(CX), Z5, Z9
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z2, Z5, Z10
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z2, Z5, Z11
-	VFMADD231PS  Z2, Z0, Z12
-	VFMADD231PS  Z2, Z0, Z13
+	VMOVUPS      Z26, 64(SP)
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z4
+	VFMADD231PS  Z2, Z0, Z6
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z7
+	VFMADD231PS  192(CX), Z0, Z8
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  192(CX), Z26, Z9
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  320(CX), Z26, Z11
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z12
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z2, Z26, Z13
 	VFMADD231PS  Z2, Z0, Z14
-	VFMADD231PS  Z1, Z0, Z15
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z1, Z5, Z16
-	VFMADD231PS  192(CX), Z0, Z17
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z1, Z5, Z18
+	VFMADD231PS  Z2, Z0, Z15
+	VFMADD231PS  Z2, Z0, Z16
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z1, Z26, Z18
 	VFMADD231PS  192(CX), Z0, Z19
-	VFMADD231PS  Z1, Z0, Z20
-	VFMADD231PS  Z2, Z0, Z21
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  Z1, Z5, Z22
-	VFMADD231PS  192(CX), Z0, Z23
-	VMOVUPS      64(CX), Z5
-	VFMADD231PS  320(CX), Z5, Z24
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z1, Z26, Z20
+	VFMADD231PS  192(CX), Z0, Z21
+	VFMADD231PS  Z1, Z0, Z22
+	VFMADD231PS  Z2, Z0, Z23
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  Z1, Z26, Z24
+	VFMADD231PS  192(CX), Z0, Z25
+	VMOVUPS      64(CX), Z26
+	VFMADD231PS  320(CX), Z26, Z10
 	DECQ         DX
-	VMOVUPS      128(SP), Z5
+	VMOVUPS      64(SP), Z26
 	JNE          loop0
-	VSUBPS       Z23, Z5, Z7
-	VADDPS       Z7, Z11, Z8
-	VMOVAPS      Z5, Z11
-	VFNMADD213PS Z30, Z8, Z11
-	VFNMADD213PS Z15, Z6, Z4
-	VMOVUPS      64(SP), Z6
-	VSUBPS       Z6, Z23, Z6
-	VMOVUPS      (SP), Z13
-	VSUBPS       Z31, Z13, Z13
-	VSUBPS       Z15, Z10, Z15
-	VMOVUPS      (SP), Z17
-	VFMADD213PS  Z20, Z5, Z17
-	VFMADD213PS  Z1, Z20, Z23
-	VMOVAPS      Z27, Z19
-	VFNMADD213PS Z6, Z4, Z19
-	VCMPPS       $0x03, Z12, Z12, K1
-	VMAXPS       Z0, Z12, Z0
-	VBLENDMPS    Z12, Z0, K1, Z0
-	VFNMADD213PS Z20, Z23, Z28
-	VCMPPS       $0x03, Z2, Z2, K1
-	VMAXPS       Z10, Z2, Z10
-	VBLENDMPS    Z2, Z10, K1, Z10
-	VCMPPS       $0x03, Z5, Z5, K1
-	VMAXPS       Z1, Z5, Z12
-	VBLENDMPS    Z5, Z12, K1, Z12
-	VADDPS       Z23, Z5, Z5
-	VADDPS       Z11, Z28, Z20
-	VSUBPS       Z27, Z2, Z21
-	VMOVUPS      64(SP), Z27
-	VADDPS       Z27, Z19, Z27
-	VFNMADD213PS 192(CX), Z2, Z22
-	VSUBPS       Z25, Z24, Z24
-	VSUBPS       Z9, Z14, Z14
-	VSUBPS       Z16, Z26, Z16
-	VSUBPS       Z29, Z18, Z18
-	VFMADD213PS  Z9, Z25, Z9
-	VFNMADD231PS Z30, Z16, Z3
-	VCMPPS       $0x03, Z15, Z15, K1
-	VMOVUPS      (SP), Z25
-	VMAXPS       Z25, Z15, Z25
-	VBLENDMPS    Z15, Z25, K1, Z25
-	VFNMADD231PS Z28, Z8, Z2
-	VSUBPS       Z1, Z10, Z1
-	VADDPS       Z30, Z1, Z26
-	VCMPPS       $0x03, Z20, Z20, K1
-	VMAXPS       Z21, Z20, Z29
-	VBLENDMPS    Z20, Z29, K1, Z29
-	VMOVUPS      Z7, (AX)
+	VSUBPS       Z25, Z3, Z0
+	VADDPS       Z0, Z13, Z8
+	VMOVAPS      Z3, Z13
+	VFNMADD213PS Z30, Z8, Z13
+	VFNMADD213PS Z17, Z6, Z7
+	VSUBPS       Z5, Z25, Z15
+	VSUBPS       Z31, Z26, Z19
+	VMOVUPS      Z19, 128(SP)
+	VSUBPS       Z17, Z12, Z17
+	VFMADD213PS  Z22, Z3, Z26
+	VMOVAPS      Z22, Z19
+	VFMADD213PS  Z1, Z25, Z19
+	VMOVAPS      Z28, Z21
+	VFNMADD213PS Z15, Z7, Z21
+	VPXORD.BCST  consts<>+4(SB), Z14, Z14
+	VADDPS       Z19, Z0, Z24
+	VFNMADD213PS Z2, Z19, Z22
+	VSUBPS       Z3, Z19, Z31
+	VADDPS       Z3, Z6, Z3
+	VPXORD.BCST  consts<>+4(SB), Z9, Z6
+	VPXORD.BCST  consts<>+4(SB), Z7, Z9
+	VSUBPS       Z29, Z2, Z29
+	VADDPS       Z5, Z14, Z5
+	VFNMADD213PS 192(CX), Z25, Z2
+	VSUBPS       Z27, Z10, Z10
+	VSUBPS       Z12, Z16, Z12
+	VSUBPS       Z18, Z28, Z16
+	VSUBPS       Z30, Z20, Z18
+	VMOVUPS      (SP), Z20
+	VFMADD213PS  Z11, Z20, Z11
+	VFNMADD213PS Z4, Z16, Z30
+	VPXORD.BCST  consts<>+4(SB), Z25, Z4
+	VMOVAPS      Z15, Z20
+	VFMADD213PS  Z15, Z29, Z20
+	VPXORD.BCST  consts<>+4(SB), Z23, Z23
+	VFNMADD132PS 64(CX), Z23, Z1
+	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z8, 64(AX)
-	VMOVUPS      Z11, 128(AX)
-	VMOVUPS      Z4, 192(AX)
-	VMOVUPS      Z6, 256(AX)
-	VMOVUPS      Z13, 320(AX)
-	VMOVUPS      Z15, 384(AX)
-	VMOVUPS      Z17, 448(AX)
-	VMOVUPS      Z23, 512(AX)
-	VMOVUPS      Z19, 576(AX)
-	VMOVUPS      Z0, 640(AX)
-	VMOVUPS      Z28, 704(AX)
-	VMOVUPS      Z10, 768(AX)
-	VMOVUPS      Z12, 832(AX)
-	VMOVUPS      Z5, 896(AX)
-	VMOVUPS      Z20, 960(AX)
-	VMOVUPS      Z21, 1024(AX)
-	VMOVUPS      Z27, 1088(AX)
-	VMOVUPS      Z22, 1152(AX)
-	VMOVUPS      Z24, 1216(AX)
-	VMOVUPS      Z14, 1280(AX)
-	VMOVUPS      Z16, 1344(AX)
-	VMOVUPS      Z18, 1408(AX)
-	VMOVUPS      Z9, 1472(AX)
-	VMOVUPS      Z3, 1536(AX)
-	VMOVUPS      Z25, 1600(AX)
-	VMOVUPS      Z2, 1664(AX)
-	VMOVUPS      Z1, 1728(AX)
-	VMOVUPS      Z26, 1792(AX)
-	VMOVUPS      Z29, 1856(AX)
+	VMOVUPS      Z13, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	VMOVUPS      Z15, 256(AX)
+	VMOVUPS      128(SP), Z0
+	VMOVUPS      Z0, 320(AX)
+	VMOVUPS      Z17, 384(AX)
+	VMOVUPS      Z26, 448(AX)
+	VMOVUPS      Z19, 512(AX)
+	VMOVUPS      Z21, 576(AX)
+	VMOVUPS      Z14, 640(AX)
+	VMOVUPS      Z24, 704(AX)
+	VMOVUPS      Z22, 768(AX)
+	VMOVUPS      Z31, 832(AX)
+	VMOVUPS      Z3, 896(AX)
+	VMOVUPS      Z6, 960(AX)
+	VMOVUPS      Z9, 1024(AX)
+	VMOVUPS      Z29, 1088(AX)
+	VMOVUPS      Z5, 1152(AX)
+	VMOVUPS      Z2, 1216(AX)
+	VMOVUPS      Z10, 1280(AX)
+	VMOVUPS      Z12, 1344(AX)
+	VMOVUPS      Z16, 1408(AX)
+	VMOVUPS      Z18, 1472(AX)
+	VMOVUPS      Z11, 1536(AX)
+	VMOVUPS      Z30, 1600(AX)
+	VMOVUPS      Z4, 1664(AX)
+	VMOVUPS      Z20, 1728(AX)
+	VMOVUPS      Z23, 1792(AX)
+	VMOVUPS      Z1, 1856(AX)
 	VZEROUPPER
 	RET
 
 // func random4_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·random4_avx512(SB), $1408-24
+TEXT ·random4_avx512(SB), $768-24
 	MOVQ              out+0(FP), AX
 	MOVQ              in+8(FP), CX
 	MOVQ              n+16(FP), DX
@@ -3582,302 +3162,229 @@ TEXT ·random4_avx512(SB), $1408-24
 	VMOVUPS           Z1, (SP)
 	VMOVUPS           256(CX), Z1
 	VBROADCASTSS      consts<>+44(SB), Z2
-	VMOVUPS           Z2, 64(SP)
-	VMOVUPS           64(CX), Z2
-	VMOVUPS           64(SP), Z3
-	VFMADD231PS.BCST  consts<>+48(SB), Z2, Z3
-	VMOVUPS           Z3, 64(SP)
-	VMOVUPS           (SP), Z2
-	VCMPPS            $0x12, Z2, Z0, K1
-	VMOVUPS           64(CX), Z2
-	VBLENDMPS.BCST    consts<>+44(SB), Z2, K1, Z2
-	VMOVUPS           Z2, 128(SP)
-	VMOVUPS           320(CX), Z2
-	VMOVUPS           128(SP), Z3
-	VFMADD213PS       64(CX), Z3, Z2
-	VXORPS            Z3, Z3, Z3
-	VBROADCASTSS      consts<>+48(SB), Z4
-	VFMSUB213PS.BCST  consts<>+52(SB), Z3, Z4
-	VMOVUPS           192(CX), Z3
-	VADDPS            192(CX), Z3, Z3
-	VMOVAPS           Z0, Z5
-	VMOVUPS           128(SP), Z6
-	VFMSUB231PS.BCST  consts<>+48(SB), Z6, Z5
-	VADDPS            Z2, Z5, Z6
-	VBROADCASTSS      consts<>+24(SB), Z7
-	VADDPS            64(CX), Z7, Z7
-	VMOVUPS           Z7, 192(SP)
-	VMOVAPS           Z1, Z7
-	VFMADD213PS.BCST  consts<>+24(SB), Z5, Z7
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z4, K1
-	VMOVUPS           192(SP), Z8
-	VMOVUPS.Z         Z8, K1, Z8
-	VADDPS            192(CX), Z4, Z9
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z3, K1
-	VBLENDMPS         Z9, Z6, K1, Z3
-	VMOVAPS           Z8, Z10
-	VFMADD231PS       Z1, Z5, Z10
-	VXORPS            Z11, Z11, Z11
-	VMINPS            Z4, Z11, Z11
-	VBROADCASTSS      consts<>+8(SB), Z12
-	VPANDD.BCST       consts<>+24(SB), Z12, Z12
-	VPANDD.BCST       consts<>+8(SB), Z11, Z13
-	VXORPS            Z14, Z14, Z14
-	VCMPPS            $0x11, Z7, Z14, K1
-	VMOVUPS           (SP), Z14
-	VBLENDMPS         Z14, Z4, K1, Z14
-	VMOVUPS           Z14, 256(SP)
-	VMOVUPS           192(SP), Z14
-	VPXORD.BCST       consts<>+4(SB), Z14, Z14
-	VMOVUPS           Z14, 320(SP)
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z8, K1
-	VMOVUPS.Z         320(CX), K1, Z14
-	VMOVUPS           Z14, 384(SP)
-	VMOVUPS           384(SP), Z14
-	VMULPS.BCST       consts<>+52(SB), Z14, Z14
-	VMOVUPS           Z14, 448(SP)
-	VMOVAPS           Z13, Z14
-	VFMSUB213PS.BCST  consts<>+24(SB), Z12, Z14
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z1, K1
-	VMOVUPS.Z         Z12, K1, Z15
-	VPXORD.BCST       consts<>+4(SB), Z12, Z15
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z12, K1
-	VMOVUPS           448(SP), Z16
-	VBLENDMPS         Z7, Z16, K1, Z16
-	VBROADCASTSS      consts<>+48(SB), Z17
-	VCMPPS.BCST       $0x11, consts<>+12(SB), Z17, K1
-	VMOVUPS           320(SP), Z17
-	VBLENDMPS         Z15, Z17, K1, Z17
-	VMOVUPS           Z17, 512(SP)
-	VMOVAPS           Z7, Z17
-	VMOVUPS           128(SP), Z18
-	VFMADD231PS       Z11, Z18, Z17
-	VMOVAPS           Z16, Z18
-	VFMADD231PS.BCST  consts<>+52(SB), Z13, Z18
-	VMOVAPS           Z2, Z19
-	VFNMADD231PS      192(CX), Z18, Z19
-	VMOVAPS           Z18, Z20
-	VFMSUB231PS.BCST  consts<>+52(SB), Z15, Z20
-	VMOVAPS           Z14, Z21
-	VBROADCASTSS      consts<>+48(SB), Z22
-	VFMADD231PS       Z16, Z22, Z21
-	VMULPS            Z2, Z17, Z22
-	VMOVUPS           448(SP), Z23
-	VPXORD.BCST       consts<>+4(SB), Z23, Z23
-	VBROADCASTSS      consts<>+48(SB), Z23
-	VSUBPS            Z6, Z23, Z23
-	VFMSUB213PS       Z15, Z8, Z21
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z16, K1
-	VBLENDMPS         Z5, Z23, K1, Z24
-	VCMPPS            $0x15, Z16, Z4, K1
-	VBLENDMPS         64(CX), Z0, K1, Z25
-	VMOVUPS           Z25, 576(SP)
-	VMOVAPS           Z3, Z25
-	VMOVUPS           384(SP), Z26
-	VFMSUB213PS       Z26, Z21, Z25
-	VBROADCASTSS      consts<>+44(SB), Z26
-	VMINPS            Z19, Z26, Z19
-	VMOVUPS           Z19, 640(SP)
-	VMOVUPS           192(CX), Z19
-	VCMPPS            $0x03, Z19, Z19, K1
-	VMINPS            Z9, Z19, Z26
-	VBLENDMPS         Z19, Z26, K1, Z19
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z5, K1
-	VMOVUPS           448(SP), Z19
-	VBLENDMPS         Z1, Z19, K1, Z19
-	VMOVUPS           Z19, 704(SP)
-	VBROADCASTSS      consts<>+48(SB), Z19
-	VFMADD213PS.BCST  consts<>+24(SB), Z21, Z19
-	VMOVUPS           704(SP), Z26
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z26, K1
-	VBLENDMPS.BCST    consts<>+44(SB), Z6, K1, Z26
-	VMOVUPS           640(SP), Z27
-	VADDPS            Z27, Z10, Z27
-	VFMADD213PS       Z12, Z0, Z20
-	VFMSUB231PS       Z11, Z12, Z0
-	VMOVAPS           Z2, Z0
-	VFMADD213PS.BCST  consts<>+24(SB), Z21, Z0
-	VCMPPS.BCST       $0x12, consts<>+12(SB), Z8, K1
-	VBLENDMPS         Z13, Z14, K1, Z27
-	VFNMADD132PS      64(CX), Z1, Z16
-	VMOVAPS           Z26, Z28
-	VFNMADD213PS      Z4, Z1, Z28
-	VBROADCASTSS      consts<>+52(SB), Z29
-	VSUBPS            Z19, Z29, Z29
-	VADDPS            Z3, Z17, Z30
-	VSUBPS            Z16, Z4, Z4
-	VCMPPS            $0x03, Z2, Z2, K1
-	VMINPS            Z3, Z2, Z3
-	VBLENDMPS         Z2, Z3, K1, Z3
-	VMOVUPS           192(SP), Z3
-	VMULPS.BCST       consts<>+24(SB), Z3, Z3
-	VMOVUPS           Z3, 768(SP)
-	VMOVUPS           192(CX), Z3
-	VCMPPS            $0x03, Z3, Z3, K1
-	VMINPS            Z10, Z3, Z31
-	VBLENDMPS         Z3, Z31, K1, Z3
-	VCMPPS            $0x03, Z0, Z0, K1
-	VMAXPS            Z22, Z0, Z22
-	VBLENDMPS         Z0, Z22, K1, Z0
-	VCMPPS            $0x11, Z12, Z5, K1
-	VBLENDMPS         Z4, Z8, K1, Z8
-	VADDPS            Z27, Z14, Z14
-	VBROADCASTSS      consts<>+44(SB), Z14
-	VCMPPS            $0x11, Z18, Z14, K1
-	VBLENDMPS         Z9, Z8, K1, Z8
-	VMOVAPS           Z24, Z8
-	VFMSUB213PS.BCST  consts<>+12(SB), Z17, Z8
-	VFNMADD231PS      64(CX), Z30, Z30
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMINPS            Z17, Z1, Z8
-	VBLENDMPS         Z1, Z8, K1, Z8
-	VMOVUPS           Z8, 832(SP)
-	VPANDD.BCST       consts<>+8(SB), Z4, Z4
-	VMOVUPS           Z4, 896(SP)
-	VCMPPS            $0x11, Z29, Z13, K1
-	VBLENDMPS         Z11, Z21, K1, Z4
-	VMOVUPS           Z4, 960(SP)
-	VBROADCASTSS      consts<>+24(SB), Z4
-	VCMPPS            $0x16, Z26, Z4, K1
-	VMOVUPS           576(SP), Z4
-	VBLENDMPS.BCST    consts<>+44(SB), Z4, K1, Z4
-	VFNMADD213PS      Z6, Z24, Z3
-	VPXORD.BCST       consts<>+4(SB), Z5, Z6
-	VMOVUPS           Z6, 1024(SP)
-	VMOVUPS           192(CX), Z6
-	VMULPS.BCST       consts<>+48(SB), Z6, Z6
-	VMOVUPS           Z6, 1088(SP)
-	VCMPPS            $0x03, Z13, Z13, K1
-	VMINPS            Z30, Z13, Z6
-	VBLENDMPS         Z13, Z6, K1, Z6
-	VMOVUPS           Z6, 1152(SP)
-	VXORPS            Z6, Z6, Z6
-	VFMADD231PS       Z19, Z0, Z6
-	VMOVUPS           320(SP), Z0
-	VADDPS            Z1, Z0, Z0
-	VMOVUPS           Z0, 1216(SP)
-	VCMPPS.BCST       $0x16, consts<>+12(SB), Z29, K1
-	VMOVUPS.Z         Z28, K1, Z0
-	VMOVUPS           192(SP), Z8
-	VCMPPS            $0x15, Z25, Z8, K1
-	VMOVUPS           1024(SP), Z8
-	VBLENDMPS.BCST    consts<>+48(SB), Z8, K1, Z8
-	VMOVUPS           Z8, 1280(SP)
-	VBROADCASTSS      consts<>+52(SB), Z8
-	VFMADD132PS.BCST  consts<>+24(SB), Z4, Z8
-	VCMPPS.BCST       $0x11, consts<>+24(SB), Z23, K1
-	VMOVUPS           (SP), Z9
-	VBLENDMPS         Z9, Z18, K1, Z9
-	VPANDD.BCST       consts<>+8(SB), Z20, Z11
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           512(SP), Z13
-	VMINPS            Z13, Z1, Z13
-	VBLENDMPS         Z1, Z13, K1, Z1
-	VMOVUPS           Z1, 1344(SP)
-	VPANDD.BCST       consts<>+8(SB), Z4, Z1
-	VADDPS.BCST       consts<>+44(SB), Z30, Z13
-	VCMPPS            $0x03, Z28, Z28, K1
-	VMINPS            Z11, Z28, Z14
-	VBLENDMPS         Z28, Z14, K1, Z14
-	VMOVUPS           256(SP), Z17
-	VFMADD231PS.BCST  consts<>+24(SB), Z17, Z15
+	VMOVUPS           64(CX), Z3
+	VFMADD231PS.BCST  consts<>+48(SB), Z3, Z2
+	VMOVUPS           (SP), Z3
+	VCMPPS            $0x04, Z3, Z0, K1
+	VMOVUPS           64(CX), Z3
+	VBLENDMPS.BCST    consts<>+44(SB), Z3, K1, Z3
+	VMOVUPS           320(CX), Z4
+	VFMADD213PS       64(CX), Z3, Z4
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      consts<>+48(SB), Z6
+	VFMSUB213PS.BCST  consts<>+52(SB), Z5, Z6
+	VMOVUPS           192(CX), Z5
+	VADDPS            192(CX), Z5, Z5
+	VMOVAPS           Z0, Z7
+	VFMSUB231PS.BCST  consts<>+48(SB), Z3, Z7
+	VADDPS            Z4, Z7, Z8
+	VBROADCASTSS      consts<>+24(SB), Z9
+	VADDPS            64(CX), Z9, Z9
+	VMOVAPS           Z1, Z10
+	VFMADD213PS.BCST  consts<>+24(SB), Z7, Z10
+	VPORD.BCST        consts<>+12(SB), Z6, Z11
+	VXORPS            Z12, Z12, Z12
+	VCMPPS            $0x04, Z3, Z12, K1
+	VBLENDMPS         64(CX), Z0, K1, Z12
+	VCMPPS            $0x04, 192(CX), Z9, K1
+	VBLENDMPS         Z5, Z1, K1, Z13
+	VPORD.BCST        consts<>+12(SB), Z5, Z5
+	VMOVAPS           Z10, Z14
+	VFMADD231PS.BCST  consts<>+24(SB), Z6, Z14
+	VCMPPS.BCST       $0x04, consts<>+52(SB), Z13, K1
+	VBLENDMPS.BCST    consts<>+52(SB), Z6, K1, Z13
+	VMOVUPS           Z13, 64(SP)
+	VRNDSCALEPS       $0x08, Z8, Z13
+	VPORD.BCST        consts<>+12(SB), Z10, Z15
+	VMOVAPS           Z15, Z16
+	VFMADD231PS.BCST  consts<>+52(SB), Z13, Z16
 	VMOVUPS           64(SP), Z17
-	VCMPPS            $0x12, Z4, Z17, K1
-	VBLENDMPS         64(CX), Z23, K1, Z17
-	VFNMADD231PS.BCST consts<>+48(SB), Z16, Z29
-	VBROADCASTSS      consts<>+52(SB), Z19
-	VMOVUPS           448(SP), Z20
-	VMINPS            Z20, Z19, Z19
-	VPXORD.BCST       consts<>+4(SB), Z24, Z20
-	VMOVUPS           768(SP), Z21
-	VFNMADD231PS.BCST consts<>+52(SB), Z0, Z21
-	VMOVUPS           128(SP), Z22
-	VFMADD213PS       Z22, Z4, Z12
-	VPANDD.BCST       consts<>+8(SB), Z7, Z7
-	VCMPPS            $0x03, Z1, Z1, K1
-	VMOVUPS           640(SP), Z22
-	VMAXPS            Z22, Z1, Z22
-	VBLENDMPS         Z1, Z22, K1, Z22
-	VMOVUPS           64(SP), Z23
-	VMULPS            Z23, Z3, Z23
-	VMOVUPS           704(SP), Z25
-	VFMADD231PS.BCST  consts<>+12(SB), Z24, Z25
-	VBROADCASTSS      consts<>+52(SB), Z24
+	VFMSUB213PS.BCST  consts<>+24(SB), Z14, Z17
+	VPORD             Z14, Z1, Z18
+	VMOVAPS           Z13, Z19
+	VFMSUB231PS.BCST  consts<>+52(SB), Z14, Z19
+	VPANDD.BCST       consts<>+8(SB), Z9, Z20
+	VCMPPS.BCST       $0x04, consts<>+48(SB), Z2, K1
+	VMOVUPS.Z         Z19, K1, Z21
+	VPANDD            Z3, Z8, Z3
+	VPANDD.BCST       consts<>+8(SB), Z8, Z22
+	VBROADCASTSS      consts<>+52(SB), Z23
+	VFMADD132PS.BCST  consts<>+24(SB), Z4, Z23
+	VMOVUPS           (SP), Z24
+	VFNMADD213PS      Z17, Z23, Z24
+	VMOVAPS           Z23, Z25
+	VFMSUB231PS.BCST  consts<>+52(SB), Z20, Z25
+	VBROADCASTSS      consts<>+48(SB), Z26
+	VFMADD231PS       Z21, Z26, Z18
+	VMULPS            Z4, Z23, Z26
+	VRNDSCALEPS       $0x08, Z17, Z27
+	VBROADCASTSS      consts<>+48(SB), Z27
+	VSUBPS            Z8, Z27, Z27
+	VMOVAPS           Z18, Z28
+	VFMSUB213PS       Z21, Z11, Z28
+	VPORD             Z7, Z21, Z29
+	VCMPPS            $0x04, Z6, Z7, K1
+	VBLENDMPS         Z3, Z0, K1, Z0
+	VADDPS            Z12, Z11, Z0
+	VCMPPS            $0x00, Z17, Z26, K1
+	VBLENDMPS.BCST    consts<>+44(SB), Z24, K1, Z26
+	VPANDD.BCST       consts<>+8(SB), Z12, Z30
+	VSUBPS            Z7, Z16, Z16
+	VXORPS            Z16, Z16, Z16
+	VSUBPS            Z10, Z16, Z10
+	VMOVAPS           Z8, Z10
+	VFMADD213PS       Z29, Z4, Z10
+	VPXORD.BCST       consts<>+4(SB), Z2, Z2
+	VMOVUPS           Z2, 128(SP)
+	VPORD.BCST        consts<>+44(SB), Z10, Z2
+	VFMADD132PS.BCST  consts<>+24(SB), Z23, Z7
+	VADDPS            Z3, Z12, Z16
+	VMOVUPS           Z16, 192(SP)
+	VBROADCASTSS      consts<>+52(SB), Z16
+	VFMADD231PS       Z17, Z12, Z16
+	VFMADD213PS.BCST  consts<>+24(SB), Z4, Z29
+	VPORD             Z13, Z11, Z11
+	VPXORD.BCST       consts<>+4(SB), Z28, Z12
+	VADDPS.BCST       consts<>+44(SB), Z23, Z23
+	VMOVAPS           Z6, Z30
+	VFNMADD231PS      320(CX), Z2, Z30
+	VBROADCASTSS      consts<>+52(SB), Z31
+	VSUBPS            Z2, Z31, Z31
+	VADDPS            Z5, Z25, Z5
+	VSUBPS            Z23, Z6, Z23
+	VPANDD.BCST       consts<>+8(SB), Z6, Z6
+	VMOVUPS           64(CX), Z25
+	VFMSUB231PS.BCST  consts<>+48(SB), Z25, Z9
+	VBROADCASTSS      consts<>+8(SB), Z9
+	VPANDD            192(CX), Z9, Z9
+	VFMSUB213PS       Z27, Z11, Z26
+	VCMPPS            $0x00, Z23, Z18, K1
+	VBLENDMPS         Z29, Z18, K1, Z18
+	VADDPS            Z11, Z20, Z11
+	VBROADCASTSS      consts<>+44(SB), Z20
+	VCMPPS            $0x04, Z14, Z20, K1
+	VBLENDMPS         192(CX), Z22, K1, Z20
+	VMOVUPS           Z20, 256(SP)
+	VFMSUB213PS.BCST  consts<>+12(SB), Z24, Z0
+	VFNMADD231PS      64(CX), Z5, Z5
+	VPANDD.BCST       consts<>+8(SB), Z1, Z1
+	VMOVAPS           Z9, Z20
+	VFMADD231PS       Z23, Z28, Z20
+	VRNDSCALEPS       $0x08, Z30, Z22
+	VFMADD213PS.BCST  consts<>+24(SB), Z10, Z6
+	VRNDSCALEPS       $0x08, Z26, Z10
+	VBROADCASTSS      consts<>+44(SB), Z25
+	VCMPPS            $0x00, Z21, Z25, K1
+	VBLENDMPS.BCST    consts<>+52(SB), Z24, K1, Z21
+	VMOVUPS           Z21, 320(SP)
+	VRNDSCALEPS       $0x08, Z8, Z21
+	VMOVUPS           Z21, 384(SP)
+	VMOVUPS           192(CX), Z21
+	VMULPS.BCST       consts<>+48(SB), Z21, Z21
+	VMOVUPS           Z21, 448(SP)
+	VPANDD.BCST       consts<>+8(SB), Z15, Z21
+	VMOVUPS           Z21, 512(SP)
+	VCMPPS            $0x00, Z18, Z26, K1
+	VMOVUPS.Z         Z2, K1, Z21
+	VMOVUPS           Z21, 576(SP)
+	VADDPS            320(CX), Z17, Z21
+	VMOVUPS           Z21, 640(SP)
+	VPORD.BCST        consts<>+12(SB), Z31, Z21
+	VRNDSCALEPS       $0x08, Z15, Z25
+	VMOVUPS           Z25, 704(SP)
+	VMULPS            Z1, Z13, Z25
 	VXORPS            Z26, Z26, Z26
-	VFMADD231PS       Z13, Z26, Z24
-	VMOVUPS           896(SP), Z26
-	VFMADD213PS       Z26, Z21, Z28
-	VCMPPS            $0x03, Z10, Z10, K1
-	VMINPS            Z14, Z10, Z26
-	VBLENDMPS         Z10, Z26, K1, Z10
-	VMOVUPS           192(CX), Z26
-	VCMPPS            $0x03, Z26, Z26, K1
-	VMINPS            Z9, Z26, Z27
-	VBLENDMPS         Z26, Z27, K1, Z26
-	VMOVUPS           384(SP), Z27
-	VCMPPS.BCST       $0x11, consts<>+44(SB), Z27, K1
-	VBLENDMPS.BCST    consts<>+52(SB), Z30, K1, Z27
-	VXORPS            Z31, Z31, Z31
-	VFNMADD231PS.BCST consts<>+12(SB), Z31, Z16
-	VFNMADD231PS      Z10, Z7, Z5
-	VMOVUPS           128(SP), Z31
-	VPANDD.BCST       consts<>+8(SB), Z31, Z31
-	VSUBPS            Z18, Z2, Z2
-	VMOVUPS           Z2, (AX)
-	VMOVUPS           Z31, 64(AX)
-	VMOVUPS           Z5, 128(AX)
-	VMOVUPS           Z16, 192(AX)
+	VFMSUB231PS.BCST  consts<>+48(SB), Z26, Z24
+	VSUBPS            Z5, Z23, Z23
+	VMOVUPS           (SP), Z26
+	VFMADD231PS       Z8, Z13, Z26
+	VFNMADD213PS.BCST consts<>+48(SB), Z11, Z29
+	VFNMADD213PS      64(CX), Z10, Z12
+	VMOVUPS           192(SP), Z8
+	VMULPS            Z18, Z8, Z8
+	VPANDD.BCST       consts<>+8(SB), Z2, Z13
+	VXORPS            Z18, Z18, Z18
+	VCMPPS            $0x00, Z3, Z18, K1
+	VBLENDMPS         Z23, Z16, K1, Z3
+	VSUBPS.BCST       consts<>+52(SB), Z16, Z16
+	VMOVAPS           Z30, Z18
+	VFMADD231PS.BCST  consts<>+48(SB), Z9, Z18
+	VPANDD.BCST       consts<>+8(SB), Z7, Z7
+	VFMADD231PS       Z19, Z4, Z11
+	VPANDD            Z4, Z28, Z4
+	VMOVUPS           64(SP), Z9
+	VPORD             Z2, Z9, Z2
+	VBROADCASTSS      consts<>+44(SB), Z9
+	VFMADD213PS.BCST  consts<>+48(SB), Z15, Z9
+	VPXORD.BCST       consts<>+4(SB), Z29, Z15
+	VBROADCASTSS      consts<>+52(SB), Z19
+	VFMADD231PS.BCST  consts<>+24(SB), Z19, Z17
+	VMOVUPS           128(SP), Z19
+	VPANDD.BCST       consts<>+12(SB), Z19, Z19
+	VBROADCASTSS      consts<>+52(SB), Z27
+	VXORPS            Z28, Z28, Z28
+	VFMADD231PS       Z12, Z28, Z27
+	VFMADD213PS       Z22, Z4, Z30
+	VPANDD.BCST       consts<>+8(SB), Z14, Z14
+	VCMPPS            $0x00, Z24, Z21, K1
+	VBLENDMPS         192(CX), Z18, K1, Z28
+	VBROADCASTSS      consts<>+44(SB), Z31
+	VCMPPS.BCST       $0x00, consts<>+52(SB), Z31, K1
+	VMOVUPS.Z         Z1, K1, Z31
+	VMOVUPS           Z31, (AX)
+	VMOVUPS           Z28, 64(AX)
+	VMOVUPS           Z14, 128(AX)
+	VMOVUPS           Z30, 192(AX)
 	VMOVUPS           Z27, 256(AX)
-	VMOVUPS           Z26, 320(AX)
-	VMOVUPS           Z10, 384(AX)
-	VMOVUPS           Z28, 448(AX)
-	VMOVUPS           Z24, 512(AX)
-	VMOVUPS           Z25, 576(AX)
-	VMOVUPS           Z23, 640(AX)
-	VMOVUPS           Z22, 704(AX)
+	VMOVUPS           Z19, 320(AX)
+	VMOVUPS           Z17, 384(AX)
+	VMOVUPS           Z15, 448(AX)
+	VMOVUPS           Z9, 512(AX)
+	VMOVUPS           Z2, 576(AX)
+	VMOVUPS           Z4, 640(AX)
+	VMOVUPS           Z11, 704(AX)
 	VMOVUPS           Z7, 768(AX)
-	VMOVUPS           Z12, 832(AX)
-	VMOVUPS           Z21, 896(AX)
-	VMOVUPS           Z20, 960(AX)
-	VMOVUPS           Z19, 1024(AX)
-	VMOVUPS           Z29, 1088(AX)
-	VMOVUPS           Z17, 1152(AX)
-	VMOVUPS           Z15, 1216(AX)
-	VMOVUPS           Z14, 1280(AX)
-	VMOVUPS           Z13, 1344(AX)
-	VMOVUPS           Z1, 1408(AX)
-	VMOVUPS           1344(SP), Z1
-	VMOVUPS           Z1, 1472(AX)
-	VMOVUPS           Z11, 1536(AX)
-	VMOVUPS           Z9, 1600(AX)
-	VMOVUPS           Z8, 1664(AX)
-	VMOVUPS           1280(SP), Z1
-	VMOVUPS           Z1, 1728(AX)
-	VMOVUPS           Z0, 1792(AX)
-	VMOVUPS           1216(SP), Z0
-	VMOVUPS           Z0, 1856(AX)
-	VMOVUPS           Z6, 1920(AX)
-	VMOVUPS           1152(SP), Z0
-	VMOVUPS           Z0, 1984(AX)
-	VMOVUPS           1088(SP), Z0
-	VMOVUPS           Z0, 2048(AX)
-	VMOVUPS           1024(SP), Z0
-	VMOVUPS           Z0, 2112(AX)
-	VMOVUPS           Z3, 2176(AX)
-	VMOVUPS           Z4, 2240(AX)
-	VMOVUPS           960(SP), Z0
-	VMOVUPS           Z0, 2304(AX)
-	VMOVUPS           896(SP), Z0
-	VMOVUPS           Z0, 2368(AX)
-	VMOVUPS           832(SP), Z0
+	VMOVUPS           Z18, 832(AX)
+	VMOVUPS           Z16, 896(AX)
+	VMOVUPS           Z3, 960(AX)
+	VMOVUPS           Z13, 1024(AX)
+	VMOVUPS           Z8, 1088(AX)
+	VMOVUPS           Z12, 1152(AX)
+	VMOVUPS           Z29, 1216(AX)
+	VMOVUPS           Z26, 1280(AX)
+	VMOVUPS           Z23, 1344(AX)
+	VMOVUPS           Z24, 1408(AX)
+	VMOVUPS           Z25, 1472(AX)
+	VMOVUPS           704(SP), Z2
+	VMOVUPS           Z2, 1536(AX)
+	VMOVUPS           Z21, 1600(AX)
+	VMOVUPS           640(SP), Z2
+	VMOVUPS           Z2, 1664(AX)
+	VMOVUPS           576(SP), Z2
+	VMOVUPS           Z2, 1728(AX)
+	VMOVUPS           512(SP), Z2
+	VMOVUPS           Z2, 1792(AX)
+	VMOVUPS           448(SP), Z2
+	VMOVUPS           Z2, 1856(AX)
+	VMOVUPS           384(SP), Z2
+	VMOVUPS           Z2, 1920(AX)
+	VMOVUPS           320(SP), Z2
+	VMOVUPS           Z2, 1984(AX)
+	VMOVUPS           Z10, 2048(AX)
+	VMOVUPS           Z6, 2112(AX)
+	VMOVUPS           Z22, 2176(AX)
+	VMOVUPS           Z20, 2240(AX)
+	VMOVUPS           Z1, 2304(AX)
+	VMOVUPS           Z5, 2368(AX)
 	VMOVUPS           Z0, 2432(AX)
-	VMOVUPS           Z30, 2496(AX)
+	VMOVUPS           256(SP), Z0
+	VMOVUPS           Z0, 2496(AX)
 	VZEROUPPER
 	RET
 
 // func looping4_avx512(out *float32, in *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·looping4_avx512(SB), $704-24
+TEXT ·looping4_avx512(SB), $768-24
 	MOVQ             out+0(FP), AX
 	MOVQ             in+8(FP), CX
 	MOVQ             n+16(FP), DX
@@ -3887,254 +3394,219 @@ TEXT ·looping4_avx512(SB), $704-24
 	VBROADCASTSS     consts<>+44(SB), Z3
 	VMOVUPS          64(CX), Z4
 	VFMADD231PS.BCST consts<>+48(SB), Z4, Z3
-	VCMPPS           $0x12, Z1, Z0, K1
+	VCMPPS           $0x04, Z1, Z0, K1
 	VMOVUPS          64(CX), Z4
 	VBLENDMPS.BCST   consts<>+44(SB), Z4, K1, Z4
 	VMOVUPS          320(CX), Z5
 	VFMADD213PS      64(CX), Z4, Z5
 	VXORPS           Z6, Z6, Z6
 	VBROADCASTSS     consts<>+48(SB), Z7
-	VMOVUPS          Z7, (SP)
-	VMOVUPS          (SP), Z7
 	VFMSUB213PS.BCST consts<>+52(SB), Z6, Z7
-	VMOVUPS          Z7, (SP)
 	VMOVUPS          192(CX), Z6
 	VADDPS           192(CX), Z6, Z6
-	VMOVAPS          Z0, Z7
-	VFMSUB231PS.BCST consts<>+48(SB), Z4, Z7
-	VADDPS           Z5, Z7, Z8
-	VBROADCASTSS     consts<>+24(SB), Z9
-	VADDPS           64(CX), Z9, Z10
-	VMOVAPS          Z2, Z11
-	VFMADD213PS      Z9, Z7, Z11
-	VMOVUPS          (SP), Z12
-	VCMPPS.BCST      $0x16, consts<>+12(SB), Z12, K1
-	VMOVUPS.Z        Z10, K1, Z12
-	VMOVUPS          (SP), Z13
-	VADDPS           192(CX), Z13, Z13
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z6, K1
-	VBLENDMPS        Z13, Z8, K1, Z14
-	VMOVAPS          Z12, Z15
-	VFMADD231PS      Z2, Z7, Z15
-	VXORPS           Z16, Z16, Z16
-	VMOVUPS          (SP), Z17
-	VMINPS           Z17, Z16, Z16
-	VBROADCASTSS     consts<>+8(SB), Z17
-	VPANDD           Z9, Z17, Z17
-	VPANDD.BCST      consts<>+8(SB), Z16, Z18
-	VXORPS           Z19, Z19, Z19
-	VCMPPS           $0x11, Z11, Z19, K1
-	VMOVUPS          (SP), Z19
-	VBLENDMPS        Z1, Z19, K1, Z19
-	VPXORD.BCST      consts<>+4(SB), Z10, Z20
-	VCMPPS.BCST      $0x16, consts<>+12(SB), Z12, K1
-	VMOVUPS.Z        320(CX), K1, Z21
-	VMULPS.BCST      consts<>+52(SB), Z21, Z22
-	VMOVAPS          Z18, Z23
-	VFMSUB213PS      Z9, Z17, Z23
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z2, K1
-	VMOVUPS.Z        Z17, K1, Z9
-	VPXORD.BCST      consts<>+4(SB), Z17, Z24
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z17, K1
-	VBLENDMPS        Z11, Z22, K1, Z25
-	VBROADCASTSS     consts<>+48(SB), Z26
-	VCMPPS.BCST      $0x11, consts<>+12(SB), Z26, K1
-	VBLENDMPS        Z24, Z20, K1, Z26
-	VMOVAPS          Z11, Z27
-	VFMADD231PS      Z16, Z4, Z27
-	VMOVAPS          Z25, Z28
-	VFMADD231PS.BCST consts<>+52(SB), Z18, Z28
-	VMOVUPS          Z5, 64(SP)
+	VMOVAPS          Z0, Z8
+	VFMSUB231PS.BCST consts<>+48(SB), Z4, Z8
+	VADDPS           Z5, Z8, Z9
+	VBROADCASTSS     consts<>+24(SB), Z10
+	VADDPS           64(CX), Z10, Z11
+	VMOVAPS          Z2, Z12
+	VFMADD213PS      Z10, Z8, Z12
+	VBROADCASTSS     consts<>+12(SB), Z13
+	VPORD            Z13, Z7, Z14
+	VXORPS           Z15, Z15, Z15
+	VCMPPS           $0x04, Z4, Z15, K1
+	VBLENDMPS        64(CX), Z0, K1, Z15
+	VCMPPS           $0x04, 192(CX), Z11, K1
+	VBLENDMPS        Z6, Z2, K1, Z16
+	VPORD            Z13, Z6, Z17
+	VMOVUPS          Z17, (SP)
+	VMOVAPS          Z12, Z17
+	VFMADD231PS      Z10, Z7, Z17
+	VCMPPS.BCST      $0x04, consts<>+52(SB), Z16, K1
+	VBLENDMPS.BCST   consts<>+52(SB), Z7, K1, Z18
+	VRNDSCALEPS      $0x08, Z9, Z19
+	VPORD            Z13, Z12, Z13
+	VMOVAPS          Z13, Z20
+	VFMADD231PS.BCST consts<>+52(SB), Z19, Z20
+	VMOVAPS          Z18, Z21
+	VFMSUB213PS      Z10, Z17, Z21
+	VPORD            Z17, Z2, Z22
+	VMOVAPS          Z19, Z23
+	VFMSUB231PS.BCST consts<>+52(SB), Z17, Z23
+	VPANDD.BCST      consts<>+8(SB), Z11, Z24
+	VCMPPS.BCST      $0x04, consts<>+48(SB), Z3, K1
+	VMOVUPS.Z        Z23, K1, Z25
+	VPANDD           Z4, Z9, Z26
+	VPANDD.BCST      consts<>+8(SB), Z9, Z27
+	VBROADCASTSS     consts<>+52(SB), Z28
+	VFMADD132PS      Z10, Z5, Z28
+	VMOVAPS          Z1, Z10
+	VFNMADD213PS     Z21, Z28, Z10
+	VMOVUPS          Z28, 64(SP)
 	VMOVUPS          64(SP), Z29
-	VFNMADD231PS     192(CX), Z28, Z29
+	VFMSUB231PS.BCST consts<>+52(SB), Z24, Z29
 	VMOVUPS          Z29, 64(SP)
-	VMOVUPS          Z28, 128(SP)
-	VMOVUPS          128(SP), Z28
-	VFMSUB231PS.BCST consts<>+52(SB), Z24, Z28
-	VMOVUPS          Z28, 128(SP)
-	VMOVAPS          Z23, Z28
+	VMOVUPS          Z22, 128(SP)
 	VBROADCASTSS     consts<>+48(SB), Z29
-	VFMADD231PS      Z25, Z29, Z28
-	VMULPS           Z5, Z27, Z29
+	VMOVUPS          128(SP), Z30
+	VFMADD231PS      Z25, Z29, Z30
+	VMOVUPS          Z30, 128(SP)
+	VMULPS           Z5, Z28, Z29
 	VMOVUPS          Z29, 192(SP)
-	VPXORD.BCST      consts<>+4(SB), Z22, Z29
+	VRNDSCALEPS      $0x08, Z21, Z29
 	VMOVUPS          Z29, 256(SP)
 	VBROADCASTSS     consts<>+48(SB), Z29
-	VSUBPS           Z8, Z29, Z29
+	VSUBPS           Z9, Z29, Z29
 	VMOVUPS          Z29, 320(SP)
-	VMOVUPS          Z28, 384(SP)
-	VMOVUPS          384(SP), Z29
-	VFMSUB213PS      Z24, Z12, Z29
-	VMOVUPS          Z29, 384(SP)
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z25, K1
-	VMOVUPS          320(SP), Z29
-	VBLENDMPS        Z7, Z29, K1, Z29
-	VMOVUPS          Z29, 448(SP)
-	VMOVUPS          (SP), Z29
-	VCMPPS           $0x15, Z25, Z29, K1
-	VBLENDMPS        64(CX), Z0, K1, Z29
-	VMOVUPS          Z29, 512(SP)
-	VMOVAPS          Z14, Z29
-	VMOVUPS          384(SP), Z30
-	VFMSUB213PS      Z21, Z30, Z29
-	VBROADCASTSS     consts<>+44(SB), Z30
-	VMOVUPS          64(SP), Z31
-	VMINPS           Z31, Z30, Z30
-	VMOVUPS          Z30, 576(SP)
-	VMOVUPS          192(CX), Z30
-	VCMPPS           $0x03, Z30, Z30, K1
-	VMINPS           Z13, Z30, Z31
-	VBLENDMPS        Z30, Z31, K1, Z30
-	VCMPPS.BCST      $0x12, consts<>+12(SB), Z7, K1
-	VBLENDMPS        Z2, Z22, K1, Z31
+	VMOVUPS          128(SP), Z29
+	VFMSUB213PS      Z25, Z14, Z29
+	VPORD            Z8, Z25, Z30
+	VMOVUPS          Z30, 384(SP)
+	VCMPPS           $0x04, Z7, Z8, K1
+	VBLENDMPS        Z26, Z0, K1, Z30
+	VMOVUPS          Z30, 448(SP)
+	VADDPS           Z15, Z14, Z30
+	VMOVUPS          Z30, 512(SP)
+	VMOVUPS          192(SP), Z30
+	VCMPPS           $0x00, Z21, Z30, K1
+	VBLENDMPS.BCST   consts<>+44(SB), Z10, K1, Z10
+	VPANDD.BCST      consts<>+8(SB), Z15, Z30
+	VSUBPS           Z8, Z20, Z31
+	VMOVUPS          Z31, 576(SP)
+	VXORPS           Z31, Z31, Z31
+	VSUBPS           Z12, Z31, Z31
+	VMOVUPS          Z31, 640(SP)
+	VMOVUPS          (SP), Z31
 
 loop0:
-	VMOVUPS      Z28, 640(SP)
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  Z1, Z28, Z3
+	VMOVUPS      Z29, 704(SP)
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  Z1, Z29, Z3
 	VFMADD231PS  320(CX), Z0, Z4
 	VFMADD231PS  Z1, Z0, Z5
-	VMOVUPS      (SP), Z28
-	VFMADD231PS  192(CX), Z0, Z28
-	VMOVUPS      Z28, (SP)
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  320(CX), Z28, Z6
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  192(CX), Z28, Z7
-	VFMADD231PS  Z1, Z0, Z8
-	VFMADD231PS  192(CX), Z0, Z10
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  192(CX), Z28, Z11
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  192(CX), Z28, Z12
-	VFMADD231PS  320(CX), Z0, Z13
-	VFMADD231PS  320(CX), Z0, Z14
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  Z1, Z28, Z15
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  320(CX), Z28, Z16
-	VFMADD231PS  Z1, Z0, Z17
-	VFMADD231PS  Z2, Z0, Z18
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  320(CX), Z28, Z19
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  Z1, Z28, Z20
+	VFMADD231PS  192(CX), Z0, Z7
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  320(CX), Z29, Z6
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  192(CX), Z29, Z8
+	VFMADD231PS  Z1, Z0, Z9
+	VFMADD231PS  192(CX), Z0, Z11
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  192(CX), Z29, Z12
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  192(CX), Z29, Z14
+	VFMADD231PS  320(CX), Z0, Z15
+	VFMADD231PS  320(CX), Z0, Z16
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  Z1, Z29, Z31
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  320(CX), Z29, Z17
+	VFMADD231PS  Z1, Z0, Z18
+	VFMADD231PS  Z2, Z0, Z19
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  320(CX), Z29, Z13
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  Z1, Z29, Z20
 	VFMADD231PS  Z2, Z0, Z21
 	VFMADD231PS  Z2, Z0, Z22
 	VFMADD231PS  192(CX), Z0, Z23
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  Z2, Z28, Z9
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  192(CX), Z28, Z24
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  192(CX), Z28, Z25
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  320(CX), Z28, Z26
-	VMOVUPS      64(CX), Z28
-	VFMADD231PS  320(CX), Z28, Z27
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  Z2, Z29, Z24
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  192(CX), Z29, Z25
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  192(CX), Z29, Z26
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  320(CX), Z29, Z27
+	VMOVUPS      64(CX), Z29
+	VFMADD231PS  320(CX), Z29, Z28
 	DECQ         DX
-	VMOVUPS      640(SP), Z28
+	VMOVUPS      704(SP), Z29
 	JNE          loop0
-	VADDPS       Z13, Z7, Z2
-	VMOVAPS      Z18, Z3
+	VADDPS       Z15, Z8, Z2
+	VMOVAPS      Z19, Z3
 	VMOVUPS      512(SP), Z5
 	VFMADD213PS  Z5, Z0, Z3
-	VFNMADD213PS Z0, Z30, Z29
-	VCMPPS       $0x03, Z19, Z19, K1
-	VMOVUPS      128(SP), Z0
-	VMAXPS       Z0, Z19, Z0
-	VBLENDMPS    Z19, Z0, K1, Z0
-	VCMPPS       $0x03, Z18, Z18, K1
-	VMAXPS       Z0, Z18, Z5
-	VBLENDMPS    Z18, Z5, K1, Z5
-	VADDPS       Z28, Z31, Z7
-	VMOVUPS      576(SP), Z8
-	VFNMADD213PS Z14, Z8, Z23
-	VFMADD213PS  Z13, Z9, Z16
-	VMOVUPS      320(SP), Z8
-	VFMADD213PS  Z11, Z8, Z9
-	VMOVUPS      192(SP), Z8
-	VFMADD213PS  Z0, Z5, Z8
-	VMOVAPS      Z25, Z10
-	VMOVUPS      384(SP), Z13
-	VMOVUPS      448(SP), Z15
-	VFMADD213PS  Z13, Z15, Z10
-	VMOVUPS      64(SP), Z13
-	VMOVUPS      448(SP), Z15
-	VFNMADD213PS Z21, Z15, Z13
-	VMOVAPS      Z20, Z15
-	VMOVUPS      256(SP), Z17
-	VFMADD213PS  Z17, Z4, Z15
+	VMOVUPS      576(SP), Z5
+	VFNMADD213PS Z0, Z5, Z10
+	VPXORD.BCST  consts<>+4(SB), Z13, Z0
+	VMOVUPS      512(SP), Z5
+	VFNMADD213PS Z0, Z5, Z19
+	VMOVUPS      192(SP), Z5
+	VMOVUPS      640(SP), Z8
+	VADDPS       Z5, Z8, Z5
+	VFNMADD213PS Z16, Z30, Z23
+	VFMADD213PS  Z15, Z24, Z17
+	VFMADD213PS  Z12, Z24, Z29
+	VMOVUPS      256(SP), Z8
+	VFMADD213PS  Z0, Z19, Z8
+	VMOVAPS      Z26, Z9
+	VMOVUPS      384(SP), Z11
+	VMOVUPS      448(SP), Z13
+	VFMADD213PS  Z11, Z13, Z9
+	VMOVUPS      64(SP), Z11
+	VMOVUPS      448(SP), Z13
+	VFNMADD213PS Z21, Z13, Z11
+	VMOVUPS      320(SP), Z13
+	VFMADD213PS  Z13, Z4, Z20
 	VADDPS       Z1, Z4, Z4
-	VMOVUPS      576(SP), Z17
-	VSUBPS       Z6, Z17, Z17
-	VCMPPS       $0x03, Z14, Z14, K1
-	VMAXPS       Z25, Z14, Z18
-	VBLENDMPS    Z14, Z18, K1, Z14
-	VMOVUPS      256(SP), Z18
-	VFMADD231PS  Z10, Z18, Z27
-	VCMPPS       $0x03, Z6, Z6, K1
-	VMAXPS       Z27, Z6, Z18
-	VBLENDMPS    Z6, Z18, K1, Z18
-	VMOVUPS      512(SP), Z19
-	VMOVUPS      384(SP), Z21
-	VFNMADD231PS Z6, Z21, Z19
-	VSUBPS       Z11, Z1, Z1
-	VCMPPS       $0x03, Z30, Z30, K1
-	VMAXPS       Z17, Z30, Z21
-	VBLENDMPS    Z30, Z21, K1, Z21
-	VFNMADD213PS Z6, Z20, Z12
-	VMOVUPS      128(SP), Z6
-	VADDPS       Z1, Z6, Z6
-	VMOVUPS      576(SP), Z20
-	VCMPPS       $0x03, Z20, Z20, K1
-	VMOVUPS      256(SP), Z20
-	VMOVUPS      576(SP), Z22
-	VMAXPS       Z20, Z22, Z20
-	VMOVUPS      576(SP), Z22
-	VBLENDMPS    Z22, Z20, K1, Z20
-	VFMADD231PS  Z13, Z8, Z11
+	VSUBPS       Z6, Z30, Z13
+	VPXORD.BCST  consts<>+4(SB), Z16, Z14
+	VMOVUPS      192(SP), Z15
+	VMOVUPS      320(SP), Z16
+	VFMADD213PS  Z9, Z16, Z15
+	VMOVAPS      Z14, Z16
+	VFMADD213PS  Z15, Z6, Z16
+	VMOVUPS      512(SP), Z18
 	VMOVUPS      384(SP), Z22
-	VFNMADD213PS Z5, Z13, Z22
-	VMOVUPS      320(SP), Z24
-	VADDPS       Z24, Z27, Z24
-	VMOVUPS      (SP), Z25
-	VSUBPS       Z22, Z25, Z25
-	VCMPPS       $0x03, Z9, Z9, K1
-	VMOVUPS      320(SP), Z26
-	VMAXPS       Z26, Z9, Z26
-	VBLENDMPS    Z9, Z26, K1, Z26
-	VADDPS       Z2, Z8, Z28
+	VFNMADD231PS Z6, Z22, Z18
+	VSUBPS       Z12, Z1, Z1
+	VMOVUPS      576(SP), Z12
+	VPXORD.BCST  consts<>+4(SB), Z12, Z12
+	VMOVUPS      640(SP), Z22
+	VPXORD.BCST  consts<>+4(SB), Z22, Z22
+	VSUBPS       Z6, Z21, Z6
+	VMOVUPS      128(SP), Z21
+	VADDPS       Z12, Z21, Z21
+	VMOVUPS      576(SP), Z24
+	VPXORD.BCST  consts<>+4(SB), Z24, Z24
+	VFMADD213PS  Z20, Z9, Z26
+	VMOVUPS      448(SP), Z25
+	VSUBPS       Z25, Z11, Z25
+	VPXORD.BCST  consts<>+4(SB), Z5, Z27
+	VMOVUPS      384(SP), Z28
+	VADDPS       Z28, Z18, Z28
+	VSUBPS       Z27, Z7, Z7
 	VMOVUPS      Z2, (AX)
 	VMOVUPS      Z3, 64(AX)
-	VMOVUPS      Z29, 128(AX)
+	VMOVUPS      Z10, 128(AX)
 	VMOVUPS      Z0, 192(AX)
-	VMOVUPS      Z5, 256(AX)
-	VMOVUPS      Z7, 320(AX)
+	VMOVUPS      Z19, 256(AX)
+	VMOVUPS      Z5, 320(AX)
 	VMOVUPS      Z23, 384(AX)
-	VMOVUPS      Z16, 448(AX)
-	VMOVUPS      Z9, 512(AX)
+	VMOVUPS      Z17, 448(AX)
+	VMOVUPS      Z29, 512(AX)
 	VMOVUPS      Z8, 576(AX)
-	VMOVUPS      Z10, 640(AX)
-	VMOVUPS      Z13, 704(AX)
-	VMOVUPS      Z15, 768(AX)
+	VMOVUPS      Z9, 640(AX)
+	VMOVUPS      Z11, 704(AX)
+	VMOVUPS      Z20, 768(AX)
 	VMOVUPS      Z4, 832(AX)
-	VMOVUPS      Z17, 896(AX)
+	VMOVUPS      Z13, 896(AX)
 	VMOVUPS      Z14, 960(AX)
-	VMOVUPS      Z27, 1024(AX)
-	VMOVUPS      Z18, 1088(AX)
-	VMOVUPS      Z19, 1152(AX)
+	VMOVUPS      Z15, 1024(AX)
+	VMOVUPS      Z16, 1088(AX)
+	VMOVUPS      Z18, 1152(AX)
 	VMOVUPS      Z1, 1216(AX)
-	VMOVUPS      Z21, 1280(AX)
-	VMOVUPS      Z12, 1344(AX)
+	VMOVUPS      Z12, 1280(AX)
+	VMOVUPS      Z22, 1344(AX)
 	VMOVUPS      Z6, 1408(AX)
-	VMOVUPS      Z20, 1472(AX)
-	VMOVUPS      Z11, 1536(AX)
-	VMOVUPS      Z22, 1600(AX)
-	VMOVUPS      Z24, 1664(AX)
-	VMOVUPS      Z25, 1728(AX)
-	VMOVUPS      Z26, 1792(AX)
-	VMOVUPS      Z28, 1856(AX)
+	VMOVUPS      Z21, 1472(AX)
+	VMOVUPS      Z24, 1536(AX)
+	VMOVUPS      Z26, 1600(AX)
+	VMOVUPS      Z25, 1664(AX)
+	VMOVUPS      Z27, 1728(AX)
+	VMOVUPS      Z28, 1792(AX)
+	VMOVUPS      Z7, 1856(AX)
 	VZEROUPPER
 	RET
 
@@ -4177,15 +3649,13 @@ TEXT ·maxLane_avx512(SB), NOSPLIT, $0-24
 	RET
 
 // func lanes_avx512(out *float32, in *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512F
 TEXT ·lanes_avx512(SB), NOSPLIT, $0-24
 	MOVQ         out+0(FP), AX
 	MOVQ         in+8(FP), CX
 	MOVQ         n+16(FP), DX
-	VXORPS       Z0, Z0, Z0
-	VMOVSS       4(CX), X1
-	VBROADCASTSS X1, Z1
-	VADDPS       Z1, Z0, Z0
+	VMOVUPS      4(CX), Z0
+	VBROADCASTSS X0, Z0
 	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET

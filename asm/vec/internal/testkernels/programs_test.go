@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/mmcloughlin/avo/operand"
+
 	"github.com/dnngen/dnngen/asm/vec"
 )
 
@@ -89,27 +91,16 @@ var operations = []operation{
 		e.FmaInto(d, inReg(e, a[0]), a[1])
 		return d
 	}, func(a []float32) float32 { return fma(a[0], a[1], a[2]) }},
-	{"fnmaInto", 3, func(e *vec.Emitter, a []vec.Val) vec.Vec {
-		d := e.Copy(a[2])
-		e.FnmaInto(d, inReg(e, a[0]), a[1])
-		return d
-	}, func(a []float32) float32 { return fma(-a[0], a[1], a[2]) }},
 	{"addInto", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec {
 		d := e.Copy(a[0])
 		e.AddInto(d, a[1])
 		return d
 	}, func(a []float32) float32 { return a[0] + a[1] }},
-	{"mulInto", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec {
-		d := e.Copy(a[0])
-		e.MulInto(d, a[1])
-		return d
-	}, func(a []float32) float32 { return a[0] * a[1] }},
 	{"max", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Max(a[0], a[1]) }, func(a []float32) float32 { return larger(a[0], a[1]) }},
 	{"min", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Min(a[0], a[1]) }, func(a []float32) float32 { return smaller(a[0], a[1]) }},
 	{"neg", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Neg(a[0]) }, func(a []float32) float32 { return -a[0] }},
 	{"abs", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Abs(a[0]) }, func(a []float32) float32 { return number(bits(a[0]) &^ (1 << 31)) }},
-	{"round", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Round(inReg(e, a[0])) }, func(a []float32) float32 { return float32(math.RoundToEven(float64(a[0]))) }},
-	{"select", 3, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Select(a[0], a[1], a[2]) }, func(a []float32) float32 { return choose(a[0] <= 0, a[1], a[2]) }},
+	{"round", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return round(e, inReg(e, a[0])) }, func(a []float32) float32 { return float32(math.RoundToEven(float64(a[0]))) }},
 	{"and", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.And(a[0], a[1]) }, func(a []float32) float32 { return number(bits(a[0]) & bits(a[1])) }},
 	{"andNot", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.AndNot(a[0], a[1]) }, func(a []float32) float32 { return number(bits(a[1]) &^ bits(a[0])) }},
 	{"or", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Or(a[0], a[1]) }, func(a []float32) float32 { return number(bits(a[0]) | bits(a[1])) }},
@@ -120,7 +111,6 @@ var operations = []operation{
 	{"addInt", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.AddInt(a[0], a[1]) }, func(a []float32) float32 { return number(bits(a[0]) + bits(a[1])) }},
 	{"subInt", 2, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.SubInt(a[0], a[1]) }, func(a []float32) float32 { return number(bits(a[0]) - bits(a[1])) }},
 	{"shl", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Shl(inReg(e, a[0]), 3) }, func(a []float32) float32 { return number(bits(a[0]) << 3) }},
-	{"shr", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Shr(inReg(e, a[0]), 3) }, func(a []float32) float32 { return number(bits(a[0]) >> 3) }},
 	{"sar", 1, func(e *vec.Emitter, a []vec.Val) vec.Vec { return e.Sar(inReg(e, a[0]), 3) }, func(a []float32) float32 {
 		return number(uint32(int32(bits(a[0])) >> 3))
 	}},
@@ -164,7 +154,19 @@ func mantissa(e *vec.Emitter, a, exponent vec.Val) vec.Vec {
 
 // exponent makes a whole number of a, at most limit in magnitude.
 func exponent(e *vec.Emitter, a vec.Val, limit float64) vec.Vec {
-	return e.Round(e.Max(e.Min(a, vec.C(limit)), vec.C(-limit)))
+	return round(e, e.Max(e.Min(a, vec.C(limit)), vec.C(-limit)))
+}
+
+// round returns a rounded to an integer, halves to even.
+func round(e *vec.Emitter, a vec.Vec) vec.Vec {
+	const nearestQuiet = 8
+	d := e.Fresh()
+	if e.ISA() == vec.AVX512 {
+		e.VRNDSCALEPS(operand.U8(nearestQuiet), a.Reg(), d.Reg())
+	} else {
+		e.VROUNDPS(operand.U8(nearestQuiet), a.Reg(), d.Reg())
+	}
+	return d
 }
 
 func scalb(a, b float32, limit float64) float32 {

@@ -33,10 +33,8 @@ var shapes = []shape{
 		e.StoreLane(e.MaxLane(wide(e, in, 0)), at(out, 0))
 	}},
 	{"lanes", func(e *vec.Emitter, out, in, _ reg.GPVirtual) {
-		w := e.WideZero()
-		for i := range w {
-			e.AddInto(w[i], e.BroadcastLane(e.LoadLane(at(in, 4))))
-			e.StoreVec(w[i], at(out, i*e.ISA().Bytes()))
+		for i := range e.PerWide() {
+			e.StoreVec(e.BroadcastLane(e.LoadVec(at(in, 4))), at(out, i*e.ISA().Bytes()))
 		}
 	}},
 	// tail copies the first n lanes, n being at most the native number.
@@ -54,7 +52,7 @@ var shapes = []shape{
 		one := vec.Each(at(in, 0))
 		x := e.Broadcast(at(in, 4))
 		y := e.Fma(x, one, vec.Each(at(in, 8)))
-		y = e.Select(e.Sub(one, y), one, y)
+		y = e.Where(e.Sub(one, y), vec.Le, vec.C(0), one, y)
 		for i := range e.PerWide() {
 			e.StoreVec(y, at(out, i*e.ISA().Bytes()))
 		}
