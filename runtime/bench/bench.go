@@ -78,6 +78,10 @@ const (
 	maxRounds = 25
 	// roundTime is how long a round of one contender should at least last.
 	roundTime = 0.04
+	// warmUp is the part of a round's steps, one in so many, that everybody makes
+	// before the clock starts: the contender before has left its threads awake and
+	// its data in the caches, and those of this one sleep.
+	warmUp = 4
 	// peakTime is how long each measurement of the peak lasts, in each round.
 	peakTime = 12 * time.Millisecond
 )
@@ -285,7 +289,7 @@ func (m *measurement) calibrate() error {
 	each := min(m.share()/float64(m.rounds), 5*roundTime)
 	for _, r := range m.runs {
 		if r.steps = m.Steps; r.steps == 0 {
-			r.steps = max(1, int(each/r.step))
+			r.steps = max(1, int(each*warmUp/(warmUp+1)/r.step))
 		}
 	}
 	return nil
@@ -315,6 +319,11 @@ func (m *measurement) alternate() error {
 				at = len(m.runs) - 1 - at
 			}
 			r := m.runs[at]
+			if warm := r.steps / warmUp; warm > 0 {
+				if _, err := m.time(r, warm, r.rows, false); err != nil {
+					return err
+				}
+			}
 			t, err := m.time(r, r.steps, r.rows, false)
 			if err != nil {
 				return err
