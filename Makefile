@@ -84,13 +84,13 @@ BENCH = examples/digits.yaml $(wildcard bench/workloads/w*.yaml)
 .PHONY: bench
 bench: ## measure dnngen again, and make the tables and charts from it
 	$(GO) run ./bench/suite -json bench/results/suite.json $(BENCH)
-	$(GO) run ./bench/suite -openblas -json bench/results/openblas.json $(BENCH)
-	$(GO) run ./bench/accuracy -json bench/results/accuracy.json
+	$(GO) run ./bench/suite -openblas -seconds 8 -json bench/results/openblas.json $(BENCH)
+	$(GO) run ./bench/accuracy -runs 3 -json bench/results/accuracy.json
 	$(GO) run ./bench/cost -json bench/results/cost.json examples/digits.yaml bench/workloads/w4.yaml bench/workloads/w5.yaml
 	$(GO) run ./bench/growth -json bench/results/growth.json
 	$(GO) run ./bench/report
 
 .PHONY: peers
 peers: ## measure the peers that are here, beside dnngen; PEER_PYTHON names their Python
-	$(GO) run ./bench/peers -json bench/results/peers.json $(BENCH)
+	$(GO) run ./bench/peers -seconds 12 -json bench/results/peers.json $(BENCH)
 	$(GO) run ./bench/report
