@@ -60,7 +60,10 @@ var Schedules = []*Schedule{
 		},
 		Formula: "lr*gamma^floor(epoch/every)",
 		Rate: func(v Values) *expr.Node {
-			drops := expr.Fn(expr.Floor, div(expr.V(VarEpoch), c(v.Num("every"))))
+			drops := expr.V(VarEpoch) // a whole number, which needs no rounding
+			if every := v.Num("every"); every != 1 {
+				drops = expr.Fn(expr.Floor, div(drops, c(every)))
+			}
 			return mul(expr.V(VarLR), exp(mul(c(math.Log(v.Num("gamma"))), drops)))
 		},
 	},
