@@ -34,17 +34,28 @@ type graph struct {
 	machine G.VM
 }
 
+// mostFLOPs bounds the matrix products of a step, which this library makes at
+// some 4 GFLOP/s: rounds of minutes would be the comparison's.
+const mostFLOPs = 3e10
+
 func open(p *problem.Problem) (c bench.Contender, err error) {
 	if p.Net.Optimizer.Name != "sgd" || p.Net.Optimizer.Number("weight_decay") != 0 || p.Net.Optimizer.Flag("nesterov") {
 		return nil, fmt.Errorf("this program has plain sgd with momentum alone")
 	}
+	flops := 0.0
 	for _, l := range p.Net.Layers {
+		if l.Name == "linear" {
+			flops += 6 * float64(p.Net.Batch) * float64(l.In) * float64(l.Out)
+		}
 		if l.Name != "linear" && activations[l.Name] == nil {
 			return nil, fmt.Errorf("this program has no activation %s", l.Name)
 		}
 	}
 	if losses[p.Net.Loss.Name] == nil {
 		return nil, fmt.Errorf("this program has no loss %s", p.Net.Loss.Name)
+	}
+	if flops > mostFLOPs {
+		return nil, fmt.Errorf("a step of %.0f GFLOP would take more than ten seconds", flops/1e9)
 	}
 	return &problem.Trainee{Problem: p, Stepper: &stepper{p: p, graphs: map[int]*graph{}}}, nil
 }
