@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dnngen/dnngen/bench/bars"
@@ -28,20 +29,17 @@ func (t *table) from(s lab.Stamp) {
 	t.f("\n%s, %d threads, %s %s/%s, %s. Again: `%s`\n", s.Machine.CPU, s.Machine.Threads, s.Machine.Go, s.Machine.OS, s.Machine.Arch, s.Date, s.Command)
 }
 
-// step writes a time of a step, "-" where there is none.
+// step writes a time of a step, "-" where there is none: also where it was
+// scaled from fewer rows, which is not exact enough for a table.
 func step(r *bench.Result, batch int) string {
-	if r == nil {
+	if r == nil || r.Scaled(batch) {
 		return "-"
 	}
-	mark := ""
-	if r.Scaled(batch) {
-		mark = "~"
-	}
-	return mark + bench.Duration(r.Step.Median)
+	return bench.Duration(r.Step.Median)
 }
 
-func times(slow, fast *bench.Result) string {
-	if slow == nil || fast == nil {
+func times(slow, fast *bench.Result, batch int) string {
+	if slow == nil || fast == nil || slow.Scaled(batch) || fast.Scaled(batch) {
 		return "-"
 	}
 	return fmt.Sprintf("%.1f×", slow.Step.Median/fast.Step.Median)
@@ -76,10 +74,11 @@ func (r *results) summary() string {
 		for _, name := range []string{compare.Interpreted, compare.TorchEager, compare.TorchCompile, compare.JAX} {
 			cells = append(cells, step(find(p.Results, name, 1), p.Batch))
 		}
-		t.row(append(cells, "**"+step(own, p.Batch)+"**", times(nearest(p), own))...)
+		t.row(append(cells, "**"+step(own, p.Batch)+"**", times(nearest(p), own, p.Batch))...)
 	}
 	s := r.Peers.Stamp
-	t.f("\n%s, %s. Again: `make peers`; without the libraries: `dnngen bench SPEC`. All tables,", s.Machine.CPU, s.Date)
+	t.f("\n%s, %s. Again: `make peers`; without the libraries: `dnngen bench SPEC`.", s.Machine.CPU, s.Date)
+	t.f("(\"-\": a whole batch takes too long for a round.) All tables,")
 	t.f("shares of the machine's peak, two threads, versions and what is not comparable:")
 	t.f("[bench/README.md](bench/README.md).\n")
 	t.f("![samples per second](docs/img/bench.svg)")
@@ -92,7 +91,7 @@ func nearest(p *compare.PeerReport) *bench.Result {
 	var best *bench.Result
 	for i := range p.Results {
 		x := &p.Results[i]
-		if x.Threads == 1 && x.Name != p.Results[0].Name && compare.OnCPU(x.Name) && (best == nil || x.Step.Median < best.Step.Median) {
+		if x.Threads == 1 && x.Name != p.Results[0].Name && !x.Scaled(p.Batch) && compare.OnCPU(x.Name) && (best == nil || x.Step.Median < best.Step.Median) {
 			best = x
 		}
 	}
@@ -151,7 +150,7 @@ func (r *results) stages(t *table) {
 			share = fmt.Sprintf("%.0f %%", 100*x.Share)
 		}
 		fastest := s.Results[bestOf(s.Results)]
-		t.row(append(cells, share, times(start, &fastest), times(strong, &fastest))...)
+		t.row(append(cells, share, times(start, &fastest, s.Batch), times(strong, &fastest, s.Batch))...)
 	}
 	t.f("\nOpenBLAS by: `%s`\n", r.OpenBLAS.Command)
 	t.head("network", "dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", "threads")
@@ -160,7 +159,7 @@ func (r *results) stages(t *table) {
 		for _, stage := range []string{"dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", fmt.Sprintf("%d threads", most(s.Results))} {
 			cell := "-"
 			for _, g := range s.Gains {
-				if g.Stage == stage {
+				if g.Stage == stage && !partial(s, g) {
 					cell = fmt.Sprintf("%.2f×", g.Factor)
 				}
 			}
@@ -169,6 +168,17 @@ func (r *results) stages(t *table) {
 		t.row(cells...)
 	}
 	t.f("")
+}
+
+// partial tells that one side of a gain was scaled from fewer rows.
+func partial(s compare.Report, g compare.Gain) bool {
+	return slices.ContainsFunc(s.Results, func(x bench.Result) bool {
+		name := x.Name
+		if x.Threads > 1 {
+			name = fmt.Sprintf("%s, %d threads", x.Name, x.Threads)
+		}
+		return (name == g.From || name == g.To) && x.Scaled(s.Batch)
+	})
 }
 
 func (r *results) threads(t *table) {
@@ -222,7 +232,7 @@ func (r *results) peers(t *table) {
 					nearest = x
 				}
 			}
-			t.row(append(cells, times(nearest, own))...)
+			t.row(append(cells, times(nearest, own, p.Batch))...)
 		}
 		t.f("")
 	}
