@@ -45,9 +45,11 @@ gen/lower, internal/ir/eval, runtime/data, runtime/device, runtime/safetensors <
 spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine, runtime/device, cuda/toolchain < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
-NONE < runtime/engine, runtime/fsys, runtime/npy, runtime/chart, runtime/progress;
+NONE < runtime/engine, runtime/fsys, runtime/half, runtime/chart, runtime/progress;
+runtime/half < runtime/npy;
 NONE < runtime/arena, runtime/pool, runtime/scalar, runtime/simd, runtime/wording;
-runtime/fsys < runtime/fsys/faultfs, runtime/safetensors;
+runtime/fsys < runtime/fsys/faultfs;
+runtime/fsys, runtime/half < runtime/safetensors;
 runtime/engine < runtime/device, runtime/gather;
 runtime/engine, runtime/fsys, runtime/npy, runtime/wording < runtime/data;
 runtime/engine, runtime/data, runtime/gather < runtime/loop;
@@ -66,13 +68,14 @@ runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, run
 # Examples draw pictures; benchmarks compare everything with everything.
 NONE < examples/..., generated;
 gen, cmd/dnngen, internal/ir/eval, runtime/trainer, generated/... < bench/...;
-spec, runtime/engine, runtime/pool, runtime/scalar < bench/autograd;
+spec, runtime/engine, runtime/scalar < bench/autograd;
 NONE < bench/bars;
 runtime/bench, runtime/npy, runtime/safetensors < bench/problem;
 runtime/bench, runtime/fsys < bench/lab;
 gen, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
 
-# What only tests import.
+# What only tests import, and what they are.
+NONE < internal;
 runtime/engine, runtime/simd < asm/internal/runner;
 runtime/simd < asm/internal/ran;
 cuda, internal/nettest, internal/golden < cuda/internal/emulator;

@@ -233,7 +233,7 @@ func gains(results []bench.Result) []Gain {
 	var list []Gain
 	add := func(stage string, from, to *bench.Result) {
 		if from != nil && to != nil {
-			list = append(list, Gain{stage, title(*from), title(*to), from.Step.Median / to.Step.Median})
+			list = append(list, Gain{stage, Title(*from), Title(*to), from.Step.Median / to.Step.Median})
 		}
 	}
 	start := find(Interpreted, 1)
@@ -266,8 +266,8 @@ func gains(results []bench.Result) []Gain {
 	return list
 }
 
-// title names a result in a sentence.
-func title(r bench.Result) string {
+// Title names a result in a sentence.
+func Title(r bench.Result) string {
 	if r.Threads == 1 {
 		return r.Name
 	}

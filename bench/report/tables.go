@@ -173,10 +173,7 @@ func (r *results) stages(t *table) {
 // partial tells that one side of a gain was scaled from fewer rows.
 func partial(s compare.Report, g compare.Gain) bool {
 	return slices.ContainsFunc(s.Results, func(x bench.Result) bool {
-		name := x.Name
-		if x.Threads > 1 {
-			name = fmt.Sprintf("%s, %d threads", x.Name, x.Threads)
-		}
+		name := compare.Title(x)
 		return (name == g.From || name == g.To) && x.Scaled(s.Batch)
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/dnngen/dnngen/runtime/half"
 )
 
 // chunk is how much is read at a time, and how much memory is asked for before
@@ -162,26 +164,11 @@ func (d dtype) float32(b []byte) float32 {
 	w := d.word(b)
 	switch d.size {
 	case 2:
-		return halfToFloat(uint16(w))
+		return half.Float32(uint16(w))
 	case 4:
 		return math.Float32frombits(uint32(w))
 	}
 	return float32(math.Float64frombits(w))
-}
-
-// halfToFloat widens an IEEE 754 half: 1 sign, 5 exponent and 10 fraction bits.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent := uint32(h>>10) & 0x1f
-	fraction := uint32(h) & 0x3ff
-	switch exponent {
-	case 0: // zero, and numbers below 2⁻¹⁴: fraction · 2⁻²⁴
-		v := float32(fraction) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
 // transpose turns an array in Fortran order, whose first index runs fastest,

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/dnngen/dnngen/runtime/half"
 )
 
 // dtype tells how the elements of a tensor lie in the file.
@@ -19,7 +21,7 @@ type dtype struct {
 var dtypes = map[string]dtype{
 	"F32": {4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
 	"F64": {8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
-	"F16": {2, func(b []byte) float32 { return halfToFloat(binary.LittleEndian.Uint16(b)) }},
+	"F16": {2, func(b []byte) float32 { return half.Float32(binary.LittleEndian.Uint16(b)) }},
 	// A bfloat16 is the upper half of a float32.
 	"BF16": {2, func(b []byte) float32 {
 		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
@@ -125,19 +127,4 @@ func elements(shape []int) (n int, ok bool) {
 		n *= d
 	}
 	return n, true
-}
-
-// halfToFloat widens an IEEE 754 half: 1 sign, 5 exponent and 10 fraction bits.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent := uint32(h>>10) & 0x1f
-	fraction := uint32(h) & 0x3ff
-	switch exponent {
-	case 0: // zero, and numbers below 2⁻¹⁴: fraction · 2⁻²⁴
-		v := float32(fraction) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
