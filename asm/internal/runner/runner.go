@@ -28,6 +28,7 @@ type Request struct {
 	Allocs      bool     // count allocations of the last step
 	Bench       []Config // time the first step in these ways, instead of all else
 	Collections int      // of garbage, while the first step is made again and again, instead of all else
+	Calls       int      // first steps whose calls of kernels are timed, instead of all else
 }
 
 // Config is one way of running a network.
@@ -60,6 +61,7 @@ type Response struct {
 	Allocs float64
 	Bench  []Timing
 	Pauses *Pauses
+	Calls  *Calls
 }
 
 var nets = map[string]func() []engine.Device{}
@@ -99,6 +101,10 @@ func serve(q *Request) (r Response, err error) {
 	}
 	if q.Collections > 0 {
 		r.Pauses, err = pauses(q)
+		return r, err
+	}
+	if q.Calls > 0 {
+		r.Calls, err = calls(q)
 		return r, err
 	}
 	e, err := open(q, q.Device, q.Threads)
