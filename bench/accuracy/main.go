@@ -51,7 +51,7 @@ var tasks = []task{
 }
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`")
+	out := flag.String("json", "", "write the results to `FILE`, after each task")
 	runs := flag.Int("runs", 5, "make `N` runs of each program, with seeds 1 to N")
 	flag.Parse()
 	lab.Main("accuracy", func(ctx context.Context, temp string) error {
@@ -63,17 +63,14 @@ func main() {
 		if err != nil {
 			return err
 		}
-		for _, t := range tasks {
+		return lab.Each(*out, &r, tasks, func(t task) error {
 			list, err := t.measure(ctx, dnngen, temp, *runs)
 			if err != nil {
 				return err
 			}
 			r.Results = append(r.Results, list...)
-		}
-		if *out == "" {
 			return nil
-		}
-		return lab.Write(*out, r)
+		})
 	})
 }
 

@@ -44,7 +44,7 @@ var dimensions = []dimension{
 }
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`")
+	out := flag.String("json", "", "write the results to `FILE`, after each curve")
 	quick := flag.Bool("quick", false, "take every other size")
 	flag.Parse()
 	lab.Main("growth", func(ctx context.Context, temp string) error {
@@ -53,7 +53,7 @@ func main() {
 			return err
 		}
 		r := record.Growth{Stamp: lab.Stamped("growth")}
-		for _, d := range dimensions {
+		return lab.Each(*out, &r, dimensions, func(d dimension) error {
 			c := record.Curve{Name: d.name, Fixed: d.fixed}
 			for i, size := range d.sizes {
 				if *quick && i%2 == 1 {
@@ -69,11 +69,8 @@ func main() {
 				c.Points = append(c.Points, *p)
 			}
 			r.Curves = append(r.Curves, c)
-		}
-		if *out == "" {
 			return nil
-		}
-		return lab.Write(*out, r)
+		})
 	})
 }
 

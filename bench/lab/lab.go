@@ -38,19 +38,56 @@ func arguments(args []string) string {
 	return " " + strings.Join(args, " ")
 }
 
-// Main runs a command in a temporary directory, until it is done or Ctrl-C.
+// grace is how long a command that is interrupted may take to end by itself.
+const grace = 500 * time.Millisecond
+
+// Main runs a command in a temporary directory, until it is done or Ctrl-C. Then
+// the programs that it started with its context are killed at once; what it
+// computes in this process is left alone, and the exit status is 130.
 func Main(name string, run func(ctx context.Context, temp string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	temp, err := os.MkdirTemp("", "dnngen-"+name+"-")
 	if err == nil {
-		err = run(ctx, temp)
+		done := make(chan error, 1)
+		go func() { done <- run(ctx, temp) }()
+		select {
+		case err = <-done:
+		case <-ctx.Done():
+			select {
+			case <-done:
+			case <-time.After(grace):
+			}
+		}
 		_ = os.RemoveAll(temp) // what is left there does no harm
 	}
-	stop()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(os.Stderr, "%s: interrupted\n", name)
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
+}
+
+// Each measures one thing after the other and writes all results to a file after
+// each, so that what was measured is kept where a later one fails or is
+// interrupted. results points to what measure adds to; without a file nothing is
+// written.
+func Each[T any](file string, results any, things []T, measure func(T) error) error {
+	for _, thing := range things {
+		if err := measure(thing); err != nil {
+			return err
+		}
+		if file == "" {
+			continue
+		}
+		if err := Write(file, results); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Dnngen builds the command from the working tree.
@@ -126,13 +163,16 @@ func Write(file string, v any) error {
 	})
 }
 
-// Read reads what Write stored.
+// Read reads what Write stored. A file of another form, with fields that v lacks,
+// is an error: it has to be measured again.
 func Read(file string, v any) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil

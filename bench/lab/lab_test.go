@@ -1,6 +1,16 @@
 package lab
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
 
 func TestLastWords(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
@@ -14,4 +24,64 @@ func TestLastWords(t *testing.T) {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
 		}
 	}
+}
+
+func TestReadKnowsItsForm(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.json")
+	var v, got struct{ Rows int }
+	v.Rows = 3
+	if err := Write(file, v); err != nil {
+		t.Fatal(err)
+	}
+	if err := Read(file, &got); err != nil || got != v {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	if err := os.WriteFile(file, []byte(`{"Rows": 3, "Scaled": true}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Read(file, &got); err == nil || !strings.Contains(err.Error(), "Scaled") {
+		t.Errorf("a file of another form: error %v", err)
+	}
+}
+
+func TestEachKeepsWhatWasMeasured(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.json")
+	died := errors.New("a peer died")
+	var results struct{ Done []string }
+	err := Each(file, &results, []string{"w1", "w2", "w3"}, func(name string) error {
+		if name == "w3" {
+			return died
+		}
+		results.Done = append(results.Done, name)
+		return nil
+	})
+	if !errors.Is(err, died) {
+		t.Errorf("error %v", err)
+	}
+	results.Done = nil
+	if err := Read(file, &results); err != nil || strings.Join(results.Done, " ") != "w1 w2" {
+		t.Errorf("%v is kept, error %v", results.Done, err)
+	}
+}
+
+// TestMain makes this program a command that is too busy for Ctrl-C, and the
+// program that the command starts, for TestInterrupted.
+func TestMain(m *testing.M) {
+	switch os.Getenv("LAB_COMMAND") {
+	case "":
+		os.Exit(m.Run())
+	case "child":
+		time.Sleep(time.Hour)
+	}
+	Main("lab", func(ctx context.Context, temp string) error {
+		child := exec.CommandContext(ctx, os.Args[0])
+		child.Env = append(os.Environ(), "LAB_COMMAND=child")
+		child.Stdout = os.Stdout
+		if err := child.Start(); err != nil {
+			return err
+		}
+		fmt.Println(temp)
+		time.Sleep(time.Hour) // an interpreter in the middle of a long step
+		return nil
+	})
 }

@@ -3,6 +3,9 @@
 //
 //	go run ./bench/peers [--json FILE] [--seconds S] SPEC...
 //
+// FILE is written after each spec, and holds those of this run that are done: also
+// where a later one fails, or Ctrl-C ends the command.
+//
 // The Python that has the libraries is named by PEER_PYTHON (default python3).
 package main
 
@@ -26,7 +29,7 @@ import (
 
 func main() {
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec's rounds")
-	out := flag.String("json", "", "write the results to `FILE`")
+	out := flag.String("json", "", "write the results to `FILE`, after each spec")
 	flag.Parse()
 	lab.Main("peers", func(ctx context.Context, temp string) error {
 		if flag.NArg() == 0 {
@@ -37,7 +40,7 @@ func main() {
 			return err
 		}
 		r := record.Peers{Stamp: lab.Stamped("peers")}
-		for _, file := range flag.Args() {
+		err = lab.Each(*out, &r, flag.Args(), func(file string) error {
 			report, err := one(ctx, dnngen, temp, file, *seconds)
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
@@ -45,12 +48,12 @@ func main() {
 			report.Table(os.Stdout)
 			fmt.Println()
 			r.Reports = append(r.Reports, report)
-		}
-		fmt.Printf("peers in Python are run by %s; PEER_PYTHON names another one\n", lab.Python())
-		if *out == "" {
 			return nil
+		})
+		if err == nil {
+			fmt.Printf("peers in Python are run by %s; PEER_PYTHON names another one\n", lab.Python())
 		}
-		return lab.Write(*out, r)
+		return err
 	})
 }
 
@@ -73,11 +76,11 @@ func one(ctx context.Context, dnngen, temp, file string, seconds float64) (*comp
 		return nil, err
 	}
 	job := compare.Job{Net: net, Trainer: trainer, DataDir: filepath.Dir(file), Temp: dir, Seconds: seconds}
-	return compare.RunPeers(ctx, job, peers(temp))
+	return compare.RunPeers(ctx, job, peers(ctx, temp))
 }
 
 // peers lists all peers with one thread and with all.
-func peers(temp string) (list []compare.Peer) {
+func peers(ctx context.Context, temp string) (list []compare.Peer) {
 	python := lab.Python()
 	counts := []int{1}
 	if all := runtime.GOMAXPROCS(0); all > 1 {
@@ -95,7 +98,7 @@ func peers(temp string) (list []compare.Peer) {
 		add(compare.JAX, python, script("jax_peer.py"))
 		add(compare.Sklearn, python, script("sklearn_peer.py"))
 		for _, p := range goPeers {
-			if binary, why := p.build(temp); why == nil {
+			if binary, why := p.build(ctx, temp); why == nil {
 				add(p.name, binary)
 			} else if threads == 1 {
 				list = append(list, compare.Peer{Name: p.name, Threads: 1, Absent: why})
@@ -114,13 +117,13 @@ type goPeer struct{ name, module string }
 var goPeers = []goPeer{{compare.GoMLX, "gomlx"}, {compare.Gorgonia, "gorgonia"}}
 
 // build compiles a peer with what is in the module cache.
-func (p goPeer) build(temp string) (binary string, why error) {
+func (p goPeer) build(ctx context.Context, temp string) (binary string, why error) {
 	binary = filepath.Join(temp, p.module)
 	if _, err := os.Stat(binary); err == nil {
 		return binary, nil
 	}
 	dir := filepath.Join("bench", "peers", p.module)
-	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=readonly", "GOWORK=off")
 	if err := cmd.Run(); err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`")
+	out := flag.String("json", "", "write the results to `FILE`, after each spec")
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec")
 	openblas := flag.Bool("openblas", false, "let the interpreter use OpenBLAS, with one thread")
 	flag.Parse()
@@ -38,7 +38,7 @@ func main() {
 			return err
 		}
 		r := record.Suite{Stamp: lab.Stamped("suite")}
-		for _, spec := range flag.Args() {
+		return lab.Each(*out, &r, flag.Args(), func(spec string) error {
 			run, err := lab.Time(ctx, env, dnngen, "bench", spec, "--json", "--seconds", strconv.FormatFloat(*seconds, 'g', -1, 64))
 			if err != nil {
 				return err
@@ -50,10 +50,7 @@ func main() {
 			report.Table(os.Stdout)
 			fmt.Println()
 			r.Reports = append(r.Reports, report)
-		}
-		if *out == "" {
 			return nil
-		}
-		return lab.Write(*out, r)
+		})
 	})
 }
