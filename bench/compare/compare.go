@@ -251,6 +251,9 @@ func gains(results []bench.Result) []Gain {
 		most = max(most, r.Threads)
 	}
 	if most > 1 {
+		if last == nil {
+			return nil // one thread was too slow to be timed
+		}
 		if all := find(last.Name, most); all != nil {
 			add(fmt.Sprintf("%d threads", most), last, all)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/dnngen/dnngen/bench/bars"
@@ -29,17 +28,16 @@ func (t *table) from(s lab.Stamp) {
 	t.f("\n%s, %d threads, %s %s/%s, %s. Again: `%s`\n", s.Machine.CPU, s.Machine.Threads, s.Machine.Go, s.Machine.OS, s.Machine.Arch, s.Date, s.Command)
 }
 
-// step writes a time of a step, "-" where there is none: also where it was
-// scaled from fewer rows, which is not exact enough for a table.
-func step(r *bench.Result, batch int) string {
-	if r == nil || r.Scaled(batch) {
+// step writes a time of a step, "-" where there is none.
+func step(r *bench.Result) string {
+	if r == nil {
 		return "-"
 	}
 	return bench.Duration(r.Step.Median)
 }
 
-func times(slow, fast *bench.Result, batch int) string {
-	if slow == nil || fast == nil || slow.Scaled(batch) || fast.Scaled(batch) {
+func times(slow, fast *bench.Result) string {
+	if slow == nil || fast == nil {
 		return "-"
 	}
 	return fmt.Sprintf("%.1f×", slow.Step.Median/fast.Step.Median)
@@ -72,9 +70,9 @@ func (r *results) summary() string {
 		own := find(p.Results, p.Results[0].Name, 1)
 		cells := []string{shapes[p.Network]}
 		for _, name := range []string{compare.Interpreted, compare.TorchEager, compare.TorchCompile, compare.JAX} {
-			cells = append(cells, step(find(p.Results, name, 1), p.Batch))
+			cells = append(cells, step(find(p.Results, name, 1)))
 		}
-		t.row(append(cells, "**"+step(own, p.Batch)+"**", times(nearest(p), own, p.Batch))...)
+		t.row(append(cells, "**"+step(own)+"**", times(nearest(p), own))...)
 	}
 	s := r.Peers.Stamp
 	t.f("\n%s, %s. Again: `make peers`; without the libraries: `dnngen bench SPEC`.", s.Machine.CPU, s.Date)
@@ -91,19 +89,18 @@ func nearest(p *compare.PeerReport) *bench.Result {
 	var best *bench.Result
 	for i := range p.Results {
 		x := &p.Results[i]
-		if x.Threads == 1 && x.Name != p.Results[0].Name && !x.Scaled(p.Batch) && compare.OnCPU(x.Name) && (best == nil || x.Step.Median < best.Step.Median) {
+		if x.Threads == 1 && x.Name != p.Results[0].Name && compare.OnCPU(x.Name) && (best == nil || x.Step.Median < best.Step.Median) {
 			best = x
 		}
 	}
 	return best
 }
 
-// bestOf returns the index of the fastest result with one thread.
-func bestOf(list []bench.Result) int {
-	best := -1
+// bestOf returns the fastest result with one thread; nil where none was timed.
+func bestOf(list []bench.Result) (best *bench.Result) {
 	for i, r := range list {
-		if r.Threads == 1 && (best < 0 || r.Step.Median < list[best].Step.Median) {
-			best = i
+		if r.Threads == 1 && (best == nil || r.Step.Median < best.Step.Median) {
+			best = &list[i]
 		}
 	}
 	return best
@@ -141,16 +138,16 @@ func (r *results) stages(t *table) {
 	for _, s := range r.Suite.Reports {
 		start := find(s.Results, compare.Interpreted, 1)
 		strong := r.openBLAS(s.Network)
-		cells := []string{shapes[s.Network], step(strong, s.Batch), step(start, s.Batch), step(find(s.Results, compare.Plain, 1), s.Batch)}
+		cells := []string{shapes[s.Network], step(strong), step(start), step(find(s.Results, compare.Plain, 1))}
 		for _, d := range devices {
-			cells = append(cells, step(find(s.Results, d, 1), s.Batch))
+			cells = append(cells, step(find(s.Results, d, 1)))
 		}
 		share := "-"
 		if x := find(s.Results, "cpu:avx512", 1); x != nil {
 			share = fmt.Sprintf("%.0f %%", 100*x.Share)
 		}
-		fastest := s.Results[bestOf(s.Results)]
-		t.row(append(cells, share, times(start, &fastest, s.Batch), times(strong, &fastest, s.Batch))...)
+		fastest := bestOf(s.Results)
+		t.row(append(cells, share, times(start, fastest), times(strong, fastest))...)
 	}
 	t.f("\nOpenBLAS by: `%s`\n", r.OpenBLAS.Command)
 	t.head("network", "dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", "threads")
@@ -159,7 +156,7 @@ func (r *results) stages(t *table) {
 		for _, stage := range []string{"dispatch", "fusion", "SIMD, 8 lanes", "SIMD, 16 lanes", fmt.Sprintf("%d threads", most(s.Results))} {
 			cell := "-"
 			for _, g := range s.Gains {
-				if g.Stage == stage && !partial(s, g) {
+				if g.Stage == stage {
 					cell = fmt.Sprintf("%.2f×", g.Factor)
 				}
 			}
@@ -168,14 +165,6 @@ func (r *results) stages(t *table) {
 		t.row(cells...)
 	}
 	t.f("")
-}
-
-// partial tells that one side of a gain was scaled from fewer rows.
-func partial(s compare.Report, g compare.Gain) bool {
-	return slices.ContainsFunc(s.Results, func(x bench.Result) bool {
-		name := compare.Title(x)
-		return (name == g.From || name == g.To) && x.Scaled(s.Batch)
-	})
 }
 
 func (r *results) threads(t *table) {
@@ -189,9 +178,9 @@ func (r *results) threads(t *table) {
 	t.f("### With %d threads\n", n)
 	t.head("network", "interpreted", "emitted Go", "AVX2", "AVX-512", "of peak")
 	for _, s := range r.Suite.Reports {
-		cells := []string{shapes[s.Network], step(find(s.Results, compare.Interpreted, n), s.Batch)}
+		cells := []string{shapes[s.Network], step(find(s.Results, compare.Interpreted, n))}
 		for _, d := range devices {
-			cells = append(cells, step(find(s.Results, d, n), s.Batch))
+			cells = append(cells, step(find(s.Results, d, n)))
 		}
 		share := "-"
 		if x := find(s.Results, "cpu:avx512", n); x != nil {
@@ -220,16 +209,16 @@ func (r *results) peers(t *table) {
 		t.head(append(append([]string{"network", "dnngen"}, names...), "nearest peer")...)
 		for _, p := range r.Peers.Reports {
 			own := find(p.Results, p.Results[0].Name, threads)
-			cells := []string{shapes[p.Network], step(own, p.Batch)}
+			cells := []string{shapes[p.Network], step(own)}
 			var nearest *bench.Result
 			for _, name := range names {
 				x := find(p.Results, name, threads)
-				cells = append(cells, step(x, p.Batch))
+				cells = append(cells, step(x))
 				if x != nil && (nearest == nil || x.Step.Median < nearest.Step.Median) {
 					nearest = x
 				}
 			}
-			t.row(append(cells, times(nearest, own, p.Batch))...)
+			t.row(append(cells, times(nearest, own))...)
 		}
 		t.f("")
 	}
@@ -305,10 +294,12 @@ func (r *results) growth(t *table) {
 func bend(c record.Curve) string {
 	low, high := -1, -1
 	share := func(i int) float64 {
-		p := c.Points[i]
-		return p.Results[bestOf(p.Results)].Share
+		return bestOf(c.Points[i].Results).Share
 	}
-	for i := range c.Points {
+	for i, p := range c.Points {
+		if bestOf(p.Results) == nil {
+			continue
+		}
 		if low < 0 || share(i) < share(low) {
 			low = i
 		}

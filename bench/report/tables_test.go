@@ -19,7 +19,7 @@ import (
 
 func result(name string, threads int, seconds float64) bench.Result {
 	return bench.Result{
-		Name: name, Threads: threads, Rows: 64, Steps: 1, Step: bench.Spread{Median: seconds}, Samples: 64 / seconds, GFLOPS: 1 / seconds, Share: 0.5,
+		Name: name, Threads: threads, Steps: 1, Step: bench.Spread{Median: seconds}, Samples: 64 / seconds, GFLOPS: 1 / seconds, Share: 0.5,
 	}
 }
 

@@ -41,8 +41,8 @@ alternating rounds of one run, and says what each stage of compiling gained:
 
 The losses of the first steps are compared: the exit status is 1 where one of
 the contenders computes something else. Times are medians, ± is half the
-distance between the quartiles; a ~ marks a time that was scaled up from fewer
-rows, because a whole step would have taken too long.`,
+distance between the quartiles. A contender that a whole step takes too long is
+compared with fewer rows and not timed, unless all are so slow.`,
 		Example: `  dnngen bench examples/digits.yaml
   dnngen bench net.yaml --json --svg bench.svg`,
 		Args:              oneSpec,

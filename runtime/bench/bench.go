@@ -87,7 +87,8 @@ const (
 )
 
 // Measure compares the losses of all entries with those of the first, and then
-// times them in alternating rounds. The error is a *Disagreement where losses
+// times them in alternating rounds. An entry for which a whole batch takes too
+// long is compared with fewer rows and not timed. The error is a *Disagreement where losses
 // differ.
 func Measure(ctx context.Context, entries []Entry, o Options) (*Report, error) {
 	m := &measurement{ctx: ctx, Options: o, start: time.Now()}
@@ -118,18 +119,23 @@ type run struct {
 	Entry
 	rows   int       // of its steps: the batch, or less where a step would take too long
 	step   float64   // seconds, about
-	fixed  float64   // seconds of a step that do not grow with its rows; where rows are less than the batch
 	steps  int       // in a round
 	times  []float64 // of a step, round by round
 	losses []float64
 }
 
-// whole returns the time of a step of the batch from that of a step of r.rows.
-func (r *run) whole(t float64, batch int) float64 {
-	if r.rows == batch {
-		return t
+// slow tells that a whole batch takes too long: the losses of fewer rows are
+// compared, and nothing is timed.
+func (m *measurement) slow(r *run) bool { return r.rows < m.Batch }
+
+// timed lists those whose steps are timed.
+func (m *measurement) timed() (list []*run) {
+	for _, r := range m.runs {
+		if !m.slow(r) {
+			list = append(list, r)
+		}
 	}
-	return r.fixed + max(0, t-r.fixed)*float64(batch)/float64(r.rows)
+	return list
 }
 
 // share is the time that one entry has.
@@ -175,37 +181,12 @@ func (m *measurement) chooseRows() error {
 				break
 			}
 		}
-		if r.rows < m.Batch {
-			if err := m.findFixed(r); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
-}
-
-// findFixed finds what a step costs beside its rows, the update above all, from
-// two numbers of rows: only the rest grows with the rows. Each time is the best
-// of some, as what disturbs a measurement makes it longer.
-func (m *measurement) findFixed(r *run) error {
-	const tries = 3
-	few := max(1, r.rows/4)
-	some, all := math.Inf(1), math.Inf(1)
-	for range tries {
-		for _, at := range []struct {
-			rows int
-			best *float64
-		}{{few, &some}, {r.rows, &all}} {
-			t, err := m.time(r, 1, at.rows, false)
-			if err != nil {
-				return err
-			}
-			*at.best = min(*at.best, t)
+	// Where all are slow, whole batches are made all the same: a time is wanted.
+	if len(m.timed()) == 0 {
+		for _, r := range m.runs {
+			r.rows, r.step = m.Batch, r.step*float64(m.Batch)/float64(r.rows)
 		}
-	}
-	// Where more rows seem to cost nothing, noise was measured: all is scaled.
-	if perRow := (all - some) / float64(r.rows-few); perRow > 0 {
-		r.fixed = max(0, all-perRow*float64(r.rows))
 	}
 	return nil
 }
@@ -269,8 +250,8 @@ func (m *measurement) compareWith(rows int) error {
 
 // calibrate chooses the number of rounds and of steps in a round.
 func (m *measurement) calibrate() error {
-	slowest := 0.0
-	for _, r := range m.runs {
+	slowest, timed := 0.0, m.timed()
+	for _, r := range timed {
 		steps := 1
 		for fresh := true; ; fresh = false {
 			t, err := m.time(r, steps, r.rows, fresh)
@@ -287,7 +268,7 @@ func (m *measurement) calibrate() error {
 	}
 	m.rounds = min(maxRounds, max(minRounds, int(m.share()/max(roundTime, slowest))))
 	each := min(m.share()/float64(m.rounds), 5*roundTime)
-	for _, r := range m.runs {
+	for _, r := range timed {
 		if r.steps = m.Steps; r.steps == 0 {
 			r.steps = max(1, int(each*warmUp/(warmUp+1)/r.step))
 		}
@@ -298,6 +279,7 @@ func (m *measurement) calibrate() error {
 // alternate makes the rounds. Every other one goes the other way round, and
 // each begins at another entry, so that none always follows the same one.
 func (m *measurement) alternate() error {
+	timed := m.timed()
 	deadline := time.Now().Add(time.Duration(1.5 * m.Seconds * float64(time.Second)))
 	for round := range m.rounds {
 		if round >= minRounds && time.Now().After(deadline) {
@@ -313,12 +295,12 @@ func (m *measurement) alternate() error {
 			}
 			m.peaks = append(m.peaks, p)
 		}
-		for i := range m.runs {
-			at := (round + i) % len(m.runs)
+		for i := range timed {
+			at := (round + i) % len(timed)
 			if round%2 == 1 {
-				at = len(m.runs) - 1 - at
+				at = len(timed) - 1 - at
 			}
-			r := m.runs[at]
+			r := timed[at]
 			if warm := r.steps / warmUp; warm > 0 {
 				if _, err := m.time(r, warm, r.rows, false); err != nil {
 					return err

@@ -45,7 +45,7 @@ func (f *fake) Time(steps, rows int, _ bool) (float64, error) {
 func falling(i int) float64 { return 2 / float64(i+1) }
 
 func TestMeasure(t *testing.T) {
-	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, perStep: 50, loss: falling}
+	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, loss: falling}
 	peaks := 0
 	r, err := bench.Measure(t.Context(), []bench.Entry{
 		{Name: "fast", Threads: 1, Contender: fast}, {Name: "slow", Threads: 2, Contender: slow},
@@ -62,7 +62,7 @@ func TestMeasure(t *testing.T) {
 	if r.Checked < 3 || r.Rounds < 3 || peaks != r.Rounds || r.FLOPs != 1e8 {
 		t.Errorf("%+v after %d peaks", r, peaks)
 	}
-	a, b := r.Results[0], r.Results[1]
+	a := r.Results[0]
 	near := func(what string, got, want float64) {
 		if math.Abs(got-want) > 1e-6*want {
 			t.Errorf("%s is %g, want %g", what, got, want)
@@ -71,14 +71,29 @@ func TestMeasure(t *testing.T) {
 	near("fast step", a.Step.Median, 1e-4)
 	near("fast GFLOP/s", a.GFLOPS, 1e3)
 	near("fast share", a.Share, 250)
-	if a.Scaled(r.Batch) {
-		t.Error("the fast one was timed with fewer rows")
+	// The slow one is compared with a few rows and not timed.
+	if want := (bench.Slow{Name: "slow", Threads: 2, Rows: 4, Step: 40}); len(r.Results) != 1 || len(r.Slow) != 1 || r.Slow[0] != want {
+		t.Errorf("%+v, slow %+v", r.Results, r.Slow)
 	}
-	// The slow one's steps are cut to a few rows, and what grows with them is scaled.
-	near("slow step", b.Step.Median, 1050)
-	near("slow share", b.Share, 1e8/1050/1e9/8)
-	if !b.Scaled(r.Batch) {
-		t.Errorf("the slow one was timed with %d rows", b.Rows)
+	if !slices.Equal(slow.compared, []int{4}) || slices.Max(slow.rows) != 4 {
+		t.Errorf("the slow one was compared with %v rows and tried with %v", slow.compared, slow.rows)
+	}
+	var out bytes.Buffer
+	r.Table(&out)
+	if want := "not timed: slow, 2 threads: a whole step takes too long (4 of 100 rows take 40.0 s)"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+}
+
+// TestAllAreSlow: a time is wanted, however long it takes.
+func TestAllAreSlow(t *testing.T) {
+	f := &fake{perRow: 10, perStep: 50, loss: falling}
+	r, err := bench.Measure(t.Context(), []bench.Entry{{Name: "f", Threads: 1, Contender: f}}, bench.Options{Seconds: 1, Check: 5, Batch: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Results) != 1 || len(r.Slow) != 0 || math.Abs(r.Results[0].Step.Median-1050) > 1e-6 || !slices.Equal(f.compared, []int{100}) {
+		t.Errorf("%+v, compared with %v rows", r, f.compared)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 // Report is what a measurement found.
 type Report struct {
 	Results []Result `json:"results"`
+	Slow    []Slow   `json:"slow,omitempty"` // that were not timed
 	Peak    *Peak    `json:"peak,omitempty"` // medians over the rounds
 	Rounds  int      `json:"rounds"`
 	Checked int      `json:"checked_steps"` // whose losses agree, at least
@@ -16,13 +17,18 @@ type Report struct {
 	Seconds float64  `json:"seconds"` // that the measurement took
 }
 
-// Result is what was found of one entry. Times are those of a full step: where
-// fewer rows were timed, because a step would have taken too long, the part of
-// them that grows with the rows is scaled.
+// Slow is an entry for which a whole batch takes too long.
+type Slow struct {
+	Name    string  `json:"name"`
+	Threads int     `json:"threads"`
+	Rows    int     `json:"rows"`         // of the steps that were tried
+	Step    float64 `json:"step_seconds"` // that one of them took
+}
+
+// Result is what was found of one entry. Times are those of a full step.
 type Result struct {
 	Name    string  `json:"name"`
 	Threads int     `json:"threads"`
-	Rows    int     `json:"rows"` // of the steps that were timed
 	Steps   int     `json:"steps_per_round"`
 	Step    Spread  `json:"step_seconds"`
 	Samples float64 `json:"samples_per_second"`
@@ -30,9 +36,6 @@ type Result struct {
 	Share   float64 `json:"share_of_peak,omitempty"` // of the peak of as many threads
 	Loss    float64 `json:"loss"`                    // of the last step that was compared for it
 }
-
-// Scaled tells that fewer rows than a batch were timed.
-func (r Result) Scaled(batch int) bool { return r.Rows < batch }
 
 // Spread describes times that were measured again and again.
 type Spread struct {
@@ -62,7 +65,7 @@ func (s Spread) Noise() float64 { return (s.High - s.Low) / 2 / s.Median }
 
 func (m *measurement) report() *Report {
 	out := &Report{
-		Rounds: len(m.runs[0].times), Checked: m.checks, Batch: m.Batch,
+		Rounds: len(m.timed()[0].times), Checked: m.checks, Batch: m.Batch,
 		FLOPs: m.FLOPs * float64(m.Batch), Seconds: time.Since(m.start).Seconds(),
 	}
 	if len(m.peaks) > 0 {
@@ -70,13 +73,13 @@ func (m *measurement) report() *Report {
 		out.Peak = &p
 	}
 	for _, r := range m.runs {
-		var times []float64
-		for _, t := range r.times {
-			times = append(times, r.whole(t, m.Batch))
+		if m.slow(r) {
+			out.Slow = append(out.Slow, Slow{r.Name, r.Threads, r.rows, r.step})
+			continue
 		}
-		step := SpreadOf(times)
+		step := SpreadOf(r.times)
 		result := Result{
-			Name: r.Name, Threads: r.Threads, Rows: r.rows, Steps: r.steps, Step: step,
+			Name: r.Name, Threads: r.Threads, Steps: r.steps, Step: step,
 			Samples: float64(m.Batch) / step.Median, GFLOPS: out.FLOPs / step.Median / 1e9, Loss: r.losses[len(r.losses)-1],
 		}
 		if out.Peak != nil && !r.Elsewhere {

@@ -64,8 +64,7 @@ func (r *Report) Heading(w io.Writer, m Machine, what, rows string) {
 		m.CPU, wording.Count(m.Threads, "thread"), wording.Count(r.Rounds, "round"), wording.Count(r.Checked, "step"))
 }
 
-// Table prints a report for a person. Times with a ~ before them were scaled up
-// from fewer rows.
+// Table prints a report for a person.
 func (r *Report) Table(w io.Writer) {
 	if p := r.Peak; p != nil {
 		fmt.Fprintf(w, "peak: %.0f GFLOP/s by one thread", p.One)
@@ -84,15 +83,15 @@ func (r *Report) Table(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%-*s  %7s  %10s %7s  %12s  %9s  %8s\n", longest, "device", "threads", "a step", "±", "samples/s", "GFLOP/s", "of peak")
 	for _, x := range r.Results {
-		step := Duration(x.Step.Median)
-		if x.Scaled(r.Batch) {
-			step = "~" + step
-		}
 		share := "-"
 		if x.Share > 0 {
 			share = digits(100*x.Share) + " %"
 		}
-		fmt.Fprintf(w, "%-*s  %7d  %10s %7s  %12s  %9s  %8s\n", longest, x.Name, x.Threads, step,
+		fmt.Fprintf(w, "%-*s  %7d  %10s %7s  %12s  %9s  %8s\n", longest, x.Name, x.Threads, Duration(x.Step.Median),
 			fmt.Sprintf("%.1f %%", 100*x.Step.Noise()), Count(x.Samples), digits(x.GFLOPS), share)
+	}
+	for _, x := range r.Slow {
+		fmt.Fprintf(w, "not timed: %s, %s: a whole step takes too long (%s of %s take %s); --seconds gives more time\n",
+			x.Name, wording.Count(x.Threads, "thread"), strconv.Itoa(x.Rows), wording.Count(r.Batch, "row"), Duration(x.Step))
 	}
 }
