@@ -164,7 +164,7 @@ func (r *Result) run(ctx context.Context, source string, images []image) error {
 // add makes one image; ok tells whether it came to be.
 func (r *Result) add(ctx context.Context, source string, i image) (ok bool, err error) {
 	out := filepath.Join(filepath.Dir(source), i.name)
-	if err := i.make(ctx, source, out); err != nil {
+	if _, err := i.make(ctx, source, out); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
@@ -189,8 +189,9 @@ func (r *Result) add(ctx context.Context, source string, i image) (ok bool, err 
 	return true, nil
 }
 
-// make runs the steps, from a source to a file.
-func (i image) make(ctx context.Context, source, out string) error {
+// make runs the steps, from a source to a file, and returns what the last of the
+// tools said.
+func (i image) make(ctx context.Context, source, out string) (said string, err error) {
 	in := source
 	for n, s := range i.steps {
 		to := out
@@ -206,12 +207,12 @@ func (i image) make(ctx context.Context, source, out string) error {
 				args[j] = to
 			}
 		}
-		if err := call(ctx, s.tool, args...); err != nil {
-			return err
+		if said, err = call(ctx, s.tool, args...); err != nil {
+			return "", err
 		}
 		in = to
 	}
-	return nil
+	return said, nil
 }
 
 // nvccImages are what nvcc makes: machine code, and PTX of its own version,
@@ -262,8 +263,8 @@ func (t *Toolchain) clangStep(a arch) step {
 // mostLog is how much of what a compiler says is kept, in bytes.
 const mostLog = 4000
 
-// call runs a tool. The error has what it said.
-func call(ctx context.Context, tool *Tool, args ...string) error {
+// call runs a tool and returns what it said, which is in the error, too.
+func call(ctx context.Context, tool *Tool, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, tool.Path, args...)
 	cmd.WaitDelay = 2 * time.Second
 	out, err := cmd.CombinedOutput()
@@ -272,9 +273,9 @@ func call(ctx context.Context, tool *Tool, args ...string) error {
 		if len(said) > mostLog {
 			said = said[:mostLog] + " …"
 		}
-		return fmt.Errorf("%v: %w: %s", tool, err, said)
+		return "", fmt.Errorf("%v: %w: %s", tool, err, said)
 	}
-	return nil
+	return string(out), nil
 }
 
 // pack compresses; the same bytes give the same bytes.

@@ -107,7 +107,7 @@ func (job Job) precision(i int) string {
 type compiled struct {
 	files []ir.File
 	made  []string // what they are: "sm_80.ptx"
-	by    string
+	by    []string
 	notes []string
 }
 
@@ -135,7 +135,8 @@ func (w *Workspace) compileAll(ctx context.Context, job Job, source ir.File, mad
 		return err
 	}
 	var list []string
-	size, by := 0, ""
+	var by []string
+	size := 0
 	for i, m := range made {
 		for _, note := range m.notes {
 			job.say("cuda: not made in %s: %s", job.precision(i), note)
@@ -144,14 +145,19 @@ func (w *Workspace) compileAll(ctx context.Context, job Job, source ir.File, mad
 			size += len(f.Content)
 		}
 		if len(m.files) > 0 {
-			list, by = append(list, job.precision(i)+" ("+strings.Join(m.made, " ")+")"), m.by
+			list = append(list, job.precision(i)+" ("+strings.Join(m.made, " ")+")")
+		}
+		for _, tool := range m.by {
+			if !slices.Contains(by, tool) {
+				by = append(by, tool)
+			}
 		}
 	}
 	if len(list) == 0 {
 		job.say("cuda: the trainer compiles its kernels where it runs, if NVRTC is there")
 		return nil
 	}
-	job.tell("cuda: %s, %d KB, made by %s", strings.Join(list, ", "), (size+999)/1000, by)
+	job.tell("cuda: %s, %d KB, made by %s", strings.Join(list, ", "), (size+999)/1000, strings.Join(by, ", "))
 	return nil
 }
 
@@ -165,13 +171,13 @@ func (w *Workspace) compiled(ctx context.Context, tools *toolchain.Toolchain, so
 		if err != nil {
 			return c, fmt.Errorf("compile the kernels: %w", err)
 		}
-		c = compiled{by: strings.Join(r.Used, ", "), notes: r.Notes}
+		c = compiled{by: r.Used, notes: r.Notes}
 		for _, f := range r.Files {
 			c.files = append(c.files, ir.File{Path: f.Name, Content: f.Content})
 		}
 		// What failed is tried again the next time.
 		if len(r.Notes) == 0 && len(r.Files) > 0 {
-			for _, f := range append(slices.Clone(c.files), ir.File{Path: completeMark, Content: []byte(c.by)}) {
+			for _, f := range append(slices.Clone(c.files), ir.File{Path: completeMark, Content: []byte(strings.Join(c.by, "\n"))}) {
 				if err := write(w.Dir, ir.File{Path: path.Join(dir, f.Path), Content: f.Content}); err != nil {
 					return c, fmt.Errorf("keep the compiled kernels: %w", err)
 				}
@@ -207,7 +213,7 @@ func (w *Workspace) cached(dir string) (c compiled, ok bool) {
 	}
 	now := time.Now()
 	_ = os.Chtimes(full, now, now) // it is in use: see Trim
-	c.by = string(mark)
+	c.by = strings.Split(string(mark), "\n")
 	return c, len(c.files) > 0
 }
 

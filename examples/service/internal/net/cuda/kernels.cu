@@ -17,16 +17,18 @@
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
 #define __constant__ __attribute__((constant))
-#define __launch_bounds__(n) __attribute__((launch_bounds(n)))
+#define __launch_bounds__(n, m) __attribute__((launch_bounds(n, m)))
 #endif
 
 #define DNN_DEVICE static inline __attribute__((always_inline)) __device__
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in.
+// A kernel takes one argument: the arena that all its matrices lie in. That one
+// block on a multiprocessor will do lets the assembler have registers that it
+// would else spare, and spill, for a second and third.
 #define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads) name(float *m)
+    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
 

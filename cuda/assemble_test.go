@@ -1,0 +1,127 @@
+package cuda_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dnngen/dnngen/cuda"
+	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/cuda/toolchain"
+	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/internal/golden"
+	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/spec"
+)
+
+// large are networks whose tiles the reference cases are too small for.
+var large = []string{`
+name: narrow
+input: 64
+layers: [{linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 16}]
+loss: mse
+train: {batch: 262144, optimizer: {adam: {lr: 0.001}}}
+`, `
+name: digits
+input: 784
+layers: [{linear: 512}, relu, {linear: 512}, relu, {linear: 10}]
+loss: cross_entropy
+train: {batch: 1024, optimizer: {adam: {lr: 0.001}}}
+`, `
+name: wide
+input: 1024
+layers: [{linear: 4096}, relu, {linear: 4096}, relu, {linear: 1000}]
+loss: cross_entropy
+train: {batch: 8192, optimizer: {adam: {lr: 0.001}}}
+`}
+
+// TestAssemble makes machine code of kernels, where that can be had: of each
+// reference network, in one precision and for one architecture by turns, and of
+// large ones in bf16, or, with CUDA_ALL in the environment, of each in all
+// precisions and for all architectures. The assembler must take all of it
+// without a warning, and no kernel may need the stack.
+func TestAssemble(t *testing.T) {
+	tools := toolchain.Find(t.Context())
+	archs := tools.Archs()
+	if len(archs) == 0 {
+		t.Skip("NOTICE: no ptxas beside clang 19, and no nvcc: no kernel is assembled")
+	}
+	t.Logf("with %v, for %v", tools, archs)
+	type job struct {
+		name      string
+		net       *spec.Network
+		precision int
+		sm        int
+	}
+	var jobs []job
+	all := os.Getenv("CUDA_ALL") != ""
+	add := func(name string, net *spec.Network, turn int, chosen int) {
+		for k := range op.Precisions {
+			for a, sm := range archs {
+				if all || k == chosen && a == turn%len(archs) {
+					jobs = append(jobs, job{fmt.Sprintf("%s/%s/sm_%d", name, op.Precisions[k].Name, sm), net, k, sm})
+				}
+			}
+		}
+	}
+	for i, c := range golden.Load(t) {
+		add(c.Name, c.Net, i, i%len(op.Precisions))
+	}
+	for i, text := range large {
+		net, problems, err := spec.Parse("large.yaml", []byte(text), spec.Options{})
+		if err != nil {
+			t.Fatal(problems, err)
+		}
+		add(net.Name, net, 3+i, 2)
+	}
+	var group sync.WaitGroup
+	slots := make(chan struct{}, runtime.NumCPU())
+	for _, j := range jobs {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			for _, fault := range assemble(t, tools, j.net, j.precision, j.sm) {
+				t.Errorf("%s: %s", j.name, fault)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// assemble makes machine code of a network's kernels, and lists what is wrong.
+func assemble(t *testing.T, tools *toolchain.Toolchain, net *spec.Network, precision, sm int) (faults []string) {
+	p, err := lower.Lower(net)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var plans []*plan.Plan
+	for _, precision := range p.Precisions {
+		pl, err := plan.With(p, plan.Options{Precision: precision})
+		if err != nil {
+			return []string{err.Error()}
+		}
+		plans = append(plans, pl)
+	}
+	text := append([]byte(engine.Define(p.Precisions[precision].Name)), cuda.Text(plans)...)
+	_, list, warnings, err := tools.Usage(t.Context(), text, sm)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	faults = warnings
+	if want := len(plans[precision].Launches()); len(list) != want {
+		faults = append(faults, fmt.Sprintf("%d kernels, want %d", len(list), want))
+	}
+	for _, u := range list {
+		if u.Spilled > 0 || u.Stack > 0 {
+			faults = append(faults, fmt.Sprintf("%s spills %d bytes and has %d on the stack, with %d registers", u.Kernel, u.Spilled, u.Stack, u.Registers))
+		}
+		if strings.HasPrefix(u.Kernel, "fused") && u.Barriers == 0 {
+			faults = append(faults, u.Kernel+" has no barrier")
+		}
+	}
+	return faults
+}
