@@ -27,7 +27,8 @@ as the driver does; --tags nogpu leaves that out and gives a static program, and
 --tags noasm leaves out the assembly. In your own module the same tags go to
 go build. The GPU's kernels are compiled by nvcc, or clang 19 or newer, if one is
 found; ` + toolchain.Variable + ` names the directories to look in, or none. Without one the
-trainer compiles them where it runs.
+trainer compiles them where it runs. run, bench and verify compile them only on a
+machine that has a GPU.
 
 The binary appears whole or not at all. It replaces a trainer that dnngen built
 before, and no other file.`,
@@ -79,13 +80,14 @@ func trainerOf(cmd *cobra.Command, file string, o *options) (net *spec.Network, 
 }
 
 // buildCached compiles a network for this machine, to a trainer in the user's
-// cache.
+// cache. CUDA kernels, which take a minute for deep networks, are left out where
+// there is no GPU to run them.
 func buildCached(cmd *cobra.Command, net *spec.Network) (w *workspace.Workspace, bin string, err error) {
 	if w, err = openWorkspace(); err != nil {
 		return nil, "", err
 	}
 	bin = w.Binary(workspace.ImportPath(net.Name, net.File, net.Text))
-	return w, bin, build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true})
+	return w, bin, build(cmd, w, net, workspace.Job{Out: bin, Host: true, Quiet: true, Source: !workspace.GPU("/")})
 }
 
 // build compiles a network; the job lacks what follows from the network.

@@ -48,7 +48,9 @@ type Job struct {
 	// spec asks for, and engine.FP32 get machine code, where it can be made; the
 	// others PTX alone. None stand for engine.FP32.
 	Precisions []string
-	Log        io.Writer // what the go command says
+	// Source leaves the CUDA kernels as they are: none are compiled.
+	Source bool
+	Log    io.Writer // what the go command says
 }
 
 // exeSuffix ends the names of programs on this machine.

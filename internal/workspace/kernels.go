@@ -73,7 +73,7 @@ func (w *Workspace) images(ctx context.Context, job Job, tags []string) error {
 			continue
 		}
 		made := make([]compiled, max(1, len(job.Precisions)))
-		if job.runsCUDA(tags) {
+		if job.runsCUDA(tags) && !job.Source {
 			if err := w.compileAll(ctx, job, f, made); err != nil {
 				return err
 			}
@@ -86,6 +86,18 @@ func (w *Workspace) images(ctx context.Context, job Job, tags []string) error {
 		}
 	}
 	return nil
+}
+
+// GPU reports whether this machine seems to have a GPU that CUDA knows: whether
+// devices of NVIDIA's drivers are there, or that of the Windows below Linux. root
+// is that of the files.
+func GPU(root string) bool {
+	for _, pattern := range []string{"nvidia*", "nvgpu*", "nvhost*", "dxg"} {
+		if found, _ := filepath.Glob(filepath.Join(root, "dev", pattern)); len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // folder is where images in precision i lie, beside the source.

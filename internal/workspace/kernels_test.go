@@ -344,3 +344,35 @@ func hide(t *testing.T, from, to string) {
 		}
 	}
 }
+
+// TestKernelsAreLeftAlone: a trainer that is built to run here at once, where
+// there is no GPU, has its kernels as source alone.
+func TestKernelsAreLeftAlone(t *testing.T) {
+	w := open(t)
+	calls := clang(t, compiles)
+	job, said := buildTest(t, w, lister, func(job *Job) { job.Source = true })
+	if n := calls(); n != 0 || said != "" {
+		t.Errorf("%d calls of the compiler, and %q", n, said)
+	}
+	if got := output(t, job.Out); got != "kernels.cu" {
+		t.Errorf("embedded are %q", got)
+	}
+}
+
+func TestGPU(t *testing.T) {
+	for _, name := range []string{"nvidiactl", "nvgpu0", "dxg"} {
+		root := t.TempDir()
+		if err := os.Mkdir(filepath.Join(root, "dev"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if GPU(root) {
+			t.Error("an empty folder has a GPU")
+		}
+		if err := os.WriteFile(filepath.Join(root, "dev", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !GPU(root) {
+			t.Errorf("%s is not seen", name)
+		}
+	}
+}
