@@ -157,7 +157,7 @@ func (m *measurement) time(r *run, steps, rows int, fresh bool) (float64, error)
 func (m *measurement) chooseRows() error {
 	limit := m.share() / (minRounds + 3)
 	for _, r := range m.runs {
-		const first = 4
+		const first, tries = 4, 3
 		fresh := true
 		start := min(first, m.Batch)
 		if r.Whole {
@@ -174,10 +174,19 @@ func (m *measurement) chooseRows() error {
 				}
 				fresh = false
 			}
+			// What a step costs beside its rows is part of t: the next number of rows
+			// takes at most four times as long.
+			slow := func() bool { return rows < m.Batch && 4*t > limit && float64(m.Batch/rows)*t > limit }
+			// What disturbs a step once does not make it slow.
+			for try := 1; try < tries && slow(); try++ {
+				again, err := m.time(r, 1, rows, false)
+				if err != nil {
+					return err
+				}
+				t = min(t, again)
+			}
 			r.rows, r.step = rows, t
-			// What a step costs beside its rows is part of t: the next try takes at
-			// most four times as long.
-			if rows == m.Batch || 4*t > limit && float64(m.Batch/rows)*t > limit {
+			if rows == m.Batch || slow() {
 				break
 			}
 		}

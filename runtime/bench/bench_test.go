@@ -97,6 +97,35 @@ func TestAllAreSlow(t *testing.T) {
 	}
 }
 
+// disturbed is a contender whose first steps take long.
+type disturbed struct {
+	fake
+	calls int
+}
+
+func (d *disturbed) Time(steps, rows int, fresh bool) (float64, error) {
+	t, err := d.fake.Time(steps, rows, fresh)
+	if d.calls++; d.calls < 4 {
+		t += 10
+	}
+	return t, err
+}
+
+// TestADisturbanceIsNoSlowness: who is held up now and then is timed all the same.
+func TestADisturbanceIsNoSlowness(t *testing.T) {
+	entries := []bench.Entry{
+		{Name: "right", Threads: 1, Contender: &fake{perRow: 1e-6, loss: falling}},
+		{Name: "held up", Threads: 1, Contender: &disturbed{fake: fake{perRow: 1e-6, loss: falling}}},
+	}
+	r, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 2, Check: 5, Batch: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Results) != 2 {
+		t.Errorf("%d were timed; slow: %+v", len(r.Results), r.Slow)
+	}
+}
+
 func TestWholeBatchesAreNotCut(t *testing.T) {
 	f := &fake{perRow: 10, loss: falling}
 	if _, err := bench.Measure(t.Context(), []bench.Entry{{Name: "f", Threads: 1, Whole: true, Contender: f}}, bench.Options{Seconds: 1, Check: 1, Batch: 50}); err != nil {
