@@ -16,8 +16,8 @@ func (s *Summary) Print(w io.Writer) error {
 		batch = fmt.Sprintf("the full set in chunks of %d", s.Rows)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s): %s, %s, %s parameters, %s\n\n",
-		s.Name, s.Source, wording.Count(s.Input, "input"), wording.Count(s.Output, "output"), grouped(int64(s.Parameters)), batch)
+	fmt.Fprintf(&b, "%s (%s): %s, %s, %s %s, %s\n\n",
+		s.Name, s.Source, wording.Count(s.Input, "input"), wording.Count(s.Output, "output"), grouped(int64(s.Parameters)), wording.Noun(s.Parameters, "parameter"), batch)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "#\tlayer\tshape\tparameters\tFLOP\tbytes\tkernels")
 	for i, l := range s.Layers {

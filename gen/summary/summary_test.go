@@ -34,6 +34,22 @@ func TestCountsProducts(t *testing.T) {
 	}
 }
 
+func TestOneParameter(t *testing.T) {
+	for out, want := range map[int]string{1: ", 1 parameter, ", 2: ", 2 parameters, "} {
+		p, err := lower.Lower(nettest.New("net", 1).Linear(out, false).Batch(8).Network())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := summary.Of(p).Print(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
 // On random networks the rows add up to the totals, and every layer says what
 // became of it.
 func TestRandomNetworks(t *testing.T) {

@@ -426,6 +426,8 @@ func TestRefusedCommands(t *testing.T) {
 		text string
 	}{
 		{i, "eval", 2, "--model FILE is needed"},
+		{i, "eval --model none", 6, "there is no model at none: train first, or name a model.safetensors, a checkpoint or a run directory by --model"},
+		{i, "predict --model none/model.safetensors --input rows.csv", 6, "there is no model at none/model.safetensors: train first"},
 		{i, "eval --model", 2, "--model needs a value"},
 		{plain, "eval --model r/model.safetensors", 2, "--data SRC is needed"},
 		{i, "eval --model none", 6, "none"},

@@ -1,8 +1,10 @@
 package trainer
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/dnngen/dnngen/runtime/data"
@@ -84,6 +86,9 @@ func (a *app) model(name string) (*rundir.Model, error) {
 		return nil, usage("--model FILE is needed: a model.safetensors, a checkpoint or a run directory")
 	}
 	m, err := rundir.ReadModel(a.fs, name, a.net)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no model at %s: train first, or name a model.safetensors, a checkpoint or a run directory by --model (%w)", name, err)
+	}
 	return m, inRun(err)
 }
 

@@ -12,14 +12,18 @@ import (
 // Count writes a number before its noun, given in the singular: "1 row",
 // "2 rows", "3 classes".
 func Count[N int | int32 | int64 | uint64](n N, noun string) string {
+	return fmt.Sprintf("%d %s", n, Noun(n, noun))
+}
+
+// Noun returns a noun, given in the singular, as it stands behind a number.
+func Noun[N int | int32 | int64 | uint64](n N, noun string) string {
 	switch {
 	case n == 1:
+		return noun
 	case strings.HasSuffix(noun, "s") || strings.HasSuffix(noun, "tch"):
-		noun += "es"
-	default:
-		noun += "s"
+		return noun + "es"
 	}
-	return fmt.Sprintf("%d %s", n, noun)
+	return noun + "s"
 }
 
 // longest is how many bytes of a name are compared: the distance of long ones
