@@ -27,7 +27,7 @@ spec, internal/op, internal/ir < gen/lower;
 internal/ir, internal/expr < gen/golang;
 NONE < asm/vec;
 asm/vec, internal/expr < asm/vmath < asm/kernel;
-internal/ir, asm/kernel < asm/plan < asm/driver < asm;
+internal/ir, asm/kernel, runtime/pool < asm/plan < asm/driver < asm;
 NONE < asm/vec/internal/..., asm/vmath/internal/...;
 asm/vec < asm/internal/peak;
 internal/ir, internal/expr < cuda/plan;

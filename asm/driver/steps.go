@@ -83,6 +83,8 @@ func each(g *jen.Group, how plan.Sharing, name string, n code, body func(g *jen.
 		over = own("pool").Dot("Share").Call(id("worker"), n)
 	case plan.Claimed:
 		over = own("pool").Dot("Claim").Call(id("worker"), n)
+	case plan.InTurn:
+		over = own("pool").Dot("InTurn").Call(id("worker"), n)
 	}
 	if name == "" {
 		g.For(jen.Range().Add(over)).BlockFunc(body)

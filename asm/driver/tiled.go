@@ -17,7 +17,7 @@ func (e *emitter) tiledStep(f *jen.File) {
 	doc(f, "tiles is the number of tiles of the step, shards the number of gradients it makes.")
 	method(f, "tiles").Params().Params(jen.List(id("tiles"), id("shards")).Int()).Block(
 		id("tiles").Op("=").Parens(own("rows").Op("+").Id("vectorRows").Op("-").Lit(1)).Op("/").Id("vectorRows"),
-		jen.Return(id("tiles"), jen.Min(id("tiles"), id("vectorShards"))),
+		jen.Return(id("tiles"), jen.Qual(poolPath, "Tapered").Call(id("tiles"))),
 	).Line()
 	doc(f, "doWork is what each worker does in a step: the gradients of some shards, and then its",
 		"part of their sum and of the update.")
@@ -29,7 +29,7 @@ func (e *emitter) tiledStep(f *jen.File) {
 			g.Add(wait())
 		}
 		g.List(id("_"), id("shards")).Op(":=").Add(own("tiles")).Call()
-		each(g, plan.Claimed, "i", id("shards"), func(g *jen.Group) {
+		each(g, plan.InTurn, "i", id("shards"), func(g *jen.Group) {
 			g.Add(own("losses").Index(id("i")).Op("=").Add(own("shard")).Call(jen.Op("&").Add(own("batches")).Index(id("worker")), id("i")))
 		})
 		g.Add(wait())
@@ -46,8 +46,8 @@ func (e *emitter) shardFunc(f *jen.File) {
 		"their gradients. It returns the sum of their losses.")
 	method(f, "shard").Params(id("b").Op("*").Id("vectorBatch"), id("shard").Int()).Params(id("sum").Float64()).BlockFunc(func(g *jen.Group) {
 		do := func(g *jen.Group, name string) { g.Add(own(name)).Call(id("b")) }
-		g.List(id("tiles"), id("shards")).Op(":=").Add(own("tiles")).Call()
-		g.List(id("lo"), id("hi")).Op(":=").Qual(poolPath, "Part").Call(id("tiles"), id("shard"), id("shards"))
+		g.List(id("tiles"), id("_")).Op(":=").Add(own("tiles")).Call()
+		g.List(id("lo"), id("hi")).Op(":=").Qual(poolPath, "Taper").Call(id("tiles"), id("shard"))
 		g.Id("b").Dot("grads").Op("=").Add(own("grads")).Index(id("shard").Op("*").Id("vectorGrads").Op(":").Parens(id("shard").Op("+").Lit(1)).Op("*").Id("vectorGrads"))
 		e.clearSums(g, inBatch("grads"))
 		g.List(inBatch("scale"), inBatch("more")).Op("=").List(own("scale"), n(0))

@@ -153,9 +153,9 @@ func (b *builder) dotGrad(s *ir.GradWeight) *DotGrad {
 	}
 	g := &DotGrad{
 		Name: fmt.Sprintf("gradWeight%d", s.Layer), Source: s, Weight: w, BiasOf: b.params[s.Bias],
-		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Sharing: b.sharing(b.Rows * w.Size()),
+		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Sharing: b.sharing(b.Rows * w.Size() * dotWork),
 	}
-	g.Most = b.most(b.Rows*kernel.Lanes, g.Blocks)
+	g.Most = b.most(b.Rows*kernel.Lanes*dotWork, g.Blocks)
 	g.Kernel = share(b, &kernel.DotGradient{Name: g.Name, Inputs: s.W.Shape[1], Rows: b.Rows, Rule: rule})
 	if s.Bias != nil {
 		g.Bias = share(b, &kernel.DotBias{Name: fmt.Sprintf("gradBias%d", s.Layer), Rule: rule})
@@ -208,6 +208,6 @@ func (b *builder) updates() {
 	}
 	if len(b.Runs) > 0 {
 		b.Update = share(b, &kernel.Update{Name: "update", Rule: b.Rule, Stride: b.GradSize})
-		b.UpdateMost = max(1, updateLines/(b.Shards+len(b.Rule.States)))
+		b.UpdateMost = max(1, updateLines/(b.Shards+len(b.Rule.States))/kernel.UpdateBlock) * kernel.UpdateBlock
 	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/runtime/pool"
 )
 
 // Bounds of the choices below.
@@ -18,9 +19,6 @@ const (
 	// and gradients, and a tile of activations may take together: three quarters
 	// of a second cache of 1 MiB.
 	tiledFloats = 192 << 10
-	// mostShards is the number of gradients that are added up. It is fixed, so
-	// that the sum does not depend on the number of workers.
-	mostShards = 16
 	// aloneWork is the number of multiply-adds of a step below which one worker
 	// is faster than several: waiting for each other takes most of a microsecond
 	// a layer.
@@ -43,8 +41,9 @@ const (
 	// microsecond a step, than by waiting for a core that is away.
 	claimedWork = 1 << 22
 	// moveWork and lossWork are the numbers of multiply-adds that take as long as
-	// moving a number and as the loss of one.
-	moveWork, lossWork = 8, 64
+	// moving a number and as the loss of one; dotWork is how many of them take as
+	// long as one in a layer of one output, which reads each number once.
+	moveWork, lossWork, dotWork = 8, 64, 4
 	// updateLines is the number of cache lines of gradients and states that a call
 	// of the update reads at most: some 5 µs from a third cache.
 	updateLines = 2048
@@ -77,9 +76,9 @@ func (b *builder) choose() {
 	b.Keep = p.Full || b.Tiled || p.Batch > b.Rows
 	b.Shards = 1
 	if b.Tiled {
-		b.Shards = mostShards
+		b.Shards = pool.MostTapered
 		if tiles := (p.Batch + b.Rows - 1) / b.Rows; !p.Full {
-			b.Shards = min(b.Shards, tiles)
+			b.Shards = pool.Tapered(tiles)
 		}
 	}
 	if !p.Full {
@@ -109,6 +108,7 @@ const (
 	Unshared Sharing = iota // one worker makes them all
 	Shared                  // each worker makes the same part in every step
 	Claimed                 // the same, and then calls that others have not begun
+	InTurn                  // whoever is free makes the next one
 )
 
 // sharing chooses for a step of so many multiply-adds.

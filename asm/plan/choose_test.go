@@ -19,11 +19,11 @@ func TestChoices(t *testing.T) {
 		rows, shards int
 		first        plan.Sharing // of the first layer
 	}{
-		{"narrow", "[{linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 16}]", "16384", true, false, 128, 16, plan.Unshared},
+		{"narrow", "[{linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 16}]", "16384", true, false, 128, 30, plan.Unshared},
 		{"narrow, few rows", "[{linear: 64}, relu, {linear: 16}]", "600", true, false, 128, 5, plan.Unshared},
 		{"fewer rows than tiles are worth", "[{linear: 64}, relu, {linear: 16}]", "511", false, false, 511, 1, plan.Shared},
-		{"gradient descent", "[{linear: 8}, tanh, {linear: 16}]", "full", true, false, 128, 16, plan.Unshared},
-		{"smaller tiles fit", "[{linear: 144}, relu, {linear: 144}, relu, {linear: 64}, relu, {linear: 16}]", "4096", true, false, 64, 16, plan.Unshared},
+		{"gradient descent", "[{linear: 8}, tanh, {linear: 16}]", "full", true, false, 128, 30, plan.Unshared},
+		{"smaller tiles fit", "[{linear: 144}, relu, {linear: 144}, relu, {linear: 64}, relu, {linear: 16}]", "4096", true, false, 64, 24, plan.Unshared},
 		{"wide", "[{linear: 512}, relu, {linear: 512}, relu, {linear: 16}]", "4096", false, false, 512, 1, plan.Claimed},
 		{"small", "[{linear: 8}, tanh, {linear: 16}]", "32", false, true, 32, 1, plan.Unshared},
 	} {

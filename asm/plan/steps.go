@@ -62,8 +62,8 @@ func (b *builder) dot(s *ir.Linear, verb string, rows int) []Step {
 		Src: b.tensors[s.X], Z: b.tensors[s.Out], Weight: b.params[s.W], Bias: b.params[s.Bias],
 	}
 	d.Kernel = share(b, &kernel.Dot{Name: d.Name, Inputs: s.W.Shape[1], Rows: rows, Bias: s.Bias != nil})
-	d.MostRow = max(kernel.Lanes, b.most(s.W.Shape[1], rows)/kernel.Lanes*kernel.Lanes)
-	d.Sharing = b.sharing(rows * s.W.Shape[1])
+	d.MostRow = max(kernel.Lanes, b.most(s.W.Shape[1]*dotWork, rows)/kernel.Lanes*kernel.Lanes)
+	d.Sharing = b.sharing(rows * s.W.Shape[1] * dotWork)
 	if s.Map == nil {
 		return []Step{d}
 	}

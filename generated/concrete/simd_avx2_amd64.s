@@ -5845,26 +5845,221 @@ TEXT ·updateAVX2(SB), $128-56
 	MOVQ  expAvgSq+16(FP), BX
 	MOVQ  grads+32(FP), SI
 	MOVQ  vectors+48(FP), DI
-	TESTQ DI, DI
-	JZ    vectorDone1
+	MOVQ  DI, R8
+	SHRQ  $0x02, R8
+	ANDQ  $0x03, DI
+	TESTQ R8, R8
+	JZ    blockDone1
 
-vector2:
+block2:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VMOVUPS 128(SI), Y4
+	VMOVUPS 160(SI), Y5
+	VMOVUPS 192(SI), Y6
+	VMOVUPS 224(SI), Y7
+	MOVQ    shards+40(FP), R9
+	DECQ    R9
+	MOVQ    SI, R10
+	TESTQ   R9, R9
+	JZ      shardDone3
+
+shard4:
+	ADDQ       $+128, R10
+	VADDPS     (R10), Y0, Y0
+	VADDPS     32(R10), Y1, Y1
+	VADDPS     64(R10), Y2, Y2
+	VADDPS     96(R10), Y3, Y3
+	VADDPS     128(R10), Y4, Y4
+	VADDPS     160(R10), Y5, Y5
+	VADDPS     192(R10), Y6, Y6
+	VADDPS     224(R10), Y7, Y7
+	PREFETCHT0 256(R10)
+	PREFETCHT0 320(R10)
+	PREFETCHT0 384(R10)
+	PREFETCHT0 448(R10)
+	DECQ       R9
+	JNZ        shard4
+
+shardDone3:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      simdConstsAVX2<>+640(SB), Y9
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      simdConstsAVX2<>+672(SB), Y10
+	VFMADD231PS  Y10, Y0, Y8
+	VBROADCASTSS 4(CX), Y11
+	VMULPS       Y11, Y8, Y11
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (BX), Y12
+	VMOVUPS      simdConstsAVX2<>+704(SB), Y13
+	VMULPS       Y13, Y12, Y12
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y12
+	VSQRTPS      Y12, Y0
+	VBROADCASTSS (CX), Y14
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y14, Y0
+	VDIVPS       Y0, Y11, Y0
+	VMOVUPS      (AX), Y11
+	VSUBPS       Y0, Y11, Y0
+	VMOVUPS      Y8, (DX)
+	VMOVUPS      Y12, (BX)
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y1, Y0
+	VBROADCASTSS 4(CX), Y8
+	VMULPS       Y8, Y0, Y8
+	VMULPS       Y1, Y1, Y1
+	VMOVUPS      32(BX), Y11
+	VMULPS       Y13, Y11, Y11
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y1, Y11
+	VSQRTPS      Y11, Y1
+	VBROADCASTSS (CX), Y12
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y12, Y1
+	VDIVPS       Y1, Y8, Y1
+	VMOVUPS      32(AX), Y8
+	VSUBPS       Y1, Y8, Y1
+	VMOVUPS      Y0, 32(DX)
+	VMOVUPS      Y11, 32(BX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      64(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y2, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y2, Y2, Y2
+	VMOVUPS      64(BX), Y8
+	VMULPS       Y13, Y8, Y8
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y8
+	VSQRTPS      Y8, Y2
+	VBROADCASTSS (CX), Y11
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y11, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      64(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 64(DX)
+	VMOVUPS      Y8, 64(BX)
+	VMOVUPS      Y1, 64(AX)
+	VMOVUPS      96(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y3, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y3, Y3, Y2
+	VMOVUPS      96(BX), Y3
+	VMULPS       Y13, Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y3
+	VSQRTPS      Y3, Y2
+	VBROADCASTSS (CX), Y8
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y8, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      96(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 96(DX)
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y1, 96(AX)
+	VMOVUPS      128(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y4, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y4, Y4, Y2
+	VMOVUPS      128(BX), Y3
+	VMULPS       Y13, Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y3
+	VSQRTPS      Y3, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      128(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 128(DX)
+	VMOVUPS      Y3, 128(BX)
+	VMOVUPS      Y1, 128(AX)
+	VMOVUPS      160(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y5, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y5, Y5, Y2
+	VMOVUPS      160(BX), Y3
+	VMULPS       Y13, Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y3
+	VSQRTPS      Y3, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      160(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 160(DX)
+	VMOVUPS      Y3, 160(BX)
+	VMOVUPS      Y1, 160(AX)
+	VMOVUPS      192(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y6, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y6, Y6, Y2
+	VMOVUPS      192(BX), Y3
+	VMULPS       Y13, Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y3
+	VSQRTPS      Y3, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      192(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 192(DX)
+	VMOVUPS      Y3, 192(BX)
+	VMOVUPS      Y1, 192(AX)
+	VMOVUPS      224(DX), Y0
+	VMULPS       Y9, Y0, Y0
+	VFMADD231PS  Y10, Y7, Y0
+	VBROADCASTSS 4(CX), Y1
+	VMULPS       Y1, Y0, Y1
+	VMULPS       Y7, Y7, Y2
+	VMOVUPS      224(BX), Y3
+	VMULPS       Y13, Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y2, Y3
+	VSQRTPS      Y3, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMOVUPS      224(AX), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, 224(DX)
+	VMOVUPS      Y3, 224(BX)
+	VMOVUPS      Y1, 224(AX)
+	ADDQ         $+256, SI
+	ADDQ         $+256, AX
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	DECQ         R8
+	JNZ          block2
+
+blockDone1:
+	TESTQ DI, DI
+	JZ    vectorDone5
+
+vector6:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
 	MOVQ    shards+40(FP), R8
 	DECQ    R8
 	MOVQ    SI, R9
 	TESTQ   R8, R8
-	JZ      shardDone3
+	JZ      shardDone7
 
-shard4:
-	ADDQ   $+128, R9
-	VADDPS (R9), Y0, Y0
-	VADDPS 32(R9), Y1, Y1
-	DECQ   R8
-	JNZ    shard4
+shard8:
+	ADDQ       $+128, R9
+	VADDPS     (R9), Y0, Y0
+	VADDPS     32(R9), Y1, Y1
+	PREFETCHT0 64(R9)
+	DECQ       R8
+	JNZ        shard8
 
-shardDone3:
+shardDone7:
 	VMOVUPS      (DX), Y2
 	VMULPS       simdConstsAVX2<>+640(SB), Y2, Y2
 	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y2
@@ -5906,9 +6101,9 @@ shardDone3:
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
 	DECQ         DI
-	JNZ          vector2
+	JNZ          vector6
 
-vectorDone1:
+vectorDone5:
 	VZEROUPPER
 	RET
 

@@ -33,9 +33,9 @@ func (e *vector) forward2(b *vectorBatch) {
 //	concrete.yaml:10
 func (e *vector) forward4(b *vectorBatch) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 87375) / 87376 {
-		row := i * 87376
-		e.k.forward4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
+	for i := range (b.rows + 21839) / 21840 {
+		row := i * 21840
+		e.k.forward4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(21840, b.rows-row))
 	}
 }
 
@@ -152,9 +152,9 @@ func (e *vector) infer2(b *vectorInference) {
 //	concrete.yaml:10
 func (e *vector) infer4(b *vectorInference) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 87375) / 87376 {
-		row := i * 87376
-		e.k.infer4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
+	for i := range (b.rows + 21839) / 21840 {
+		row := i * 21840
+		e.k.infer4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(21840, b.rows-row))
 	}
 }
 
@@ -184,8 +184,8 @@ func (e *vector) inferRow2(b *vectorRow) {
 //	concrete.yaml:10
 func (e *vector) inferRow4(b *vectorRow) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 87375) / 87376 {
-		row := i * 87376
-		e.k.inferRow4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(87376, b.rows-row))
+	for i := range (b.rows + 21839) / 21840 {
+		row := i * 21840
+		e.k.inferRow4(&b.a3[row*16], &e.weight4[0], &e.bias4[0], &b.z4[row], min(21840, b.rows-row))
 	}
 }

@@ -19,9 +19,9 @@ func (e *vector) forward0(b *vectorBatch) {
 //	single.yaml:8
 func (e *vector) forward2(b *vectorBatch) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 131071) / 131072 {
-		row := i * 131072
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
+	for i := range (b.rows + 32767) / 32768 {
+		row := i * 32768
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
 	}
 }
 
@@ -86,9 +86,9 @@ func (e *vector) infer0(b *vectorInference) {
 //	single.yaml:8
 func (e *vector) infer2(b *vectorInference) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 131071) / 131072 {
-		row := i * 131072
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
+	for i := range (b.rows + 32767) / 32768 {
+		row := i * 32768
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
 	}
 }
 
@@ -108,8 +108,8 @@ func (e *vector) inferRow0(b *vectorRow) {
 //	single.yaml:8
 func (e *vector) inferRow2(b *vectorRow) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 131071) / 131072 {
-		row := i * 131072
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(131072, b.rows-row))
+	for i := range (b.rows + 32767) / 32768 {
+		row := i * 32768
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
 	}
 }

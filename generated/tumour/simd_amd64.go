@@ -36,7 +36,7 @@ const (
 	vectorRows = 128
 	// vectorShards is the number of gradients that are made apart and added up. It is
 	// fixed: the bits of a training do not depend on the number of workers.
-	vectorShards = 16
+	vectorShards = 30
 	// vectorGrads is the number of float32 of a shard's gradients.
 	vectorGrads = 560
 	// vectorInferRows is the number of rows that inference walks at a time.
@@ -91,7 +91,7 @@ type vectorBatch struct {
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	p := pool.New(o.Threads)
-	memory, err := arena.New(10096 + p.Threads()*8192)
+	memory, err := arena.New(17936 + p.Threads()*8192)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -109,7 +109,7 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	e.bias0 = e.slots[0][512:528]
 	e.weight2 = e.slots[0][528:544]
 	e.bias2 = e.slots[0][544:560]
-	e.grads = memory.Floats(8960)
+	e.grads = memory.Floats(16800)
 	e.scalars = memory.Floats(2)
 	e.batches = make([]vectorBatch, p.Threads())
 	for i := range e.batches {
@@ -148,14 +148,14 @@ func (e *vector) Step(x []float32, y engine.Target, rows int, h engine.Hyper) fl
 // tiles is the number of tiles of the step, shards the number of gradients it makes.
 func (e *vector) tiles() (tiles, shards int) {
 	tiles = (e.rows + vectorRows - 1) / vectorRows
-	return tiles, min(tiles, vectorShards)
+	return tiles, pool.Tapered(tiles)
 }
 
 // doWork is what each worker does in a step: the gradients of some shards, and then its
 // part of their sum and of the update.
 func (e *vector) doWork(worker int) {
 	_, shards := e.tiles()
-	for i := range e.pool.Claim(worker, shards) {
+	for i := range e.pool.InTurn(worker, shards) {
 		e.losses[i] = e.shard(&e.batches[worker], i)
 	}
 	e.pool.Wait()
@@ -176,8 +176,8 @@ func (e *vector) doWork(worker int) {
 // shard takes its tiles through all layers and back, one after the other, and adds up
 // their gradients. It returns the sum of their losses.
 func (e *vector) shard(b *vectorBatch, shard int) (sum float64) {
-	tiles, shards := e.tiles()
-	lo, hi := pool.Part(tiles, shard, shards)
+	tiles, _ := e.tiles()
+	lo, hi := pool.Taper(tiles, shard)
 	b.grads = e.grads[shard*vectorGrads : (shard+1)*vectorGrads]
 	b.scale, b.more = e.scale, 0
 	for tile := lo; tile < hi; tile++ {

@@ -2866,24 +2866,140 @@ TEXT ·updateAVX512(SB), $128-48
 	MOVQ  momentumBuffer+8(FP), DX
 	MOVQ  grads+24(FP), BX
 	MOVQ  vectors+40(FP), SI
-	TESTQ SI, SI
-	JZ    vectorDone1
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
+	TESTQ DI, DI
+	JZ    blockDone1
 
-vector2:
+block2:
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	VMOVUPS 256(BX), Z4
+	VMOVUPS 320(BX), Z5
+	VMOVUPS 384(BX), Z6
+	VMOVUPS 448(BX), Z7
+	MOVQ    shards+32(FP), R8
+	DECQ    R8
+	MOVQ    BX, R9
+	TESTQ   R8, R8
+	JZ      shardDone3
+
+shard4:
+	ADDQ       $+2240, R9
+	VADDPS     (R9), Z0, Z0
+	VADDPS     64(R9), Z1, Z1
+	VADDPS     128(R9), Z2, Z2
+	VADDPS     192(R9), Z3, Z3
+	VADDPS     256(R9), Z4, Z4
+	VADDPS     320(R9), Z5, Z5
+	VADDPS     384(R9), Z6, Z6
+	VADDPS     448(R9), Z7, Z7
+	PREFETCHT0 512(R9)
+	PREFETCHT0 576(R9)
+	PREFETCHT0 640(R9)
+	PREFETCHT0 704(R9)
+	PREFETCHT0 768(R9)
+	PREFETCHT0 832(R9)
+	PREFETCHT0 896(R9)
+	PREFETCHT0 960(R9)
+	DECQ       R8
+	JNZ        shard4
+
+shardDone3:
+	VMOVUPS           (AX), Z8
+	VBROADCASTSS      simdConstsAVX512<>+184(SB), Z9
+	VFMADD231PS       Z9, Z8, Z0
+	VMOVUPS           (DX), Z10
+	VFMADD132PS.BCST  4(CX), Z0, Z10
+	VFMADD231PS.BCST  4(CX), Z10, Z0
+	VFNMADD231PS.BCST (CX), Z0, Z8
+	VMOVUPS           Z10, (DX)
+	VMOVUPS           Z8, (AX)
+	VMOVUPS           64(AX), Z0
+	VFMADD231PS       Z9, Z0, Z1
+	VMOVUPS           64(DX), Z8
+	VFMADD132PS.BCST  4(CX), Z1, Z8
+	VFMADD231PS.BCST  4(CX), Z8, Z1
+	VFNMADD231PS.BCST (CX), Z1, Z0
+	VMOVUPS           Z8, 64(DX)
+	VMOVUPS           Z0, 64(AX)
+	VMOVUPS           128(AX), Z0
+	VFMADD231PS       Z9, Z0, Z2
+	VMOVUPS           128(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z2, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z2
+	VFNMADD231PS.BCST (CX), Z2, Z0
+	VMOVUPS           Z1, 128(DX)
+	VMOVUPS           Z0, 128(AX)
+	VMOVUPS           192(AX), Z0
+	VFMADD231PS       Z9, Z0, Z3
+	VMOVUPS           192(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z3, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z3
+	VFNMADD231PS.BCST (CX), Z3, Z0
+	VMOVUPS           Z1, 192(DX)
+	VMOVUPS           Z0, 192(AX)
+	VMOVUPS           256(AX), Z0
+	VFMADD231PS       Z9, Z0, Z4
+	VMOVUPS           256(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z4, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z4
+	VFNMADD231PS.BCST (CX), Z4, Z0
+	VMOVUPS           Z1, 256(DX)
+	VMOVUPS           Z0, 256(AX)
+	VMOVUPS           320(AX), Z0
+	VFMADD231PS       Z9, Z0, Z5
+	VMOVUPS           320(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z5, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z5
+	VFNMADD231PS.BCST (CX), Z5, Z0
+	VMOVUPS           Z1, 320(DX)
+	VMOVUPS           Z0, 320(AX)
+	VMOVUPS           384(AX), Z0
+	VFMADD231PS       Z9, Z0, Z6
+	VMOVUPS           384(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z6, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z6
+	VFNMADD231PS.BCST (CX), Z6, Z0
+	VMOVUPS           Z1, 384(DX)
+	VMOVUPS           Z0, 384(AX)
+	VMOVUPS           448(AX), Z0
+	VFMADD231PS       Z9, Z0, Z7
+	VMOVUPS           448(DX), Z1
+	VFMADD132PS.BCST  4(CX), Z7, Z1
+	VFMADD231PS.BCST  4(CX), Z1, Z7
+	VFNMADD231PS.BCST (CX), Z7, Z0
+	VMOVUPS           Z1, 448(DX)
+	VMOVUPS           Z0, 448(AX)
+	ADDQ              $+512, BX
+	ADDQ              $+512, AX
+	ADDQ              $+512, DX
+	DECQ              DI
+	JNZ               block2
+
+blockDone1:
+	TESTQ SI, SI
+	JZ    vectorDone5
+
+vector6:
 	VMOVUPS (BX), Z0
 	MOVQ    shards+32(FP), DI
 	DECQ    DI
 	MOVQ    BX, R8
 	TESTQ   DI, DI
-	JZ      shardDone3
+	JZ      shardDone7
 
-shard4:
-	ADDQ   $+2240, R8
-	VADDPS (R8), Z0, Z0
-	DECQ   DI
-	JNZ    shard4
+shard8:
+	ADDQ       $+2240, R8
+	VADDPS     (R8), Z0, Z0
+	PREFETCHT0 64(R8)
+	DECQ       DI
+	JNZ        shard8
 
-shardDone3:
+shardDone7:
 	VMOVUPS           (AX), Z1
 	VFMADD231PS.BCST  simdConstsAVX512<>+184(SB), Z1, Z0
 	VMOVUPS           (DX), Z2
@@ -2896,9 +3012,9 @@ shardDone3:
 	ADDQ              $+64, AX
 	ADDQ              $+64, DX
 	DECQ              SI
-	JNZ               vector2
+	JNZ               vector6
 
-vectorDone1:
+vectorDone5:
 	VZEROUPPER
 	RET
 

@@ -20,9 +20,9 @@ func (e *vector) forward0(b *vectorBatch) {
 //	tumour.yaml:8
 func (e *vector) forward2(b *vectorBatch) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 65535) / 65536 {
-		row := i * 65536
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
+	for i := range (b.rows + 16383) / 16384 {
+		row := i * 16384
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
 	}
 }
 
@@ -92,9 +92,9 @@ func (e *vector) infer0(b *vectorInference) {
 //	tumour.yaml:8
 func (e *vector) infer2(b *vectorInference) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 65535) / 65536 {
-		row := i * 65536
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
+	for i := range (b.rows + 16383) / 16384 {
+		row := i * 16384
+		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
 	}
 }
 
@@ -114,8 +114,8 @@ func (e *vector) inferRow0(b *vectorRow) {
 //	tumour.yaml:8
 func (e *vector) inferRow2(b *vectorRow) {
 	// The lanes run over the inputs.
-	for i := range (b.rows + 65535) / 65536 {
-		row := i * 65536
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(65536, b.rows-row))
+	for i := range (b.rows + 16383) / 16384 {
+		row := i * 16384
+		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
 	}
 }

@@ -41,15 +41,9 @@ func (p *Pool) claim(worker, n int, yield func(piece int) bool) {
 		}
 		return
 	}
-	own := &p.ledgers[worker]
-	round := own.rounds
-	own.rounds++
-	if round%ledgerRounds == 0 {
-		// Nobody may still be in a round whose place this or one of the next takes.
-		p.Wait()
-	}
-	first, open, end := parts(n, worker, p.threads)
-	for lo, hi := first, open; lo < hi; lo, hi = own.take(round, open, end, false) {
+	own, round := &p.ledgers[worker], p.begin(worker)
+	start, open, end := parts(n, worker, p.threads)
+	for lo, hi := start, open; lo < hi; lo, hi = own.take(round, open, end, half) {
 		for i := lo; i < hi; i++ {
 			if !yield(i) {
 				return
@@ -60,7 +54,7 @@ func (p *Pool) claim(worker, n int, yield func(piece int) bool) {
 		other := (worker + k) % p.threads
 		_, open, end := parts(n, other, p.threads)
 		for {
-			lo, hi := p.ledgers[other].take(round, open, end, true)
+			lo, hi := p.ledgers[other].take(round, open, end, last)
 			if lo == hi {
 				break
 			}
@@ -71,11 +65,44 @@ func (p *Pool) claim(worker, n int, yield func(piece int) bool) {
 	}
 }
 
+// begin begins a worker's next round and returns its number.
+func (p *Pool) begin(worker int) uint64 {
+	own := &p.ledgers[worker]
+	round := own.rounds
+	own.rounds++
+	if round%ledgerRounds == 0 {
+		// Nobody may still be in a round whose place this or one of the next takes.
+		p.Wait()
+	}
+	return round
+}
+
+// InTurn returns the pieces of n, fewer than 1<<24, that fall to worker, where
+// whoever is free takes the next one: for pieces of different sizes, the large
+// ones first. Each is made once, but by whom depends on time. Its rounds are
+// like those of Claim.
+func (p *Pool) InTurn(worker, n int) iter.Seq[int] {
+	return func(yield func(piece int) bool) {
+		if p.threads == 1 {
+			for i := 0; i < n && yield(i); i++ {
+			}
+			return
+		}
+		round := p.begin(worker)
+		for {
+			lo, hi := p.ledgers[0].take(round, 0, n, first)
+			if lo == hi || !yield(lo) {
+				return
+			}
+		}
+	}
+}
+
 // parts returns a worker's part of n pieces, and where those begin that others
 // may take.
-func parts(n, worker, threads int) (first, open, end int) {
-	first, end = Part(n, worker, threads)
-	return first, first + (end-first+1)/2, end
+func parts(n, worker, threads int) (start, open, end int) {
+	start, end = Part(n, worker, threads)
+	return start, start + (end-start+1)/2, end
 }
 
 // ledgerRounds is the number of rounds that a ledger holds at a time.
@@ -95,10 +122,18 @@ const (
 	pieceMask = 1<<pieceBits - 1
 )
 
-// take claims some of the open pieces of a round that are left: the first half
-// for their owner, or the last one for another worker. It returns their range,
-// an empty one where none is left.
-func (l *ledger) take(round uint64, open, end int, last bool) (lo, hi int) {
+// choice says which of the pieces that are left a worker takes.
+type choice int
+
+const (
+	half  choice = iota // the first half of them
+	first               // the first one
+	last                // the last one
+)
+
+// take claims some of the open pieces of a round that are left. It returns their
+// range, an empty one where none is left.
+func (l *ledger) take(round uint64, open, end int, which choice) (lo, hi int) {
 	left := &l.left[round%ledgerRounds]
 	tag := round/ledgerRounds + 1 // other than in a place that was never used
 	for {
@@ -112,12 +147,16 @@ func (l *ledger) take(round uint64, open, end int, last bool) (lo, hi int) {
 		}
 		// Having no pieces is noted too, or a place might keep a round whose 16 bits
 		// come again.
-		if last {
-			lo, hi = max(from, to-1), to
-			to = lo
-		} else {
+		switch which {
+		case half:
 			lo, hi = from, from+(to-from+1)/2
 			from = hi
+		case first:
+			lo, hi = from, min(from+1, to)
+			from = hi
+		case last:
+			lo, hi = max(from, to-1), to
+			to = lo
 		}
 		if left.CompareAndSwap(old, tag<<(2*pieceBits)|uint64(from)<<pieceBits|uint64(to)) {
 			return lo, hi

@@ -42,7 +42,11 @@ func TestEveryPieceIsClaimedOnce(t *testing.T) {
 					if (step+r)%threads == worker && step%50 == 0 {
 						time.Sleep(time.Millisecond) // this one is late
 					}
-					for i := range p.Claim(worker, n) {
+					pieces := p.Claim(worker, n)
+					if r%2 == 1 {
+						pieces = p.InTurn(worker, n)
+					}
+					for i := range pieces {
 						made[r][i].Add(1)
 					}
 					if r%5 == 4 {
@@ -68,25 +72,48 @@ func TestEveryPieceIsClaimedOnce(t *testing.T) {
 	}
 }
 
+// The ranges follow one another, are never empty and never grow, and there are
+// never more of them than a plan counts on.
+func TestTaperCovers(t *testing.T) {
+	most := 0
+	for n := range 3000 {
+		parts, at, before := Tapered(n), 0, n+1
+		most = max(most, parts)
+		for i := range parts {
+			lo, hi := Taper(n, i)
+			if lo != at || hi <= lo || hi-lo > before {
+				t.Fatalf("%d: range %d is [%d, %d) after %d, which had %d", n, i, lo, hi, at, before)
+			}
+			at, before = hi, hi-lo
+		}
+		if at != n {
+			t.Fatalf("%d: the ranges end at %d", n, at)
+		}
+	}
+	if most != MostTapered {
+		t.Errorf("there are up to %d ranges, want %d", most, MostTapered)
+	}
+}
+
 // An owner claims half of what is left from the front, others the last piece.
 func TestPiecesAreTakenFromBothEnds(t *testing.T) {
 	var l ledger
 	for i, test := range []struct {
-		last   bool
+		which  choice
 		lo, hi int
 	}{
-		{false, 10, 14}, {true, 17, 18}, {true, 16, 17}, {false, 14, 15}, {false, 15, 16}, {false, 0, 0}, {true, 0, 0},
+		{half, 10, 14}, {last, 17, 18}, {first, 14, 15}, {last, 16, 17}, {half, 15, 16}, {half, 0, 0}, {last, 0, 0}, {first, 0, 0},
 	} {
-		if lo, hi := l.take(3, 10, 18, test.last); lo != test.lo || hi != test.hi {
+		if lo, hi := l.take(3, 10, 18, test.which); lo != test.lo || hi != test.hi {
 			t.Errorf("claim %d is [%d, %d), want [%d, %d)", i, lo, hi, test.lo, test.hi)
 		}
 	}
 	// The next round in the same place begins anew.
-	if lo, hi := l.take(3+ledgerRounds, 10, 18, true); lo != 17 || hi != 18 {
+	if lo, hi := l.take(3+ledgerRounds, 10, 18, last); lo != 17 || hi != 18 {
 		t.Errorf("the next round begins with [%d, %d)", lo, hi)
 	}
 	// So does one without open pieces.
-	if lo, hi := l.take(3+2*ledgerRounds, 10, 10, false); lo != hi {
+	if lo, hi := l.take(3+2*ledgerRounds, 10, 10, half); lo != hi {
 		t.Errorf("claimed [%d, %d) of none", lo, hi)
 	}
 }
@@ -124,6 +151,9 @@ func TestSharesDoNotAllocate(t *testing.T) {
 			}
 			for i := range p.Share(worker, 20) {
 				sum[worker] -= i
+			}
+			for i := range p.InTurn(worker, 20) {
+				sum[worker] += i
 			}
 		}
 		if n := testing.AllocsPerRun(100, func() { p.Run(f) }); n != 0 {
