@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dnngen/dnngen/asm/internal/runner"
@@ -16,15 +17,16 @@ import (
 
 // BenchmarkCollection tells how long a garbage collection in a host program
 // waits for a training to stop, which it can between two calls of kernels, and
-// which calls are the longest. -v lists them.
+// which calls are the longest. -v lists them. Beside it stands what it waits for
+// goroutines that only count.
 func BenchmarkCollection(b *testing.B) {
 	for _, name := range []string{"w3", "w5"} {
 		b.Run(name, func(b *testing.B) {
 			p := workload(b, name)
 			prog := build(b, map[string]*ir.Program{p.Name: p})
 			tr := newTraining(p.Name, p, 1)
-			for _, device := range devices() {
-				b.Run(device[len("cpu:"):], func(b *testing.B) {
+			for _, device := range append(devices(), runner.Counting) {
+				b.Run(strings.TrimPrefix(device, "cpu:"), func(b *testing.B) {
 					q := tr.request(device, 2)
 					q.Steps = q.Steps[:1]
 					q.Steps[0].Hyper.LR = 1e-6 // the same step again and again must not diverge
@@ -34,6 +36,9 @@ func BenchmarkCollection(b *testing.B) {
 					b.ReportMetric(1e6*r.Median, "µs/median")
 					b.ReportMetric(1e6*r.Most, "µs/99%")
 					b.ReportMetric(1e6*r.Worst, "µs/worst")
+					if device == runner.Counting {
+						return
+					}
 					q.Collections, q.Calls = 0, 20
 					list := prog.run(b, q).Calls.List
 					slices.SortFunc(list, func(x, y runner.Call) int { return cmp.Compare(y.Longest, x.Longest) })

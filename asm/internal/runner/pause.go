@@ -26,31 +26,44 @@ func stops() *metrics.Float64Histogram {
 	return &metrics.Float64Histogram{Counts: slices.Clone(h.Counts), Buckets: h.Buckets}
 }
 
-// pauses makes one step after the other in a goroutine, and collects garbage
-// meanwhile.
+// Counting is the device of a request that trains nothing: its threads count,
+// which Go can stop anywhere. What a stop takes then is Go's and the machine's.
+const Counting = "counting"
+
+// pauses trains in a goroutine, and collects garbage meanwhile.
 func pauses(q *Request) (*Pauses, error) {
-	e, err := open(q, q.Device, q.Threads)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	s := q.Steps[0]
-	e.Step(s.X, s.Target, s.Rows, s.Hyper)
 	var done atomic.Bool
-	var training sync.WaitGroup
-	before := stops()
-	training.Go(func() {
-		for !done.Load() {
-			e.Step(s.X, s.Target, s.Rows, s.Hyper)
+	var host sync.WaitGroup
+	if q.Device == Counting {
+		for range q.Threads {
+			host.Go(func() {
+				for !done.Load() {
+				}
+			})
 		}
-	})
+	} else {
+		e, err := open(q, q.Device, q.Threads)
+		if err != nil {
+			return nil, err
+		}
+		defer e.Close()
+		s := q.Steps[0]
+		e.Step(s.X, s.Target, s.Rows, s.Hyper)
+		host.Go(func() {
+			for !done.Load() {
+				e.Step(s.X, s.Target, s.Rows, s.Hyper)
+			}
+		})
+	}
+	before := stops()
 	for range q.Collections {
 		runtime.GC()
 		time.Sleep(time.Millisecond)
 	}
+	after := stops()
 	done.Store(true)
-	training.Wait()
-	return summary(before, stops()), nil
+	host.Wait()
+	return summary(before, after), nil
 }
 
 // summary reads the difference of two histograms: of a bucket, its upper end.
