@@ -91,10 +91,11 @@ func readSpec(cmd *cobra.Command, file string) ([]byte, error) {
 
 // trainingRows counts in a spec's training rows, which it reads once.
 type trainingRows struct {
-	dir  string
-	read bool
-	have spec.Counts
-	err  error
+	dir   string
+	read  bool
+	have  spec.Counts
+	err   error
+	table *data.Table // all of them, with those that are split off for testing
 }
 
 func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
@@ -109,33 +110,39 @@ func (t *trainingRows) count(d spec.Data, seed uint64) (spec.Counts, error) {
 	if errors.Is(t.err, fs.ErrNotExist) || d.Train == stdinName {
 		return spec.Counts{}, nil
 	}
+	if t.err == nil {
+		t.err = data.Complete(t.table, declared(d))
+	}
 	return t.have, t.err
 }
 
 func (t *trainingRows) open(d spec.Data, seed uint64) {
 	if !t.read {
 		t.read = true
-		t.have, t.err = countRows(d, seed, t.dir)
+		if t.table, t.err = data.Open(d.Train, data.Options{Dir: t.dir, Target: d.Target}); t.err == nil {
+			t.have, t.err = countRows(t.table, d, seed)
+		}
 	}
 }
 
 // countRows counts in the rows that the trainer will train on: a category that
 // stands in test rows alone makes no input.
-func countRows(d spec.Data, seed uint64, dir string) (spec.Counts, error) {
-	table, err := data.Open(d.Train, data.Options{Dir: dir, Target: d.Target})
-	if err != nil {
-		return spec.Counts{}, err
-	}
+func countRows(table *data.Table, d spec.Data, seed uint64) (spec.Counts, error) {
 	if share, ok := data.Share(d.Test); ok {
 		table, _ = data.Split(table, share, seed)
 	}
-	inputs, classes, _, err := data.Width(table, engine.Data{
+	inputs, classes, _, err := data.Width(table, declared(d))
+	return spec.Counts{Inputs: inputs, Classes: classes}, err
+}
+
+// declared is what the runtime reads of a spec's data.
+func declared(d spec.Data) engine.Data {
+	return engine.Data{
 		Train: d.Train, Test: d.Test, Target: d.Target,
 		Features: d.Features, Categorical: d.Categorical,
 		Scale:   engine.Scale{Kind: d.Scale.Kind, Factor: d.Scale.Factor},
 		Missing: engine.Missing{Kind: d.Missing.Kind, Value: d.Missing.Value},
-	})
-	return spec.Counts{Inputs: inputs, Classes: classes}, err
+	}
 }
 
 func isTerminal(w io.Writer) bool {

@@ -55,6 +55,28 @@ func Width(t *Table, d engine.Data) (inputs, classes, rows int, err error) {
 	return f.inputs(), classes, len(f.rows), nil
 }
 
+// Complete looks for a cell of t that is missing where the preparation that d
+// declares neither fills it nor drops its row, or a feature that is no number. The
+// error is about the first feature, or else the first target.
+func Complete(t *Table, d engine.Data) error {
+	f, err := fit(t, d)
+	if err != nil {
+		return err
+	}
+	if _, err := f.statistics(f.fills()); err != nil {
+		return err
+	}
+	targets := t.targetsAt(f.target)
+	for _, r := range f.rows {
+		for _, c := range targets.columns {
+			if targets.g.missing(r, c) {
+				return targets.missing(r, c)
+			}
+		}
+	}
+	return nil
+}
+
 // fitting is the state of a fit.
 type fitting struct {
 	t        *Table
@@ -213,6 +235,15 @@ func (f *fitting) learnFills() error {
 	return nil
 }
 
+// fills lists what takes the place of missing numbers, nil where nothing does.
+func (f *fitting) fills() []*float64 {
+	list := make([]*float64, len(f.numbers))
+	for i, feature := range f.numbers {
+		list[i] = f.features[feature].Fill
+	}
+	return list
+}
+
 func (f *fitting) allMissing(i int) *Error {
 	return f.t.errorf("leave it out of features:", "the column %s has only missing values", clip(f.t.column(f.columns[i])))
 }
@@ -288,13 +319,9 @@ func (s *statistic) add(v float64) {
 // a constant column is divided by 1. Categories are not scaled.
 func (f *fitting) scale(scale engine.Scale) error {
 	var stats []statistic
-	fills := make([]*float64, len(f.numbers))
-	for i, feature := range f.numbers {
-		fills[i] = f.features[feature].Fill
-	}
 	if scale.Kind == "standardize" || scale.Kind == "minmax" {
 		var err error
-		if stats, err = f.statistics(fills); err != nil {
+		if stats, err = f.statistics(f.fills()); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,9 @@
 package data_test
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -163,5 +165,36 @@ func TestWidth(t *testing.T) {
 	} {
 		_, _, _, err := data.Width(mustCSV(t, c.text), engine.Data{})
 		wantError(t, name, err, c.want)
+	}
+}
+
+// TestComplete: what a training would stop at is found without one.
+func TestComplete(t *testing.T) {
+	gap := "a,b,y\n1,2,0.5\n2,,1\n3,4,\n"
+	for name, c := range map[string]struct {
+		text, want string
+		d          engine.Data
+	}{
+		"a feature":      {gap, `train.csv:3:3: the cell is missing (column "b"); hint: missing: under data: can drop such rows, or fill them by mean, median or {const: 0}`, engine.Data{}},
+		"a filled one":   {gap, `train.csv:4:5: the cell is missing (column "y"); hint: a target is never made up; missing: drop leaves such rows out`, engine.Data{Missing: engine.Missing{Kind: "mean"}}},
+		"no feature":     {"a,b,y\n1,2,0\n2,,1\n", "", engine.Data{Features: []string{"a"}}},
+		"a dropped row":  {gap, "", engine.Data{Missing: engine.Missing{Kind: "drop"}}},
+		"nothing":        {"a,b,y\n1,2,0\n", "", engine.Data{}},
+		"not a number":   {"a,b,y\n1,2,0\n2,inf,1\n", `train.csv:3:3: "inf" is not finite (column "b")`, engine.Data{}},
+		"a category":     {"a,b,y\n1,u,0\n2,,1\n", `train.csv:3:3: the cell is missing (column "b"); hint: missing: under data: can drop such rows, or fill them by mean, median or {const: 0}`, engine.Data{Categorical: []string{"b"}}},
+		"a target alone": {"a,b,y\n1,2,0.5\n2,3,\n", `train.csv:3:5: the cell is missing (column "y"); hint: a target is never made up; missing: drop leaves such rows out`, engine.Data{}},
+	} {
+		err := data.Complete(mustCSV(t, c.text), c.d)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		wantError(t, name, err, c.want)
+	}
+	y := mustNPZ(t, "x", floats([]int{2, 1}, 1, 2), "y", floats([]int{2}, 0.5, float32(math.NaN())))
+	if err := data.Complete(y, engine.Data{}); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a target of an array: error %v", err)
 	}
 }
