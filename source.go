@@ -6,5 +6,5 @@ import "embed"
 
 // Source holds go.mod, go.sum and the packages that trainers link.
 //
-//go:embed go.mod go.sum runtime cuda/driver cuda/host
+//go:embed go.mod go.sum runtime cuda/cublaslt cuda/driver cuda/host cuda/internal/dynamic
 var Source embed.FS

@@ -52,7 +52,7 @@ func newModule(t *testing.T, links ...string) *goModule {
 		m.put(name, content)
 	}
 	m.check(os.MkdirAll(filepath.Join(m.dir, "cuda", "internal"), 0o755))
-	for _, name := range append(links, "runtime", "cuda/driver", "cuda/host") {
+	for _, name := range append(links, "runtime", "cuda/cublaslt", "cuda/driver", "cuda/host", "cuda/internal/dynamic") {
 		m.check(os.Symlink(filepath.Join(root, filepath.FromSlash(name)), filepath.Join(m.dir, filepath.FromSlash(name))))
 	}
 	return m

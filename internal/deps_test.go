@@ -61,8 +61,9 @@ runtime/engine, runtime/simd, runtime/wording < runtime/bench;
 runtime/bench, runtime/chart, runtime/device, runtime/progress, runtime/rundir < runtime/trainer;
 runtime/engine, runtime/gather < runtime/internal/testnet;
 runtime/internal/testnet, runtime/trainer < runtime/internal/testtrainer;
-NONE < cuda/driver;
-cuda/driver, runtime/engine, runtime/gather < cuda/host;
+NONE < cuda/internal/dynamic;
+cuda/internal/dynamic < cuda/driver < cuda/cublaslt;
+cuda/cublaslt, runtime/engine, runtime/fsys, runtime/gather, runtime/half < cuda/host;
 runtime/trainer, runtime/model, runtime/arena, runtime/pool, runtime/scalar, runtime/simd, cuda/host < generated/...;
 
 # Examples draw pictures; benchmarks compare everything with everything.
@@ -88,7 +89,7 @@ NONE < internal/fakecuda;
 // never lists what must not be reached, however long the way: a trainer builds
 // without the compiler, and an emitter knows neither the spec nor another.
 const never = `
-runtime/..., cuda/driver, cuda/host, generated/... -> ., spec, gen, gen/..., internal/..., asm, asm/..., cuda;
+runtime/..., cuda/driver, cuda/cublaslt, cuda/host, generated/... -> ., spec, gen, gen/..., internal/..., asm, asm/..., cuda;
 internal/expr, internal/op, internal/ir, internal/ir/eval -> spec;
 gen/golang, asm, asm/..., cuda, cuda/plan -> spec, gen/lower, internal/op;
 gen/golang -> asm, asm/..., cuda;
@@ -99,7 +100,7 @@ cuda, cuda/plan -> gen, gen/..., asm, asm/...;
 // heavy lists packages of other modules that what a trainer links must not
 // reach: they cost megabytes, or do what a trainer never does.
 const heavy = `
-runtime/..., cuda/driver, cuda/host, generated/... -> net/http, os/exec, encoding/gob, text/template, html/template, plugin, gonum.org/...;
+runtime/..., cuda/driver, cuda/cublaslt, cuda/host, generated/... -> net/http, os/exec, encoding/gob, text/template, html/template, plugin, gonum.org/...;
 `
 
 // pure lists packages that neither touch the disk nor know the time nor draw

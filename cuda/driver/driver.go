@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"unsafe"
+
+	"github.com/dnngen/dnngen/cuda/internal/dynamic"
 )
 
 // libraryName is the driver's library under the name that every Linux
@@ -69,16 +71,16 @@ var opened = sync.OnceValues(func() (*Driver, error) { return open(libraryName) 
 func Open() (*Driver, error) { return opened() }
 
 func open(library string) (*Driver, error) {
-	if !builtIn {
+	if !dynamic.BuiltIn {
 		return nil, &Missing{NotBuiltIn, "this program was built without CUDA"}
 	}
-	handle, err := loadLibrary(library)
+	handle, err := dynamic.Open(library)
 	if err != nil {
 		return nil, &Missing{NoLibrary, fmt.Sprintf("there is no CUDA driver: %v", err)}
 	}
 	d := &Driver{rtc: openedRTC}
 	for f := range functions {
-		d.address[f] = symbol(handle, symbols[f])
+		d.address[f] = dynamic.Symbol(handle, symbols[f])
 	}
 	if err := d.start(); err != nil {
 		return nil, err
@@ -172,7 +174,7 @@ func (d *Driver) do(f function, args ...uintptr) *Error {
 	if d.address[f] == 0 {
 		return &Error{Call: symbols[f], Code: codeMissingFromLibrary, Text: "the driver does not have this function"}
 	}
-	if code := invoke(d.address[f], args...); code != 0 {
+	if code := dynamic.Call(d.address[f], args...); code != 0 {
 		return d.explain(f, code)
 	}
 	return nil
@@ -185,7 +187,7 @@ func (d *Driver) explain(f function, code int) *Error {
 
 func (d *Driver) text(f function, code int) string {
 	var text struct{ c *byte }
-	if d.address[f] == 0 || invoke(d.address[f], uintptr(code), uintptr(unsafe.Pointer(&text))) != 0 || text.c == nil {
+	if d.address[f] == 0 || dynamic.Call(d.address[f], uintptr(code), uintptr(unsafe.Pointer(&text))) != 0 || text.c == nil {
 		return ""
 	}
 	n := 0

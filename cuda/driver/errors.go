@@ -33,7 +33,6 @@ var ErrClosed = errors.New("the CUDA context is closed")
 const (
 	codeInvalidValue       = 1
 	codeOutOfMemory        = 2
-	codeNotInitialized     = 3
 	codeNoDevice           = 100
 	codeInvalidImage       = 200 // machine code of a newer toolkit than the driver
 	codeNoBinaryForGPU     = 209

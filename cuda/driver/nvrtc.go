@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/dnngen/dnngen/cuda/internal/dynamic"
 )
 
 // rtcNames are the names under which NVIDIA's run-time compiler is installed,
@@ -46,7 +48,7 @@ func rtcLibraries() []string {
 
 func openRTC(libraries []string) (*rtc, error) {
 	for _, name := range libraries {
-		handle, err := loadLibrary(name)
+		handle, err := dynamic.Open(name)
 		if err != nil {
 			continue
 		}
@@ -56,7 +58,7 @@ func openRTC(libraries []string) (*rtc, error) {
 			"nvrtcGetPTXSize": &r.ptxSize, "nvrtcGetPTX": &r.ptx,
 			"nvrtcGetProgramLogSize": &r.logSize, "nvrtcGetProgramLog": &r.log,
 		} {
-			if *to = symbol(handle, symbolName); *to == 0 {
+			if *to = dynamic.Symbol(handle, symbolName); *to == 0 {
 				return nil, fmt.Errorf("%s has no %s", name, symbolName)
 			}
 		}
@@ -105,15 +107,15 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 	src := append(append([]byte{}, source...), 0)
 	name := append([]byte("network.cu"), 0)
 	program := new(uintptr)
-	if code := invoke(r.create, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
+	if code := dynamic.Call(r.create, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
 		return nil, &rtcError{call: "nvrtcCreateProgram", code: code}
 	}
-	defer invoke(r.destroy, uintptr(unsafe.Pointer(program)))
+	defer dynamic.Call(r.destroy, uintptr(unsafe.Pointer(program)))
 	var list []*byte
 	for _, o := range options {
 		list = append(list, &append([]byte(o), 0)[0])
 	}
-	if code := invoke(r.compile, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
+	if code := dynamic.Call(r.compile, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
 		log, err := r.get(*program, r.logSize, r.log)
 		if err != nil {
 			log = []byte(err.Error())
@@ -126,11 +128,11 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 // get reads a text of a program: its size first, the zero at its end included.
 func (r *rtc) get(program, size, read uintptr) ([]byte, error) {
 	n := new(uint64)
-	if code := invoke(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
+	if code := dynamic.Call(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
 		return nil, fmt.Errorf("NVRTC does not give the size of its result: error %d", code)
 	}
 	text := make([]byte, *n)
-	if code := invoke(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
+	if code := dynamic.Call(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
 		return nil, fmt.Errorf("NVRTC does not give its result: error %d", code)
 	}
 	return text[:*n-1], nil

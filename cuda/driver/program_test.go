@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dnngen/dnngen/cuda/internal/dynamic"
 	"github.com/dnngen/dnngen/internal/fakecuda"
 )
 
@@ -61,7 +62,7 @@ func TestProgram(t *testing.T) {
 			t.Errorf("the program needs %s to start", l)
 		}
 	}
-	if runtime.GOOS != "linux" || !builtIn {
+	if runtime.GOOS != "linux" || !dynamic.BuiltIn {
 		t.Skip("this test was built without the binding")
 	}
 	if got := run(t, program, ""); !strings.HasPrefix(got, "cpu: there is no CUDA driver: ") && !strings.HasPrefix(got, "cpu: the CUDA driver finds no GPU") &&

@@ -32,6 +32,9 @@ func (t *Thread) NewStream() (*Stream, error) {
 	return s, nil
 }
 
+// Handle is the driver's CUstream, for libraries that work in the stream.
+func (s *Stream) Handle() uintptr { return s.handle }
+
 // Synchronize waits until the stream is empty. Errors of kernels show here.
 func (s *Stream) Synchronize() error { return s.t.quick(fnStreamSynchronize, s.handle) }
 

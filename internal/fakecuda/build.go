@@ -16,11 +16,15 @@ import (
 	"testing"
 )
 
-//go:embed src
+//go:embed src lt
 var sources embed.FS
 
-// library is the name under which the driver is looked for.
-const library = "libcuda.so.1"
+// library is the name under which the driver is looked for, cublasLt that under
+// which cuBLASLt is.
+const (
+	library  = "libcuda.so.1"
+	cublasLt = "libcublasLt.so.12"
+)
 
 // Directory returns a directory that holds the fake libcuda.so.1, to be named in
 // LD_LIBRARY_PATH. What that process tells the fake goes through FAKECUDA (the
@@ -29,24 +33,35 @@ const library = "libcuda.so.1"
 // there is no C compiler, the test is skipped.
 func Directory(t testing.TB) string {
 	t.Helper()
-	files, err := fs.Sub(sources, "src")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return directory(t, "src", library)
+}
+
+// BLASDirectory returns a directory that holds a fake libcublasLt.so.12, to be
+// named in LD_LIBRARY_PATH beside Directory: it works with the fake driver, which
+// is told of the rules that are broken. FAKECUBLASLT sets it up; what it takes is
+// said in lt/cublaslt.c.
+func BLASDirectory(t testing.TB) string {
+	t.Helper()
+	return directory(t, "lt", cublasLt)
+}
+
+// directory returns one that holds a library of the C sources in a folder.
+func directory(t testing.TB, folder, library string) string {
+	t.Helper()
 	hash := sha256.New()
-	for _, name := range names(t, files) {
-		text, err := fs.ReadFile(files, name)
+	for _, name := range names(t) {
+		text, err := sources.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
 	}
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("fakecuda-%d-%x", os.Getuid(), hash.Sum(nil)[:8]))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("fakecuda-%d-%x-%s", os.Getuid(), hash.Sum(nil)[:8], folder))
 	if _, err := os.Stat(filepath.Join(dir, library)); err == nil {
 		return dir
 	}
 	build := t.TempDir()
-	if err := os.CopyFS(build, files); err != nil {
+	if err := os.CopyFS(build, sources); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -58,25 +73,26 @@ func Directory(t testing.TB) string {
 		t.Fatal(err)
 	}
 	_ = made.Close()
-	sources, err := filepath.Glob(filepath.Join(build, "*.c"))
+	files, err := filepath.Glob(filepath.Join(build, folder, "*.c"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	compile(t, made.Name(), sources...)
+	compile(t, made.Name(), files...)
 	if err := os.Rename(made.Name(), filepath.Join(dir, library)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-func names(t testing.TB, files fs.FS) (list []string) {
+// names lists all sources.
+func names(t testing.TB) (list []string) {
 	t.Helper()
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		list = append(list, e.Name())
+	for _, pattern := range []string{"src/*", "lt/*"} {
+		found, err := fs.Glob(sources, pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, found...)
 	}
 	return list
 }

@@ -278,3 +278,16 @@ CUresult cuCtxSynchronize(void) {
 	ENTER(3);
 	return leave(drain_all());
 }
+
+void fake_broke(const char *text) {
+	pthread_mutex_lock(&lock);
+	if (broken[0] == 0) snprintf(broken, sizeof broken, "%s", text);
+	pthread_mutex_unlock(&lock);
+}
+
+int fake_is_memory(const void *at, size_t bytes) {
+	pthread_mutex_lock(&lock);
+	int is = is_device((uint64_t)at, bytes);
+	pthread_mutex_unlock(&lock);
+	return is;
+}

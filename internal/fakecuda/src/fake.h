@@ -88,6 +88,7 @@ struct op {
 	void *owned; // freed with the op: arguments of a kernel, a staged copy
 	struct event *event;
 	long mark; // of RECORD and WAIT: which recording
+	double ms; // of KERNEL, beside what all take
 };
 struct stream *stream_of(void *handle); // NULL is the default stream
 CUresult submit(struct stream *s, struct op op);

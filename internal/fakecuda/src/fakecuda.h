@@ -29,4 +29,10 @@ const char *fake_last(void);             // the function called last
 long fake_programs(void);                // programs of the run-time compiler that are not destroyed
 int fake_kernels(const char *library);   // 1 where it loads
 
+// For libraries that work in the driver's streams, as cuBLAS does. Work that was
+// handed over is done with a copy of the argument as its only parameter.
+int fake_enqueue(void *stream, fake_kernel run, const void *argument, size_t bytes);
+int fake_is_memory(const void *at, size_t bytes); // whether it lies in one live allocation of the device
+void fake_broke(const char *text);                // a rule of that library was broken
+
 #endif

@@ -310,6 +310,15 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *handle, 
 	return leave(SUCCESS);
 }
 
+// is_slow tells whether FAKECUDA_SLOW, names with commas between them, has a kernel.
+static int is_slow(const char *name) {
+	const char *list = getenv("FAKECUDA_SLOW");
+	size_t n = strlen(name);
+	for (const char *at = list; at != NULL && (at = strstr(at, name)) != NULL; at += n)
+		if ((at == list || at[-1] == ',') && (at[n] == 0 || at[n] == ',')) return 1;
+	return 0;
+}
+
 static CUresult launch(void *handle, struct fake_launch l, void *stream, void **params, void **extra) {
 	struct function *f = function_of(handle);
 	struct stream *s = stream_of(stream);
@@ -342,7 +351,7 @@ static CUresult launch(void *handle, struct fake_launch l, void *stream, void **
 	count.launches++;
 	fake_kernel run = NULL;
 	if (library != NULL) *(void **)&run = dlsym(library, f->name);
-	return submit(s, (struct op){.kind = KERNEL, .run = run, .launch = l, .owned = block});
+	return submit(s, (struct op){.kind = KERNEL, .run = run, .launch = l, .owned = block, .ms = is_slow(f->name) ? 1 : 0});
 }
 
 CUresult cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params, void **extra) {
@@ -353,4 +362,15 @@ CUresult cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned
 CUresult cuLaunchCooperativeKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream, void **params) {
 	ENTER(2);
 	return leave(launch(f, (struct fake_launch){.grid = {gx, gy, gz}, .block = {bx, by, bz}, .shared = shared, .cooperative = 1}, stream, params, NULL));
+}
+
+int fake_enqueue(void *stream, fake_kernel run, const void *argument, size_t bytes) {
+	ENTER(2);
+	struct stream *s = stream_of(stream);
+	if (s == NULL) return leave(wrong(INVALID_HANDLE, "no stream %p", stream));
+	char *block = malloc(16 + bytes);
+	if (block == NULL) return leave(OUT_OF_MEMORY);
+	*(void **)block = memcpy(block + 16, argument, bytes);
+	count.launches++;
+	return leave(submit(s, (struct op){.kind = KERNEL, .run = run, .launch = {.params = (void **)block}, .owned = block}));
 }

@@ -98,7 +98,7 @@ static void capture_end(void) {
 static CUresult step(struct stream *s);
 
 static CUresult perform(struct op *op) {
-	clock_ms += 0.001;
+	clock_ms += 0.001 + op->ms;
 	switch (op->kind) {
 	case COPY: memmove(op->to, op->from, op->bytes); break;
 	case FILL: memset(op->to, op->value, op->bytes); break;

@@ -1,0 +1,16 @@
+//go:build !(linux && (amd64 || arm64) && !nogpu)
+
+package dynamic
+
+import "errors"
+
+const BuiltIn = false
+
+func Open(string) (uintptr, error) {
+	return 0, errors.New("this program cannot load libraries")
+}
+
+func Symbol(uintptr, string) uintptr { return 0 }
+
+//go:uintptrescapes
+func Call(uintptr, ...uintptr) int { return -1 }
