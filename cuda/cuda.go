@@ -39,10 +39,14 @@ const (
 
 // Emit returns the kernels and the Go code that describes them. pkg is the
 // name of the emitted package.
-func Emit(p *ir.Program, pkg string) ([]ir.File, error) {
+func Emit(p *ir.Program, pkg string) ([]ir.File, error) { return EmitWith(p, pkg, plan.Options{}) }
+
+// EmitWith is Emit with options for the plans of all precisions.
+func EmitWith(p *ir.Program, pkg string, o plan.Options) ([]ir.File, error) {
 	var plans []*plan.Plan
 	for _, precision := range p.Precisions {
-		pl, err := plan.With(p, plan.Options{Precision: precision})
+		o.Precision = precision
+		pl, err := plan.With(p, o)
 		if err != nil {
 			return nil, err
 		}
@@ -200,16 +204,17 @@ func (e *emitter) codeFunc(f *jen.File, pl *plan.Plan) {
 				}
 				g.Line()
 			}),
-			id("Pass"):    launches(pl.Pass),
-			id("Update"):  launches(pl.Update),
-			id("Infer"):   launches(pl.Infer),
-			id("Refresh"): launches(pl.Refresh),
-			id("Scaling"): hostRegion(pl.Scaling),
-			id("Fetch"):   launch(pl.Fetch),
-			id("Advance"): launch(pl.Advance),
-			id("Steps"):   jen.Lit(pl.Steps),
-			id("Scalars"): id("cudaScalars"),
-			id("Fused"):   fused(pl.Fused),
+			id("Pass"):      launches(pl.Pass),
+			id("Update"):    launches(pl.Update),
+			id("Infer"):     launches(pl.Infer),
+			id("Refresh"):   launches(pl.Refresh),
+			id("Scaling"):   hostRegion(pl.Scaling),
+			id("Fetch"):     launch(pl.Fetch),
+			id("Advance"):   launch(pl.Advance),
+			id("Steps"):     jen.Lit(pl.Steps),
+			id("Scalars"):   id("cudaScalars"),
+			id("Fused"):     fused(pl.Fused),
+			id("Libraries"): libraries(pl),
 		})),
 	).Line()
 }

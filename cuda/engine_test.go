@@ -92,7 +92,7 @@ func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []b
 	m := newModule(t, "cuda/internal/runner")
 	main := "package main\n\nimport (\n\t\"os\"\n\t\"" + module + "/cuda/internal/runner\"\n"
 	for _, tr := range list {
-		files, err := cuda.Emit(tr.plan.Program, tr.name)
+		files, err := cuda.EmitWith(tr.plan.Program, tr.name, tr.options)
 		m.check(err)
 		base := "cuda/nets/" + tr.name
 		for _, f := range files {

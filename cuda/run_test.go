@@ -52,6 +52,8 @@ type training struct {
 	plan   *plan.Plan
 	params [][]float32
 	steps  []nettest.Batch
+	// options are those with which it is emitted.
+	options plan.Options
 }
 
 // newTraining draws data for a plan: full batches, a short one, and one row.

@@ -11,7 +11,7 @@ import (
 
 // headers are the parts of templates/cuda that kernels are compiled with, in
 // order.
-var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h", "dnn_feed.h"}
+var headers = []string{"dnn_rt.h", "dnn_math.h", "dnn_tile.h", "dnn_step.h", "dnn_feed.h", "dnn_library.h"}
 
 // tensorHeaders follow them where kernels use tensor cores: they need sm_80.
 var tensorHeaders = []string{"dnn_mma.h", "dnn_gemm.h", "dnn_fused.h"}
@@ -129,6 +129,8 @@ func (s *source) kernel(l *plan.Launch) {
 		s.update(l, w)
 	case *plan.Fused:
 		s.fused(l, w)
+	case *plan.Epilogue, *plan.Tail, *plan.ColumnSums, *plan.Finite:
+		s.library(l)
 	default:
 		panic(fmt.Sprintf("cuda: unknown work %T", w))
 	}

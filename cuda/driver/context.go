@@ -191,6 +191,9 @@ func (t *Thread) quick(f function, args ...uintptr) error {
 // Device is the device of this context.
 func (t *Thread) Device() Device { return t.device }
 
+// Driver is the driver of this context.
+func (t *Thread) Driver() *Driver { return t.driver }
+
 // Synchronize waits until the device has done all that was asked of it.
 func (t *Thread) Synchronize() error { return t.quick(fnCtxSynchronize) }
 

@@ -53,6 +53,8 @@ type Code struct {
 
 	// Fused are other ways to do what Pass and Update do, the best first.
 	Fused []Fused
+	// Libraries are products of Pass that a library may make; nil: none.
+	Libraries *Libraries
 
 	// Fetch makes a pass's batch from rows that lie on the device, and Advance
 	// follows the pass. With them many steps are one launch, and up to Steps are
@@ -78,7 +80,7 @@ func (c *Code) fitted(gpu driver.Device) *Code {
 	for _, f := range c.Fused {
 		if f.Shared <= gpu.SharedPerBlockOptin {
 			own := *c
-			own.Pass, own.Update, own.Total = f.Pass, f.Update, f.Total
+			own.Pass, own.Update, own.Total, own.Libraries = f.Pass, f.Update, f.Total, nil
 			return &own
 		}
 	}
@@ -142,6 +144,13 @@ func Devices(codes ...*Code) []engine.Device {
 					return nil, err
 				}
 				return open(c.fitted(gpu), d, gpu)
+			},
+			Products: func(precision string) string {
+				c, err := inPrecision(codes, precision, gpu)
+				if err != nil {
+					return ""
+				}
+				return c.fitted(gpu).products(d, gpu)
 			},
 			Memory: codes[0].bytes(),
 		})

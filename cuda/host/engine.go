@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dnngen/dnngen/cuda/cublaslt"
 	"github.com/dnngen/dnngen/cuda/driver"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
@@ -18,7 +19,7 @@ func open(c *Code, d *driver.Driver, gpu driver.Device) (engine.Engine, error) {
 	g := &gpuEngine{Code: c, context: context}
 	g.train, g.infer, g.march = g.doStep, g.doInfer, g.doRun
 	if err := context.Do(g.prepare); err != nil {
-		return nil, errors.Join(err, context.Close())
+		return nil, errors.Join(err, g.release())
 	}
 	if g.scaling != nil {
 		return scaled{g}, nil
@@ -39,6 +40,9 @@ type gpuEngine struct {
 	class        []int32   // the same memory
 	loss         []float64
 
+	blas  *cublaslt.Handle // nil where no library is used
+	notes []string
+
 	// pass is a forward and a backward pass, with the copies it needs; where a
 	// step is one pass, the update follows. update is the update alone.
 	pass, update, inference *driver.Graph
@@ -48,7 +52,7 @@ type gpuEngine struct {
 
 	// refresh makes what belongs to parameters that the host wrote; stale tells
 	// that it is due.
-	refresh []*driver.Launch
+	refresh []runner
 	stale   bool
 	scaling []scaling // one, pinned; none without a scale
 	infer   func(*driver.Thread, inferJob) error
@@ -81,6 +85,7 @@ func (g *gpuEngine) prepare(t *driver.Thread) error {
 		return err
 	}
 	need := uint64(g.bytes())
+	lib, extra := g.library(t, free)
 	if need+room > free {
 		return fmt.Errorf("the network needs %.1f MiB of the GPU's memory, and of its %.1f MiB only %.1f MiB are free: free some, compile a smaller batch, or take --device cpu",
 			mib(need+room), mib(total), mib(free))
@@ -93,7 +98,7 @@ func (g *gpuEngine) prepare(t *driver.Thread) error {
 	if err != nil {
 		return err
 	}
-	if g.arena, err = t.Alloc(4 * g.Total); err != nil {
+	if g.arena, err = t.Alloc(4*g.Total + extra); err != nil {
 		return err
 	}
 	if err := t.Memset(g.arena, 0, 4*g.Total); err != nil {
@@ -102,10 +107,28 @@ func (g *gpuEngine) prepare(t *driver.Thread) error {
 	if g.stream, err = t.NewStream(); err != nil {
 		return err
 	}
+	pass, err := g.bind(m, g.Pass)
+	if err != nil {
+		return err
+	}
+	mixed := pass
+	if lib != nil {
+		if mixed, err = g.choose(t, m, lib, pass, images); err != nil {
+			return err
+		}
+	}
 	if err := g.pin(t); err != nil {
 		return err
 	}
-	return g.record(m)
+	err = g.record(m, mixed)
+	if g.blas != nil && cublaslt.Status(err) != 0 {
+		// The library's products cannot be recorded.
+		if err := g.giveUp(t, lib, err); err != nil {
+			return err
+		}
+		return g.record(m, pass)
+	}
+	return err
 }
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
@@ -137,12 +160,8 @@ func (g *gpuEngine) pin(t *driver.Thread) error {
 // at is an address in the arena.
 func (g *gpuEngine) at(offset int) driver.Ptr { return g.arena + driver.Ptr(4*offset) }
 
-// record makes the graphs.
-func (g *gpuEngine) record(m *driver.Module) (err error) {
-	pass, err := g.bind(m, g.Pass)
-	if err != nil {
-		return err
-	}
+// record makes the graphs of a pass.
+func (g *gpuEngine) record(m *driver.Module, pass []runner) (err error) {
 	update, err := g.bind(m, g.Update)
 	if err != nil {
 		return err
@@ -192,8 +211,8 @@ func (g *gpuEngine) record(m *driver.Module) (err error) {
 }
 
 // bind makes launches of kernels, whose one argument is the arena.
-func (g *gpuEngine) bind(m *driver.Module, list []Launch) ([]*driver.Launch, error) {
-	var out []*driver.Launch
+func (g *gpuEngine) bind(m *driver.Module, list []Launch) ([]runner, error) {
+	var out []runner
 	for _, l := range list {
 		k, err := m.Kernel(l.Kernel)
 		if err != nil {
@@ -213,9 +232,14 @@ func (g *gpuEngine) bind(m *driver.Module, list []Launch) ([]*driver.Launch, err
 	return out, nil
 }
 
-func run(s *driver.Stream, list []*driver.Launch) error {
-	for _, l := range list {
-		if err := l.Run(s); err != nil {
+// runner is a piece of a pass: the launch of a kernel, or a library's product.
+type runner interface {
+	Run(s *driver.Stream) error
+}
+
+func run(s *driver.Stream, list []runner) error {
+	for _, r := range list {
+		if err := r.Run(s); err != nil {
 			return err
 		}
 	}
@@ -345,8 +369,21 @@ func (g *gpuEngine) freshen() error {
 	return run(g.stream, g.refresh)
 }
 
+// Notes are lines on how products are made.
+func (g *gpuEngine) Notes() []string { return g.notes }
+
 // Close gives everything back.
 func (g *gpuEngine) Close() {
 	// There is nothing to be done about a device that cannot be given back.
-	_ = g.context.Close()
+	_ = g.release()
+}
+
+func (g *gpuEngine) release() error {
+	var err error
+	if g.blas != nil {
+		err = g.context.Do(func(t *driver.Thread) error {
+			return errors.Join(g.stream.Synchronize(), g.blas.Close())
+		})
+	}
+	return errors.Join(err, g.context.Close())
 }

@@ -43,7 +43,7 @@ type feed struct {
 
 	// pass is fetch, pass and advance. Graphs have 1, 2, 4, … steps; or passes,
 	// where these are launched one by one or a step has too many of them.
-	pass, update []*driver.Launch
+	pass, update []runner
 	graphs       [7]*driver.Graph
 	end          *driver.Graph // the update alone
 }

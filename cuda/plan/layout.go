@@ -29,6 +29,10 @@ type Layout struct {
 	Work    Region // the buffers of a training step, or of an inference
 
 	Total int // float32 in all
+
+	// Scratch lies behind all others, and is there only where a library may make a
+	// product: its elements, before anything is done to them.
+	Scratch Region
 }
 
 // Regions lists the regions in the order in which they lie.

@@ -41,6 +41,9 @@ type Plan struct {
 	// Fused are other ways to do what Pass and Update do, the best first. A
 	// device takes the first for which its blocks have enough shared memory.
 	Fused []*Fused
+	// Libraries are products of Pass that a library may make, where a device has
+	// one.
+	Libraries []*Library
 
 	// Where tensor cores make the products: the buffers that hold operands, where
 	// all buffers lie in training and in inference, and where the operands of the
@@ -57,6 +60,9 @@ func (p *Plan) Launches() []*Launch {
 	list := slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer, p.Refresh)
 	for _, f := range p.Fused {
 		list = slices.Concat(list, f.Pass, f.Update)
+	}
+	for _, l := range p.Libraries {
+		list = slices.Concat(list, l.Before, l.After)
 	}
 	return list
 }
@@ -135,6 +141,9 @@ type Options struct {
 	// Multiprocessors are those to share a fused pass among; 0 stands for those
 	// of an H200.
 	Multiprocessors int
+	// LibraryFLOPs is the work of a product from which on a library is asked for
+	// it; 0 stands for as much as may pay.
+	LibraryFLOPs float64
 }
 
 // New plans a program whose products are made in float32.
@@ -179,6 +188,7 @@ func With(p *ir.Program, o Options) (*Plan, error) {
 		}
 		f.Total = roundUp(pl.Work.Offset+pl.inferWords+gap, 64)
 	}
+	pl.libraries(o.LibraryFLOPs)
 	return pl, pl.check()
 }
 

@@ -76,6 +76,13 @@ type Tracer interface {
 	Gradients(x []float32, y Target, rows int, f func(param int, grad []float32)) float64
 }
 
+// Noted is implemented by engines that have something to tell of how they were
+// made.
+type Noted interface {
+	// Notes are lines for people.
+	Notes() []string
+}
+
 // FP32 names the precision that every device computes in.
 const FP32 = "fp32"
 
@@ -110,6 +117,10 @@ type Device struct {
 	// A device without the function computes in FP32 alone.
 	Lacks func(precision string) error
 	New   func(Options) (Engine, error)
+	// Products says by what the device makes matrix products in a precision, as far
+	// as that is known before an engine is made; empty where there is nothing to
+	// say. A device without the function has one way.
+	Products func(precision string) string
 	// Memory is how many bytes an engine takes of memory that the device has for
 	// itself; 0 where it works in the host's.
 	Memory int64

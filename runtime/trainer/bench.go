@@ -228,6 +228,9 @@ func (a *app) trainee(p *bench.Problem, d *device.Choice, threads int) (*bench.T
 	if err != nil {
 		return nil, err
 	}
+	for _, note := range notes(e) {
+		fmt.Fprintf(a.stderr, "%s in %s: %s\n", d.Name, d.Precision, note)
+	}
 	return bench.NewTrainee(e, p), nil
 }
 

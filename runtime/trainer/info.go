@@ -17,7 +17,7 @@ var infoCommand = &command{
 	args:  "[--json] [--device D]",
 	long: `Shows the network that this program was compiled for, the devices that it can
 run on with what it takes of their memory, which of them are here, which one is
-chosen, and why.`,
+chosen, and why. Of a GPU it says which matrix products NVIDIA's library makes.`,
 	examples: []string{"info", "info --json"},
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		var f deviceFlags
@@ -64,6 +64,8 @@ type deviceFacts struct {
 	Why     string `json:"why,omitempty"` // it is not
 	// Memory is what the network takes of memory that the device has for itself.
 	Memory int64 `json:"memory_bytes,omitempty"`
+	// Products is by what it makes matrix products, where it has a choice.
+	Products string `json:"products,omitempty"`
 }
 
 func parameters(n *engine.Network) int {
@@ -100,6 +102,8 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 		facts := deviceFacts{Name: d.Name, Present: true, Memory: d.Memory}
 		if err := d.Missing(); err != nil {
 			facts.Present, facts.Why = false, err.Error()
+		} else if d.Products != nil {
+			facts.Products = d.Products(i.Precision)
 		}
 		i.Devices = append(i.Devices, facts)
 	}
@@ -138,6 +142,9 @@ func (o *output) facts(i facts) {
 			state = fmt.Sprintf("%.1f MiB of its memory; %s", float64(d.Memory)/(1<<20), state)
 		}
 		o.printf("%-11s %s\n", d.Name, state)
+		if d.Products != "" {
+			o.printf("%-11s %s\n", "", d.Products)
+		}
 	}
 	o.printf("%-11s %s", "precision", i.Precision)
 	if i.Note != "" {

@@ -80,6 +80,14 @@ func (f *deviceFlags) start(d *device.Choice) (engine.Engine, error) {
 	return e, nil
 }
 
+// notes are what an engine has to tell of how it was made.
+func notes(e engine.Engine) []string {
+	if n, ok := e.(engine.Noted); ok {
+		return n.Notes()
+	}
+	return nil
+}
+
 // model reads the parameters of --model.
 func (a *app) model(name string) (*rundir.Model, error) {
 	if name == "" {

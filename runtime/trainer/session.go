@@ -74,6 +74,9 @@ func (s *session) start(d *device.Choice) (err error) {
 	if s.engine, err = s.flags.start(d); err != nil {
 		return err
 	}
+	for _, note := range notes(s.engine) {
+		s.show.Say("%s", note)
+	}
 	s.saver = rundir.NewSaver(s.app.net, s.engine)
 	return nil
 }

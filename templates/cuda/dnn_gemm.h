@@ -115,6 +115,24 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
         }
     }
 
+    // load takes the elements of the tile from a float32 matrix [rows, cols].
+    DNN_METHOD void load(const float *z, int row, int rows, int col, int cols) {
+        const int lane = dnn_thread() % 32, warp = dnn_thread() / 32;
+        if (WM * WN < 8 && warp >= WM * WN) return;
+        const int top = row + warp / WN * MT * 16 + lane / 4, left = col + warp % WN * NT * 8 + lane % 4 * 2;
+        DNN_UNROLL
+        for (int i = 0; i < MT; i++) {
+            DNN_UNROLL
+            for (int j = 0; j < NT; j++) {
+                DNN_UNROLL
+                for (int e = 0; e < 4; e++) {
+                    const int r = top + 16 * i + e / 2 * 8, c = left + 8 * j + e % 2;
+                    acc[i][j][e] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
+                }
+            }
+        }
+    }
+
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
     template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
@@ -179,6 +197,16 @@ DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const t
     const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
+    gemm.apply(epilogue, row, rows, col, partial);
+}
+
+// dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
+// cols], which a library has made.
+template <class P, int BM, int BN, class Epilogue>
+DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+    DnnGemm<P, BM, BN, false, false> gemm;
+    gemm.load(z, row, rows, col, cols);
     gemm.apply(epilogue, row, rows, col, partial);
 }
 

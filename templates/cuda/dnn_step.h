@@ -18,6 +18,7 @@ DNN_DEVICE double dnn_block_sum(double value) {
 // DnnRows is a matrix [rows, WIDTH] of float32.
 template <int WIDTH> struct DnnRows {
     float *p;
+    DNN_METHOD float get(long long row, int col) const { return p[row * WIDTH + col]; }
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 

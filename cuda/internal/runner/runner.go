@@ -52,6 +52,9 @@ type Response struct {
 	Err    string
 	Failed bool // the device failed in the middle of something
 	Device string
+	// Notes are what the engine told, Products what the device told after it.
+	Notes    []string
+	Products string
 	// Scaling is what is left, where the engine has one.
 	Scaling *engine.Scaling
 	Losses  []float64
@@ -109,6 +112,12 @@ func serve(q *Request, r *Response) (err error) {
 		return err
 	}
 	defer e.Close()
+	if noted, ok := e.(engine.Noted); ok {
+		r.Notes = noted.Notes()
+	}
+	if d.Products != nil {
+		r.Products = d.Products(q.Precision)
+	}
 	if scaled, ok := e.(engine.Scaled); ok {
 		if q.Scaling != nil {
 			scaled.SetScaling(*q.Scaling)

@@ -4,6 +4,7 @@
 // FAKECUBLASLT sets it up: "fail=cublasLtMatmul,at=2,status=13,wrong=1,none=1".
 //
 //	fail, at, status   that function's at-th call (1) gives a status (13)
+//	capturing=1        cublasLtMatmul fails where the stream is being captured
 //	wrong=1            products are off in one element
 //	none=1             the heuristic finds nothing
 //	fail_all=N         the N-th call of all gives the status
@@ -24,11 +25,12 @@ enum { R_32F = 0, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68, COMPUTE_TF32 = 77 };
 // The driver's side, found when the first handle is made.
 static int (*enqueue)(void *stream, fake_kernel run, const void *argument, size_t bytes);
 static int (*in_memory)(const void *at, size_t bytes);
+static int (*is_capturing)(void);
 static void (*broke)(const char *text);
 
 static struct {
 	char fail[64];
-	long at, status, wrong, none, fail_all;
+	long at, status, wrong, none, capturing, fail_all;
 } set;
 static long calls, of_failing, handles, objects;
 
@@ -58,6 +60,7 @@ void fake_lt_set(const char *text) {
 		if (strcmp(item, "status") == 0) set.status = atol(value);
 		if (strcmp(item, "wrong") == 0) set.wrong = atol(value);
 		if (strcmp(item, "none") == 0) set.none = atol(value);
+		if (strcmp(item, "capturing") == 0) set.capturing = atol(value);
 		if (strcmp(item, "fail_all") == 0) set.fail_all = atol(value);
 	}
 	free(copy);
@@ -75,7 +78,7 @@ __attribute__((constructor)) static void start(void) {
 static int planned(const char *name) {
 	calls++;
 	if (set.fail_all == calls) return (int)set.status;
-	if (strcmp(name, set.fail) == 0 && ++of_failing == set.at) return (int)set.status;
+	if (strcmp(name, set.fail) == 0 && (!set.capturing || is_capturing()) && ++of_failing == set.at) return (int)set.status;
 	return SUCCESS;
 }
 
@@ -125,8 +128,9 @@ int cublasLtCreate(struct object **handle) {
 	if (driver == NULL) return NOT_INITIALIZED;
 	*(void **)&enqueue = dlsym(driver, "fake_enqueue");
 	*(void **)&in_memory = dlsym(driver, "fake_is_memory");
+	*(void **)&is_capturing = dlsym(driver, "fake_is_capturing");
 	*(void **)&broke = dlsym(driver, "fake_broke");
-	if (enqueue == NULL || in_memory == NULL || broke == NULL) return NOT_INITIALIZED;
+	if (is_capturing == NULL || enqueue == NULL || in_memory == NULL || broke == NULL) return NOT_INITIALIZED;
 	*handle = new(HANDLE);
 	return SUCCESS;
 }

@@ -291,3 +291,10 @@ int fake_is_memory(const void *at, size_t bytes) {
 	pthread_mutex_unlock(&lock);
 	return is;
 }
+
+int fake_is_capturing(void) {
+	pthread_mutex_lock(&lock);
+	int is = capturing();
+	pthread_mutex_unlock(&lock);
+	return is;
+}

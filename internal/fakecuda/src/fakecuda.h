@@ -33,6 +33,7 @@ int fake_kernels(const char *library);   // 1 where it loads
 // handed over is done with a copy of the argument as its only parameter.
 int fake_enqueue(void *stream, fake_kernel run, const void *argument, size_t bytes);
 int fake_is_memory(const void *at, size_t bytes); // whether it lies in one live allocation of the device
+int fake_is_capturing(void);
 void fake_broke(const char *text);                // a rule of that library was broken
 
 #endif
