@@ -37,6 +37,10 @@ func TestClang(t *testing.T) {
 				continue
 			}
 			pl := planIn(t, c.Net, k)
+			if i < 2*len(op.Precisions) {
+				pl = withLibraries(t, pl) // and what stands around a library's products
+				pl.Fused = nil
+			}
 			// Many networks in one file: each has its names to itself.
 			name := c.Name + "_" + precision.Name
 			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads, 1) %s_##name(float *m)\n", name)

@@ -178,44 +178,47 @@ func (e *emitter) codeFunc(f *jen.File, pl *plan.Plan) {
 	p := e.Program
 	f.Comment(fmt.Sprintf("// %s describes the kernels in %s: what lies where in the arena, in float32, and", codeName(pl), pl.Precision.Name))
 	f.Comment("// the order of a step.")
+	fields := jen.Dict{
+		id("Files"):      id("cudaFiles"),
+		id("Precision"):  jen.Lit(pl.Precision.Name),
+		id("Capability"): jen.Index(jen.Lit(2)).Int().Values(jen.Lit(pl.Precision.Major), jen.Lit(pl.Precision.Minor)),
+		id("Inputs"):     jen.Lit(p.Input),
+		id("Outputs"):    jen.Lit(p.Output),
+		id("Classes"):    jen.Lit(p.Loss.Classes()),
+		id("Batch"):      jen.Lit(p.Batch),
+		id("Full"):       jen.Lit(p.Full),
+		id("InferRows"):  jen.Lit(pl.InferRows),
+		id("Total"):      jen.Lit(pl.Total),
+		id("X"):          hostRegion(pl.X),
+		id("Y"):          hostRegion(pl.Y),
+		id("Step"):       hostRegion(pl.Step),
+		id("Feed"):       hostRegion(pl.Feed),
+		id("Loss"):       jen.Lit(pl.Loss.Offset),
+		id("Slots"):      hostRegion(pl.Slots),
+		id("Slot"):       jen.Lit(pl.Slot),
+		id("Raw"):        jen.Lit(pl.Buffer(p.InferRaw, true)),
+		id("Params"): jen.Index().Qual(hostPath, "Region").ValuesFunc(func(g *jen.Group) {
+			for _, q := range pl.Params {
+				g.Line().Add(region(q.Offset, q.Size())).Comment("/* " + comment(q.Name) + " */")
+			}
+			g.Line()
+		}),
+		id("Pass"):    launches(pl.Pass),
+		id("Update"):  launches(pl.Update),
+		id("Infer"):   launches(pl.Infer),
+		id("Refresh"): launches(pl.Refresh),
+		id("Scaling"): hostRegion(pl.Scaling),
+		id("Fetch"):   launch(pl.Fetch),
+		id("Advance"): launch(pl.Advance),
+		id("Steps"):   jen.Lit(pl.Steps),
+		id("Scalars"): id("cudaScalars"),
+		id("Fused"):   fused(pl.Fused),
+	}
+	if len(pl.Libraries) > 0 {
+		fields[id("Libraries")] = libraries(pl)
+	}
 	f.Func().Id(codeName(pl)).Params().Op("*").Qual(hostPath, "Code").Block(
-		jen.Return(jen.Op("&").Qual(hostPath, "Code").Values(jen.Dict{
-			id("Files"):      id("cudaFiles"),
-			id("Precision"):  jen.Lit(pl.Precision.Name),
-			id("Capability"): jen.Index(jen.Lit(2)).Int().Values(jen.Lit(pl.Precision.Major), jen.Lit(pl.Precision.Minor)),
-			id("Inputs"):     jen.Lit(p.Input),
-			id("Outputs"):    jen.Lit(p.Output),
-			id("Classes"):    jen.Lit(p.Loss.Classes()),
-			id("Batch"):      jen.Lit(p.Batch),
-			id("Full"):       jen.Lit(p.Full),
-			id("InferRows"):  jen.Lit(pl.InferRows),
-			id("Total"):      jen.Lit(pl.Total),
-			id("X"):          hostRegion(pl.X),
-			id("Y"):          hostRegion(pl.Y),
-			id("Step"):       hostRegion(pl.Step),
-			id("Feed"):       hostRegion(pl.Feed),
-			id("Loss"):       jen.Lit(pl.Loss.Offset),
-			id("Slots"):      hostRegion(pl.Slots),
-			id("Slot"):       jen.Lit(pl.Slot),
-			id("Raw"):        jen.Lit(pl.Buffer(p.InferRaw, true)),
-			id("Params"): jen.Index().Qual(hostPath, "Region").ValuesFunc(func(g *jen.Group) {
-				for _, q := range pl.Params {
-					g.Line().Add(region(q.Offset, q.Size())).Comment("/* " + comment(q.Name) + " */")
-				}
-				g.Line()
-			}),
-			id("Pass"):      launches(pl.Pass),
-			id("Update"):    launches(pl.Update),
-			id("Infer"):     launches(pl.Infer),
-			id("Refresh"):   launches(pl.Refresh),
-			id("Scaling"):   hostRegion(pl.Scaling),
-			id("Fetch"):     launch(pl.Fetch),
-			id("Advance"):   launch(pl.Advance),
-			id("Steps"):     jen.Lit(pl.Steps),
-			id("Scalars"):   id("cudaScalars"),
-			id("Fused"):     fused(pl.Fused),
-			id("Libraries"): libraries(pl),
-		})),
+		jen.Return(jen.Op("&").Qual(hostPath, "Code").Values(fields)),
 	).Line()
 }
 

@@ -61,9 +61,18 @@ func fusedPlan(t testing.TB, net *spec.Network, precision func(*ir.Program) ir.P
 }
 
 // emitted returns a plan as it is emitted: layer by layer, and fused.
-func emitted(t testing.TB, pl *plan.Plan) *plan.Plan {
+func emitted(t testing.TB, pl *plan.Plan) *plan.Plan { return planWith(t, pl, plan.Options{}) }
+
+// libraries has a library asked for all products.
+var libraries = plan.Options{LibraryFLOPs: 1}
+
+func withLibraries(t testing.TB, pl *plan.Plan) *plan.Plan { return planWith(t, pl, libraries) }
+
+// planWith plans anew with other options.
+func planWith(t testing.TB, pl *plan.Plan, o plan.Options) *plan.Plan {
 	t.Helper()
-	pl, err := plan.With(pl.Program, plan.Options{Precision: pl.Precision})
+	o.Precision = pl.Precision
+	pl, err := plan.With(pl.Program, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,9 +52,6 @@ func (s *source) library(l *plan.Launch) {
 
 // libraries writes the products that a library may make.
 func libraries(pl *plan.Plan) code {
-	if len(pl.Libraries) == 0 {
-		return jen.Nil()
-	}
 	list := jen.Index().Qual(hostPath, "Library").ValuesFunc(func(g *jen.Group) {
 		for _, l := range pl.Libraries {
 			g.Line().Values(jen.Dict{

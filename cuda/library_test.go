@@ -22,7 +22,9 @@ import (
 // library may make.
 func libraryTrainings(t *testing.T) (list []*training) {
 	for i, precision := range op.Precisions {
-		list = append(list, smallIn(t, "lib_"+precision.Name, i).withLibraries(t))
+		tr := smallIn(t, "lib_"+precision.Name, i)
+		tr.plan, tr.options = withLibraries(t, tr.plan), libraries
+		list = append(list, tr)
 	}
 	return list
 }
@@ -39,20 +41,8 @@ func tiny(t *testing.T) *training {
 		t.Fatal("no mse")
 	}
 	net := b.Activation(row, set).Linear(3, true).Batch(20).Loss(loss, of).Network()
-	tr := newTraining("tiny", planOf(t, net), 5)
-	return tr.withLibraries(t)
-}
-
-// withLibraries has a library asked for all products.
-func (tr *training) withLibraries(t *testing.T) *training {
-	tr.options = plan.Options{LibraryFLOPs: 1}
-	o := tr.options
-	o.Precision = tr.plan.Precision
-	pl, err := plan.With(tr.plan.Program, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr.plan = pl
+	tr := newTraining("tiny", withLibraries(t, planOf(t, net)), 5)
+	tr.options = libraries
 	return tr
 }
 
