@@ -11,6 +11,7 @@ package cublaslt
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -65,19 +66,16 @@ func open(major int) (*Library, error) {
 	if !dynamic.BuiltIn {
 		return nil, &Missing{"this program was built without CUDA"}
 	}
-	var names []string
-	for _, l := range libraries {
-		if l.major > major {
+	for _, name := range dynamic.Installed("libcublasLt", names) {
+		// A library needs a driver of its own major version.
+		if of, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:]); err != nil || of > major {
 			continue
 		}
-		names = append(names, l.name)
-		handle, err := dynamic.Open(l.name)
-		if err != nil {
-			continue
+		if handle, err := dynamic.Open(name); err == nil {
+			return load(name, handle)
 		}
-		return load(l.name, handle)
 	}
-	return nil, &Missing{"cuBLASLt is not installed: " + strings.Join(names, ", ") + " is not found"}
+	return nil, &Missing{fmt.Sprintf("cuBLASLt for CUDA %d or older is not installed: of %s none is found", major, strings.Join(names, ", "))}
 }
 
 // load finds the functions of a library.

@@ -205,7 +205,7 @@ func TestProducts(t *testing.T) {
 	if err != nil || l.Name != "libcublasLt.so.12" || l.String() != "cuBLASLt 12.9.3" {
 		t.Fatal(l, err)
 	}
-	if _, err := Open(11080); err == nil || !strings.Contains(err.Error(), "libcublasLt.so.11 is not found") {
+	if _, err := Open(11080); err == nil || !strings.Contains(err.Error(), "cuBLASLt for CUDA 11 or older is not installed") {
 		t.Errorf("for a driver of CUDA 11: %v", err)
 	}
 	c := newControl(t)

@@ -37,12 +37,9 @@ var symbols = [functions]string{
 	fnMatmul:            "cublasLtMatmul",
 }
 
-// libraries are the names under which the library is installed, the newest
-// first. Its major version is that of the CUDA that it needs.
-var libraries = []struct {
-	name  string
-	major int
-}{{"libcublasLt.so.13", 13}, {"libcublasLt.so.12", 12}, {"libcublasLt.so.11", 11}}
+// names are those under which the library is installed, the newest first. The
+// version in them is that of the CUDA that it needs.
+var names = []string{"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11"}
 
 // Numbers of library_types.h, enum cudaDataType_t.
 const (

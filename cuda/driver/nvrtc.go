@@ -3,9 +3,6 @@ package driver
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -27,24 +24,7 @@ var errNoRTC = errors.New("NVRTC is not installed: " + strings.Join(rtcNames, ",
 
 var openedRTC = sync.OnceValues(func() (*rtc, error) { return openRTC(rtcLibraries()) })
 
-// rtcLibraries lists what may be NVRTC: the names that the dynamic linker knows,
-// and the files of a toolkit or a Python environment that variables name.
-func rtcLibraries() []string {
-	list := slices.Clone(rtcNames)
-	for _, place := range []struct{ variable, files string }{
-		{"CUDA_HOME", "lib64/libnvrtc.so.1[0-9]"},
-		{"CUDA_PATH", "lib64/libnvrtc.so.1[0-9]"},
-		{"VIRTUAL_ENV", "lib/python3*/site-packages/nvidia/*/lib/libnvrtc.so.1[0-9]"},
-		{"CONDA_PREFIX", "lib/python3*/site-packages/nvidia/*/lib/libnvrtc.so.1[0-9]"},
-	} {
-		if prefix := os.Getenv(place.variable); filepath.IsAbs(prefix) {
-			found, _ := filepath.Glob(filepath.Join(prefix, place.files))
-			slices.Reverse(found)
-			list = append(list, found...)
-		}
-	}
-	return list
-}
+func rtcLibraries() []string { return dynamic.Installed("libnvrtc", rtcNames) }
 
 func openRTC(libraries []string) (*rtc, error) {
 	for _, name := range libraries {

@@ -53,6 +53,7 @@ Environment:
   %-14s  default of --device
   %-14s  directory where data files are looked for after the working one
   %-14s  how messages call this program
+  DNNGEN_CUBLASLT  off: NVIDIA's library makes no product
   NO_COLOR        set: no colours
 
 Exit status:
