@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dnngen/dnngen/bench/bars"
@@ -9,6 +10,7 @@ import (
 	"github.com/dnngen/dnngen/bench/lab"
 	"github.com/dnngen/dnngen/bench/record"
 	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/device"
 )
 
 // table gathers Markdown.
@@ -128,8 +130,15 @@ func (r *results) openBLAS(network string) *bench.Result {
 	return nil
 }
 
-// devices are the trainer's, slowest first.
-var devices = []string{"cpu:go", "cpu:avx2", "cpu:avx512"}
+// devices are the trainer's on a CPU, slowest first.
+var devices = func() (list []string) {
+	for _, name := range slices.Backward(device.Names) {
+		if strings.HasPrefix(name, "cpu:") {
+			list = append(list, name)
+		}
+	}
+	return list
+}()
 
 func (r *results) stages(t *table) {
 	t.f("### What each stage gains\n\nTime of a step with one thread, and what each stage of compiling makes of it.")

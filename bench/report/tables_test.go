@@ -120,6 +120,18 @@ func read(t *testing.T, root, name string) string {
 	return string(b)
 }
 
+// TestLines: each device that is drawn has a colour.
+func TestLines(t *testing.T) {
+	if len(devices) != len(lines) {
+		t.Errorf("%v are drawn in %d colours", devices, len(lines))
+	}
+	for _, name := range devices {
+		if lines[name] == nil {
+			t.Errorf("%s has no colour", name)
+		}
+	}
+}
+
 // TestShapes: every network that is measured has the shape that its spec says.
 func TestShapes(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "workloads", "w*.yaml"))

@@ -18,6 +18,9 @@ const Variable = "DNNGEN_DEVICE"
 // device or not; "cuda:N" with a number is one more.
 var Names = []string{"auto", "cpu", "cpu:avx512", "cpu:avx2", "cpu:go", "cuda"}
 
+// List lists the names in a sentence.
+func List() string { return strings.Join(Names, ", ") + " or cuda:N" }
+
 // Rounding names what rounds as the named device does: devices of one rounding
 // give the same bits. The vector units of a CPU are one, whatever their width:
 // every element is the same chain of fused multiplications and additions.
@@ -77,7 +80,7 @@ func Choose(n *engine.Network, w Wish) (*Choice, error) { return choose(n, w, ti
 
 func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
 	if !known(w.Device) {
-		return nil, &Unknown{"a device", w.Device, strings.Join(Names, ", ") + " or cuda:N"}
+		return nil, &Unknown{"a device", w.Device, List()}
 	}
 	if names := precisions(n); w.Precision != "" && !slices.Contains(names, w.Precision) {
 		return nil, &Unknown{"a precision", w.Precision, strings.Join(names, ", ")}
