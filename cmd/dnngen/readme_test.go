@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,6 +98,37 @@ func TestReadmeSpecs(t *testing.T) {
 	}
 	if a, b := essence(got), essence(example); a != b {
 		t.Errorf("the README shows\n%s\nbut the example is\n%s", a, b)
+	}
+}
+
+// The mistake that the README shows is told as it says, in the spec that it shows.
+func TestReadmeMistake(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(golden.Root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := string(regexp.MustCompile(`(?m)^digits\.yaml:\d+:\d+: .*$`).Find(text))
+	shown := strings.Split(blocks(t, "yaml")[0], "\n")
+	at := strings.Split(line, ":")
+	if len(at) < 3 {
+		t.Fatal("the README shows no mistake")
+	}
+	n, err := strconv.Atoi(at[1])
+	if err != nil || n > len(shown) {
+		t.Fatalf("there is no line of %q", line)
+	}
+	shown[n-1] = strings.Replace(shown[n-1], "relu", "rleu", 1)
+	_, _, err = spec.Parse("digits.yaml", []byte(strings.Join(shown, "\n")), spec.Options{})
+	var problems spec.Errors
+	if !errors.As(err, &problems) {
+		t.Fatalf("error %v", err)
+	}
+	var told strings.Builder
+	if err := (spec.Printer{Format: "text"}).Print(&told, problems); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(told.String(), "\n"); first != line {
+		t.Errorf("the README shows\n%s\nand dnngen says\n%s", line, first)
 	}
 }
 
