@@ -71,7 +71,8 @@ func EmitWith(p *ir.Program, pkg string, o plan.Options) ([]ir.File, error) {
 }
 
 // ArenaBytes returns the size of the arena that a program takes on a GPU, in the
-// precision of its spec.
+// precision of its spec: of the pass in one kernel where every GPU has it, else of
+// the layered one.
 func ArenaBytes(p *ir.Program) (int64, error) {
 	for _, precision := range p.Precisions {
 		if precision.Name != p.Settings.Precision {
@@ -81,7 +82,7 @@ func ArenaBytes(p *ir.Program) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return 4 * int64(pl.Total), nil
+		return 4 * int64(pl.Need()), nil
 	}
 	return 0, fmt.Errorf("cuda: there is no precision %q", p.Settings.Precision)
 }

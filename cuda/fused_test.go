@@ -83,6 +83,27 @@ func tf32(t testing.TB) func(*ir.Program) ir.Precision {
 	return func(p *ir.Program) ir.Precision { return precisionOf(t, p, "tf32") }
 }
 
+// TestNeed wants of a device's memory what its pass takes.
+func TestNeed(t *testing.T) {
+	loss, set, ok := op.Find(op.Losses, "mse")
+	if !ok {
+		t.Fatal("no mse")
+	}
+	for _, width := range []int{64, 4096} {
+		net := nettest.New("need", 64).Linear(width, true).Linear(4, true).Batch(512).Loss(loss, set).Network()
+		pl := emitted(t, planIn(t, net, 2))
+		want := pl.Total
+		if width == 64 {
+			want = pl.Fused[0].Total
+		} else if len(pl.Fused) > 0 {
+			t.Fatalf("a weight of %d by 64 fits shared memory", width)
+		}
+		if got := pl.Need(); got != want || width == 64 && got >= pl.Total {
+			t.Errorf("width %d: %d float32 are needed, want %d; layer by layer these are %d", width, got, want, pl.Total)
+		}
+	}
+}
+
 // fusedTraining draws a network, with batches and multiprocessors that make
 // tiles of 16 to 128 rows, and one or more of them for a block.
 func fusedTraining(t testing.TB, seed uint64, precision func(*ir.Program) ir.Precision) *training {

@@ -22,6 +22,7 @@ func TestAutomaticBatch(t *testing.T) {
 		"[linear: 256, swiglu, linear: 300, {prelu: {per: channel}}, linear: 7]",
 		"[linear: 2000, {swish: {learn: true}}, selu, identity, tanh, linear: 1]",
 		"[linear: 100000, relu, linear: 3]",
+		"[linear: 250, relu, linear: 250, relu, linear: 16]",
 	} {
 		for i, input := range []int{1, 64, 1024} {
 			for k, memory := range []int{4, 8, 100} {

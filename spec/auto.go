@@ -54,13 +54,16 @@ func (n *Network) fits(rows int64) bool {
 // of so many rows. It counts float32: of a row, its features, once more as
 // operands, its targets and what each layer gives, with a slope and two gradients of it; of a parameter,
 // itself, at most three states, its gradient and a copy of less precision; the
-// parts that a gradient is summed of, and the rows that inference takes at a time.
+// parts that a gradient is summed of, layer by layer or, where all weights fit a
+// block's shared memory, by the blocks of a pass in one kernel; and the rows that
+// inference takes at a time.
 func (n *Network) arena(rows int64) int64 {
 	const (
 		perValue = 4
 		perParam = 6
 		parts    = 160     // blocks that make parts of one gradient
 		tile     = 1 << 15 // elements of such a part
+		shared   = 1 << 17 // parameters that one kernel may hold, or fewer
 	)
 	row, params, sums := 2*int64(n.Input), int64(0), int64(0)
 	for _, l := range n.Layers {
@@ -71,6 +74,9 @@ func (n *Network) arena(rows int64) int64 {
 		}
 		params += size
 		sums += parts * min(size, tile)
+	}
+	if params <= shared {
+		sums = max(sums, parts*params)
 	}
 	row += int64(n.Output)
 	infer := min(max(rows, 256), 4096)

@@ -126,7 +126,9 @@ func Devices(codes ...*Code) []engine.Device {
 			Name:    "cuda:0",
 			Missing: func() error { return err },
 			New:     func(engine.Options) (engine.Engine, error) { return nil, err },
-			Memory:  codes[0].bytes(),
+			Memory: func(precision string) int64 {
+				return memoryOf(codes, precision, driver.Device{SharedPerBlockOptin: largestBlock})
+			},
 		}}
 	}
 	var list []engine.Device
@@ -152,10 +154,24 @@ func Devices(codes ...*Code) []engine.Device {
 				}
 				return c.fitted(gpu).products(d, gpu)
 			},
-			Memory: codes[0].bytes(),
+			Memory: func(precision string) int64 { return memoryOf(codes, precision, gpu) },
 		})
 	}
 	return list
+}
+
+// largestBlock is the shared memory of a block of sm_90, which stands for a GPU
+// that is not there.
+const largestBlock = 227 << 10
+
+// memoryOf is the size of the arena in a precision, 0 where there is no code for it.
+func memoryOf(codes []*Code, precision string, gpu driver.Device) int64 {
+	for _, c := range codes {
+		if c.Precision == precision || c.Precision == engine.FP32 && precision == "" {
+			return c.fitted(gpu).bytes()
+		}
+	}
+	return 0
 }
 
 // inPrecision returns the code for a precision, empty for engine.FP32, or why a

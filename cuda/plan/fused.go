@@ -85,6 +85,20 @@ func (f *Fused) Params() []*Param { return f.params }
 // Groups is how many groups of warps share the rows of a tile: 16 rows each.
 func (f *Fused) Groups() int { return f.Rows / 16 }
 
+// Need is the most float32 that a device's arena takes: that of the layered pass
+// counts where there are devices whose blocks have too little shared memory for
+// every fused pass.
+func (p *Plan) Need() int {
+	need, fits := 0, false
+	for _, f := range p.Fused {
+		need, fits = max(need, f.Total), fits || f.Shared <= sharedLimits[len(sharedLimits)-1]
+	}
+	if !fits {
+		need = p.Total
+	}
+	return need
+}
+
 // Use returns the plan with a fused pass as its only one.
 func (p *Plan) Use(f *Fused) *Plan {
 	q := *p

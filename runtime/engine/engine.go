@@ -121,9 +121,9 @@ type Device struct {
 	// as that is known before an engine is made; empty where there is nothing to
 	// say. A device without the function has one way.
 	Products func(precision string) string
-	// Memory is how many bytes an engine takes of memory that the device has for
-	// itself; 0 where it works in the host's.
-	Memory int64
+	// Memory is how many bytes an engine takes, in a precision, of memory that the
+	// device has for itself. A device without the function works in the host's.
+	Memory func(precision string) int64
 }
 
 // Param describes one learned tensor, under its torch.nn.Sequential name.

@@ -285,11 +285,31 @@ func TestInfo(t *testing.T) {
 		t.Errorf("facts %+v", f)
 	}
 	i.run("info", "--device", "cpu:avx512").want(t, 7, "no AVX-512")
-	net.Devices[0].Name, net.Devices[0].Memory = "cuda:0", 5<<19
+	net.Devices[0].Name, net.Devices[0].Memory = "cuda:0", func(string) int64 { return 5 << 19 }
 	i.must(t, "info").want(t, 0, "cuda:0      2.5 MiB of its memory; not here: no AVX-512")
 	i.must(t, "info", "--json").want(t, 0, `"memory_bytes":2621440`)
+	net.Devices[0].Missing, net.Devices[0].Products = func() error { return nil }, func(precision string) string { return "products in " + precision }
+	i.must(t, "info", "--device", "cpu:go").want(t, 0, "2.5 MiB of its memory; here\n            products in fp32\n")
+	i.must(t, "info", "--device", "cpu:go", "--json").want(t, 0, `"products":"products in fp32"`)
 	full := testnet.New(testnet.Options{Inputs: 1, Outputs: 1})
 	in{net: full}.must(t, "info").want(t, 0, "trained on the full set")
+}
+
+// noted is an engine with something to tell.
+type noted struct{ engine.Engine }
+
+func (noted) Notes() []string { return []string{"products by hand"} }
+
+func TestNotes(t *testing.T) {
+	i := in{net: spirals()}
+	d := &i.net.Devices[len(i.net.Devices)-1]
+	made := d.New
+	d.New = func(o engine.Options) (engine.Engine, error) {
+		e, err := made(o)
+		return noted{e}, err
+	}
+	i.must(t, "train", "--device", "cpu:go").want(t, 0, "products by hand\n")
+	i.must(t, "bench", "--seconds", "0.1", "--data", "random", "--threads", "1").want(t, 0, "cpu:go in fp32: products by hand\n")
 }
 
 func TestGradcheck(t *testing.T) {

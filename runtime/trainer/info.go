@@ -99,7 +99,10 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 		i.Layers[p.Layer].Parameters += p.Size()
 	}
 	for _, d := range n.Devices {
-		facts := deviceFacts{Name: d.Name, Present: true, Memory: d.Memory}
+		facts := deviceFacts{Name: d.Name, Present: true}
+		if d.Memory != nil {
+			facts.Memory = d.Memory(i.Precision)
+		}
 		if err := d.Missing(); err != nil {
 			facts.Present, facts.Why = false, err.Error()
 		} else if d.Products != nil {
