@@ -133,13 +133,14 @@ func (e *emitter) accessFuncs(f *jen.File) {
 		}
 		g.Line()
 	}).Line()
-	doc(f, "Read copies tensor i of a slot: 0 for the parameter, then the optimizer's states.")
-	method(f, "Read").Params(jen.List(id("slot"), id("i")).Int(), id("dst").Add(floats())).Block(
-		id("vectorParams").Index(id("i")).Dot("Unpack").Call(id("dst"), own("slots").Index(id("slot"))),
+	doc(f, "Read copies elements of tensor i of a slot: 0 for the parameter, then the optimizer's",
+		"states.")
+	method(f, "Read").Params(jen.List(id("slot"), id("i"), id("first")).Int(), id("dst").Add(floats())).Block(
+		id("vectorParams").Index(id("i")).Dot("Unpack").Call(id("dst"), own("slots").Index(id("slot")), id("first")),
 	).Line()
-	doc(f, "Write sets tensor i of a slot.")
-	method(f, "Write").Params(jen.List(id("slot"), id("i")).Int(), id("src").Add(floats())).Block(
-		id("vectorParams").Index(id("i")).Dot("Pack").Call(own("slots").Index(id("slot")), id("src")),
+	doc(f, "Write sets elements of tensor i of a slot.")
+	method(f, "Write").Params(jen.List(id("slot"), id("i"), id("first")).Int(), id("src").Add(floats())).Block(
+		id("vectorParams").Index(id("i")).Dot("Pack").Call(own("slots").Index(id("slot")), id("first"), id("src")),
 	).Line()
 	doc(f, "Close ends the workers and returns the memory.")
 	method(f, "Close").Params().Block(

@@ -148,10 +148,14 @@ func (m *Model) Infer(x, raw []float32, rows int) {
 }
 
 // Read copies parameter i (slot 0) or one of its states; see engine.Engine.
-func (m *Model) Read(slot, i int, dst []float32) { copy(dst, m.slot(slot, i)) }
+func (m *Model) Read(slot, i, first int, dst []float32) {
+	copy(dst, m.slot(slot, i)[first:first+len(dst)])
+}
 
 // Write is the inverse of Read.
-func (m *Model) Write(slot, i int, src []float32) { copy(m.slot(slot, i), src) }
+func (m *Model) Write(slot, i, first int, src []float32) {
+	copy(m.slot(slot, i)[first:first+len(src)], src)
+}
 
 func (m *Model) slot(slot, i int) []float32 {
 	p := m.params[i]

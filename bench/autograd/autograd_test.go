@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 				name, shape := m.Param(i)
 				for _, tensor := range c.Init {
 					if tensor.Name == name && fmt.Sprint(tensor.Shape) == fmt.Sprint(shape) {
-						m.Write(0, i, tensor.Data)
+						m.Write(0, i, 0, tensor.Data)
 					}
 				}
 			}
@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 			for i := range m.Params() {
 				name, shape := m.Param(i)
 				values := make([]float32, size(shape))
-				m.Read(0, i, values)
+				m.Read(0, i, 0, values)
 				if err := c.CheckParam(name, values); err != nil {
 					t.Error(err)
 				}
@@ -86,7 +86,7 @@ func TestRandomNetworks(t *testing.T) {
 			t.Fatalf("network %d: %d parameters, want %d", seed, m.Params(), len(p.Params))
 		}
 		for i, values := range nettest.Params(p, seed) {
-			m.Write(0, i, values)
+			m.Write(0, i, 0, values)
 			copy(reference.Params[i], nettest.Float64(values))
 		}
 		for step := range steps {
@@ -116,7 +116,7 @@ func compareParams(t *testing.T, seed uint64, p *ir.Program, m *autograd.Model, 
 	t.Helper()
 	for i, q := range p.Params {
 		got := make([]float32, q.Size())
-		m.Read(0, i, got)
+		m.Read(0, i, 0, got)
 		for j, want := range reference.Params[i] {
 			// Adam divides by the root of a squared gradient: near a gradient of 0 the
 			// sign of rounding decides on a whole step.
@@ -143,7 +143,7 @@ func trained(t *testing.T, net *spec.Network, threads, steps int) []float64 {
 	m := autograd.New(net, engine.Options{Threads: threads})
 	defer m.Close()
 	for i, values := range nettest.Params(p, 1) {
-		m.Write(0, i, values)
+		m.Write(0, i, 0, values)
 	}
 	b := nettest.Data(p, p.Batch, 1)
 	var losses []float64
@@ -186,13 +186,13 @@ func TestALossThatIsNotFiniteChangesNothing(t *testing.T) {
 	net := nettest.New("small", 2).Linear(1, true).Batch(1).Network()
 	m := autograd.New(net, engine.Options{Threads: 1})
 	defer m.Close()
-	m.Write(0, 0, []float32{1, 2})
+	m.Write(0, 0, 0, []float32{1, 2})
 	x := []float32{float32(math.Inf(1)), 0}
 	if loss := m.Step(x, engine.Target{Value: []float32{0}}, 1, engine.Hyper{LR: 1, Step: 1}); !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 		t.Fatalf("loss %g", loss)
 	}
 	got := make([]float32, 2)
-	if m.Read(0, 0, got); got[0] != 1 || got[1] != 2 {
+	if m.Read(0, 0, 0, got); got[0] != 1 || got[1] != 2 {
 		t.Errorf("weights became %v", got)
 	}
 	if loss := m.Step([]float32{1, 1}, engine.Target{Value: []float32{0}}, 1, engine.Hyper{Step: 1}); loss == 0 || math.IsNaN(loss) {

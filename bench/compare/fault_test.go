@@ -31,11 +31,11 @@ func frozen(i, share int) func(*autograd.Model, []float32, engine.Target, int, e
 			n *= shape[1]
 		}
 		before, after := make([]float32, n), make([]float32, n)
-		m.Read(0, i, before)
+		m.Read(0, i, 0, before)
 		loss := m.Step(x, y, rows, h)
-		m.Read(0, i, after)
+		m.Read(0, i, 0, after)
 		copy(after[:n/share], before)
-		m.Write(0, i, after)
+		m.Write(0, i, 0, after)
 		return loss
 	}
 }
@@ -120,7 +120,7 @@ func drawn(net *spec.Network, m *autograd.Model) *bench.Problem {
 				values[k] = float32(r.NormFloat64() / math.Sqrt(float64(shape[1])))
 			}
 		}
-		p.Params = append(p.Params, values)
+		p.Params = append(p.Params, bench.Whole(values))
 	}
 	return p
 }

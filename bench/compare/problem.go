@@ -47,7 +47,7 @@ func readProblem(dir string, net *spec.Network) (*bench.Problem, error) {
 		found := false
 		for _, t := range read.Tensors {
 			if t.Name == name && slices.Equal(t.Shape, shape) {
-				p.Params = append(p.Params, t.Data)
+				p.Params = append(p.Params, bench.Whole(t.Data))
 				found = true
 			}
 		}

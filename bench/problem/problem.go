@@ -72,7 +72,7 @@ func WriteNetwork(dir string, n Network) error {
 type Problem struct {
 	bench.Problem
 	Net     Network
-	Tensors []safetensors.Tensor // the parameters; Problem.Params are their values
+	Tensors []safetensors.Tensor // the parameters; Problem.Params has their values
 }
 
 // Read reads a folder.
@@ -116,7 +116,7 @@ func Read(dir string) (*Problem, error) {
 	}
 	p.Tensors = f.Tensors
 	for _, t := range f.Tensors {
-		p.Params = append(p.Params, t.Data)
+		p.Params = append(p.Params, bench.Whole(t.Data))
 	}
 	return p, nil
 }

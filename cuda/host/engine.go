@@ -340,24 +340,28 @@ func (g *gpuEngine) doInfer(_ *driver.Thread, q inferJob) error {
 	return nil
 }
 
-// tensor returns where a parameter or one of its states lies, and its size.
-func (g *gpuEngine) tensor(slot, i int) (driver.Ptr, int) {
+// tensor returns where the elements of a parameter or of one of its states lie,
+// from first on.
+func (g *gpuEngine) tensor(slot, i, first, count int) driver.Ptr {
 	p := g.Params[i]
-	return g.at(g.Slots.Offset + slot*g.Slot + p.Offset), p.Size
+	if first < 0 || count > p.Size-first {
+		panic(fmt.Sprintf("elements %d to %d of a tensor of %d", first, first+count, p.Size))
+	}
+	return g.at(g.Slots.Offset + slot*g.Slot + p.Offset + first)
 }
 
-// Read copies tensor i of a slot: 0 for the parameter, then the optimizer's
-// states.
-func (g *gpuEngine) Read(slot, i int, dst []float32) {
-	from, size := g.tensor(slot, i)
-	g.do(func(t *driver.Thread) error { return driver.CopyOut(t, dst[:size], from) })
+// Read copies elements of tensor i of a slot: 0 for the parameter, then the
+// optimizer's states.
+func (g *gpuEngine) Read(slot, i, first int, dst []float32) {
+	from := g.tensor(slot, i, first, len(dst))
+	g.do(func(t *driver.Thread) error { return driver.CopyOut(t, dst, from) })
 }
 
-// Write sets tensor i of a slot.
-func (g *gpuEngine) Write(slot, i int, src []float32) {
-	to, size := g.tensor(slot, i)
+// Write sets elements of tensor i of a slot.
+func (g *gpuEngine) Write(slot, i, first int, src []float32) {
+	to := g.tensor(slot, i, first, len(src))
 	g.stale = g.stale || slot == 0
-	g.do(func(t *driver.Thread) error { return driver.CopyIn(t, to, src[:size]) })
+	g.do(func(t *driver.Thread) error { return driver.CopyIn(t, to, src) })
 }
 
 // freshen makes what belongs to the parameters, where the host wrote some.

@@ -46,11 +46,14 @@ func (e *emitter) inferFunc(f *jen.File) {
 func (e *emitter) accessFuncs(f *jen.File) {
 	d := fileDoc{f}
 	method := func(name string) code { return f.Func().Params(id("e").Op("*").Id("portable")).Id(name) }
-	tensor := id("e").Dot("slots").Index(id("slot")).Index(id("i"))
-	doc(d, "Read copies tensor i of a slot: 0 for the parameter, then the optimizer's states.")
-	method("Read").Params(jen.List(id("slot"), id("i")).Int(), id("dst").Index().Float32()).Block(jen.Copy(id("dst"), tensor.Clone())).Line()
-	doc(d, "Write sets tensor i of a slot.")
-	method("Write").Params(jen.List(id("slot"), id("i")).Int(), id("src").Index().Float32()).Block(jen.Copy(tensor.Clone(), id("src"))).Line()
+	access := func(name, slice string, do func(part, slice code) code) {
+		part := id("e").Dot("slots").Index(id("slot")).Index(id("i")).Index(id("first").Op(":").Id("first").Op("+").Len(id(slice)))
+		method(name).Params(jen.List(id("slot"), id("i"), id("first")).Int(), id(slice).Index().Float32()).Block(do(part, id(slice))).Line()
+	}
+	doc(d, "Read copies elements of tensor i of a slot: 0 for the parameter, then the optimizer's", "states.")
+	access("Read", "dst", func(part, dst code) code { return jen.Copy(dst, part) })
+	doc(d, "Write sets elements of tensor i of a slot.")
+	access("Write", "src", func(part, src code) code { return jen.Copy(part, src) })
 	doc(d, "Close ends the workers.")
 	method("Close").Params().Block(id("e").Dot("pool").Dot("Close").Call()).Line()
 	doc(d, "TraceRows is the number of rows that Trace and Gradients take at once.")

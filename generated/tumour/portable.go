@@ -173,14 +173,15 @@ func (e *portable) Infer(x, raw []float32, rows int) {
 	}
 }
 
-// Read copies tensor i of a slot: 0 for the parameter, then the optimizer's states.
-func (e *portable) Read(slot, i int, dst []float32) {
-	copy(dst, e.slots[slot][i])
+// Read copies elements of tensor i of a slot: 0 for the parameter, then the optimizer's
+// states.
+func (e *portable) Read(slot, i, first int, dst []float32) {
+	copy(dst, e.slots[slot][i][first:first+len(dst)])
 }
 
-// Write sets tensor i of a slot.
-func (e *portable) Write(slot, i int, src []float32) {
-	copy(e.slots[slot][i], src)
+// Write sets elements of tensor i of a slot.
+func (e *portable) Write(slot, i, first int, src []float32) {
+	copy(e.slots[slot][i][first:first+len(src)], src)
 }
 
 // Close ends the workers.

@@ -318,14 +318,15 @@ var vectorParams = [4]simd.Tensor{
 	},
 }
 
-// Read copies tensor i of a slot: 0 for the parameter, then the optimizer's states.
-func (e *vector) Read(slot, i int, dst []float32) {
-	vectorParams[i].Unpack(dst, e.slots[slot])
+// Read copies elements of tensor i of a slot: 0 for the parameter, then the optimizer's
+// states.
+func (e *vector) Read(slot, i, first int, dst []float32) {
+	vectorParams[i].Unpack(dst, e.slots[slot], first)
 }
 
-// Write sets tensor i of a slot.
-func (e *vector) Write(slot, i int, src []float32) {
-	vectorParams[i].Pack(e.slots[slot], src)
+// Write sets elements of tensor i of a slot.
+func (e *vector) Write(slot, i, first int, src []float32) {
+	vectorParams[i].Pack(e.slots[slot], first, src)
 }
 
 // Close ends the workers and returns the memory.

@@ -204,7 +204,7 @@ func (o *one) Step(x []float32, y engine.Target, rows int, h engine.Hyper) float
 	return float64(d * d)
 }
 
-func (o *one) Write(slot, i int, src []float32) { copy(o.slots[slot][:], src) }
+func (o *one) Write(slot, i, first int, src []float32) { copy(o.slots[slot][first:], src) }
 
 // several is one that makes three steps at a call.
 type several struct {
@@ -233,7 +233,7 @@ func (s *several) Run(steps []engine.Planned, losses []float64) int {
 func TestTraineeOfManySteps(t *testing.T) {
 	p := &bench.Problem{
 		Inputs: 1, Outputs: 1, Batch: 2, Rows: 5, X: make([]float32, 5), Y: engine.Target{Value: []float32{1, 2, 3, 4, 5}},
-		Params: [][]float32{{3}}, States: 1, LR: 0.1, Momentum: 0.5,
+		Params: []bench.Start{bench.Whole([]float32{3})}, States: 1, LR: 0.1, Momentum: 0.5,
 	}
 	want, err := bench.NewTrainee(&one{}, p).Losses(10, 2)
 	if err != nil {
@@ -249,7 +249,7 @@ func TestTraineeOfManySteps(t *testing.T) {
 func TestTraineeStartsAnew(t *testing.T) {
 	p := &bench.Problem{
 		Inputs: 1, Outputs: 1, Batch: 2, Rows: 4, X: make([]float32, 4), Y: engine.Target{Value: []float32{1, 1, 1, 1}},
-		Params: [][]float32{{3}}, States: 1, LR: 0.1, Momentum: 0.5,
+		Params: []bench.Start{bench.Whole([]float32{3})}, States: 1, LR: 0.1, Momentum: 0.5,
 	}
 	tr := bench.NewTrainee(&one{}, p)
 	first, err := tr.Losses(5, 2)

@@ -18,9 +18,18 @@ type Problem struct {
 	Rows            int // a multiple of Batch
 	X               []float32
 	Y               engine.Target
-	Params          [][]float32 // before the first step
-	States          int         // that the optimizer keeps for each parameter
+	Params          []Start // before the first step
+	States          int     // that the optimizer keeps for each parameter
 	LR, Momentum    float32
+}
+
+// Start hands the elements of a parameter on, row-major, from the first to the
+// last, in pieces that are valid until f returns.
+type Start func(f func(first int, values []float32))
+
+// Whole is a parameter that lies in memory.
+func Whole(values []float32) Start {
+	return func(f func(first int, values []float32)) { f(0, values) }
 }
 
 const (
@@ -149,12 +158,17 @@ func (t *Trainee) Close() { t.engine.Close() }
 
 // begin sets the parameters and clears the optimizer's state.
 func (t *Trainee) begin() {
-	for i, values := range t.problem.Params {
-		t.engine.Write(0, i, values)
-		zeros := make([]float32, len(values))
-		for slot := range t.problem.States {
-			t.engine.Write(1+slot, i, zeros)
-		}
+	var zeros []float32
+	for i, start := range t.problem.Params {
+		start(func(first int, values []float32) {
+			t.engine.Write(0, i, first, values)
+			if len(zeros) < len(values) {
+				zeros = make([]float32, len(values))
+			}
+			for slot := range t.problem.States {
+				t.engine.Write(1+slot, i, first, zeros[:len(values)])
+			}
+		})
 	}
 	t.step, t.at = 0, 0
 }

@@ -93,7 +93,7 @@ func (t *trial) measure(d *engine.Device, precision string) (*outcome, error) {
 	n := t.net
 	r := rand.New(rand.NewPCG(1, 0x747269616c))
 	for i, p := range n.Params {
-		e.Write(0, i, values(r, p))
+		e.Write(0, i, 0, values(r, p))
 	}
 	rows := t.rows()
 	x, y := t.data(r, rows)
@@ -192,7 +192,7 @@ func read(n *engine.Network, e engine.Engine) []float32 {
 	var all []float32
 	for i, p := range n.Params {
 		v := make([]float32, p.Size())
-		e.Read(0, i, v)
+		e.Read(0, i, 0, v)
 		all = append(all, v...)
 	}
 	return all

@@ -68,9 +68,9 @@ func (e *toy) Infer(x, raw []float32, rows int) {
 		}
 	}
 }
-func (e *toy) Read(_, _ int, dst []float32)  { dst[0] = e.w }
-func (e *toy) Write(_, _ int, src []float32) { e.w = src[0] }
-func (e *toy) Close()                        {}
+func (e *toy) Read(_, _, _ int, dst []float32)  { dst[0] = e.w }
+func (e *toy) Write(_, _, _ int, src []float32) { e.w = src[0] }
+func (e *toy) Close()                           {}
 
 func TestTrial(t *testing.T) {
 	for _, c := range []struct {

@@ -52,11 +52,12 @@ type Engine interface {
 	// none calls Step or Write.
 	Infer(x, raw []float32, rows int)
 
-	// Read copies tensor i of the given slot to dst, in the layout of
-	// Network.Params[i].Shape, row-major. Slot 0 is the parameter itself, slot
-	// 1+k the optimizer's state Network.States[k]. Write is its inverse.
-	Read(slot, i int, dst []float32)
-	Write(slot, i int, src []float32)
+	// Read copies the elements of tensor i of the given slot from first on to
+	// dst, as many as it holds, in the layout of Network.Params[i].Shape,
+	// row-major. Slot 0 is the parameter itself, slot 1+k the optimizer's state
+	// Network.States[k]. Write is its inverse.
+	Read(slot, i, first int, dst []float32)
+	Write(slot, i, first int, src []float32)
 
 	// Close returns threads and memory. The Engine is not used afterwards.
 	Close()

@@ -11,16 +11,49 @@ import (
 // the shuffles, which use the numbers of the epochs.
 const initStream = 1 << 63
 
-// Init draws each parameter of e from its distribution. The values of a tensor
-// depend on the seed and on the tensor's index alone.
+// Drawn are the parameters that a training begins with. They are nowhere kept,
+// but drawn whenever they are asked for.
+type Drawn struct {
+	net   *engine.Network
+	seed  uint64
+	piece []float32
+}
+
+// Draw returns the parameters of a seed.
+func Draw(n *engine.Network, seed uint64) *Drawn { return &Drawn{n, seed, n.Piece()} }
+
+// Pieces draws parameter i from its distribution and hands it to f, from the
+// first element to the last, in pieces that are valid until f returns. The values
+// depend on the seed and on i alone.
+func (d *Drawn) Pieces(i int, f func(first int, values []float32) error) error {
+	p, r := d.net.Params[i], rand.NewPCG(d.seed, initStream|uint64(i))
+	for lo, hi := range engine.Pieces(p.Size()) {
+		values := d.piece[:hi-lo]
+		draw(values, p.Init, r)
+		if err := f(lo, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close does nothing.
+func (*Drawn) Close() error { return nil }
+
+// Init gives e the parameters that a training begins with.
 func Init(n *engine.Network, e engine.Engine, seed uint64) {
-	for i, p := range n.Params {
-		values := make([]float32, p.Size())
-		draw(values, p.Init, rand.NewPCG(seed, initStream|uint64(i)))
-		e.Write(0, i, values)
+	drawn := Draw(n, seed)
+	for i := range n.Params {
+		// Only what takes the pieces can fail.
+		_ = drawn.Pieces(i, func(first int, values []float32) error {
+			e.Write(0, i, first, values)
+			return nil
+		})
 	}
 }
 
+// draw draws the next elements of a tensor. They are an even number, except at
+// its end.
 func draw(dst []float32, in engine.Init, r *rand.PCG) {
 	switch in.Kind {
 	case "uniform":

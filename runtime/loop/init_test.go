@@ -3,6 +3,7 @@ package loop
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -36,6 +37,37 @@ func TestDistributions(t *testing.T) {
 	}
 	if mean, dev, _, _ = moments(engine.Init{Kind: "constant", Scale: 0.25}, n); math.Abs(mean-0.25) > 1e-9 || dev > 1e-9 {
 		t.Errorf("constant: mean %v, deviation %v", mean, dev)
+	}
+}
+
+// pieces takes what is written to one tensor.
+type pieces struct {
+	engine.Engine
+	values []float32
+	most   int
+}
+
+func (p *pieces) Write(_, _, first int, src []float32) {
+	copy(p.values[first:], src)
+	p.most = max(p.most, len(src))
+}
+
+// A large tensor is drawn in pieces, and has the numbers of one drawn at once.
+func TestInitInPieces(t *testing.T) {
+	const size = 2*engine.MostPiece + 7
+	for _, kind := range []string{"uniform", "normal", "constant"} {
+		in := engine.Init{Kind: kind, Scale: 0.5}
+		n := &engine.Network{Params: []engine.Param{{Shape: []int{size}, Init: in}}}
+		got := &pieces{values: make([]float32, size)}
+		Init(n, got, 9)
+		want := make([]float32, size)
+		draw(want, in, rand.NewPCG(9, initStream))
+		if !slices.Equal(got.values, want) {
+			t.Errorf("%s: pieces differ from the whole", kind)
+		}
+		if got.most != engine.MostPiece {
+			t.Errorf("%s: a piece of %d elements", kind, got.most)
+		}
 	}
 }
 

@@ -93,23 +93,22 @@ func (l *Loop) locate(x []float32, y engine.Target, epoch, lo, hi int, loss floa
 	found := &NonFinite{Step: l.state.Step, Epoch: epoch, Loss: loss, Layer: -1, Row: -1, Column: -1}
 	portable := l.net.Devices[len(l.net.Devices)-1]
 	found.Device = portable.Name
-	params := make([][]float32, len(l.net.Params))
-	for i, p := range l.net.Params {
-		params[i] = make([]float32, p.Size())
-		l.engine.Read(0, i, params[i])
-		if bad(params[i]) >= 0 {
-			found.Param = p.Name
-			found.layer(l.net, p.Layer)
-			return found
-		}
+	if p := l.badParam(); p != nil {
+		found.Param = p.Name
+		found.layer(l.net, p.Layer)
+		return found
 	}
 	e, err := portable.New(engine.Options{Threads: 1})
 	if err != nil {
 		return found
 	}
 	defer e.Close()
-	for i := range params {
-		e.Write(0, i, params[i])
+	piece := l.net.Piece()
+	for i, p := range l.net.Params {
+		for lo, hi := range engine.Pieces(p.Size()) {
+			l.engine.Read(0, i, lo, piece[:hi-lo])
+			e.Write(0, i, lo, piece[:hi-lo])
+		}
 	}
 	row := l.trace(e, x, y, hi-lo, found)
 	if row >= 0 {
@@ -120,6 +119,22 @@ func (l *Loop) locate(x []float32, y engine.Target, epoch, lo, hi int, loss floa
 		found.Where = l.train.Where(found.Row)
 	}
 	return found
+}
+
+// badParam returns the first parameter that holds a number that is not finite,
+// or nil.
+func (l *Loop) badParam() *engine.Param {
+	piece := l.net.Piece()
+	for i := range l.net.Params {
+		p := &l.net.Params[i]
+		for lo, hi := range engine.Pieces(p.Size()) {
+			l.engine.Read(0, i, lo, piece[:hi-lo])
+			if bad(piece[:hi-lo]) >= 0 {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 func (e *NonFinite) layer(n *engine.Network, i int) {

@@ -43,7 +43,7 @@ func TestNonFiniteNamesLayerAndRow(t *testing.T) {
 			set.X[row*3+2] = math.MaxFloat32
 			opt := Options{Epochs: 1, LR: 0, Seed: 3, Shuffle: shuffled}
 			found, before, after := nonFinite(t, o, set, opt, func(n *engine.Network, e engine.Engine) {
-				e.Write(0, 0, []float32{1, 2, 2})
+				e.Write(0, 0, 0, []float32{1, 2, 2})
 			})
 			if found.Layer != 0 || found.Name != "linear" || found.Row != row || found.Epoch != 0 {
 				t.Errorf("shuffle %v: found %+v, want layer 0, row %d", shuffled, found, row)
@@ -74,7 +74,7 @@ func TestNonFiniteLossAlone(t *testing.T) {
 			return 0
 		}
 		// The engine under test reports the same.
-		e.Write(0, 0, []float32{math.MaxFloat32, 0, 0})
+		e.Write(0, 0, 0, []float32{math.MaxFloat32, 0, 0})
 	})
 	if found.Layer < 0 && found.Row < 0 {
 		t.Errorf("found %+v", found)
@@ -84,7 +84,7 @@ func TestNonFiniteLossAlone(t *testing.T) {
 func TestNonFiniteParameter(t *testing.T) {
 	o := testnet.Options{Inputs: 3, Hidden: 2, Outputs: 1, Batch: 4}
 	found, _, _ := nonFinite(t, o, rows(testnet.New(o), 6), Options{Epochs: 1, LR: 0}, func(n *engine.Network, e engine.Engine) {
-		e.Write(0, 2, []float32{0, float32(math.NaN())})
+		e.Write(0, 2, 0, []float32{0, float32(math.NaN())})
 	})
 	if found.Param != "2.weight" || found.Layer != 2 || !strings.Contains(found.Error(), "parameter 2.weight of layer 2 (linear, line 5") {
 		t.Errorf("found %+v: %v", found, found)

@@ -16,7 +16,7 @@ func snapshot(n *engine.Network, e engine.Engine) [][]float32 {
 	for slot := range 1 + len(n.States) {
 		for i, p := range n.Params {
 			v := make([]float32, p.Size())
-			e.Read(slot, i, v)
+			e.Read(slot, i, 0, v)
 			all = append(all, v)
 		}
 	}
@@ -25,7 +25,7 @@ func snapshot(n *engine.Network, e engine.Engine) [][]float32 {
 
 func restore(n *engine.Network, e engine.Engine, all [][]float32) {
 	for k, v := range all {
-		e.Write(k/len(n.Params), k%len(n.Params), v)
+		e.Write(k/len(n.Params), k%len(n.Params), 0, v)
 	}
 }
 

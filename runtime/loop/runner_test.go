@@ -134,7 +134,7 @@ func TestRunnerNotFinite(t *testing.T) {
 			n, e := testnet.New(o), testnet.Engine(o)
 			set := rows(n, 22)
 			set.X[13*3+1], set.X[13*3+2] = math.MaxFloat32, math.MaxFloat32
-			e.Write(0, 0, []float32{1, 2, 2})
+			e.Write(0, 0, 0, []float32{1, 2, 2})
 			if i == 1 {
 				e = &testnet.Ahead{Engine: e, Net: n, Most: 64}
 			}

@@ -10,7 +10,6 @@ import (
 
 // classes measures a choice among width classes by their logits.
 func classes(r *Report, raw []float32, s *data.Set, width int) {
-	r.Confusion = square(width)
 	r.Labels = s.Labels
 	right, nll := 0, 0.0
 	for i, c := range s.Target.Class {
@@ -45,7 +44,6 @@ func logSumExp(z []float32) float64 {
 func binary(r *Report, raw []float32, s *data.Set, width int) {
 	right, nll := 0, 0.0
 	if width == 1 {
-		r.Confusion = square(2)
 		r.Labels = s.Labels
 	}
 	for i, t := range s.Target.Value {
@@ -73,10 +71,17 @@ func index(yes bool) int {
 	return 0
 }
 
-func square(n int) [][]int {
-	m := make([][]int, n)
+// square returns a matrix of zeros: used, where it has this size.
+func square(n int, used [][]int) [][]int {
+	if len(used) == n {
+		for _, row := range used {
+			clear(row)
+		}
+		return used
+	}
+	m, all := make([][]int, n), make([]int, n*n)
 	for i := range m {
-		m[i] = make([]int, n)
+		m[i] = all[i*n : (i+1)*n : (i+1)*n]
 	}
 	return m
 }

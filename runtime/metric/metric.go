@@ -90,19 +90,31 @@ func (r Report) Brief() Report {
 // panics where s has no targets or the sizes differ: both are checked where
 // data is read.
 func Of(n *engine.Network, raw []float32, s *data.Set) Report {
+	var r Report
+	r.Measure(n, raw, s)
+	return r
+}
+
+// Measure is Of for a report that is done with: the matrix of many classes, which
+// takes megabytes, is used again.
+func (r *Report) Measure(n *engine.Network, raw []float32, s *data.Set) {
 	if len(raw) != s.Rows*n.Outputs {
 		panic(fmt.Sprintf("metric: %d raw outputs for %d rows of %d", len(raw), s.Rows, n.Outputs))
 	}
-	r := Report{Rows: s.Rows, Loss: Number(n.LossOf(raw, s.Target, s.Rows))}
+	used := r.Confusion
+	*r = Report{Rows: s.Rows, Loss: Number(n.LossOf(raw, s.Target, s.Rows))}
 	switch n.Metrics {
 	case "classes":
-		classes(&r, raw, s, n.Outputs)
+		r.Confusion = square(n.Outputs, used)
+		classes(r, raw, s, n.Outputs)
 	case "binary":
-		binary(&r, raw, s, n.Outputs)
+		if n.Outputs == 1 {
+			r.Confusion = square(2, used)
+		}
+		binary(r, raw, s, n.Outputs)
 	default:
-		regression(&r, n, raw, s)
+		regression(r, n, raw, s)
 	}
-	return r
 }
 
 func number(v float64) *Number {

@@ -100,15 +100,20 @@ func New(n *engine.Network, opts ...Option) (*Model, error) {
 // safetensors made. Its errors are those of New, those of fsys, a
 // *safetensors.Error where the file is damaged, and a *modelfile.Misfit where
 // it is whole but belongs to another network.
-func Load(n *engine.Network, fsys fs.FS, name string, opts ...Option) (*Model, error) {
-	b, err := fs.ReadFile(fsys, name)
+func Load(n *engine.Network, files fs.FS, name string, opts ...Option) (*Model, error) {
+	opened, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	file, err := modelfile.Decode(b, name, n)
+	random, err := fsys.NewRandom(opened)
 	if err != nil {
 		return nil, err
 	}
+	file, err := modelfile.Open(random, name, n)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
 	if file.Prep != nil {
 		if wrong := misfits(n, file.Prep); len(wrong) > 0 {
 			return nil, &modelfile.Misfit{File: name, Network: n.Name, Wrong: wrong}
@@ -118,7 +123,10 @@ func Load(n *engine.Network, fsys fs.FS, name string, opts ...Option) (*Model, e
 	if err != nil {
 		return nil, err
 	}
-	file.Restore(m.engine)
+	if err := file.Restore(n, m.engine); err != nil {
+		m.Close()
+		return nil, err
+	}
 	if file.Prep != nil {
 		m.setPrep(file.Prep)
 	}
@@ -243,7 +251,7 @@ func (m *Model) snapshot() (*modelfile.Model, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mustBeOpen()
-	params, err := modelfile.Params(m.net, m.engine)
+	params, err := modelfile.Copy(m.net, m.engine)
 	if err != nil {
 		return nil, err
 	}

@@ -213,7 +213,7 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	n := testnet.New(shapes())
 	save := func(o testnet.Options, prep *data.Prep) []byte {
 		n := testnet.New(o)
-		params, err := modelfile.Params(n, testnet.Engine(o))
+		params, err := modelfile.Copy(n, testnet.Engine(o))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,18 +98,18 @@ func (s shared) Infer(x, raw []float32, rows int) {
 	s.m.engine.Infer(x, raw, rows)
 }
 
-func (s shared) Read(slot, i int, dst []float32) {
+func (s shared) Read(slot, i, first int, dst []float32) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	s.m.mustBeOpen()
-	s.m.engine.Read(slot, i, dst)
+	s.m.engine.Read(slot, i, first, dst)
 }
 
-func (s shared) Write(slot, i int, src []float32) {
+func (s shared) Write(slot, i, first int, src []float32) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	s.m.mustBeOpen()
-	s.m.engine.Write(slot, i, src)
+	s.m.engine.Write(slot, i, first, src)
 }
 
 // Close leaves the engine to the model that owns it.

@@ -88,8 +88,8 @@ type training struct {
 	loop    *loop.Loop
 	test    *data.Set // nil without
 	report  Report
-	best    [][]float32 // parameters; nil where none are kept
-	loss    float64     // of best
+	best    modelfile.Values // nil where none are kept
+	loss    float64          // of best
 }
 
 // training prepares rows and loop, and gives the model its preparation.
@@ -153,7 +153,7 @@ func (t *training) run(ctx context.Context) error {
 	t.report.Steps = t.loop.State().Step
 	if t.best != nil {
 		for i, values := range t.best {
-			shared{t.m}.Write(0, i, values)
+			shared{t.m}.Write(0, i, 0, values)
 		}
 	}
 	return err
@@ -186,7 +186,7 @@ func (t *training) keep(r *metric.Report) error {
 		return nil
 	}
 	if loss := float64(r.Loss); loss < t.loss {
-		params, err := modelfile.Params(t.m.net, shared{t.m})
+		params, err := modelfile.Copy(t.m.net, shared{t.m})
 		if err != nil {
 			return err
 		}

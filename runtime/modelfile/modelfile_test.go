@@ -11,6 +11,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/runtime/internal/testnet"
 	"github.com/dnngen/dnngen/runtime/modelfile"
 	"github.com/dnngen/dnngen/runtime/safetensors"
@@ -27,9 +28,9 @@ func encoded(t testing.TB, n *engine.Network) []byte {
 		for k := range values {
 			values[k] = float32(10*i+k) / 8
 		}
-		e.Write(0, i, values)
+		e.Write(0, i, 0, values)
 	}
-	params, err := modelfile.Params(n, e)
+	params, err := modelfile.Copy(n, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,18 +49,25 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	if !bytes.Equal(b, encoded(t, n)) {
 		t.Error("a model gives two files")
 	}
-	m, err := modelfile.Decode(b, "m", n)
+	m, err := modelfile.Open(fsys.RandomBytes(b), "m", n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *m.Seed != math.MaxUint64 || m.Prep.Inputs != 3 || len(m.Params) != 4 || m.Params[2][3] != 23./8 {
+	defer m.Close()
+	if *m.Seed != math.MaxUint64 || m.Prep.Inputs != 3 {
 		t.Errorf("decoded %+v", m)
 	}
 	e := testnet.Engine(options)
-	m.Restore(e)
-	again, err := modelfile.Params(n, e)
-	if err != nil || !cmp.Equal(again, m.Params) {
-		t.Errorf("restored %v, %v, want %v", again, err, m.Params)
+	if err := m.Restore(n, e); err != nil {
+		t.Fatal(err)
+	}
+	params, err := modelfile.Copy(n, e)
+	if err != nil || len(params) != 4 || params[2][3] != 23./8 {
+		t.Errorf("restored %v, %v", params, err)
+	}
+	var again bytes.Buffer
+	if err := modelfile.Encode(&again, n, m); err != nil || !bytes.Equal(again.Bytes(), b) {
+		t.Errorf("encoded anew from the file: %d bytes that are not those of the file, %v", again.Len(), err)
 	}
 }
 
@@ -77,7 +85,7 @@ func TestAllThatDoesNotFitIsListed(t *testing.T) {
 	if err := safetensors.Encode(&b, f); err != nil {
 		t.Fatal(err)
 	}
-	_, err = modelfile.Decode(b.Bytes(), "m", n)
+	_, err = modelfile.Open(fsys.RandomBytes(b.Bytes()), "m", n)
 	var misfit *modelfile.Misfit
 	if !errors.As(err, &misfit) {
 		t.Fatalf("got %v", err)
@@ -97,9 +105,9 @@ func TestAllThatDoesNotFitIsListed(t *testing.T) {
 func TestBadParameters(t *testing.T) {
 	n := testnet.New(options)
 	e := testnet.Engine(options)
-	e.Write(0, 1, []float32{1, float32(math.NaN())})
+	e.Write(0, 1, 0, []float32{1, float32(math.NaN())})
 	var bad *modelfile.BadParameter
-	if _, err := modelfile.Params(n, e); !errors.As(err, &bad) || bad.Param != "0.bias" || bad.Index != 1 {
+	if _, err := modelfile.Copy(n, e); !errors.As(err, &bad) || bad.Param != "0.bias" || bad.Index != 1 {
 		t.Errorf("got %v", err)
 	}
 }
@@ -114,14 +122,16 @@ func FuzzDecode(f *testing.F) {
 	f.Add(bytes.Replace(good, []byte(`\"divisor\":1`), []byte(`\"divisor\":0`), 1))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := modelfile.Decode(b, "m", n)
+		m, err := modelfile.Open(fsys.RandomBytes(b), "m", n)
 		if err != nil {
 			return
 		}
 		e := testnet.Engine(options)
-		m.Restore(e)
-		if params, err := modelfile.Params(n, e); err != nil || !cmp.Equal(params, m.Params) {
-			t.Errorf("%v, %v", params, err)
+		if err := m.Restore(n, e); err != nil {
+			t.Error(err)
+		}
+		if _, err := modelfile.Copy(n, e); err != nil {
+			t.Error(err)
 		}
 		if m.Prep != nil && !m.Prep.Categorical() {
 			m.Prep.Numbers(make([]float32, n.Inputs), make([]float32, n.Inputs))

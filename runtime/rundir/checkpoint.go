@@ -103,8 +103,8 @@ type tensor struct {
 	CRC  uint32 `json:"crc32c"`
 }
 
-// Saver writes the state of one engine. It keeps its buffers from one
-// checkpoint to the next.
+// Saver writes the state of one engine. It keeps its buffers, which hold a piece
+// of a tensor, from one checkpoint to the next.
 type Saver struct {
 	net    *engine.Network
 	engine engine.Engine
@@ -114,42 +114,42 @@ type Saver struct {
 
 // NewSaver returns a Saver for an engine of n.
 func NewSaver(n *engine.Network, e engine.Engine) *Saver {
-	most := 0
-	for _, p := range n.Params {
-		most = max(most, p.Size())
-	}
-	return &Saver{net: n, engine: e, values: make([]float32, most), bytes: make([]byte, 4*most)}
+	values := n.Piece()
+	return &Saver{net: n, engine: e, values: values, bytes: make([]byte, 4*len(values))}
 }
 
-// read returns tensor i of a slot as bytes, valid until the next call, and a
-// *BadParameter where a number is not finite.
-func (s *Saver) read(slot, i int) ([]byte, error) {
-	p := s.net.Params[i]
-	values := s.values[:p.Size()]
-	s.engine.Read(slot, i, values)
-	if k := modelfile.NotFinite(values); k >= 0 {
-		bad := &BadParameter{Param: p.Name, Index: k}
-		if slot > 0 {
-			bad.State = s.net.States[slot-1]
+// pieces hands on tensor i of a slot in pieces that are valid until f returns.
+func (s *Saver) pieces(slot, i int, f func(first int, values []float32) error) error {
+	for lo, hi := range engine.Pieces(s.net.Params[i].Size()) {
+		values := s.values[:hi-lo]
+		s.engine.Read(slot, i, lo, values)
+		if err := f(lo, values); err != nil {
+			return err
 		}
-		return nil, bad
 	}
-	b := s.bytes[:0]
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b, nil
+	return nil
 }
 
-// each hands on all parameters and states in the order of a checkpoint.
+// each hands on the bytes of all parameters and states, piece by piece in the
+// order of a checkpoint, or returns a *BadParameter where a number is not finite.
 func (s *Saver) each(f func(slot, i int, b []byte) error) error {
 	for slot := range 1 + len(s.net.States) {
-		for i := range s.net.Params {
-			b, err := s.read(slot, i)
+		for i, p := range s.net.Params {
+			err := s.pieces(slot, i, func(first int, values []float32) error {
+				if k := modelfile.NotFinite(values); k >= 0 {
+					bad := &BadParameter{Param: p.Name, Index: first + k}
+					if slot > 0 {
+						bad.State = s.net.States[slot-1]
+					}
+					return bad
+				}
+				b := s.bytes[:0]
+				for _, v := range values {
+					b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+				}
+				return f(slot, i, b)
+			})
 			if err != nil {
-				return err
-			}
-			if err := f(slot, i, b); err != nil {
 				return err
 			}
 		}
@@ -166,10 +166,15 @@ func (d *Dir) Checkpoint(s *Saver, m Meta) error {
 		h.Meta.Scaling = &scaling
 	}
 	size := uint64(headerAt + sumSize)
+	for slot := range 1 + len(s.net.States) {
+		for _, p := range s.net.Params {
+			h.Tensors = append(h.Tensors, tensor{Name: p.Name, Slot: slot, Size: p.Size()})
+			size += 4 * uint64(p.Size())
+		}
+	}
 	err := s.each(func(slot, i int, b []byte) error {
-		p := s.net.Params[i]
-		h.Tensors = append(h.Tensors, tensor{p.Name, slot, p.Size(), crc32.Checksum(b, castagnoli)})
-		size += uint64(len(b))
+		t := &h.Tensors[slot*len(s.net.Params)+i]
+		t.CRC = crc32.Update(t.CRC, castagnoli, b)
 		return nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package rundir
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 
@@ -17,43 +18,51 @@ type (
 	BadParameter = modelfile.BadParameter
 )
 
-// Params returns a copy of the parameters that the engine holds, or a
-// *BadParameter.
-func (s *Saver) Params() ([][]float32, error) { return modelfile.Params(s.net, s.engine) }
+// held are the parameters that an engine holds.
+type held struct{ *Saver }
+
+func (h held) Pieces(i int, f func(first int, values []float32) error) error {
+	return h.pieces(0, i, f)
+}
+
+func (held) Close() error { return nil }
+
+// Params are the parameters that the engine holds, until its next step.
+func (s *Saver) Params() modelfile.Params { return held{s} }
 
 // EncodeModel writes a model as safetensors, under PyTorch's names and layouts.
 func EncodeModel(w io.Writer, n *engine.Network, m *Model) error { return modelfile.Encode(w, n, m) }
 
-// Model stores a model in the directory.
+// Model stores a model in the directory, or returns a *BadParameter and leaves
+// the model there as it was.
 func (d *Dir) Model(n *engine.Network, m *Model) error {
+	if err := modelfile.Check(n, m.Params); err != nil {
+		return err
+	}
 	return fsys.WriteAtomic(d.fs, d.file(ModelFile), func(w io.Writer) error { return EncodeModel(w, n, m) })
 }
 
-// ReadModel reads the parameters of n from a file that this package or any
-// other writer of safetensors made, from a checkpoint, or from the model file
-// of a run directory. Where names or shapes differ it returns a *Misfit that
-// lists all of them.
-func ReadModel(fsys fsys.FS, name string, n *engine.Network) (*Model, error) {
-	if _, err := fsys.ReadDir(name); err == nil {
+// ReadModel opens the parameters of n in a file that this package or any other
+// writer of safetensors made, in a checkpoint, or in the model file of a run
+// directory. Where names or shapes differ it returns a *Misfit that lists all of
+// them. The model is to be closed.
+func ReadModel(files fsys.FS, name string, n *engine.Network) (*Model, error) {
+	if _, err := files.ReadDir(name); err == nil {
 		name = filepath.Join(name, ModelFile)
 	}
-	b, err := readFile(fsys, name)
+	file, err := fsys.OpenRandom(files, name)
 	if err != nil {
 		return nil, err
 	}
-	if isCheckpoint(b) {
-		return modelOfCheckpoint(b, name, n)
+	if !isCheckpoint(file) {
+		return modelfile.Open(file, name, n)
 	}
-	return modelfile.Decode(b, name, n)
-}
-
-func modelOfCheckpoint(b []byte, name string, n *engine.Network) (*Model, error) {
-	c, err := decodeNamed(b, name)
+	c, err := openCheckpoint(file, name)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Fits(n); err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
-	return &Model{Params: c.Params(n), Prep: c.Meta.Prep, Seed: &c.Meta.Options.Seed}, nil
+	return &Model{Params: c, Prep: c.Meta.Prep, Seed: &c.Meta.Options.Seed}, nil
 }

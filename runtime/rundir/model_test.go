@@ -16,10 +16,8 @@ import (
 func TestModelRoundTrip(t *testing.T) {
 	n := testnet.New(netOptions)
 	d := onDisk(t, faultfs.NewDisk(), n.Spec)
-	params, err := NewSaver(n, trained(n, 4)).Params()
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := trained(n, 4)
+	params := NewSaver(n, e).Params()
 	seed := uint64(math.MaxUint64)
 	prep := meta(n, 1).Prep
 	prep.Inputs, prep.Columns, prep.Features = 2, 2, append(prep.Features, prep.Features[0])
@@ -30,8 +28,18 @@ func TestModelRoundTrip(t *testing.T) {
 	}
 	for _, name := range []string{"run", "run/" + ModelFile} {
 		got, err := ReadModel(d.fs, name, n)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %+v, %v", name, got, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got.Prep, want.Prep) || *got.Seed != seed {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		back := testnet.Engine(netOptions)
+		if err := errors.Join(got.Restore(n, back), got.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(values(n, back)[:4], values(n, e)[:4]) {
+			t.Errorf("%s: other parameters came back", name)
 		}
 	}
 	f, err := safetensors.Read(d.fs, "run/"+ModelFile)
@@ -52,7 +60,9 @@ func TestModelOfACheckpoint(t *testing.T) {
 		t.Fatalf("got %+v, %v", m, err)
 	}
 	back := testnet.Engine(netOptions)
-	m.Restore(back)
+	if err := errors.Join(m.Restore(n, back), m.Close()); err != nil {
+		t.Fatal(err)
+	}
 	if !reflect.DeepEqual(values(n, back)[:4], values(n, e)[:4]) {
 		t.Error("other parameters came back")
 	}

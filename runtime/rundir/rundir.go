@@ -188,11 +188,9 @@ func (d *Dir) WriteSpec(spec string) error {
 
 // WriteJSON stores v, indented, with a newline at the end.
 func (d *Dir) WriteJSON(name string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return d.Write(name, append(b, '\n'))
+	return fsys.WriteAtomic(d.fs, d.file(name), func(w io.Writer) error {
+		return json.NewEncoder(&indenter{w: w}).Encode(v)
+	})
 }
 
 // SpecSum returns the SHA-256 of a spec's text, in hexadecimal.

@@ -1,8 +1,11 @@
 package safetensors
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
+	"io"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -31,36 +34,113 @@ var dtypes = map[string]dtype{
 // Decode reads a whole file. Its errors are of type *Error. The memory that it
 // asks for is bounded by the length of b.
 func Decode(b []byte) (*File, error) {
-	if len(b) < 8 {
-		return nil, errorAt(len(b), "the file ends inside the length of its header")
+	r, err := Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return nil, err
 	}
-	length := binary.LittleEndian.Uint64(b)
+	f := &File{Tensors: make([]Tensor, len(r.Tensors)), Metadata: r.Metadata}
+	for i, t := range r.Tensors {
+		n, _ := elements(t.Shape)
+		data := make([]float32, n)
+		err := r.Pieces(i, func(first int, values []float32) error {
+			copy(data[first:], values)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		f.Tensors[i] = Tensor{Name: t.Name, Shape: t.Shape, Data: data}
+	}
+	return f, nil
+}
+
+// Reader reads the tensors of a file in pieces. It is used by one goroutine at
+// a time.
+type Reader struct {
+	Tensors  []Info // in the order in which their bytes lie in the file
+	Metadata map[string]string
+
+	file    io.ReaderAt
+	data    int64 // where the tensors' bytes start
+	entries []entry
+	values  []float32 // a piece, and its bytes
+	bytes   []byte
+}
+
+// Open reads the header of a file of size bytes. Its errors are those of file,
+// and of type *Error.
+func Open(file io.ReaderAt, size int64) (*Reader, error) {
+	var first [8]byte
+	if size < int64(len(first)) {
+		return nil, errorAt(int(size), "the file ends inside the length of its header")
+	}
+	if err := readAt(file, first[:], 0); err != nil {
+		return nil, err
+	}
+	length := binary.LittleEndian.Uint64(first[:])
 	if length > maxHeader {
 		return nil, errorAt(0, "a header of %d bytes is longer than the format's %d", length, maxHeader)
 	}
-	if length > uint64(len(b)-8) {
-		return nil, errorAt(len(b), "the file ends inside its header of %d bytes", length)
+	if int64(length) > size-8 {
+		return nil, errorAt(int(size), "the file ends inside its header of %d bytes", length)
 	}
-	data := 8 + int(length)
+	b := make([]byte, 8+length)
+	if err := readAt(file, b, 0); err != nil {
+		return nil, err
+	}
 	if length == 0 || b[8] != '{' {
 		return nil, errorAt(8, "the header does not start with '{': not a safetensors file")
 	}
-	if !utf8.Valid(b[8:data]) {
+	if !utf8.Valid(b[8:]) {
 		return nil, errorAt(8, "the header is not UTF-8")
 	}
-	s := scanner{b: b[:data], pos: 8}
+	s := scanner{b: b, pos: 8}
 	entries, metadata, err := s.header()
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLayout(entries, len(b)-data); err != nil {
+	if err := checkLayout(entries, int(size)-len(b)); err != nil {
 		return nil, err
 	}
-	f := &File{Tensors: make([]Tensor, len(entries)), Metadata: metadata}
-	for i, e := range entries {
-		f.Tensors[i] = Tensor{Name: e.name, Shape: e.shape, Data: e.values(b[data:])}
+	r := &Reader{Metadata: metadata, file: file, data: int64(len(b)), entries: entries}
+	for _, e := range entries {
+		r.Tensors = append(r.Tensors, Info{e.name, e.shape})
 	}
-	return f, nil
+	return r, nil
+}
+
+// readAt fills b from a file that has shrunk where it ends before.
+func readAt(file io.ReaderAt, b []byte, at int64) error {
+	n, err := file.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		return errorAt(int(at)+n, "the file ends while it is read")
+	}
+	return err
+}
+
+// Pieces hands the values of tensor i to f, from the first to the last, in
+// pieces that are valid until f returns.
+func (r *Reader) Pieces(i int, f func(first int, values []float32) error) error {
+	e := r.entries[i]
+	d := dtypes[e.dtype]
+	count := (e.end - e.begin) / d.size
+	r.values = slices.Grow(r.values[:0], min(count, mostPiece))
+	r.bytes = slices.Grow(r.bytes[:0], d.size*min(count, mostPiece))
+	for first := 0; first < count; first += mostPiece {
+		n := min(mostPiece, count-first)
+		b, values := r.bytes[:d.size*n], r.values[:n]
+		if err := readAt(r.file, b, r.data+int64(e.begin+d.size*first)); err != nil {
+			return err
+		}
+		convert(values, b, e.dtype)
+		if err := f(first, values); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLayout sorts the entries by their place in the file and refuses a file
@@ -98,22 +178,19 @@ func checkLayout(entries []entry, size int) error {
 	return nil
 }
 
-// values converts the bytes of a tensor. data starts where offsets start.
-func (e entry) values(data []byte) []float32 {
-	d := dtypes[e.dtype]
-	b := data[e.begin:e.end]
-	v := make([]float32, len(b)/d.size)
-	if e.dtype == "F32" {
+// convert converts the bytes of as many elements as v holds.
+func convert(v []float32, b []byte, name string) {
+	if name == "F32" {
 		// The usual type, without an indirect call for each element.
 		for i := range v {
 			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 		}
-		return v
+		return
 	}
+	d := dtypes[name]
 	for i := range v {
 		v[i] = d.read(b[i*d.size:])
 	}
-	return v
 }
 
 // elements multiplies the dimensions of a shape; ok is false where one is

@@ -16,7 +16,21 @@ import (
 // Encode writes f. The same File gives the same bytes: metadata is sorted by
 // key, and the tensors keep their order.
 func Encode(w io.Writer, f *File) error {
-	header, err := encodeHeader(f)
+	infos := make([]Info, len(f.Tensors))
+	for i, t := range f.Tensors {
+		if n, ok := elements(t.Shape); !ok || n != len(t.Data) {
+			return sizeError(t.Name, t.Shape, len(t.Data))
+		}
+		infos[i] = Info{t.Name, t.Shape}
+	}
+	return Write(w, f.Metadata, infos, func(i int, put func([]float32) error) error { return put(f.Tensors[i].Data) })
+}
+
+// Write writes a file as Encode does. It asks for the values of each tensor in
+// turn: pieces hands those of tensor i to put, from the first to the last, in
+// pieces of any size.
+func Write(w io.Writer, metadata map[string]string, tensors []Info, pieces func(i int, put func(values []float32) error) error) error {
+	header, err := encodeHeader(metadata, tensors)
 	if err != nil {
 		return err
 	}
@@ -28,29 +42,44 @@ func Encode(w io.Writer, f *File) error {
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	buf := make([]byte, 0, 64<<10)
-	for _, t := range f.Tensors {
-		for chunk := range slices.Chunk(t.Data, cap(buf)/4) {
-			buf = buf[:0]
-			for _, v := range chunk {
-				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+	buf := make([]byte, 0, 4*mostPiece)
+	for i, t := range tensors {
+		have := 0
+		err := pieces(i, func(values []float32) error {
+			have += len(values)
+			for chunk := range slices.Chunk(values, mostPiece) {
+				buf = buf[:0]
+				for _, v := range chunk {
+					buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+				}
+				if _, err := w.Write(buf); err != nil {
+					return err
+				}
 			}
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if n, _ := elements(t.Shape); n != have {
+			return sizeError(t.Name, t.Shape, have)
 		}
 	}
 	return nil
 }
 
+func sizeError(name string, shape []int, values int) error {
+	return fmt.Errorf("safetensors: tensor %q of shape %v has %d values", name, shape, values)
+}
+
 // encodeHeader returns the JSON header, padded with spaces so that the tensors
 // start at a multiple of eight bytes.
-func encodeHeader(f *File) ([]byte, error) {
+func encodeHeader(metadata map[string]string, tensors []Info) ([]byte, error) {
 	var h bytes.Buffer
 	h.WriteByte('{')
-	if len(f.Metadata) > 0 {
+	if len(metadata) > 0 {
 		h.WriteString(`"` + metadataKey + `":{`)
-		for i, key := range slices.Sorted(maps.Keys(f.Metadata)) {
+		for i, key := range slices.Sorted(maps.Keys(metadata)) {
 			if i > 0 {
 				h.WriteByte(',')
 			}
@@ -58,23 +87,24 @@ func encodeHeader(f *File) ([]byte, error) {
 				return nil, err
 			}
 			h.WriteByte(':')
-			if err := writeString(&h, f.Metadata[key]); err != nil {
+			if err := writeString(&h, metadata[key]); err != nil {
 				return nil, err
 			}
 		}
 		h.WriteByte('}')
 	}
-	names := make(map[string]bool, len(f.Tensors))
+	names := make(map[string]bool, len(tensors))
 	offset := 0
-	for i, t := range f.Tensors {
+	for i, t := range tensors {
 		if names[t.Name] || t.Name == metadataKey {
 			return nil, fmt.Errorf("safetensors: the name %q is taken", t.Name)
 		}
 		names[t.Name] = true
-		if n, ok := elements(t.Shape); !ok || n != len(t.Data) {
-			return nil, fmt.Errorf("safetensors: tensor %q of shape %v has %d values", t.Name, t.Shape, len(t.Data))
+		size, ok := elements(t.Shape)
+		if !ok || size > (math.MaxInt-offset)/4 {
+			return nil, fmt.Errorf("safetensors: tensor %q has the impossible shape %v", t.Name, t.Shape)
 		}
-		if i > 0 || len(f.Metadata) > 0 {
+		if i > 0 || len(metadata) > 0 {
 			h.WriteByte(',')
 		}
 		if err := writeString(&h, t.Name); err != nil {
@@ -87,7 +117,7 @@ func encodeHeader(f *File) ([]byte, error) {
 			}
 			h.WriteString(strconv.Itoa(d))
 		}
-		end := offset + 4*len(t.Data)
+		end := offset + 4*size
 		fmt.Fprintf(&h, `],"data_offsets":[%d,%d]}`, offset, end)
 		offset = end
 	}

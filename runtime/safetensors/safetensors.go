@@ -6,6 +6,9 @@
 // ways is a trap: names are unique, the tensors fill the file from the first
 // byte to the last in the order of their offsets, and every size is checked
 // before memory is asked for.
+//
+// A file is read and written in pieces, by Open and Write, or as a whole, by
+// Decode and Encode.
 package safetensors
 
 import (
@@ -13,6 +16,15 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/fsys"
 )
+
+// Info is what a file tells of a tensor before its values.
+type Info struct {
+	Name  string
+	Shape []int // empty for a scalar
+}
+
+// mostPiece is the number of values that are read or written at a time.
+const mostPiece = 1 << 16
 
 // Tensor is a named array, row-major.
 type Tensor struct {

@@ -57,6 +57,12 @@ func (l Layout) Column(panel, lane int) int {
 	return c
 }
 
+// place returns where a column stands: the inverse of Column.
+func (l Layout) place(column int) (panel, lane int) {
+	pair := column >> l.Pairs
+	return pair/Lanes<<l.Pairs | column&(1<<l.Pairs-1), pair % Lanes
+}
+
 // Tensor says where a parameter [Width, In], or [Width] with In 1, lies in a
 // run of float32: panels of [InPad][16] from Offset on.
 type Tensor struct {
@@ -67,50 +73,54 @@ type Tensor struct {
 // Size returns the number of elements, without padding.
 func (t Tensor) Size() int { return t.Width * t.In }
 
-// Pack copies a tensor, row-major, to its place in all.
-func (t Tensor) Pack(all, tensor []float32) {
-	tensor = tensor[:t.Size()]
-	t.lanes(func(at, column int) {
-		for i := range t.In {
-			if column >= 0 {
-				all[at+i*Lanes] = tensor[column*t.In+i]
-			} else {
-				all[at+i*Lanes] = 0
-			}
+// Pack copies values, the elements of a tensor, row-major, from first on, to
+// their places in all.
+func (t Tensor) Pack(all []float32, first int, values []float32) {
+	t.runs(first, len(values), func(at, lo, hi int) {
+		for _, v := range values[lo:hi] {
+			all[at] = v
+			at += Lanes
 		}
 	})
 }
 
-// Unpack copies a tensor, row-major, from its place in all.
-func (t Tensor) Unpack(tensor, all []float32) {
-	tensor = tensor[:t.Size()]
-	t.lanes(func(at, column int) {
-		if column < 0 {
-			return
-		}
-		for i := range t.In {
-			tensor[column*t.In+i] = all[at+i*Lanes]
+// Unpack copies the elements of a tensor, row-major, from first on, to values
+// from their places in all.
+func (t Tensor) Unpack(values, all []float32, first int) {
+	t.runs(first, len(values), func(at, lo, hi int) {
+		run := values[lo:hi]
+		for i := range run {
+			run[i] = all[at]
+			at += Lanes
 		}
 	})
+}
+
+// runs cuts count elements, row-major, from first on at the ends of columns, and
+// calls visit with the place of each run and its bounds, counted from first.
+func (t Tensor) runs(first, count int, visit func(at, lo, hi int)) {
+	if first < 0 || count > t.Size()-first {
+		panic(fmt.Sprintf("simd: elements %d to %d of a tensor of %d", first, first+count, t.Size()))
+	}
+	for lo := 0; lo < count; {
+		column, i := (first+lo)/t.In, (first+lo)%t.In
+		hi := min(lo+t.In-i, count)
+		panel, lane := t.place(column)
+		visit(t.Offset+(panel*t.InPad+i)*Lanes+lane, lo, hi)
+		lo = hi
+	}
 }
 
 // ClearPadding zeroes the lanes that belong to no column.
 func (t Tensor) ClearPadding(all []float32) {
-	t.lanes(func(at, column int) {
-		if column >= 0 {
-			return
-		}
-		for i := range t.In {
-			all[at+i*Lanes] = 0
-		}
-	})
-}
-
-// lanes calls visit with each lane's first place and column.
-func (t Tensor) lanes(visit func(at, column int)) {
 	for p := range t.Panels() {
 		for lane := range Lanes {
-			visit(t.Offset+p*t.InPad*Lanes+lane, t.Column(p, lane))
+			if t.Column(p, lane) >= 0 {
+				continue
+			}
+			for i := range t.In {
+				all[t.Offset+(p*t.InPad+i)*Lanes+lane] = 0
+			}
 		}
 	}
 }

@@ -40,6 +40,60 @@ func TestPairsAreNeighbours(t *testing.T) {
 	}
 }
 
+func TestPlaceIsTheInverseOfColumn(t *testing.T) {
+	for _, l := range []Layout{{1, 0}, {17, 0}, {130, 0}, {34, 1}, {68, 2}, {136, 3}} {
+		for c := range l.Width {
+			panel, lane := l.place(c)
+			if got := l.Column(panel, lane); got != c {
+				t.Errorf("%v: column %d is placed at panel %d, lane %d, where column %d stands", l, c, panel, lane, got)
+			}
+		}
+	}
+}
+
+// Pieces of any size at any place are as the whole.
+func TestPackInPieces(t *testing.T) {
+	for _, s := range []Tensor{{Layout{33, 0}, 5, 16, 16}, {Layout{34, 1}, 3, 16, 0}, {Layout{20, 0}, 1, 1, 0}} {
+		src := make([]float32, s.Size())
+		for i := range src {
+			src[i] = float32(i + 1)
+		}
+		want := make([]float32, s.Offset+s.Panels()*s.InPad*Lanes)
+		s.Pack(want, 0, src)
+		for size := 1; size <= len(src); size++ {
+			all, back := make([]float32, len(want)), make([]float32, len(src))
+			for lo := 0; lo < len(src); lo += size {
+				hi := min(lo+size, len(src))
+				s.Pack(all, lo, src[lo:hi])
+				s.Unpack(back[lo:hi], want, lo)
+			}
+			if !slices.Equal(all, want) || !slices.Equal(back, src) {
+				t.Errorf("%v in pieces of %d: packed %v, want %v; unpacked %v", s, size, all, want, back)
+			}
+		}
+	}
+}
+
+func TestPackRefusesWhatIsBesideTheTensor(t *testing.T) {
+	s := Tensor{Layout{3, 0}, 2, 16, 0}
+	all := make([]float32, s.Panels()*s.InPad*Lanes)
+	for _, bad := range []struct{ first, count int }{{-1, 1}, {6, 1}, {5, 2}, {0, 7}} {
+		for name, access := range map[string]func([]float32){
+			"Pack":   func(v []float32) { s.Pack(all, bad.first, v) },
+			"Unpack": func(v []float32) { s.Unpack(v, all, bad.first) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s takes %d elements from %d on", name, bad.count, bad.first)
+					}
+				}()
+				access(make([]float32, bad.count))
+			}()
+		}
+	}
+}
+
 func TestPackAndUnpack(t *testing.T) {
 	for _, s := range []Tensor{
 		{Layout{5, 0}, 3, 16, 32}, {Layout{33, 0}, 17, 32, 0}, {Layout{34, 1}, 2, 16, 16}, {Layout{20, 0}, 1, 1, 0},
@@ -52,20 +106,20 @@ func TestPackAndUnpack(t *testing.T) {
 		for i := range all {
 			all[i] = -1
 		}
-		s.Pack(all, src)
+		s.Pack(all, 0, src)
 		for i := range s.Offset {
 			if all[i] != -1 {
 				t.Fatalf("%v: wrote before its place", s)
 			}
 		}
 		dst := make([]float32, s.Size())
-		s.Unpack(dst, all)
+		s.Unpack(dst, all, 0)
 		if !slices.Equal(src, dst) {
 			t.Errorf("%v: %v became %v", s, src, dst)
 		}
 		s.ClearPadding(all)
 		clear(dst)
-		s.Unpack(dst, all)
+		s.Unpack(dst, all, 0)
 		if !slices.Equal(src, dst) {
 			t.Errorf("%v: clearing the padding changed %v to %v", s, src, dst)
 		}

@@ -145,19 +145,18 @@ func (a *app) problem(f *benchFlags) (p *bench.Problem, source string, err error
 		}
 		p = bench.Of(a.net, rows.train.X, rows.train.Target, rows.train.Rows)
 	}
-	start := &drawn{params: make([][]float32, len(a.net.Params))}
-	loop.Init(a.net, start, f.seed)
-	p.Params = start.params
+	drawn := loop.Draw(a.net, f.seed)
+	for i := range a.net.Params {
+		p.Params = append(p.Params, func(f func(first int, values []float32)) {
+			// Only what takes the pieces can fail.
+			_ = drawn.Pieces(i, func(first int, values []float32) error {
+				f(first, values)
+				return nil
+			})
+		})
+	}
 	return p, source, nil
 }
-
-// drawn keeps the parameters that a training begins with.
-type drawn struct {
-	engine.Engine
-	params [][]float32
-}
-
-func (d *drawn) Write(_, i int, src []float32) { d.params[i] = src }
 
 // benchDevices returns the devices of a list, or all that are here, a GPU once
 // for each precision: the portable one first, which the others are compared with.
@@ -265,7 +264,7 @@ func (a *app) drive(f *benchFlags, p *bench.Problem, source string) error {
 			}
 			return t, err
 		},
-		Export: func(dir string) error { return a.exportProblem(dir, p) },
+		Export: func(dir string) error { return a.exportProblem(dir, p, f.seed) },
 	}
 	return s.Serve(a.stdin, unbuffered{a.stdout})
 }
@@ -286,12 +285,12 @@ const (
 )
 
 // exportProblem writes the parameters and the rows for other programs.
-func (a *app) exportProblem(dir string, p *bench.Problem) error {
+func (a *app) exportProblem(dir string, p *bench.Problem, seed uint64) error {
 	if err := a.fs.MkdirAll(dir); err != nil {
 		return err
 	}
 	err := fsys.WriteAtomic(a.fs, filepath.Join(dir, problemInit), func(w io.Writer) error {
-		return rundir.EncodeModel(w, a.net, &rundir.Model{Params: p.Params})
+		return rundir.EncodeModel(w, a.net, &rundir.Model{Params: loop.Draw(a.net, seed)})
 	})
 	if err != nil {
 		return err

@@ -50,6 +50,7 @@ func (a *app) eval(f *evalFlags) error {
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	seed := a.net.Seed
 	if m.Seed != nil {
 		seed = *m.Seed

@@ -41,6 +41,7 @@ func (a *app) export(model, target string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	err = a.writeFile(target, func(w io.Writer) error { return rundir.EncodeModel(w, a.net, m) })
 	if err != nil || !asJSON {
 		return err

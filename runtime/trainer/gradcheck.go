@@ -137,7 +137,9 @@ func (g *gradcheck) prepare(a *app, rows int) error {
 		if err != nil {
 			return err
 		}
-		m.Restore(g.engine)
+		if err := errors.Join(m.Restore(n, g.engine), m.Close()); err != nil {
+			return inRun(err)
+		}
 	} else {
 		loop.Init(n, g.engine, g.seed)
 		g.stir(r)
@@ -176,7 +178,7 @@ func (g *gradcheck) stir(r *rand.Rand) {
 		for k := range values {
 			values[k] = float32(p.Init.Scale + 0.5*(r.Float64()-0.5))
 		}
-		g.engine.Write(0, i, values)
+		g.engine.Write(0, i, 0, values)
 	}
 }
 
@@ -184,7 +186,7 @@ func (g *gradcheck) stir(r *rand.Rand) {
 func (g *gradcheck) check(i int, analytic []float32) gradResult {
 	p := g.net.Params[i]
 	values := make([]float32, p.Size())
-	g.engine.Read(0, i, values)
+	g.engine.Read(0, i, 0, values)
 	largest := 0.0
 	for _, v := range analytic {
 		largest = max(largest, math.Abs(float64(v)))
@@ -282,12 +284,12 @@ func (g *gradcheck) slopes(i int, values []float32, at int) []slope {
 		}
 	}
 	values[at] = old
-	g.engine.Write(0, i, values)
+	g.engine.Write(0, i, 0, values)
 	return list
 }
 
 func (g *gradcheck) lossWith(i int, values []float32) float64 {
-	g.engine.Write(0, i, values)
+	g.engine.Write(0, i, 0, values)
 	g.engine.Infer(g.x, g.raw, g.rows)
 	return g.net.LossOf(g.raw, g.y, g.rows)
 }

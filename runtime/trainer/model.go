@@ -88,7 +88,7 @@ func notes(e engine.Engine) []string {
 	return nil
 }
 
-// model reads the parameters of --model.
+// model opens the parameters of --model.
 func (a *app) model(name string) (*rundir.Model, error) {
 	if name == "" {
 		return nil, usage("--model FILE is needed: a model.safetensors, a checkpoint or a run directory")
@@ -113,7 +113,10 @@ func (f *deviceFlags) load(a *app, m *rundir.Model) (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Restore(e)
+	if err := m.Restore(a.net, e); err != nil {
+		e.Close()
+		return nil, inRun(err)
+	}
 	return e, nil
 }
 

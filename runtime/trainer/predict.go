@@ -64,6 +64,7 @@ func (a *app) predict(f *predictFlags) error {
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	table, err := a.open(f.input)
 	if err != nil {
 		return err

@@ -131,7 +131,9 @@ func (s *session) begin() error {
 		if err != nil {
 			return inRun(err)
 		}
-		m.Restore(s.engine)
+		if err := errors.Join(m.Restore(a.net, s.engine), m.Close()); err != nil {
+			return inRun(err)
+		}
 	} else {
 		loop.Init(a.net, s.engine, t.options.Seed)
 	}
@@ -177,6 +179,7 @@ func (s *session) resume(given map[string]bool) error {
 	if err != nil {
 		return inRun(err)
 	}
+	defer c.Close()
 	if err := c.Fits(a.net); err != nil {
 		return inRun(err)
 	}
@@ -196,7 +199,9 @@ func (s *session) resume(given map[string]bool) error {
 	if err := s.start(d); err != nil {
 		return err
 	}
-	c.Restore(a.net, s.engine)
+	if err := c.Restore(a.net, s.engine); err != nil {
+		return inRun(err)
+	}
 	if err := s.newLoop(); err != nil {
 		return err
 	}

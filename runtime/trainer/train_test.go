@@ -362,9 +362,9 @@ func (p *poisoned) Step(x []float32, y engine.Target, rows int, h engine.Hyper) 
 	loss := p.Engine.Step(x, y, rows, h)
 	if *p.when {
 		w := make([]float32, 8)
-		p.Read(0, 0, w)
+		p.Read(0, 0, 0, w)
 		w[0] = float32(math.NaN())
-		p.Write(0, 0, w)
+		p.Write(0, 0, 0, w)
 		return 1
 	}
 	return loss

@@ -138,8 +138,8 @@ func (a *app) trainedSum(p *bench.Problem, d *device.Choice, threads, steps int)
 		return "", err
 	}
 	defer e.Close()
-	for i, v := range p.Params {
-		e.Write(0, i, v)
+	for i, start := range p.Params {
+		start(func(first int, values []float32) { e.Write(0, i, first, values) })
 	}
 	hash := sha256.New()
 	word := make([]byte, 8)
@@ -160,13 +160,15 @@ func (a *app) trainedSum(p *bench.Problem, d *device.Choice, threads, steps int)
 		binary.LittleEndian.PutUint64(word, math.Float64bits(loss))
 		hash.Write(word)
 	}
+	piece := a.net.Piece()
 	for slot := range 1 + p.States {
-		for i, v := range p.Params {
-			values := make([]float32, len(v))
-			e.Read(slot, i, values)
-			for _, value := range values {
-				binary.LittleEndian.PutUint32(word, math.Float32bits(value))
-				hash.Write(word[:4])
+		for i, param := range a.net.Params {
+			for lo, hi := range engine.Pieces(param.Size()) {
+				e.Read(slot, i, lo, piece[:hi-lo])
+				for _, value := range piece[:hi-lo] {
+					binary.LittleEndian.PutUint32(word, math.Float32bits(value))
+					hash.Write(word[:4])
+				}
 			}
 		}
 	}

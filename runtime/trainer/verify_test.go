@@ -28,8 +28,8 @@ func fronted(change func(device string, threads int, e engine.Engine) engine.Eng
 // nudged changes one number's last bit when it is read.
 type nudged struct{ engine.Engine }
 
-func (n nudged) Read(slot, i int, dst []float32) {
-	n.Engine.Read(slot, i, dst)
+func (n nudged) Read(slot, i, first int, dst []float32) {
+	n.Engine.Read(slot, i, first, dst)
 	if slot == 1 && i == 1 {
 		dst[len(dst)-1] = math.Float32frombits(math.Float32bits(dst[len(dst)-1]) ^ 1)
 	}

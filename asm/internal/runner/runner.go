@@ -119,7 +119,7 @@ func serve(q *Request) (r Response, err error) {
 		var tensors [][]float32
 		for i, n := range q.Sizes {
 			v := make([]float32, n)
-			e.Read(slot, i, v)
+			e.Read(slot, i, 0, v)
 			tensors = append(tensors, v)
 		}
 		r.Slots = append(r.Slots, tensors)
@@ -154,7 +154,7 @@ func open(q *Request, device string, threads int) (engine.Engine, error) {
 		return nil, err
 	}
 	for i, v := range q.Params {
-		e.Write(0, i, v)
+		e.Write(0, i, 0, v)
 	}
 	return e, nil
 }

@@ -128,7 +128,7 @@ func serve(q *Request, r *Response) (err error) {
 		}()
 	}
 	for i, v := range q.Params {
-		e.Write(0, i, v)
+		e.Write(0, i, 0, v)
 	}
 	for _, s := range q.Steps {
 		r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
@@ -140,7 +140,7 @@ func serve(q *Request, r *Response) (err error) {
 		var tensors [][]float32
 		for i, p := range q.Params {
 			v := make([]float32, len(p))
-			e.Read(slot, i, v)
+			e.Read(slot, i, 0, v)
 			tensors = append(tensors, v)
 		}
 		r.Slots = append(r.Slots, tensors)

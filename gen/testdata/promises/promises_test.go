@@ -88,11 +88,11 @@ func start(t *testing.T, n network, device string, workers int) engine.Engine {
 	r := rand.New(rand.NewPCG(n.Seed, 1))
 	for i, p := range n.Params {
 		values := make([]float32, p.Size())
-		e.Read(0, i, values)
+		e.Read(0, i, 0, values)
 		for k := range values {
 			values[k] += float32(0.1 * r.NormFloat64())
 		}
-		e.Write(0, i, values)
+		e.Write(0, i, 0, values)
 	}
 	return e
 }
@@ -142,7 +142,7 @@ func values(n network, e engine.Engine) (bits []uint32) {
 	for slot := range 1 + len(n.States) {
 		for i, p := range n.Params {
 			tensor := make([]float32, p.Size())
-			e.Read(slot, i, tensor)
+			e.Read(slot, i, 0, tensor)
 			for _, v := range tensor {
 				bits = append(bits, math.Float32bits(v))
 			}

@@ -177,9 +177,15 @@ func (n *net) tensor(slot, i int) []float32 {
 	return n.layers[i/2].state[i%2]
 }
 
-func (n *net) Read(slot, i int, dst []float32)  { copy(dst, n.tensor(slot, i)) }
-func (n *net) Write(slot, i int, src []float32) { copy(n.tensor(slot, i), src) }
-func (n *net) Close()                           {}
+func (n *net) Read(slot, i, first int, dst []float32) {
+	copy(dst, n.tensor(slot, i)[first:first+len(dst)])
+}
+
+func (n *net) Write(slot, i, first int, src []float32) {
+	copy(n.tensor(slot, i)[first:first+len(src)], src)
+}
+
+func (n *net) Close() {}
 
 // TraceRows is small, so that tests meet batches of several pieces.
 func (n *net) TraceRows() int { return 4 }
