@@ -23,6 +23,13 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childVariable) {
 	case "train":
 		os.Exit(Main(spirals()))
+	case "large":
+		code := Main(largeNet())
+		if err := notePeak(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = exitFailed
+		}
+		os.Exit(code)
 	case "until the first step":
 		net := spirals()
 		portable := net.Devices[0].New

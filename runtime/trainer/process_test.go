@@ -35,10 +35,16 @@ type child struct {
 // ends, or after a minute, whatever happens.
 func start(t *testing.T, args ...string) *child {
 	t.Helper()
+	return startAs(t, "train", args...)
+}
+
+// startAs starts a trainer of one of the kinds that TestMain knows.
+func startAs(t *testing.T, kind string, args ...string) *child {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	c := &child{Cmd: exec.CommandContext(ctx, os.Args[0], args...)}
-	c.Env = append(os.Environ(), childVariable+"=train")
+	c.Env = append(os.Environ(), childVariable+"="+kind)
 	c.Stdout, c.Stderr = &c.stdout, &c.stderr
 	var err error
 	if c.stdin, err = c.StdinPipe(); err != nil {
