@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/dnngen/dnngen/asm/driver"
 	"github.com/dnngen/dnngen/asm/kernel"
@@ -22,7 +21,7 @@ const Devices = "simdDevices"
 // Emit returns the kernels, their Go declarations and the engine that runs
 // them. pkg is the name of the emitted package.
 func Emit(p *ir.Program, pkg string) ([]ir.File, error) {
-	recipe := "dnngen from " + oneLine(p.Source)
+	recipe := "dnngen from " + ir.OneLine(p.Source)
 	// Plan.
 	pl, err := plan.New(p)
 	if err != nil {
@@ -66,15 +65,4 @@ func kernels(p *plan.Plan, isa vec.ISA, recipe, pkg string) ([]ir.File, error) {
 		{Path: base + "_amd64.s", Content: files.Asm},
 		{Path: base + "_amd64.go", Content: files.Stubs},
 	}, nil
-}
-
-// oneLine makes any text safe for a line comment: what could end the line, or
-// hide, becomes a space.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || r == 0xfeff {
-			return ' '
-		}
-		return r
-	}, s)
 }

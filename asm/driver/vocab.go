@@ -27,19 +27,8 @@ func define(name string, value code) code { return id(name).Op(":=").Add(value) 
 // doc writes a comment before a declaration, a line each.
 func doc(f *jen.File, lines ...string) {
 	for _, line := range lines {
-		f.Comment("// " + oneLine(line))
+		f.Comment("// " + ir.OneLine(line))
 	}
-}
-
-// oneLine makes any text safe for a line comment: what could end the line, or
-// hide, becomes a space.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // method starts a method of the engine.

@@ -29,7 +29,7 @@ func (e *emitter) modelFile() *jen.File {
 		f.ImportName(own, path.Base(own))
 	}
 	for _, line := range e.packageDoc() {
-		f.PackageComment("// " + oneLine(line))
+		f.PackageComment("// " + ir.OneLine(line))
 	}
 	e.sizes(f)
 	e.modelTypes(f)

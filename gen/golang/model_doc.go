@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/internal/ir"
 )
 
 // lineWidth is where comments are broken, without their slashes.
@@ -66,11 +68,11 @@ func (e *emitter) packageDoc() []string {
 func (e *emitter) layerTable() []string {
 	width := 0
 	for _, l := range e.p.Layers {
-		width = max(width, len([]rune(oneLine(l.Text))))
+		width = max(width, len([]rune(ir.OneLine(l.Text))))
 	}
 	var lines []string
 	for i, l := range e.p.Layers {
-		text := oneLine(l.Text)
+		text := ir.OneLine(l.Text)
 		pad := strings.Repeat(" ", width-len([]rune(text)))
 		lines = append(lines, fmt.Sprintf("\t%d  %s%s  [%d] -> [%d]", i, text, pad, l.In, l.Out))
 	}

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/dave/jennifer/jen"
+
+	"github.com/dnngen/dnngen/internal/ir"
 )
 
 // categorical reports whether a feature of the data becomes several inputs.
@@ -41,7 +43,7 @@ func (e *emitter) rowType(f *jen.File) {
 			}
 			field := g.Id(fields[i]).Add(kind).Tag(map[string]string{"json": tags[i]})
 			if comment != "" {
-				field.Comment("// " + oneLine(comment))
+				field.Comment("// " + ir.OneLine(comment))
 			}
 		}
 	}).Line()

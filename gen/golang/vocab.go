@@ -22,7 +22,7 @@ func floats() code { return jen.Index().Float32() }
 // doc writes a comment, a line each.
 func doc(f interface{ Comment(string) code }, lines ...string) {
 	for _, line := range lines {
-		f.Comment("// " + oneLine(line))
+		f.Comment("// " + ir.OneLine(line))
 	}
 }
 
