@@ -152,6 +152,22 @@ func products(t testing.TB, p *ir.Program) map[string]int {
 	return weights
 }
 
+// flops counts the floating-point operations of a step's products.
+func flops(p *ir.Program) int {
+	n := 0
+	for _, s := range append(append([]ir.Step{}, p.Forward...), p.Backward...) {
+		switch s := s.(type) {
+		case *ir.Linear:
+			n += s.W.Size()
+		case *ir.GradInput:
+			n += s.W.Size()
+		case *ir.GradWeight:
+			n += s.W.Size()
+		}
+	}
+	return 2 * n * p.Batch
+}
+
 // TestLayers times the calls of a shared and of a tiled network, and finds every
 // product of the plan among them. It asks for no time.
 func TestLayers(t *testing.T) {

@@ -17,11 +17,3 @@ func (s Split) Tiles() int { return s.Tall + s.Short }
 
 // Rows returns the number of rows in the first n tiles.
 func (s Split) Rows(n int) int { return n*s.Height - max(0, n-s.Tall) }
-
-// Cover returns the number of tiles that hold the first n rows.
-func (s Split) Cover(n int) int {
-	if tall := s.Tall * s.Height; n > tall {
-		return s.Tall + (n-tall+s.Height-2)/(s.Height-1)
-	}
-	return (n + s.Height - 1) / s.Height
-}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
@@ -210,6 +209,3 @@ func (in *inline) scratch(f *function, n int) operand.Mem {
 	}
 	return in.frame.Offset(8*maxArgs + lineBytes - 1)
 }
-
-// String writes a call for messages and tests.
-func (c Call) String() string { return fmt.Sprintf("%s%v", c.Kernel.FuncName(), c.Args) }

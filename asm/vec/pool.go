@@ -18,9 +18,6 @@ func C(x float64) Const { return Const{math.Float32bits(float32(x))} }
 // Bits returns the constant with the given bits, for integer operations.
 func Bits(b uint32) Const { return Const{b} }
 
-// Value returns the constant's value.
-func (c Const) Value() float32 { return math.Float32frombits(c.bits) }
-
 // isZero reports whether c is +0.
 func (c Const) isZero() bool { return c.bits == 0 }
 
