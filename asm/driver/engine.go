@@ -62,8 +62,9 @@ func (e *emitter) types(f *jen.File) {
 		g.Comment(fmt.Sprintf("// vectorRows is the number of rows that the buffers of %s hold.", map[bool]string{true: "a tile", false: "a step"}[e.Tiled]))
 		g.Id("vectorRows").Op("=").Lit(e.Rows)
 		if e.Tiled {
-			g.Comment("// vectorShards is the number of gradients that are made apart and added up. It is")
-			g.Comment("// fixed: the bits of a training do not depend on the number of workers.")
+			g.Comment("// vectorShards is the most gradients that are made apart and added up. How many")
+			g.Comment("// a step makes depends on its rows alone: the bits of a training do not depend")
+			g.Comment("// on the number of workers.")
 			g.Id("vectorShards").Op("=").Lit(e.Shards)
 			g.Comment("// vectorGrads is the number of float32 of a shard's gradients.")
 			g.Id("vectorGrads").Op("=").Lit(e.GradSize)
@@ -96,7 +97,7 @@ func (e *emitter) types(f *jen.File) {
 			}
 		}
 		if e.GradSize > 0 {
-			g.Id("grads").Add(floats()).Comment("// gradients that are kept, laid out as the parameters")
+			g.Id("grads").Add(floats()).Comment("// " + e.gradsDoc())
 		}
 		g.Id("scalars").Add(floats()).Comment(fmt.Sprintf("// %s, the same for all elements of an update", strings.Join(e.Rule.Scalars, ", ")))
 		if e.SlabSize > 0 && e.Tiled {
@@ -139,6 +140,21 @@ func (e *emitter) types(f *jen.File) {
 			g.Id(t.Name).Add(floats()).Comment("// " + shapeOf(t))
 		}
 	})
+}
+
+// gradsDoc says which gradients are kept.
+func (e *emitter) gradsDoc() string {
+	if !e.Keep {
+		return "gradients of learned activations"
+	}
+	text := "gradients, laid out as the parameters"
+	if partial, _ := e.sums(); len(partial) > 0 {
+		text += ", then partial sums"
+	}
+	if e.Tiled {
+		text = "by shard: " + text
+	}
+	return text
 }
 
 func (e *emitter) newFunc(f *jen.File) {

@@ -69,7 +69,7 @@ type vector struct {
 	bias4           []float32 // 4.bias [1], [1][16]
 	bias4ExpAvg     []float32
 	bias4ExpAvgSq   []float32
-	grads           []float32   // gradients that are kept, laid out as the parameters
+	grads           []float32   // gradients of learned activations
 	scalars         []float32   // hoisted0, scalar2, the same for all elements of an update
 	slabs           [][]float32 // by worker: transposed weights of one group of inputs
 	losses          [1]float64  // sums of 256 rows each

@@ -34,8 +34,9 @@ func simdDevices() []engine.Device {
 const (
 	// vectorRows is the number of rows that the buffers of a tile hold.
 	vectorRows = 128
-	// vectorShards is the number of gradients that are made apart and added up. It is
-	// fixed: the bits of a training do not depend on the number of workers.
+	// vectorShards is the most gradients that are made apart and added up. How many
+	// a step makes depends on its rows alone: the bits of a training do not depend
+	// on the number of workers.
 	vectorShards = 30
 	// vectorGrads is the number of float32 of a shard's gradients.
 	vectorGrads = 560
@@ -59,7 +60,7 @@ type vector struct {
 	bias0   []float32    // 0.bias [16], [1][16]
 	weight2 []float32    // 2.weight [1, 16], [1][16]
 	bias2   []float32    // 2.bias [1], [1][16]
-	grads   []float32    // gradients that are kept, laid out as the parameters
+	grads   []float32    // by shard: gradients, laid out as the parameters
 	scalars []float32    // lr, momentum, the same for all elements of an update
 
 	x       []float32 // the step's batch
