@@ -161,14 +161,14 @@ func (k *Block) panel(f *function, to, from, n gp, lanes int) {
 	})
 }
 
-// Transpose turns one or two lines of 16 inputs of a packed weight
+// Transpose turns lines of 16 inputs of a packed weight
 // [panels][PanelRows][16] into panels of the transposed weight, in which the
 // inputs run over the lanes: [Lines][16·Panels][16].
 type Transpose struct {
 	Name      string
 	Panels    int // panels of outputs
 	PanelRows int // rows of a panel in memory
-	Lines     int // 1 or 2 times 16 inputs
+	Lines     int // of 16 inputs
 }
 
 // FuncName implements Kernel.

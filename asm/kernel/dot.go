@@ -94,10 +94,9 @@ func (k *Dot) body(f *function) {
 	})
 }
 
-// DotGradient computes the gradient of the weights and the bias of a layer of
-// one output, and updates them or keeps the gradient as Gradient does. The sum
-// over rows is made in four chains, row by row in turn, that are added up at
-// the end.
+// DotGradient computes the gradient of the weights of a layer of one output, and
+// updates them or keeps the gradient as Gradient does. The sum over rows is made
+// in four chains, row by row in turn, that are added up at the end.
 type DotGradient struct {
 	Name   string
 	Inputs int

@@ -14,8 +14,9 @@ import (
 // the gradient by a layer's input (A: gradients by its output, B: the
 // transposed weights).
 //
-// The register tile is Split.Height rows by one or two panels. Vectors come
-// from B, broadcast numbers from A.
+// The register tile is Split.Height rows by as many of the panels as registers
+// hold: two of many rows, up to eight of a few. Vectors come from B, broadcast
+// numbers from A.
 type Product struct {
 	Name   string
 	Doc    string
@@ -24,7 +25,7 @@ type Product struct {
 	// PanelDepth is the number of rows that a panel of B takes in memory.
 	PanelDepth int
 	Rows       int  // rows that each panel of A and of the map's buffers holds
-	Panels     int  // panels of B that a call works on: 1 or 2
+	Panels     int  // panels of B that a call works on
 	Dense      bool // A has one column, dense: [rows]
 	// Stride is the distance of A's rows in numbers where they stand one after
 	// the other, [rows][Stride]; 0 if A is blocked.

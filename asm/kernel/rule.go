@@ -156,11 +156,10 @@ func (k *Update) body(f *function) {
 	f.repeat("vector", rest, func() { k.lines(f, t, g, 1) })
 }
 
-// UpdateBlock is the number of registers that Update sums in at a time, and of vectors of
-// 16 with AVX-512. Of each
-// shard it then reads some lines that follow one another, while the next ones
-// are fetched: one line of each in turn are more streams than a processor
-// follows by itself.
+// UpdateBlock is the number of registers that Update sums in at a time, and of
+// vectors of 16 with AVX-512. Of each shard it then reads some lines that follow
+// one another, while the next ones are fetched: one line of each in turn are more
+// streams than a processor follows by itself.
 const UpdateBlock = 8
 
 // lines updates n vectors of 16.
@@ -189,7 +188,8 @@ func (k *Update) lines(f *function, t target, g gp, n int) {
 	f.advance(t, n*lineBytes)
 }
 
-// where says how a tile of weights lies in memory: panel by panel, a line a row.
+// weightLine says where the lines of a tile of weights lie: panel by panel, a
+// line a row.
 func weightLine(base reg.Register, first, panelRows int) func(row, panel int) operand.Mem {
 	return func(row, panel int) operand.Mem { return at(base, (panel*panelRows+first+row)*lineBytes) }
 }

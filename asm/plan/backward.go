@@ -70,12 +70,12 @@ func (b *builder) put(phase int, s Step) {
 // fit into the product, whose calls each see some of them: it follows by itself.
 // The phase of the last step is returned.
 func (b *builder) gradInputs(s *ir.GradInput, phase int) int {
-	make := func(s *ir.GradInput) Step { return b.gradInput(s) }
+	step := func(s *ir.GradInput) Step { return b.gradInput(s) }
 	if b.rankOnes(s.W) {
-		make = func(s *ir.GradInput) Step { return b.rankOne(b.weightGradOf(s.W), s) }
+		step = func(s *ir.GradInput) Step { return b.rankOne(b.weightGradOf(s.W), s) }
 	}
 	if s.Map == nil || len(s.Map.Sum) == 0 {
-		b.put(phase, make(s))
+		b.put(phase, step(s))
 		return phase
 	}
 	product, m := *s, *s.Map
@@ -85,7 +85,7 @@ func (b *builder) gradInputs(s *ir.GradInput, phase int) int {
 		b.tensors[d] = b.extra(d.Name, Layout{Width: d.Width})
 	}
 	product.Out, product.Map = d, nil
-	b.put(phase, make(&product))
+	b.put(phase, step(&product))
 	b.put(phase+1, b.apply(fromBuffer(&m, d), fmt.Sprintf("backward%d", m.Layer), b.Rows))
 	return phase + 1
 }

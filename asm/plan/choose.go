@@ -24,7 +24,7 @@ const (
 	// a layer.
 	aloneWork = 1 << 20
 	// WorkerShare is the number of multiply-adds of a step for each of which it is
-	// worth having a worker: 30 µs of a fast core. Sharing a step costs a few
+	// worth having a worker: 35 µs of a fast core. Sharing a step costs a few
 	// microseconds, since the workers' caches hold what others need next.
 	WorkerShare = 4 << 20
 	// callWork is the most multiply-adds of a call: 9 µs on a fast core, and not

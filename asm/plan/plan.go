@@ -14,9 +14,9 @@ type Plan struct {
 	Program *ir.Program
 
 	// Tiled tells that each worker takes tiles of Rows rows through all layers,
-	// forward and backward, and that the gradients of a fixed number of shards
-	// are added up at the end. Otherwise all workers share the matrices of Rows
-	// rows, and each makes its part of every step.
+	// forward and backward, and that the gradients of shards of tiles are added up
+	// at the end. Otherwise all workers share the matrices of Rows rows, and each
+	// makes its part of every step.
 	Tiled bool
 	// Rows is the number of rows that training buffers hold. A step of more rows
 	// takes them in turns.
@@ -24,7 +24,7 @@ type Plan struct {
 	// Keep tells that gradients are kept in memory and that all parameters are
 	// updated at the end of the step.
 	Keep   bool
-	Shards int // gradients that are kept: more than one only if Tiled
+	Shards int // gradients that are kept, at most: more than one only if Tiled
 	// Alone tells that a step is too small to be worth sharing.
 	Alone bool
 	// Work is about the number of multiply-adds of a step; 0 where a step takes

@@ -139,16 +139,16 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 // transpose plans the transposed weights of a gradient by inputs.
 func (b *builder) transpose(s *ir.GradInput, w *Param, panels, groups int) *Transpose {
 	group := min(groupPanels(b.Rows), panels)
-	make := func(name string, lines int) *kernel.Transpose {
+	lines := func(name string, lines int) *kernel.Transpose {
 		return share(b, &kernel.Transpose{Name: name, Panels: w.Layout.Panels(), PanelRows: w.InPad, Lines: lines})
 	}
 	t := &Transpose{
 		Name: fmt.Sprintf("transpose%d", s.Layer), Weight: w, Groups: groups,
 		Size: group * w.Layout.Panels() * kernel.Lanes * kernel.Lanes,
 	}
-	t.Kernel = make(t.Name, group)
+	t.Kernel = lines(t.Name, group)
 	if rest := panels % group; rest > 0 {
-		t.Last = make(t.Name+"Last", rest)
+		t.Last = lines(t.Name+"Last", rest)
 	}
 	if b.Tiled {
 		t.Offset = b.SlabSize

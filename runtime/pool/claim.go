@@ -108,8 +108,8 @@ func parts(n, worker, threads int) (start, open, end int) {
 // ledgerRounds is the number of rounds that a ledger holds at a time.
 const ledgerRounds = 16
 
-// ledger tells which of one worker's pieces nobody has claimed, in each of the
-// last rounds. Nothing is cleared before a round: a place that holds an older
+// ledger tells which of one worker's pieces, or of all with InTurn, nobody has
+// claimed, in each of the last rounds. Nothing is cleared before a round: a place that holds an older
 // round stands for open pieces of which none is taken.
 type ledger struct {
 	rounds uint64 // that the worker has begun; nobody else reads it

@@ -12,7 +12,7 @@ type Pool struct {
 	f       func(worker int) // what the workers run next; nil ends them
 	gate    barrier          // workers wait here for work, and for its end
 	inside  barrier          // Wait
-	ledgers []ledger         // of Claim, by worker
+	ledgers []ledger         // of Claim, by worker; InTurn's is the first
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.

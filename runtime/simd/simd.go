@@ -1,6 +1,6 @@
 // Package simd holds what emitted vector code needs of its host: which
-// instruction sets are here, and the copying of parameters between PyTorch's
-// layouts and panels of 16 lanes.
+// instruction sets are here, what their units can do at most, and the copying of
+// parameters between PyTorch's layouts and panels of 16 lanes.
 package simd
 
 import (

@@ -27,8 +27,8 @@ var benchCommand = &command{
 all, in alternating rounds, after the losses of the first steps were compared.
 The machine's peak of fused multiply-adds is measured between the rounds; GFLOP/s
 count the matrix products alone. Times are medians; ± is half the distance
-between the quartiles. A device that a whole batch takes too long is compared with
-fewer rows and not timed, unless all are so slow.
+between the quartiles. A device that takes too long for a whole batch is compared
+with fewer rows and not timed, unless all are so slow.
 
 The exit status is 1 where two devices do not compute the same losses.`,
 	examples: []string{"bench", "bench --devices cpu:avx512,cpu:go --threads 1 --seconds 5 --json"},
