@@ -40,6 +40,18 @@ func TestBarrierOrdersPhases(t *testing.T) {
 	}
 }
 
+// A pool of one worker runs on the goroutine that calls it. Workers of earlier
+// tests may still be ending.
+func TestOneWorkerStartsNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	p := New(1)
+	p.Run(func(int) { p.Wait() })
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("there are %d goroutines, %d before", after, before)
+	}
+	p.Close()
+}
+
 func TestRunDoesNotAllocate(t *testing.T) {
 	p := New(2)
 	defer p.Close()
