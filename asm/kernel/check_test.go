@@ -115,9 +115,9 @@ func (s *suite) fill() {
 			&RankOne{Name: fmt.Sprintf("row_%d_", k), Inputs: k, PanelRows: pad(k), Panels: 3, Rule: descent, Input: true, Store: true})
 	}
 	for _, panels := range []int{1, 3} {
-		for lines := 1; lines <= 2; lines++ {
-			s.add("transposes", "panels: %d, panelRows: %d, lines: %d, f: %s", panels, 48, lines,
-				&Transpose{Name: fmt.Sprintf("transpose_%d_%d_", panels, lines), Panels: panels, PanelRows: 48, Lines: lines})
+		for lines := 1; lines <= 8; lines++ {
+			s.add("transposes", "panels: %d, panelRows: %d, lines: %d, f: %s", panels, 144, lines,
+				&Transpose{Name: fmt.Sprintf("transpose_%d_%d_", panels, lines), Panels: panels, PanelRows: 144, Lines: lines})
 		}
 	}
 }
