@@ -137,11 +137,19 @@ func (e *emitter) data() code {
 	return jen.Qual(enginePath, "Data").Add(fields(
 		"Train", text(d.Train), "Test", text(d.Test), "Target", text(d.Target),
 		"Features", texts(d.Features), "Categorical", texts(d.Categorical),
-		"Scale", jen.Qual(enginePath, "Scale").Values(
-			jen.Id("Kind").Op(":").Lit(d.ScaleKind), jen.Id("Factor").Op(":").Lit(d.ScaleFactor)),
-		"Missing", jen.Qual(enginePath, "Missing").Values(
-			jen.Id("Kind").Op(":").Lit(d.MissingKind), jen.Id("Value").Op(":").Lit(d.MissingValue)),
+		"Scale", kind("Scale", d.ScaleKind, "Factor", d.ScaleFactor),
+		"Missing", kind("Missing", d.MissingKind, "Value", d.MissingValue),
 	))
+}
+
+// kind is a value of a type of the engine: its Kind, and the number that some
+// kinds have in a field of the given name.
+func kind(typeName, name, field string, number float64) code {
+	values := []jen.Code{jen.Id("Kind").Op(":").Lit(name)}
+	if number != 0 {
+		values = append(values, jen.Id(field).Op(":").Lit(number))
+	}
+	return jen.Qual(enginePath, typeName).Values(values...)
 }
 
 func (e *emitter) devicesFunc(f *jen.File) {

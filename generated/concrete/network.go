@@ -54,8 +54,8 @@ func Network() *engine.Network {
 		Data: engine.Data{
 			Train:   "builtin:concrete/train",
 			Test:    "builtin:concrete/test",
-			Scale:   engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing: engine.Missing{Kind: "error", Value: 0.0},
+			Scale:   engine.Scale{Kind: "standardize"},
+			Missing: engine.Missing{Kind: "error"},
 		},
 		Devices: devices(),
 	}

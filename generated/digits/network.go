@@ -55,7 +55,7 @@ func Network() *engine.Network {
 			Train:   "builtin:digits/train",
 			Test:    "builtin:digits/test",
 			Scale:   engine.Scale{Kind: "divide", Factor: 16.0},
-			Missing: engine.Missing{Kind: "error", Value: 0.0},
+			Missing: engine.Missing{Kind: "error"},
 		},
 		Devices: devices(),
 	}

@@ -49,8 +49,8 @@ func Network() *engine.Network {
 		Data: engine.Data{
 			Train:   "builtin:xor/train",
 			Test:    "builtin:xor/test",
-			Scale:   engine.Scale{Kind: "none", Factor: 0.0},
-			Missing: engine.Missing{Kind: "error", Value: 0.0},
+			Scale:   engine.Scale{Kind: "none"},
+			Missing: engine.Missing{Kind: "error"},
 		},
 		Devices: devices(),
 	}

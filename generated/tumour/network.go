@@ -47,8 +47,8 @@ func Network() *engine.Network {
 		Data: engine.Data{
 			Train:   "builtin:breast_cancer/train",
 			Test:    "builtin:breast_cancer/test",
-			Scale:   engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing: engine.Missing{Kind: "error", Value: 0.0},
+			Scale:   engine.Scale{Kind: "standardize"},
+			Missing: engine.Missing{Kind: "error"},
 		},
 		Devices: devices(),
 	}

@@ -53,8 +53,8 @@ func Network() *engine.Network {
 			Target:      "species",
 			Features:    []string{"island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"},
 			Categorical: []string{"island"},
-			Scale:       engine.Scale{Kind: "standardize", Factor: 0.0},
-			Missing:     engine.Missing{Kind: "drop", Value: 0.0},
+			Scale:       engine.Scale{Kind: "standardize"},
+			Missing:     engine.Missing{Kind: "drop"},
 		},
 		Devices: devices(),
 	}
