@@ -75,6 +75,7 @@ func TestGemm(t *testing.T) {
 	fmt.Fprintf(&text, `struct Keep {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = %d, SUM = DNN_UNIT_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const { return m[%d + row * %d + unit] = acc[0]; }
 };
 `, gemmCols, gemmOut, gemmCols)
@@ -214,6 +215,7 @@ func TestPlantedTensorBugs(t *testing.T) {
 		{"fragments of two columns swapped", "y[j / 2][j % 2 * 2], y", "y[j / 2][2 - j % 2 * 2], y", bf16},
 		{"the bias adds up too often", "if (SUMS && warp % WN == 0)", "if (SUMS && warp % WN == 0) P::mma(sums[i], x[i], P::ONES, P::ONES);\n                if (SUMS && warp % WN == 0)", bf16},
 		{"operands of the weights are forgotten", "keep.put(m, t, i, *at);", "", bf16},
+		{"the second of a pair is stored first", " + unit, v[0], w[0]);", " + unit, w[0], v[0]);", bf16},
 		{"gradients keep their scale", "if (scaling) g /= scaling->scale;", "", fp16},
 	} {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {

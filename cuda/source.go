@@ -53,6 +53,7 @@ func Kernels(p *plan.Plan) []byte {
 type source struct {
 	*plan.Plan
 	writer
+	results *[]result // where set, numbers are left there and not stored
 }
 
 func (s *source) constants() {
@@ -194,6 +195,11 @@ func (s *source) load(b *ir.Buffer, infer bool, column string) string {
 }
 
 func (s *source) store(b *ir.Buffer, infer bool, column, value string) {
+	if s.results != nil {
+		s.line("out[%d] = %s;", len(*s.results), value)
+		*s.results = append(*s.results, result{b, infer})
+		return
+	}
 	if s.Operand(b) {
 		s.line("%s::put(%s + r * %d + %s, %s);", s.policy(), s.words(s.Buffer(b, infer)), s.Lead(b.Width), column, value)
 		return
@@ -299,7 +305,17 @@ func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Par
 	s.line("struct %s {", typeName(kernel))
 	s.line("float *m;")
 	s.line("static constexpr int STRIDE = %d, WIDTH = %d, SUM = %s;", stride, width, kind)
-	s.line("DNN_METHOD float unit(int row, int unit, const float *acc) const {")
+	var results []result
+	paired := s.paired(m, out)
+	if s.Tensor() {
+		s.line("static constexpr bool PAIRS = %t;", paired)
+	}
+	if paired {
+		s.results = &results
+		s.line("DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {")
+	} else {
+		s.line("DNN_METHOD float unit(int row, int unit, const float *acc) const {")
+	}
 	s.line("const long long r = row;")
 	value := func(k int) string { return fmt.Sprintf("acc[%d]", k) }
 	if bias != nil {
@@ -319,6 +335,9 @@ func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Par
 		s.mapping(m, infer, value)
 	}
 	s.line("}")
+	if s.results = nil; paired {
+		s.pairs(results)
+	}
 	s.line("};")
 }
 

@@ -8,6 +8,25 @@
 #ifndef DNN_GEMM_H
 #define DNN_GEMM_H
 
+// DnnUnits hands an epilogue two neighbouring columns: as the one or two units that
+// they are, or with PAIRS as a pair.
+template <bool PAIRS> struct DnnUnits {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        DNN_UNROLL
+        for (int u = 0; u < 2 / Epilogue::STRIDE; u++) {
+            if (unit + u < Epilogue::WIDTH) sums[u] += epilogue.unit(row, unit + u, acc + u);
+        }
+    }
+};
+template <> struct DnnUnits<true> {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        if (unit + 1 < Epilogue::WIDTH)
+            epilogue.pair(row, unit, acc, sums);
+        else if (unit < Epilogue::WIDTH)
+            sums[0] += epilogue.unit(row, unit, acc);
+    }
+};
+
 // DnnGemm is a product of a, [rows][inner] or turned [inner][rows], and b,
 // [columns][inner] or turned [inner][columns]. The kernel asks for BYTES of
 // dynamic shared memory.
@@ -151,10 +170,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
                     DNN_UNROLL
                     for (int j = 0; j < NT; j++) {
                         const int unit = (col + left + 8 * j) / S;
-                        DNN_UNROLL
-                        for (int u = 0; u < UNITS; u++) {
-                            if (unit + u < Epilogue::WIDTH) sums[j * UNITS + u] += epilogue.unit(r, unit + u, &acc[i][j][2 * h + u]);
-                        }
+                        DnnUnits<Epilogue::PAIRS>::apply(epilogue, r, unit, &acc[i][j][2 * h], sums + j * UNITS);
                     }
                 }
             }
@@ -267,11 +283,18 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix.
+// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// have an even number.
 template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
-    const long long all = (long long)rows * WIDTH, stride = (long long)dnn_grid_x() * DNN_THREADS;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride)
-        P::put(to + i / WIDTH * LEAD + i % WIDTH, from[i]);
+    const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        if (EACH == 2)
+            P::put2(word, from[2 * i], from[2 * i + 1]);
+        else
+            P::put(word, from[i]);
+    }
 }
 
 // DnnCopy says where the operands of a weight [.., width] lie, in float32 from

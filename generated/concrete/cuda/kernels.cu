@@ -1007,6 +1007,25 @@ struct DnnTf32 {
 #ifndef DNN_GEMM_H
 #define DNN_GEMM_H
 
+// DnnUnits hands an epilogue two neighbouring columns: as the one or two units that
+// they are, or with PAIRS as a pair.
+template <bool PAIRS> struct DnnUnits {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        DNN_UNROLL
+        for (int u = 0; u < 2 / Epilogue::STRIDE; u++) {
+            if (unit + u < Epilogue::WIDTH) sums[u] += epilogue.unit(row, unit + u, acc + u);
+        }
+    }
+};
+template <> struct DnnUnits<true> {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        if (unit + 1 < Epilogue::WIDTH)
+            epilogue.pair(row, unit, acc, sums);
+        else if (unit < Epilogue::WIDTH)
+            sums[0] += epilogue.unit(row, unit, acc);
+    }
+};
+
 // DnnGemm is a product of a, [rows][inner] or turned [inner][rows], and b,
 // [columns][inner] or turned [inner][columns]. The kernel asks for BYTES of
 // dynamic shared memory.
@@ -1150,10 +1169,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
                     DNN_UNROLL
                     for (int j = 0; j < NT; j++) {
                         const int unit = (col + left + 8 * j) / S;
-                        DNN_UNROLL
-                        for (int u = 0; u < UNITS; u++) {
-                            if (unit + u < Epilogue::WIDTH) sums[j * UNITS + u] += epilogue.unit(r, unit + u, &acc[i][j][2 * h + u]);
-                        }
+                        DnnUnits<Epilogue::PAIRS>::apply(epilogue, r, unit, &acc[i][j][2 * h], sums + j * UNITS);
                     }
                 }
             }
@@ -1266,11 +1282,18 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix.
+// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// have an even number.
 template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
-    const long long all = (long long)rows * WIDTH, stride = (long long)dnn_grid_x() * DNN_THREADS;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride)
-        P::put(to + i / WIDTH * LEAD + i % WIDTH, from[i]);
+    const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        if (EACH == 2)
+            P::put2(word, from[2 * i], from[2 * i + 1]);
+        else
+            P::put(word, from[i]);
+    }
 }
 
 // DnnCopy says where the operands of a weight [.., width] lie, in float32 from
@@ -1694,6 +1717,7 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[5248LL + unit * 2];
@@ -1722,6 +1746,7 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         m[9728LL + r * 12 + unit] = acc[0];
@@ -1742,6 +1767,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[5600LL + unit];
@@ -1789,6 +1815,7 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_WHOLE_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_z = m[9728LL + r * 12 + unit];
@@ -1817,6 +1844,7 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_s = m[10880LL + r * 48 + unit * 2];
@@ -1904,6 +1932,7 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[5248LL + unit * 2];
@@ -1925,6 +1954,7 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_p = m[5584LL + 0];
@@ -1944,6 +1974,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[5600LL + unit];
@@ -2234,6 +2265,7 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4224LL + unit * 2];
@@ -2262,14 +2294,32 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
-        m[9536LL + r * 12 + unit] = acc[0];
+        out[0] = acc[0];
         const float in_p = m[4560LL + 0];
         const float t8 = in_p * acc[0];
         const float t9 = acc[0] <= 0.0f ? t8 : acc[0];
-        DnnBf16::put((DnnBf16::Word *)(m + 9856LL) + r * 16 + unit, t9);
+        out[1] = t9;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[2];
+        const float sum = values(row, unit, acc, v);
+        m[9536LL + r * 12 + unit] = v[0];
+        DnnBf16::put((DnnBf16::Word *)(m + 9856LL) + r * 16 + unit, v[1]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[2], w[2];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        m[9536LL + r * 12 + unit] = v[0];
+        m[9536LL + r * 12 + unit + 1] = w[0];
+        DnnBf16::put2((DnnBf16::Word *)(m + 9856LL) + r * 16 + unit, v[1], w[1]);
     }
 };
 DNN_KERNEL(forward1, 256) {
@@ -2282,6 +2332,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4576LL + unit];
@@ -2329,7 +2380,8 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_WHOLE_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_z = m[9536LL + r * 12 + unit];
         const float in_p = m[4560LL + 0];
@@ -2337,8 +2389,22 @@ struct of_backward0 {
         const float t24 = acc[0] * t23;
         const float t25 = in_z <= 0.0f ? in_z : 0.0f;
         const float t26 = acc[0] * t25;
-        DnnBf16::put((DnnBf16::Word *)(m + 10432LL) + r * 16 + unit, t24);
+        out[0] = t24;
         return t26;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 10432LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 10432LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2357,6 +2423,7 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_s = m[8384LL + r * 48 + unit * 2];
@@ -2444,6 +2511,7 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4224LL + unit * 2];
@@ -2465,13 +2533,28 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_p = m[4560LL + 0];
         const float t45 = in_p * acc[0];
         const float t46 = acc[0] <= 0.0f ? t45 : acc[0];
-        DnnBf16::put((DnnBf16::Word *)(m + 11456LL) + r * 16 + unit, t46);
+        out[0] = t46;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 11456LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 11456LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer1, 256) {
@@ -2484,6 +2567,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4576LL + unit];
@@ -2774,6 +2858,7 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4352LL + unit * 2];
@@ -2802,14 +2887,32 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
-        m[9664LL + r * 12 + unit] = acc[0];
+        out[0] = acc[0];
         const float in_p = m[4688LL + 0];
         const float t8 = in_p * acc[0];
         const float t9 = acc[0] <= 0.0f ? t8 : acc[0];
-        DnnF16::put((DnnF16::Word *)(m + 9984LL) + r * 16 + unit, t9);
+        out[1] = t9;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[2];
+        const float sum = values(row, unit, acc, v);
+        m[9664LL + r * 12 + unit] = v[0];
+        DnnF16::put((DnnF16::Word *)(m + 9984LL) + r * 16 + unit, v[1]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[2], w[2];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        m[9664LL + r * 12 + unit] = v[0];
+        m[9664LL + r * 12 + unit + 1] = w[0];
+        DnnF16::put2((DnnF16::Word *)(m + 9984LL) + r * 16 + unit, v[1], w[1]);
     }
 };
 DNN_KERNEL(forward1, 256) {
@@ -2822,6 +2925,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4704LL + unit];
@@ -2869,7 +2973,8 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_WHOLE_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_z = m[9664LL + r * 12 + unit];
         const float in_p = m[4688LL + 0];
@@ -2877,8 +2982,22 @@ struct of_backward0 {
         const float t24 = acc[0] * t23;
         const float t25 = in_z <= 0.0f ? in_z : 0.0f;
         const float t26 = acc[0] * t25;
-        DnnF16::put((DnnF16::Word *)(m + 10560LL) + r * 16 + unit, t24);
+        out[0] = t24;
         return t26;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 10560LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 10560LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2897,6 +3016,7 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_s = m[8512LL + r * 48 + unit * 2];
@@ -2989,6 +3109,7 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 2, WIDTH = 24, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4352LL + unit * 2];
@@ -3010,13 +3131,28 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 12, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_p = m[4688LL + 0];
         const float t45 = in_p * acc[0];
         const float t46 = acc[0] <= 0.0f ? t45 : acc[0];
-        DnnF16::put((DnnF16::Word *)(m + 11584LL) + r * 16 + unit, t46);
+        out[0] = t46;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 11584LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 11584LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer1, 256) {
@@ -3029,6 +3165,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[4704LL + unit];

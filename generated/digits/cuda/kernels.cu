@@ -1007,6 +1007,25 @@ struct DnnTf32 {
 #ifndef DNN_GEMM_H
 #define DNN_GEMM_H
 
+// DnnUnits hands an epilogue two neighbouring columns: as the one or two units that
+// they are, or with PAIRS as a pair.
+template <bool PAIRS> struct DnnUnits {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        DNN_UNROLL
+        for (int u = 0; u < 2 / Epilogue::STRIDE; u++) {
+            if (unit + u < Epilogue::WIDTH) sums[u] += epilogue.unit(row, unit + u, acc + u);
+        }
+    }
+};
+template <> struct DnnUnits<true> {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        if (unit + 1 < Epilogue::WIDTH)
+            epilogue.pair(row, unit, acc, sums);
+        else if (unit < Epilogue::WIDTH)
+            sums[0] += epilogue.unit(row, unit, acc);
+    }
+};
+
 // DnnGemm is a product of a, [rows][inner] or turned [inner][rows], and b,
 // [columns][inner] or turned [inner][columns]. The kernel asks for BYTES of
 // dynamic shared memory.
@@ -1150,10 +1169,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
                     DNN_UNROLL
                     for (int j = 0; j < NT; j++) {
                         const int unit = (col + left + 8 * j) / S;
-                        DNN_UNROLL
-                        for (int u = 0; u < UNITS; u++) {
-                            if (unit + u < Epilogue::WIDTH) sums[j * UNITS + u] += epilogue.unit(r, unit + u, &acc[i][j][2 * h + u]);
-                        }
+                        DnnUnits<Epilogue::PAIRS>::apply(epilogue, r, unit, &acc[i][j][2 * h], sums + j * UNITS);
                     }
                 }
             }
@@ -1266,11 +1282,18 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix.
+// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// have an even number.
 template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
-    const long long all = (long long)rows * WIDTH, stride = (long long)dnn_grid_x() * DNN_THREADS;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride)
-        P::put(to + i / WIDTH * LEAD + i % WIDTH, from[i]);
+    const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        if (EACH == 2)
+            P::put2(word, from[2 * i], from[2 * i + 1]);
+        else
+            P::put(word, from[i]);
+    }
 }
 
 // DnnCopy says where the operands of a weight [.., width] lie, in float32 from
@@ -1694,6 +1717,7 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[49920LL + unit];
@@ -1712,6 +1736,7 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[82944LL + unit];
@@ -1730,6 +1755,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[84352LL + unit];
@@ -1758,6 +1784,7 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_a = DnnTf32::get((DnnTf32::Word *)(m + 244992LL) + r * 128 + unit);
@@ -1783,6 +1810,7 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_a = DnnTf32::get((DnnTf32::Word *)(m + 236800LL) + r * 256 + unit);
@@ -1854,6 +1882,7 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[49920LL + unit];
@@ -1872,6 +1901,7 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[82944LL + unit];
@@ -1890,6 +1920,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[84352LL + unit];
@@ -1949,12 +1980,27 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[41728LL + unit];
         const float t0 = z0 <= 0.0f ? 0.0f : z0;
-        DnnBf16::put((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, t0);
+        out[0] = t0;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(forward0, 256) {
@@ -1967,12 +2013,27 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[74752LL + unit];
         const float t1 = z0 <= 0.0f ? 0.0f : z0;
-        DnnBf16::put((DnnBf16::Word *)(m + 258304LL) + r * 128 + unit, t1);
+        out[0] = t1;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 258304LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 258304LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(forward1, 256) {
@@ -1985,6 +2046,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[76160LL + unit];
@@ -2013,13 +2075,28 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_a = DnnBf16::get((DnnBf16::Word *)(m + 258304LL) + r * 128 + unit);
         const float t2 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t3 = acc[0] * t2;
-        DnnBf16::put((DnnBf16::Word *)(m + 262400LL) + r * 128 + unit, t3);
+        out[0] = t3;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 262400LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 262400LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2038,13 +2115,28 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_a = DnnBf16::get((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit);
         const float t4 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t5 = acc[0] * t4;
-        DnnBf16::put((DnnBf16::Word *)(m + 258304LL) + r * 256 + unit, t5);
+        out[0] = t5;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 258304LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 258304LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward2, 256) {
@@ -2109,12 +2201,27 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[41728LL + unit];
         const float t12 = z0 <= 0.0f ? 0.0f : z0;
-        DnnBf16::put((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, t12);
+        out[0] = t12;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer0, 256) {
@@ -2127,12 +2234,27 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[74752LL + unit];
         const float t13 = z0 <= 0.0f ? 0.0f : z0;
-        DnnBf16::put((DnnBf16::Word *)(m + 286976LL) + r * 128 + unit, t13);
+        out[0] = t13;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 286976LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 286976LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer1, 256) {
@@ -2145,6 +2267,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[76160LL + unit];
@@ -2368,12 +2491,27 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[41856LL + unit];
         const float t0 = z0 <= 0.0f ? 0.0f : z0;
-        DnnF16::put((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, t0);
+        out[0] = t0;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(forward0, 256) {
@@ -2386,12 +2524,27 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[74880LL + unit];
         const float t1 = z0 <= 0.0f ? 0.0f : z0;
-        DnnF16::put((DnnF16::Word *)(m + 258432LL) + r * 128 + unit, t1);
+        out[0] = t1;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 258432LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 258432LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(forward1, 256) {
@@ -2404,6 +2557,7 @@ DNN_KERNEL(forward1, 256) {
 struct of_forward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[76288LL + unit];
@@ -2432,13 +2586,28 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_a = DnnF16::get((DnnF16::Word *)(m + 258432LL) + r * 128 + unit);
         const float t2 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t3 = acc[0] * t2;
-        DnnF16::put((DnnF16::Word *)(m + 262528LL) + r * 128 + unit, t3);
+        out[0] = t3;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 262528LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 262528LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2457,13 +2626,28 @@ DNN_KERNEL(backward1, 256) {
 struct of_backward2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_a = DnnF16::get((DnnF16::Word *)(m + 254336LL) + r * 256 + unit);
         const float t4 = in_a <= 0.0f ? 0.0f : 1.0f;
         const float t5 = acc[0] * t4;
-        DnnF16::put((DnnF16::Word *)(m + 258432LL) + r * 256 + unit, t5);
+        out[0] = t5;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 258432LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 258432LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward2, 256) {
@@ -2533,12 +2717,27 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 256, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[41856LL + unit];
         const float t12 = z0 <= 0.0f ? 0.0f : z0;
-        DnnF16::put((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, t12);
+        out[0] = t12;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer0, 256) {
@@ -2551,12 +2750,27 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 128, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[74880LL + unit];
         const float t13 = z0 <= 0.0f ? 0.0f : z0;
-        DnnF16::put((DnnF16::Word *)(m + 287104LL) + r * 128 + unit, t13);
+        out[0] = t13;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 287104LL) + r * 128 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 287104LL) + r * 128 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer1, 256) {
@@ -2569,6 +2783,7 @@ DNN_KERNEL(infer1, 256) {
 struct of_infer2 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 10, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[76288LL + unit];

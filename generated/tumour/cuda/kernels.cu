@@ -1007,6 +1007,25 @@ struct DnnTf32 {
 #ifndef DNN_GEMM_H
 #define DNN_GEMM_H
 
+// DnnUnits hands an epilogue two neighbouring columns: as the one or two units that
+// they are, or with PAIRS as a pair.
+template <bool PAIRS> struct DnnUnits {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        DNN_UNROLL
+        for (int u = 0; u < 2 / Epilogue::STRIDE; u++) {
+            if (unit + u < Epilogue::WIDTH) sums[u] += epilogue.unit(row, unit + u, acc + u);
+        }
+    }
+};
+template <> struct DnnUnits<true> {
+    template <class Epilogue> static DNN_METHOD void apply(const Epilogue &epilogue, int row, int unit, const float *acc, float *sums) {
+        if (unit + 1 < Epilogue::WIDTH)
+            epilogue.pair(row, unit, acc, sums);
+        else if (unit < Epilogue::WIDTH)
+            sums[0] += epilogue.unit(row, unit, acc);
+    }
+};
+
 // DnnGemm is a product of a, [rows][inner] or turned [inner][rows], and b,
 // [columns][inner] or turned [inner][columns]. The kernel asks for BYTES of
 // dynamic shared memory.
@@ -1150,10 +1169,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
                     DNN_UNROLL
                     for (int j = 0; j < NT; j++) {
                         const int unit = (col + left + 8 * j) / S;
-                        DNN_UNROLL
-                        for (int u = 0; u < UNITS; u++) {
-                            if (unit + u < Epilogue::WIDTH) sums[j * UNITS + u] += epilogue.unit(r, unit + u, &acc[i][j][2 * h + u]);
-                        }
+                        DnnUnits<Epilogue::PAIRS>::apply(epilogue, r, unit, &acc[i][j][2 * h], sums + j * UNITS);
                     }
                 }
             }
@@ -1266,11 +1282,18 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix.
+// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// have an even number.
 template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
-    const long long all = (long long)rows * WIDTH, stride = (long long)dnn_grid_x() * DNN_THREADS;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride)
-        P::put(to + i / WIDTH * LEAD + i % WIDTH, from[i]);
+    const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
+    const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
+    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        if (EACH == 2)
+            P::put2(word, from[2 * i], from[2 * i + 1]);
+        else
+            P::put(word, from[i]);
+    }
 }
 
 // DnnCopy says where the operands of a weight [.., width] lie, in float32 from
@@ -1690,6 +1713,7 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[17312LL + unit];
@@ -1720,6 +1744,7 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[17344LL + unit];
@@ -1759,6 +1784,7 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float in_s = m[35200LL + r * 16 + unit];
@@ -1829,6 +1855,7 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[17312LL + unit];
@@ -1851,6 +1878,7 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[17344LL + unit];
@@ -2059,7 +2087,8 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[13216LL + unit];
         const float t0 = 0.5f * z0;
@@ -2074,9 +2103,26 @@ struct of_forward0 {
         const float t9 = 0.7978846f * t8;
         const float t10 = t0 * t9;
         const float t11 = t5 + t10;
-        DnnBf16::put((DnnBf16::Word *)(m + 26752LL) + r * 16 + unit, t4);
-        m[22656LL + r * 16 + unit] = t11;
+        out[0] = t4;
+        out[1] = t11;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[2];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 26752LL) + r * 16 + unit, v[0]);
+        m[22656LL + r * 16 + unit] = v[1];
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[2], w[2];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 26752LL) + r * 16 + unit, v[0], w[0]);
+        m[22656LL + r * 16 + unit] = v[1];
+        m[22656LL + r * 16 + unit + 1] = w[1];
     }
 };
 DNN_KERNEL(forward0, 256) {
@@ -2089,6 +2135,7 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[13248LL + unit];
@@ -2128,12 +2175,27 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_s = m[22656LL + r * 16 + unit];
         const float t17 = acc[0] * in_s;
-        DnnBf16::put((DnnBf16::Word *)(m + 28800LL) + r * 16 + unit, t17);
+        out[0] = t17;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 28800LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 28800LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2198,7 +2260,8 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[13216LL + unit];
         const float t26 = 0.5f * z0;
@@ -2206,8 +2269,22 @@ struct of_infer0 {
         const float t28 = dnn_erf(t27);
         const float t29 = 1.0f + t28;
         const float t30 = t26 * t29;
-        DnnBf16::put((DnnBf16::Word *)(m + 22656LL) + r * 16 + unit, t30);
+        out[0] = t30;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnBf16::put((DnnBf16::Word *)(m + 22656LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnBf16::put2((DnnBf16::Word *)(m + 22656LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer0, 256) {
@@ -2220,6 +2297,7 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[13248LL + unit];
@@ -2428,7 +2506,8 @@ DNN_KERNEL(convert, 256) {
 struct of_forward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[13344LL + unit];
         const float t0 = 0.5f * z0;
@@ -2443,9 +2522,26 @@ struct of_forward0 {
         const float t9 = 0.7978846f * t8;
         const float t10 = t0 * t9;
         const float t11 = t5 + t10;
-        DnnF16::put((DnnF16::Word *)(m + 26880LL) + r * 16 + unit, t4);
-        m[22784LL + r * 16 + unit] = t11;
+        out[0] = t4;
+        out[1] = t11;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[2];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 26880LL) + r * 16 + unit, v[0]);
+        m[22784LL + r * 16 + unit] = v[1];
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[2], w[2];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 26880LL) + r * 16 + unit, v[0], w[0]);
+        m[22784LL + r * 16 + unit] = v[1];
+        m[22784LL + r * 16 + unit + 1] = w[1];
     }
 };
 DNN_KERNEL(forward0, 256) {
@@ -2458,6 +2554,7 @@ DNN_KERNEL(forward0, 256) {
 struct of_forward1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[13376LL + unit];
@@ -2497,12 +2594,27 @@ DNN_KERNEL(loss_sum, 256) {
 struct of_backward0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float in_s = m[22784LL + r * 16 + unit];
         const float t17 = acc[0] * in_s;
-        DnnF16::put((DnnF16::Word *)(m + 28928LL) + r * 16 + unit, t17);
+        out[0] = t17;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 28928LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 28928LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(backward0, 256) {
@@ -2572,7 +2684,8 @@ DNN_KERNEL(convert_infer, 256) {
 struct of_infer0 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 16, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+    static constexpr bool PAIRS = true;
+    DNN_METHOD float values(int row, int unit, const float *acc, float *out) const {
         const long long r = row;
         const float z0 = acc[0] + m[13344LL + unit];
         const float t26 = 0.5f * z0;
@@ -2580,8 +2693,22 @@ struct of_infer0 {
         const float t28 = dnn_erf(t27);
         const float t29 = 1.0f + t28;
         const float t30 = t26 * t29;
-        DnnF16::put((DnnF16::Word *)(m + 22784LL) + r * 16 + unit, t30);
+        out[0] = t30;
         return 0.0f;
+    }
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        float v[1];
+        const float sum = values(row, unit, acc, v);
+        DnnF16::put((DnnF16::Word *)(m + 22784LL) + r * 16 + unit, v[0]);
+        return sum;
+    }
+    DNN_METHOD void pair(int row, int unit, const float *acc, float *sums) const {
+        const long long r = row;
+        float v[1], w[1];
+        sums[0] += values(row, unit, acc, v);
+        sums[1] += values(row, unit + 1, acc + 1, w);
+        DnnF16::put2((DnnF16::Word *)(m + 22784LL) + r * 16 + unit, v[0], w[0]);
     }
 };
 DNN_KERNEL(infer0, 256) {
@@ -2594,6 +2721,7 @@ DNN_KERNEL(infer0, 256) {
 struct of_infer1 {
     float *m;
     static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[13376LL + unit];
