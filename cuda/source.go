@@ -74,7 +74,7 @@ func (s *source) kernel(l *plan.Launch) {
 	case *plan.Map:
 		s.comment("%s", ir.StepString(w.Map))
 		s.comment("%s", s.origin(w.Map.Layer))
-		s.epilogue(l.Name, w.Map, nil, nil, w.Infer, w.Sum)
+		s.epilogue(l.Name, w.Map, nil, nil, w.Infer, w.Sum, false)
 		s.open(l.Name)
 		s.line("const %s epilogue = {m};", typeName(l.Name))
 		s.line("dnn_map(%s, epilogue, %s);", s.rows(), s.partial(w.Sum))
@@ -243,13 +243,13 @@ func (s *source) product(l *plan.Launch, w *plan.Product) {
 	switch t := w.Step.(type) {
 	case *ir.Linear:
 		s.comment("%s", s.origin(t.Layer))
-		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum)
+		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum, s.Tensor())
 		cols, inner = t.W.Shape[0], t.W.Shape[1]
 		a = fmt.Sprintf("const DnnRowMajor<%d> a = {%s};", inner, at(s.Buffer(t.X, w.Infer)))
 		b = fmt.Sprintf("const DnnRowMajor<%d> b = {%s};", inner, at(s.At(t.W)))
 	case *ir.GradInput:
 		s.comment("%s", s.origin(t.Layer))
-		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum)
+		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum, s.Tensor())
 		cols, inner = t.W.Shape[1], t.W.Shape[0]
 		a = fmt.Sprintf("const DnnRowMajor<%d> a = {%s};", inner, at(s.Buffer(t.DZ, w.Infer)))
 		b = fmt.Sprintf("const DnnColMajor<%d> b = {%s};", cols, at(s.At(t.W)))
@@ -271,11 +271,11 @@ func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) {
 	switch t := w.Step.(type) {
 	case *ir.Linear:
 		s.comment("%s", s.origin(t.Layer))
-		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum)
+		s.epilogue(l.Name, t.Map, t.Out, t.Bias, w.Infer, w.Sum, s.Tensor())
 		x, weight, cols, inner = t.X, t.W, t.W.Shape[0], t.W.Shape[1]
 	case *ir.GradInput:
 		s.comment("%s", s.origin(t.Layer))
-		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum)
+		s.epilogue(l.Name, t.Map, t.Out, nil, w.Infer, w.Sum, s.Tensor())
 		x, weight, cols, inner, turned = t.DZ, t.W, t.W.Shape[1], t.W.Shape[0], true
 	}
 	a, leadA := s.operands(x, w.Infer)
@@ -288,8 +288,9 @@ func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) {
 }
 
 // epilogue writes the struct that takes a product's elements, or those of a
-// map alone: it adds the bias, stores the product in out, and applies the map.
-func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Param, infer bool, sum *plan.Sum) {
+// map alone: it adds the bias, stores the product in out, and applies the map. pairs
+// tells that neighbours come together.
+func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Param, infer bool, sum *plan.Sum, pairs bool) {
 	stride, width, kind := plan.Stride(m), 0, "DNN_NO_SUM"
 	if m != nil {
 		width = m.Width
@@ -306,8 +307,8 @@ func (s *source) epilogue(kernel string, m *ir.Map, out *ir.Buffer, bias *ir.Par
 	s.line("float *m;")
 	s.line("static constexpr int STRIDE = %d, WIDTH = %d, SUM = %s;", stride, width, kind)
 	var results []result
-	paired := s.paired(m, out)
-	if s.Tensor() {
+	paired := pairs && s.paired(m, out)
+	if pairs {
 		s.line("static constexpr bool PAIRS = %t;", paired)
 	}
 	if paired {
