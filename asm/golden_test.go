@@ -9,6 +9,7 @@ import (
 	"github.com/dnngen/dnngen/asm/internal/runner"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/internal/expr"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -61,7 +62,7 @@ func goldenRequest(t *testing.T, c *golden.Case, p *ir.Program, device string, t
 	perEpoch := len(batches) / c.Net.Train.Epochs
 	for i, b := range batches {
 		lo, hi := b[0], b[1]
-		q.Steps = append(q.Steps, runner.Step{
+		q.Steps = append(q.Steps, engines.Step{
 			X: c.X[lo*p.Input : hi*p.Input], Target: engine.Target{Class: c.Class, Value: c.Value}.Rows(lo, hi, p.Output), Rows: hi - lo,
 			Hyper: engine.Hyper{LR: float32(rate(p, c.Net, i, perEpoch)), Momentum: float32(p.Settings.Momentum), Step: int64(i + 1)},
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dnngen/dnngen/asm/internal/runner"
 	"github.com/dnngen/dnngen/gen/lower"
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/internal/ir/eval"
 	"github.com/dnngen/dnngen/internal/nettest"
@@ -45,7 +46,7 @@ func (tr *training) request(device string, threads int) runner.Request {
 	for i, b := range tr.steps {
 		h := tr.hyper
 		h.Step = int64(i + 1)
-		q.Steps = append(q.Steps, runner.Step{X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows, Hyper: h})
+		q.Steps = append(q.Steps, engines.Step{X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows, Hyper: h})
 	}
 	q.Infer, q.InferRows = tr.steps[0].X, tr.steps[0].Rows
 	return q

@@ -16,14 +16,13 @@ import (
 	"github.com/dnngen/dnngen/cuda/internal/emulator"
 	"github.com/dnngen/dnngen/cuda/internal/runner"
 	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/internal/fakecuda"
-	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/nettest"
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/internal/scratch"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
-
-const module = "github.com/dnngen/dnngen"
 
 // fakePTX is PTX that has the kernels' names and arguments, which is all that
 // the fake driver reads.
@@ -36,80 +35,39 @@ func fakePTX(pl *plan.Plan) []byte {
 	return []byte(b.String())
 }
 
-// goModule is a module of its own beside links to packages of this one.
-type goModule struct {
-	t   *testing.T
-	dir string
-}
+// runnerPath is the package that trains with emitted engines.
+const runnerPath = "cuda/internal/runner"
 
-func newModule(t *testing.T, links ...string) *goModule {
+// newModule has what emitted engines of GPUs import.
+func newModule(t *testing.T, links ...string) *scratch.Module {
 	t.Helper()
-	m := &goModule{t, t.TempDir()}
-	root := golden.Root(t)
-	for _, name := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(filepath.Join(root, name))
-		m.check(err)
-		m.put(name, content)
-	}
-	m.check(os.MkdirAll(filepath.Join(m.dir, "cuda", "internal"), 0o755))
-	for _, name := range append(links, "runtime", "cuda/cublaslt", "cuda/driver", "cuda/host", "cuda/internal/dynamic") {
-		m.check(os.Symlink(filepath.Join(root, filepath.FromSlash(name)), filepath.Join(m.dir, filepath.FromSlash(name))))
-	}
-	return m
-}
-
-func (m *goModule) check(err error) {
-	if err != nil {
-		m.t.Helper()
-		m.t.Fatal(err)
-	}
-}
-
-// put writes a file.
-func (m *goModule) put(path string, content []byte) {
-	m.t.Helper()
-	name := filepath.Join(m.dir, filepath.FromSlash(path))
-	m.check(os.MkdirAll(filepath.Dir(name), 0o755))
-	m.check(os.WriteFile(name, content, 0o644))
-}
-
-// build compiles a command and returns its path.
-func (m *goModule) build(command string) (binary string) {
-	m.t.Helper()
-	binary = filepath.Join(m.dir, "program")
-	cmd := exec.Command("go", "build", "-o", binary, command)
-	cmd.Dir, cmd.Env = m.dir, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		m.t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
+	return scratch.New(t, append(links, "cuda/cublaslt", "cuda/driver", "cuda/host", "cuda/internal/dynamic")...)
 }
 
 // build compiles the emitted engines of some trainings into one program. images
 // makes the files that lie beside a network's source.
 func build(t *testing.T, list []*training, images func(pl *plan.Plan, source []byte) map[string][]byte) (binary string) {
 	t.Helper()
-	m := newModule(t, "cuda/internal/runner")
-	main := "package main\n\nimport (\n\t\"os\"\n\t\"" + module + "/cuda/internal/runner\"\n"
+	m := newModule(t, runnerPath)
+	var packages []string
 	for _, tr := range list {
 		files, err := cuda.EmitWith(tr.plan.Program, tr.name, tr.options)
-		m.check(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		base := "cuda/nets/" + tr.name
 		for _, f := range files {
-			m.put(base+"/"+f.Path, f.Content)
+			m.Put(base+"/"+f.Path, f.Content)
 			if f.Path == cuda.Source {
 				for name, content := range images(tr.plan, f.Content) {
-					m.put(base+"/cuda/"+name, content)
+					m.Put(base+"/cuda/"+name, content)
 				}
 			}
 		}
-		m.put(base+"/register.go", []byte(fmt.Sprintf("package %s\n\nimport %q\n\nfunc init() { runner.Register(%q, cudaDevices) }\n",
-			tr.name, module+"/cuda/internal/runner", tr.name)))
-		main += fmt.Sprintf("\t_ %q\n", module+"/"+base)
+		m.Register(base, tr.name, cuda.Devices, runnerPath)
+		packages = append(packages, base)
 	}
-	main += ")\n\nfunc main() {\n\tif err := runner.Serve(os.Stdin, os.Stdout); err != nil {\n\t\tpanic(err)\n\t}\n}\n"
-	m.put("cuda/cmd/main.go", []byte(main))
-	return m.build("./cuda/cmd")
+	return m.Program(runnerPath, packages)
 }
 
 func (tr *training) request() *runner.Request {
@@ -119,7 +77,7 @@ func (tr *training) request() *runner.Request {
 		q.Scaling = &engine.Scaling{Scale: testScale}
 	}
 	for i, b := range tr.steps {
-		q.Steps = append(q.Steps, runner.Step{
+		q.Steps = append(q.Steps, engines.Step{
 			X: b.X, Target: engine.Target{Class: b.Class, Value: b.Value}, Rows: b.Rows,
 			Hyper: engine.Hyper{LR: rate, Momentum: float32(tr.momentum()), Step: int64(i + 1)},
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/dnngen/dnngen/cuda/internal/emulator"
 	"github.com/dnngen/dnngen/cuda/internal/runner"
 	"github.com/dnngen/dnngen/cuda/plan"
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/internal/fakecuda"
 	"github.com/dnngen/dnngen/internal/nettest"
 	"github.com/dnngen/dnngen/internal/op"
@@ -68,10 +69,10 @@ func (tr *training) feedOf(rows, epochs int, shuffled bool) *runner.Feed {
 }
 
 // apart are the steps of a feed as calls of Engine.Step.
-func (tr *training) apart(f *runner.Feed) (steps []runner.Step) {
+func (tr *training) apart(f *runner.Feed) (steps []engines.Step) {
 	p := tr.plan.Program
 	for _, q := range f.Steps {
-		s := runner.Step{Rows: q.Hi - q.Lo, Hyper: q.Hyper}
+		s := engines.Step{Rows: q.Hi - q.Lo, Hyper: q.Hyper}
 		for i := q.Lo; i < q.Hi; i++ {
 			r := i
 			if f.Order != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/dnngen/dnngen/cuda/internal/runner"
 	"github.com/dnngen/dnngen/cuda/plan"
 	"github.com/dnngen/dnngen/cuda/toolchain"
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/internal/golden"
 	"github.com/dnngen/dnngen/internal/nettest"
 	"github.com/dnngen/dnngen/internal/op"
@@ -115,7 +116,7 @@ func goldenRequest(tr *training, c *golden.Case) *runner.Request {
 	q := &runner.Request{Net: tr.name, Params: initial(p, c), Outputs: p.Output, States: len(p.Rule.States), Infer: c.X, InferRows: c.Rows}
 	batches := c.Batches()
 	for i, b := range batches {
-		q.Steps = append(q.Steps, runner.Step{
+		q.Steps = append(q.Steps, engines.Step{
 			X: c.X[b[0]*p.Input : b[1]*p.Input], Rows: b[1] - b[0],
 			Target: engine.Target{Class: c.Class, Value: c.Value}.Rows(b[0], b[1], p.Output),
 			Hyper: engine.Hyper{

@@ -21,6 +21,7 @@ import (
 	"github.com/dnngen/dnngen/cuda/internal/emulator"
 	"github.com/dnngen/dnngen/gen"
 	"github.com/dnngen/dnngen/internal/fakecuda"
+	"github.com/dnngen/dnngen/internal/scratch"
 	"github.com/dnngen/dnngen/spec"
 )
 
@@ -54,19 +55,21 @@ func newGPUTrainerIn(t *testing.T, precision int) *gpuTrainer {
 	}
 	m := newModule(t)
 	const at = "cuda/nets/digits"
-	files, err := gen.Generate(net, gen.Options{ImportPath: module + "/" + at})
-	m.check(err)
+	files, err := gen.Generate(net, gen.Options{ImportPath: scratch.Path + "/" + at})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range files {
-		m.put(at+"/"+f.Path, f.Content)
+		m.Put(at+"/"+f.Path, f.Content)
 	}
 	pl := emitted(t, planIn(t, net, precision))
 	folder := at + "/" + filepath.Dir(cuda.Source)
 	if precision > 0 {
 		folder += "/" + pl.Precision.Name
 	}
-	m.put(folder+"/kernels.sm_80.ptx", fakePTX(pl))
+	m.Put(folder+"/kernels.sm_80.ptx", fakePTX(pl))
 	return &gpuTrainer{
-		binary: m.build("./" + at + "/cmd/digits"), dir: t.TempDir(), arena: 4 * pl.Total,
+		binary: m.Build("./" + at + "/cmd/digits"), dir: t.TempDir(), arena: 4 * pl.Total,
 		env: append(os.Environ(), "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+emulator.Library(t, pl)),
 	}
 }

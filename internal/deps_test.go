@@ -77,10 +77,12 @@ gen, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
 
 # What only tests import, and what they are.
 NONE < internal;
-runtime/engine, runtime/simd < asm/internal/runner;
+runtime/engine < internal/engines;
+internal/golden < internal/scratch;
+internal/engines, runtime/simd < asm/internal/runner;
 runtime/simd < asm/internal/ran;
 cuda, internal/nettest, internal/golden < cuda/internal/emulator;
-runtime/engine < cuda/internal/runner;
+internal/engines < cuda/internal/runner;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 NONE < internal/fakecuda;

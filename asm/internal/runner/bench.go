@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/simd"
 )
@@ -73,7 +74,7 @@ func bench(q *Request) ([]Timing, error) {
 }
 
 // stepTime returns the seconds that a step takes, over many after a first one.
-func stepTime(e engine.Engine, s Step, now func() time.Duration) float64 {
+func stepTime(e engine.Engine, s engines.Step, now func() time.Duration) float64 {
 	e.Step(s.X, s.Target, s.Rows, s.Hyper)
 	n, start := 0, now()
 	for n == 0 || now()-start < roundTime {

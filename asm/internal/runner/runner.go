@@ -7,10 +7,9 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
-	"math"
-	"runtime"
 	"slices"
 
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
 
@@ -19,7 +18,7 @@ type Request struct {
 	Net, Device string
 	Threads     int
 	Params      [][]float32 // initial values; nil leaves zeros
-	Steps       []Step
+	Steps       []engines.Step
 	Infer       []float32 // rows to infer with the trained parameters
 	InferRows   int
 	Outputs     int
@@ -44,14 +43,6 @@ type Timing struct {
 	Peak float64 // GFLOP/s of as many threads doing nothing but multiply-adds, median
 }
 
-// Step is one call of Engine.Step.
-type Step struct {
-	X      []float32
-	Target engine.Target
-	Rows   int
-	Hyper  engine.Hyper
-}
-
 // Response is what came of it.
 type Response struct {
 	Err    string
@@ -63,11 +54,6 @@ type Response struct {
 	Pauses *Pauses
 	Calls  *Calls
 }
-
-var nets = map[string]func() []engine.Device{}
-
-// Register makes a network known under a name.
-func Register(name string, devices func() []engine.Device) { nets[name] = devices }
 
 // Serve answers requests until the input ends.
 func Serve(in io.Reader, out io.Writer) error {
@@ -115,33 +101,24 @@ func serve(q *Request) (r Response, err error) {
 	for _, s := range q.Steps {
 		r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
 	}
-	for slot := range 1 + q.States {
-		var tensors [][]float32
-		for i, n := range q.Sizes {
-			v := make([]float32, n)
-			e.Read(slot, i, 0, v)
-			tensors = append(tensors, v)
-		}
-		r.Slots = append(r.Slots, tensors)
-	}
+	r.Slots = engines.Slots(e, q.Sizes, q.States)
 	if q.InferRows > 0 {
 		r.Raw = make([]float32, q.InferRows*q.Outputs)
 		e.Infer(q.Infer, r.Raw, q.InferRows)
 	}
 	if q.Allocs {
 		s := q.Steps[len(q.Steps)-1]
-		r.Allocs = allocs(func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
+		r.Allocs = engines.Allocs(20, func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
 	}
 	return r, nil
 }
 
 // open makes an engine with the request's parameters.
 func open(q *Request, device string, threads int) (engine.Engine, error) {
-	devices, ok := nets[q.Net]
-	if !ok {
-		return nil, fmt.Errorf("no network %s", q.Net)
+	list, err := engines.Devices(q.Net)
+	if err != nil {
+		return nil, err
 	}
-	list := devices()
 	i := slices.IndexFunc(list, func(d engine.Device) bool { return d.Name == device })
 	if i < 0 {
 		return nil, fmt.Errorf("no device %s", device)
@@ -157,22 +134,4 @@ func open(q *Request, device string, threads int) (engine.Engine, error) {
 		e.Write(0, i, 0, v)
 	}
 	return e, nil
-}
-
-// allocs counts the allocations of a call: the least of some rounds, as the
-// runtime allocates by itself now and then.
-func allocs(f func()) float64 {
-	const rounds, calls = 5, 20
-	f()
-	least := uint64(math.MaxUint64)
-	for range rounds {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range calls {
-			f()
-		}
-		runtime.ReadMemStats(&after)
-		least = min(least, after.Mallocs-before.Mallocs)
-	}
-	return float64(least) / calls
 }

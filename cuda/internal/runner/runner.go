@@ -5,11 +5,9 @@ package runner
 
 import (
 	"encoding/gob"
-	"fmt"
 	"io"
-	"math"
-	"runtime"
 
+	"github.com/dnngen/dnngen/internal/engines"
 	"github.com/dnngen/dnngen/runtime/engine"
 )
 
@@ -19,20 +17,12 @@ type Request struct {
 	Precision string          // empty: engine.FP32
 	Scaling   *engine.Scaling // to begin with, where the engine has one
 	Params    [][]float32     // initial values
-	Steps     []Step
+	Steps     []engines.Step
 	Feed      *Feed     // after Steps
 	Infer     []float32 // rows to infer with the trained parameters
 	InferRows int
 	Outputs   int
 	States    int
-}
-
-// Step is one call of Engine.Step.
-type Step struct {
-	X      []float32
-	Target engine.Target
-	Rows   int
-	Hyper  engine.Hyper
 }
 
 // Feed is a training by engine.Runner: the steps are made by as many calls of Run
@@ -65,11 +55,6 @@ type Response struct {
 	Allocs  float64 // of a step
 }
 
-var nets = map[string]func() []engine.Device{}
-
-// Register makes a network known under a name.
-func Register(name string, devices func() []engine.Device) { nets[name] = devices }
-
 // Serve answers one request.
 func Serve(in io.Reader, out io.Writer) error {
 	var q Request
@@ -93,11 +78,11 @@ func serve(q *Request, r *Response) (err error) {
 			r.Failed, err = true, f
 		}
 	}()
-	devices, ok := nets[q.Net]
-	if !ok {
-		return fmt.Errorf("no network %s", q.Net)
+	devices, err := engines.Devices(q.Net)
+	if err != nil {
+		return err
 	}
-	d := devices()[0]
+	d := devices[0]
 	r.Device = d.Name
 	if err := d.Missing(); err != nil {
 		return err
@@ -136,24 +121,20 @@ func serve(q *Request, r *Response) (err error) {
 	if q.Feed != nil {
 		feed(e.(engine.Runner), q.Feed, r)
 	}
-	for slot := range 1 + q.States {
-		var tensors [][]float32
-		for i, p := range q.Params {
-			v := make([]float32, len(p))
-			e.Read(slot, i, 0, v)
-			tensors = append(tensors, v)
-		}
-		r.Slots = append(r.Slots, tensors)
+	var sizes []int
+	for _, p := range q.Params {
+		sizes = append(sizes, len(p))
 	}
+	r.Slots = engines.Slots(e, sizes, q.States)
 	r.Raw = make([]float32, q.InferRows*q.Outputs)
 	e.Infer(q.Infer, r.Raw, q.InferRows)
 	if q.Feed != nil {
 		f, losses := q.Feed, make([]float64, len(q.Feed.Steps))
-		r.Allocs = allocs(func() { e.(engine.Runner).Run(f.Steps, losses) })
+		r.Allocs = engines.Allocs(1, func() { e.(engine.Runner).Run(f.Steps, losses) })
 		return nil
 	}
 	s := q.Steps[len(q.Steps)-1]
-	r.Allocs = allocs(func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
+	r.Allocs = engines.Allocs(1, func() { e.Step(s.X, s.Target, s.Rows, s.Hyper) })
 	return nil
 }
 
@@ -178,19 +159,4 @@ func feed(e engine.Runner, f *Feed, r *Response) {
 		at += n
 	}
 	r.Losses = append(r.Losses, losses...)
-}
-
-// allocs counts the allocations of a call: the least of several, for the
-// program does more than the call.
-func allocs(f func()) float64 {
-	f()
-	least := math.Inf(1)
-	for range 3 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		least = min(least, float64(after.Mallocs-before.Mallocs))
-	}
-	return least
 }
