@@ -41,6 +41,9 @@ var descent = &Rule{
 	Scalars: []string{"lr"},
 }
 
+// miss is the difference between an output and its target.
+var miss = expr.Diff(expr.V("z"), expr.V("y"))
+
 // suite collects kernels and writes the checker's table of them.
 type suite struct {
 	kernels []Kernel
@@ -113,6 +116,14 @@ func (s *suite) fill() {
 			&Dot{Name: fmt.Sprintf("dot_%d_", k), Inputs: k, Rows: 129, Bias: true},
 			&DotGradient{Name: fmt.Sprintf("dotgradient_%d_", k), Inputs: k, Rows: 129},
 			&RankOne{Name: fmt.Sprintf("row_%d_", k), Inputs: k, PanelRows: pad(k), Panels: 3, Rule: descent, Input: true, Store: true})
+		s.add("losses", "width: %d, rows: 129, class: %s, square: %s", k,
+			&CrossEntropy{Name: fmt.Sprintf("crossentropy_%d_", k), Width: k, Rows: 129},
+			&Loss{Name: fmt.Sprintf("square_%d_", k), Width: k, Rows: 129, Value: expr.Prod(miss, miss), Slope: expr.Prod(expr.C(2), miss)})
+	}
+	for panels := 1; panels <= 2; panels++ {
+		s.add("biases", "rows: 129, panels: %d, keep: %s, update: %s", panels,
+			&BiasGradient{Name: fmt.Sprintf("biaskeep_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels},
+			&BiasGradient{Name: fmt.Sprintf("biasupdate_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels, Rule: descent})
 	}
 	for _, panels := range []int{1, 3} {
 		for lines := 1; lines <= 8; lines++ {
@@ -158,7 +169,7 @@ func TestKernels(t *testing.T) {
 		write(isa.String()+"_amd64.go", files.Stubs)
 		table += fmt.Sprintf("\t%q: {\n", isa)
 		for _, field := range []struct{ name, kind string }{
-			{"products", "product"}, {"gradients", "gradient"}, {"transposes", "transpose"}, {"blocks", "block"}, {"dots", "dot"},
+			{"products", "product"}, {"gradients", "gradient"}, {"transposes", "transpose"}, {"blocks", "block"}, {"dots", "dot"}, {"biases", "bias"}, {"losses", "loss"},
 		} {
 			table += fmt.Sprintf("\t\t%s: []%s{\n%s\t\t},\n", field.name, field.kind, s.table[field.name])
 		}
