@@ -3,6 +3,7 @@ package cuda_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,25 +20,7 @@ import (
 )
 
 // large are networks whose tiles the reference cases are too small for.
-var large = []string{`
-name: narrow
-input: 64
-layers: [{linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 64}, relu, {linear: 16}]
-loss: mse
-train: {batch: 262144, optimizer: {adam: {lr: 0.001}}}
-`, `
-name: digits
-input: 784
-layers: [{linear: 512}, relu, {linear: 512}, relu, {linear: 10}]
-loss: cross_entropy
-train: {batch: 1024, optimizer: {adam: {lr: 0.001}}}
-`, `
-name: wide
-input: 1024
-layers: [{linear: 4096}, relu, {linear: 4096}, relu, {linear: 1000}]
-loss: cross_entropy
-train: {batch: 8192, optimizer: {adam: {lr: 0.001}}}
-`}
+const large = "../bench/kernels/*.yaml"
 
 // TestAssemble makes machine code of kernels, where that can be had: of each
 // reference network, in one precision and for one architecture by turns, and of
@@ -71,8 +54,16 @@ func TestAssemble(t *testing.T) {
 	for i, c := range golden.Load(t) {
 		add(c.Name, c.Net, i, i%len(op.Precisions))
 	}
-	for i, text := range large {
-		net, problems, err := spec.Parse("large.yaml", []byte(text), spec.Options{})
+	files, err := filepath.Glob(large)
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%s: %q, %v", large, files, err)
+	}
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		net, problems, err := spec.Parse(file, text, spec.Options{})
 		if err != nil {
 			t.Fatal(problems, err)
 		}

@@ -138,14 +138,14 @@ void dnn_emu_mma(float *c, const unsigned *a, unsigned b0, unsigned b1, DnnEmuTy
     dnn_emu_together(product, &p, __builtin_return_address(0), "mma", 0);
 }
 
-// Copies that threads have begun, oldest first.
+// Copies that each thread has begun, oldest first.
 struct Copy {
     char *to;
     char data[16];
-    int thread, group;
+    int group;
 };
-static Copy copies[1 << 16];
-static int copyCount, groups[256];
+static Copy copies[256][256];
+static int copyCount[256], groups[256];
 
 void dnn_copy(DnnAddress to, const void *from, bool inside) { dnn_copy_part(to, from, inside ? 16 : 0); }
 
@@ -153,11 +153,11 @@ void dnn_copy_part(DnnAddress to, const void *from, int bytes) {
     if (bytes < 0 || bytes > 16) return dnn_emu_fail("cp.async: not from 0 to 16 bytes");
     if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0) return dnn_emu_fail("cp.async: an address that is no multiple of 16");
     if (!dnn_emu_inside(to, 16)) return dnn_emu_fail("cp.async: an address outside shared memory");
-    if (copyCount == sizeof copies / sizeof *copies) return dnn_emu_fail("cp.async: more copies at once than the emulator keeps");
-    Copy *c = &copies[copyCount++];
+    const int thread = dnn_emu_place.thread;
+    if (copyCount[thread] == 256) return dnn_emu_fail("cp.async: more copies at once than the emulator keeps");
+    Copy *c = &copies[thread][copyCount[thread]++];
     c->to = (char *)to;
-    c->thread = dnn_emu_place.thread;
-    c->group = groups[c->thread];
+    c->group = groups[thread];
     memset(c->data, 0, 16);
     memcpy(c->data, from, bytes);
     memset(c->to, 0xff, 16);
@@ -167,18 +167,20 @@ void dnn_copy_commit() { groups[dnn_emu_place.thread]++; }
 
 void dnn_emu_copy_wait(int n) {
     const int thread = dnn_emu_place.thread, last = groups[thread] - n;
-    int kept = 0;
-    for (int i = 0; i < copyCount; i++) {
-        if (copies[i].thread == thread && copies[i].group < last)
-            memcpy(copies[i].to, copies[i].data, 16);
-        else
-            copies[kept++] = copies[i];
+    Copy *const own = copies[thread];
+    int there = 0; // groups follow each other
+    while (there < copyCount[thread] && own[there].group < last) {
+        memcpy(own[there].to, own[there].data, 16);
+        there++;
     }
-    copyCount = kept;
+    copyCount[thread] -= there;
+    memmove(own, own + there, copyCount[thread] * sizeof *own);
 }
 
 void dnn_emu_end_copies() {
-    if (copyCount > 0) dnn_emu_fail("cp.async: the block ends before its copies");
-    copyCount = 0;
+    for (int thread = 0; thread < 256; thread++) {
+        if (copyCount[thread] > 0) dnn_emu_fail("cp.async: the block ends before its copies");
+        copyCount[thread] = 0;
+    }
     memset(groups, 0, sizeof groups);
 }
