@@ -73,7 +73,7 @@ spec, runtime/engine, runtime/scalar < bench/autograd;
 NONE < bench/bars;
 runtime/bench, runtime/npy, runtime/safetensors < bench/problem;
 runtime/bench, runtime/fsys < bench/lab;
-gen, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
+gen, runtime/device, bench/autograd, bench/bars, bench/lab, bench/problem < bench/compare;
 
 # What only tests import, and what they are.
 NONE < internal;

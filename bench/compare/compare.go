@@ -18,6 +18,7 @@ import (
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/spec"
 )
@@ -180,15 +181,15 @@ func (c *contenders) entries(devices []string) ([]bench.Entry, error) {
 			}
 			list = append(list, bench.Entry{Name: Plain, Threads: threads, Contender: remote})
 		}
-		for _, device := range slices.Backward(devices) {
-			if onGPU(device) && threads > 1 {
+		for _, name := range slices.Backward(devices) {
+			if onGPU(name) && threads > 1 {
 				continue // the host's threads are idle
 			}
-			remote, err := c.trainer.Open(device, threads)
+			remote, err := c.trainer.Open(name, threads)
 			if err != nil {
 				return nil, err
 			}
-			entry := bench.Entry{Name: device, Threads: threads, Elsewhere: onGPU(device), Contender: remote}
+			entry := bench.Entry{Name: name, Threads: threads, Units: device.Units(name), Elsewhere: onGPU(name), Contender: remote}
 			if entry.Elsewhere {
 				entry.Roundoff = c.net.Train.Precision.Roundoff()
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/runtime/bench"
+	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/spec"
 )
 
@@ -149,7 +150,7 @@ func ownEntries(t *trainer, net *spec.Network, devices []string, peers []Peer) (
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, bench.Entry{Name: ownName + devices[cpu], Threads: threads, Contender: c})
+		entries = append(entries, bench.Entry{Name: ownName + devices[cpu], Threads: threads, Units: device.Units(devices[cpu]), Contender: c})
 	}
 	if cpu > 0 {
 		c, err := t.Open(devices[0], 1)

@@ -26,6 +26,9 @@ type Contender interface {
 type Entry struct {
 	Name    string // "cpu:avx2"
 	Threads int
+	// Units are the vector units that it computes on, as Peak names them. Its share
+	// is of their peak; of the best units' where it names none.
+	Units string
 	// Elsewhere tells that the work is not done by this machine's cores, whose peak
 	// is then no measure.
 	Elsewhere bool

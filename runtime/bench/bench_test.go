@@ -48,12 +48,12 @@ func TestMeasure(t *testing.T) {
 	fast, slow := &fake{perRow: 1e-6, loss: falling}, &fake{perRow: 10, loss: falling}
 	peaks := 0
 	r, err := bench.Measure(t.Context(), []bench.Entry{
-		{Name: "fast", Threads: 1, Contender: fast}, {Name: "slow", Threads: 2, Contender: slow},
+		{Name: "fast", Threads: 1, Contender: fast}, {Name: "narrow", Threads: 2, Units: "avx2", Contender: &fake{perRow: 1e-6, loss: falling}}, {Name: "slow", Threads: 2, Contender: slow},
 	}, bench.Options{
 		Seconds: 2, Check: 5, Batch: 100, FLOPs: 1e6,
 		Peak: func(time.Duration) (bench.Peak, error) {
 			peaks++
-			return bench.Peak{Threads: 2, One: 4, All: 8}, nil
+			return bench.Peak{Threads: 2, One: 4, All: 8, Narrower: []bench.Units{{Units: "avx2", One: 1, All: float64(peaks)}}}, nil
 		},
 	})
 	if err != nil {
@@ -71,8 +71,11 @@ func TestMeasure(t *testing.T) {
 	near("fast step", a.Step.Median, 1e-4)
 	near("fast GFLOP/s", a.GFLOPS, 1e3)
 	near("fast share", a.Share, 250)
+	// Another is measured by its own units' peak: of those that were measured, 1 to
+	// the number of rounds, the median.
+	near("narrow share", r.Results[1].Share, 1e3/(float64(r.Rounds+1)/2))
 	// The slow one is compared with a few rows and not timed.
-	if want := (bench.Slow{Name: "slow", Threads: 2, Rows: 4, Step: 40}); len(r.Results) != 1 || len(r.Slow) != 1 || r.Slow[0] != want {
+	if want := (bench.Slow{Name: "slow", Threads: 2, Rows: 4, Step: 40}); len(r.Results) != 2 || len(r.Slow) != 1 || r.Slow[0] != want {
 		t.Errorf("%+v, slow %+v", r.Results, r.Slow)
 	}
 	if !slices.Equal(slow.compared, []int{4}) || slices.Max(slow.rows) != 4 {

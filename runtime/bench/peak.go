@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,25 +13,41 @@ import (
 
 // Peak is what the machine can do at most.
 type Peak struct {
-	Units   string  `json:"units"` // "avx512", "avx2" or "scalar"
+	Units   string  `json:"units"` // the best it has: "avx512", "avx2" or "scalar"
 	Threads int     `json:"threads"`
 	One     float64 `json:"gflops_one_thread"`
 	All     float64 `json:"gflops_all_threads"`
 	ReadOne float64 `json:"read_gb_per_second_one_thread"` // from memory
 	ReadAll float64 `json:"read_gb_per_second_all_threads"`
+	// Narrower are the machine's other vector units.
+	Narrower []Units `json:"narrower,omitempty"`
 }
 
-// of returns the peak of a number of threads.
-func (p *Peak) of(threads int) float64 {
-	if threads <= 1 {
-		return p.One
+// Units is what some vector units can do at most.
+type Units struct {
+	Units string  `json:"units"`
+	One   float64 `json:"gflops_one_thread"`
+	All   float64 `json:"gflops_all_threads"`
+}
+
+// of returns the peak of a number of threads on the named units, the best ones
+// where the name is none of theirs.
+func (p *Peak) of(threads int, units string) float64 {
+	one, all := p.One, p.All
+	for _, u := range p.Narrower {
+		if u.Units == units {
+			one, all = u.One, u.All
+		}
 	}
-	return p.One + (p.All-p.One)*float64(min(threads, p.Threads)-1)/float64(max(1, p.Threads-1))
+	if threads <= 1 {
+		return one
+	}
+	return one + (all-one)*float64(min(threads, p.Threads)-1)/float64(max(1, p.Threads-1))
 }
 
 // Meter measures the peak.
 type Meter struct {
-	units   string
+	units   []string // the best ones first
 	threads int
 	memory  [][]uint64 // a part for each thread, together more than caches hold
 }
@@ -38,13 +55,19 @@ type Meter struct {
 // memoryTotal is the number of bytes that are read to measure the bandwidth.
 const memoryTotal = 256 << 20
 
-// NewMeter prepares the measurement, for the best vector units of this CPU.
+// scalar are the units of a CPU whose vector units are not known.
+const scalar = "scalar"
+
+// NewMeter prepares the measurement, for the vector units of this CPU.
 func NewMeter(threads int) *Meter {
-	m := &Meter{units: "scalar", threads: threads}
-	for _, units := range []string{"avx2", "avx512"} {
+	m := &Meter{threads: threads}
+	for _, units := range []string{"avx512", "avx2"} {
 		if _, err := simd.Peak(units, 1, 0); err == nil {
-			m.units = units
+			m.units = append(m.units, units)
 		}
+	}
+	if m.units == nil {
+		m.units = []string{scalar}
 	}
 	for range threads {
 		part := make([]uint64, memoryTotal/8/threads)
@@ -56,28 +79,41 @@ func NewMeter(threads int) *Meter {
 	return m
 }
 
-// Measure measures for about four times d.
+// Measure measures for a few times d.
 func (m *Meter) Measure(d time.Duration) (Peak, error) {
-	p := Peak{Units: m.units, Threads: m.threads}
-	var err error
-	if p.One, err = m.compute(1, d); err != nil {
-		return p, err
-	}
-	p.ReadOne = m.read(1, d)
-	p.All, p.ReadAll = p.One, p.ReadOne
+	p := Peak{Threads: m.threads, ReadOne: m.read(1, d)}
+	p.ReadAll = p.ReadOne
 	if m.threads > 1 {
-		p.All, err = m.compute(m.threads, d)
 		p.ReadAll = m.read(m.threads, d)
 	}
-	return p, err
+	for i, units := range m.units {
+		u := Units{Units: units}
+		var err error
+		if u.One, err = compute(units, 1, d); err != nil {
+			return p, err
+		}
+		u.All = u.One
+		if m.threads > 1 {
+			if u.All, err = compute(units, m.threads, d); err != nil {
+				return p, err
+			}
+		}
+		if i == 0 {
+			p.Units, p.One, p.All = u.Units, u.One, u.All
+		} else {
+			p.Narrower = append(p.Narrower, u)
+		}
+	}
+	return p, nil
 }
 
-func (m *Meter) compute(threads int, d time.Duration) (float64, error) {
-	if m.units != "scalar" {
-		rate, err := simd.Peak(m.units, threads, d)
+// compute returns GFLOP/s.
+func compute(units string, threads int, d time.Duration) (float64, error) {
+	if units != scalar {
+		rate, err := simd.Peak(units, threads, d)
 		for tries := 0; rate == 0 && err == nil && tries < 5; tries++ {
 			d *= 4 // nothing was done: another process had the core all the time
-			rate, err = simd.Peak(m.units, threads, d)
+			rate, err = simd.Peak(units, threads, d)
 		}
 		return rate, err
 	}
@@ -160,15 +196,22 @@ func together(threads int, d time.Duration, f func(thread int) float64, total *f
 // medianPeak takes the median of each figure.
 func medianPeak(list []Peak) Peak {
 	p := list[0]
-	for _, of := range []func(*Peak) *float64{
-		func(p *Peak) *float64 { return &p.One }, func(p *Peak) *float64 { return &p.All },
-		func(p *Peak) *float64 { return &p.ReadOne }, func(p *Peak) *float64 { return &p.ReadAll },
-	} {
+	p.Narrower = slices.Clone(p.Narrower)
+	median := func(to *float64, of func(*Peak) float64) {
 		var values []float64
 		for i := range list {
-			values = append(values, *of(&list[i]))
+			values = append(values, of(&list[i]))
 		}
-		*of(&p) = SpreadOf(values).Median
+		*to = SpreadOf(values).Median
+	}
+	median(&p.One, func(p *Peak) float64 { return p.One })
+	median(&p.All, func(p *Peak) float64 { return p.All })
+	median(&p.ReadOne, func(p *Peak) float64 { return p.ReadOne })
+	median(&p.ReadAll, func(p *Peak) float64 { return p.ReadAll })
+	for i := range p.Narrower {
+		u := &p.Narrower[i]
+		median(&u.One, func(p *Peak) float64 { return p.Narrower[i].One })
+		median(&u.All, func(p *Peak) float64 { return p.Narrower[i].All })
 	}
 	return p
 }

@@ -33,7 +33,7 @@ type Result struct {
 	Step    Spread  `json:"step_seconds"`
 	Samples float64 `json:"samples_per_second"`
 	GFLOPS  float64 `json:"gflops"`
-	Share   float64 `json:"share_of_peak,omitempty"` // of the peak of as many threads
+	Share   float64 `json:"share_of_peak,omitempty"` // of the peak of as many threads on its units
 	Loss    float64 `json:"loss"`                    // of the last step that was compared for it
 }
 
@@ -83,7 +83,7 @@ func (m *measurement) report() *Report {
 			Samples: float64(m.Batch) / step.Median, GFLOPS: out.FLOPs / step.Median / 1e9, Loss: r.losses[len(r.losses)-1],
 		}
 		if out.Peak != nil && !r.Elsewhere {
-			result.Share = result.GFLOPS / out.Peak.of(r.Threads)
+			result.Share = result.GFLOPS / out.Peak.of(r.Threads, r.Units)
 		}
 		out.Results = append(out.Results, result)
 	}

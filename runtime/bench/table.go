@@ -71,7 +71,15 @@ func (r *Report) Table(w io.Writer) {
 		if p.Threads > 1 {
 			fmt.Fprintf(w, ", %.0f by %d", p.All, p.Threads)
 		}
-		fmt.Fprintf(w, " (%s); memory is read at %.0f GB/s", p.Units, p.ReadOne)
+		fmt.Fprintf(w, " (%s)", p.Units)
+		for _, u := range p.Narrower {
+			fmt.Fprintf(w, ", %.0f", u.One)
+			if p.Threads > 1 {
+				fmt.Fprintf(w, " and %.0f", u.All)
+			}
+			fmt.Fprintf(w, " (%s)", u.Units)
+		}
+		fmt.Fprintf(w, "; memory is read at %.0f GB/s", p.ReadOne)
 		if p.Threads > 1 {
 			fmt.Fprintf(w, ", %.0f by %d", p.ReadAll, p.Threads)
 		}

@@ -31,6 +31,9 @@ func Rounding(name string) string {
 	return name
 }
 
+// Units names what a device of this CPU computes on, as bench.Peak does.
+func Units(name string) string { return strings.TrimPrefix(name, "cpu:") }
+
 // Unknown says that a name means nothing.
 type Unknown struct {
 	What string // it should be: "a device"

@@ -25,8 +25,9 @@ var benchCommand = &command{
 	args:  "[OPTION]...",
 	long: `Times a training step on every device that is here, with one thread and with
 all, in alternating rounds, after the losses of the first steps were compared.
-The machine's peak of fused multiply-adds is measured between the rounds; GFLOP/s
-count the matrix products alone. Times are medians; ± is half the distance
+The peak of fused multiply-adds is measured between the rounds, for each kind of
+vector units that the machine has, and a device's share is of its own kind's.
+GFLOP/s count the matrix products alone. Times are medians; ± is half the distance
 between the quartiles. A device that takes too long for a whole batch is compared
 with fewer rows and not timed, unless all are so slow.
 
@@ -107,7 +108,7 @@ func (a *app) bench(f *benchFlags) error {
 				return err
 			}
 			defer trainee.Close()
-			entries = append(entries, bench.Entry{Name: name, Threads: n, Elsewhere: gpu, Roundoff: a.roundoff(d.Precision), Contender: trainee})
+			entries = append(entries, bench.Entry{Name: name, Threads: n, Units: device.Units(d.Name), Elsewhere: gpu, Roundoff: a.roundoff(d.Precision), Contender: trainee})
 		}
 	}
 	show := a.display(f.json)
