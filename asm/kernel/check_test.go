@@ -125,6 +125,18 @@ func (s *suite) fill() {
 			&BiasGradient{Name: fmt.Sprintf("biaskeep_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels},
 			&BiasGradient{Name: fmt.Sprintf("biasupdate_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels, Rule: descent})
 	}
+	const stride = 560 // 35 vectors: more than the checker updates
+	s.add("updates", "stride: %d, f: %s", stride, &Update{Name: "update", Rule: descent, Stride: stride})
+	square := expr.Prod(expr.V("z"), expr.V("z"))
+	s.add("maps", "rows: 129, f: %s", &Apply{Name: "map", Doc: "is tested.", Map: &Map{
+		In:      []In{{"z", View{Buffer: 0, Stride: 1}}},
+		Out:     []Out{{View{Buffer: 1, Stride: 1}, square}},
+		Sum:     []Sum{{square}},
+		Buffers: []string{"z", "a"}, Rows: 129,
+	}})
+	s.add("denses", "rows: 129, loss: %s, bias: %s",
+		&DenseLoss{Name: "denseloss", Value: expr.Prod(miss, miss), Slope: expr.Prod(expr.C(2), miss)},
+		&DotBias{Name: "dotbias"})
 	for _, panels := range []int{1, 3} {
 		for lines := 1; lines <= 8; lines++ {
 			s.add("transposes", "panels: %d, panelRows: %d, lines: %d, f: %s", panels, 144, lines,
@@ -170,6 +182,7 @@ func TestKernels(t *testing.T) {
 		table += fmt.Sprintf("\t%q: {\n", isa)
 		for _, field := range []struct{ name, kind string }{
 			{"products", "product"}, {"gradients", "gradient"}, {"transposes", "transpose"}, {"blocks", "block"}, {"dots", "dot"}, {"biases", "bias"}, {"losses", "loss"},
+			{"updates", "update"}, {"maps", "apply"}, {"denses", "dense"},
 		} {
 			table += fmt.Sprintf("\t\t%s: []%s{\n%s\t\t},\n", field.name, field.kind, s.table[field.name])
 		}
