@@ -306,13 +306,13 @@ func New(p *ir.Program) (*Plan, error) {
 	b.flat = b.readsFlat()
 	b.rule()
 	b.placeParams()
-	b.Infer = b.inference("infer", b.inferRows())
-	b.InferRow = b.inference("inferRow", 1)
 	b.placeTensors()
 	b.forward()
 	b.loss()
 	b.backward()
 	b.updates()
+	b.Infer = b.inference("infer", b.inferRows())
+	b.InferRow = b.inference("inferRow", 1)
 	b.whole()
 	return b.Plan, nil
 }

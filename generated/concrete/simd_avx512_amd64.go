@@ -4,64 +4,6 @@
 
 package concrete
 
-// infer0AVX512 multiplies rows of 8 by weights of 48 outputs.
-//
-//	src      [rows][8], rows to multiply
-//	mat      [2][16][16], packed matrix
-//	bias     [2][16]
-//	a        [1][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer2AVX512 multiplies rows of 24 by weights of 12 outputs.
-//
-//	src      [2][64][16], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	p        [1], the learned parameter
-//	a        [1][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
-
-// infer4AVX512 multiplies rows of 12 by the weights of one output.
-//
-//	src      [1][64][16], rows to multiply
-//	w        [1][16], the weights
-//	bias     [1]
-//	z        [rows], the outputs
-//	rows     number of rows
-func infer4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
-
-// inferRow0AVX512 multiplies rows of 8 by weights of 48 outputs.
-//
-//	src      [rows][8], rows to multiply
-//	mat      [4][16][16], packed matrix
-//	bias     [4][16]
-//	a        [2][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// inferRow2AVX512 multiplies rows of 24 by weights of 12 outputs.
-//
-//	src      [2][1][16], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	p        [1], the learned parameter
-//	a        [1][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
-
-// inferRow4AVX512 multiplies rows of 12 by the weights of one output.
-//
-//	src      [1][1][16], rows to multiply
-//	w        [1][16], the weights
-//	bias     [1]
-//	z        [rows], the outputs
-//	rows     number of rows
-func inferRow4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
-
 // forward0AVX512 multiplies rows of 8 by weights of 48 outputs.
 //
 //	src      [rows][8], rows to multiply
@@ -206,3 +148,61 @@ func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *fl
 //	shards   number of gradients to add, at least 1
 //	vectors  number of vectors of 16
 func updateAVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, grads *float32, shards int, vectors int)
+
+// infer0AVX512 multiplies rows of 8 by weights of 48 outputs.
+//
+//	src      [rows][8], rows to multiply
+//	mat      [2][16][16], packed matrix
+//	bias     [2][16]
+//	a        [1][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// infer2AVX512 multiplies rows of 24 by weights of 12 outputs.
+//
+//	src      [2][64][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	p        [1], the learned parameter
+//	a        [1][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
+
+// infer4AVX512 multiplies rows of 12 by the weights of one output.
+//
+//	src      [1][64][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func infer4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
+
+// inferRow0AVX512 multiplies rows of 8 by weights of 48 outputs.
+//
+//	src      [rows][8], rows to multiply
+//	mat      [4][16][16], packed matrix
+//	bias     [4][16]
+//	a        [2][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX512 multiplies rows of 24 by weights of 12 outputs.
+//
+//	src      [2][1][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	p        [1], the learned parameter
+//	a        [1][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow2AVX512(src *float32, mat *float32, p *float32, a *float32, tile int, tiles int)
+
+// inferRow4AVX512 multiplies rows of 12 by the weights of one output.
+//
+//	src      [1][1][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func inferRow4AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)

@@ -8,12 +8,6 @@ package concrete
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	infer0      func(src, mat, bias, a *float32, tile, tiles int)
-	infer2      func(src, mat, p, a *float32, tile, tiles int)
-	infer4      func(src, w, bias, z *float32, rows int)
-	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2   func(src, mat, p, a *float32, tile, tiles int)
-	inferRow4   func(src, w, bias, z *float32, rows int)
 	forward0    func(src, mat, bias, a, s *float32, tile, tiles int)
 	forward2    func(src, mat, acc, p, a *float32, tile, tiles int)
 	forward4    func(src, w, bias, z *float32, rows int)
@@ -28,6 +22,12 @@ type vectorKernels struct {
 	gradWeight0 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
 	gradBias0   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
 	update      func(w, expAvg, expAvgSq, scalars, grads *float32, shards, vectors int)
+	infer0      func(src, mat, bias, a *float32, tile, tiles int)
+	infer2      func(src, mat, p, a *float32, tile, tiles int)
+	infer4      func(src, w, bias, z *float32, rows int)
+	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2   func(src, mat, p, a *float32, tile, tiles int)
+	inferRow4   func(src, w, bias, z *float32, rows int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.

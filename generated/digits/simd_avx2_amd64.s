@@ -4,1590 +4,6 @@
 
 #include "textflag.h"
 
-// func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
-// Requires: AVX, CMOV
-TEXT ·inferUnpackAVX2(SB), $128-24
-	// AX    blocked: [1][64][16]
-	// BX    rows of this block
-	// CX    flat: [rows][10]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	VMOVUPS simdConstsAVX2<>+24(SB), Y0
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMOVUPS    (SI), Y1
-	VMOVUPS    Y1, (DI)
-	VMOVUPS    32(SI), Y1
-	VMASKMOVPS Y1, Y0, 32(DI)
-	ADDQ       $+64, SI
-	ADDQ       $+40, DI
-	DECQ       BX
-	JNZ        row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+640, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
-// func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·infer0AVX2(SB), $136-48
-	// AX       src: at the tile's first row
-	// BX       a: at the tile's first row
-	// CX       mat: [2][64][16], packed matrix
-	// DI       src: at the step, in the tile's first row
-	// DX       bias: [2][16]
-	// R8       mat: at the step
-	// R9       blocks of 16 steps to do
-	// R10      src: a later block, to fetch
-	// R11      groups of 4 steps to do in the block
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000180, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000009, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000009, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ   CX, a+24(FP)
-	SHRQ   $0x06, CX
-	IMUL3Q $0x00000100, CX, CX
-	ADDQ   CX, src+0(FP)
-
-	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, 128(SP)
-
-panel1:
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ a+24(FP), BX
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), SI
-	TESTQ SI, SI
-	JZ    tallDone2
-
-tall3:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y1, Y11
-	MOVQ    AX, DI
-	MOVQ    CX, R8
-
-	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
-
-block4:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
-	JGT  fetch5
-	ADDQ $+1280, R10
-
-fetch5:
-	MOVQ $0x00000004, R11
-
-step6:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	PREFETCHT0   (R10)
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 256(DI), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 512(DI), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 768(DI), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 1024(DI), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 1280(DI), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	PREFETCHT0   256(R10)
-	VBROADCASTSS 4(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 260(DI), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 516(DI), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 772(DI), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 1028(DI), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 1284(DI), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 264(DI), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 520(DI), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 776(DI), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 1032(DI), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 1288(DI), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 268(DI), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 524(DI), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 780(DI), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 1036(DI), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 1292(DI), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, DI
-	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
-	JNZ          step6
-	DECQ         R9
-	JNZ          block4
-	VXORPS       Y12, Y12, Y12
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMOVUPS      Y0, 320(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y11, Y0, Y0
-	VMOVUPS      Y0, 352(BX)
-	ADDQ         $+1536, AX
-	ADDQ         $+384, BX
-	DECQ         SI
-	JNZ          tall3
-
-tallDone2:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), SI
-	TESTQ SI, SI
-	JZ    shortDone7
-
-short8:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	MOVQ    AX, DI
-	MOVQ    CX, R8
-
-	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
-
-block9:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
-	JGT  fetch10
-	ADDQ $+1024, R10
-
-fetch10:
-	MOVQ $0x00000004, R11
-
-step11:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	PREFETCHT0   (R10)
-	VBROADCASTSS (DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 256(DI), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 512(DI), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 768(DI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 1024(DI), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
-	PREFETCHT0   256(R10)
-	VBROADCASTSS 4(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 260(DI), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 516(DI), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 772(DI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 1028(DI), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R8), Y10
-	VMOVUPS      160(R8), Y11
-	VBROADCASTSS 8(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 264(DI), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 520(DI), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 776(DI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 1032(DI), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R8), Y10
-	VMOVUPS      224(R8), Y11
-	VBROADCASTSS 12(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 268(DI), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 524(DI), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 780(DI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 1036(DI), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, DI
-	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
-	JNZ          step11
-	DECQ         R9
-	JNZ          block9
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y0, Y10, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	ADDQ         $+1280, AX
-	ADDQ         $+320, BX
-	DECQ         SI
-	JNZ          short8
-
-shortDone7:
-	ADDQ $+4096, mat+8(FP)
-	ADDQ $+64, bias+16(FP)
-	ADDQ $+4096, a+24(FP)
-	DECQ 128(SP)
-	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·infer2AVX2(SB), $136-48
-	// AX       src: at the tile's first row
-	// BX       a: at the tile's first row
-	// CX       mat: [2][256][16], packed matrix
-	// DX       bias: [2][16]
-	// R8       src: at the step, in the tile's first row
-	// R9       mat: at the step
-	// R10      blocks of 16 steps to do
-	// R11      src: a later block, to fetch
-	// R12      groups of 4 steps to do in the block
-	// SI       mat: 64 steps ahead, to fetch
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000180, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000009, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000009, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ CX, src+0(FP)
-	ADDQ CX, a+24(FP)
-
-	// Panels 1 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, 128(SP)
-
-panel1:
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ a+24(FP), BX
-	LEAQ 4096(CX), SI
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone2
-
-tall3:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y1, Y11
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
-
-block4:
-	CMPQ R10, $0x04
-	JNE  fetch5
-	MOVQ CX, SI
-
-fetch5:
-	LEAQ 4096(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch6
-	ADDQ $-65152, R11
-
-fetch6:
-	MOVQ $0x00000004, R12
-
-step7:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step7
-	ADDQ         $+4032, R8
-	DECQ         R10
-	JNZ          block4
-	VXORPS       Y12, Y12, Y12
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMOVUPS      Y0, 320(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y11, Y0, Y0
-	VMOVUPS      Y0, 352(BX)
-	ADDQ         $+384, AX
-	ADDQ         $+384, BX
-	DECQ         DI
-	JNZ          tall3
-
-tallDone2:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    shortDone8
-
-short9:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
-
-block10:
-	CMPQ R10, $0x04
-	JNE  fetch11
-	MOVQ CX, SI
-
-fetch11:
-	LEAQ 4096(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch12
-	ADDQ $-65216, R11
-
-fetch12:
-	MOVQ $0x00000004, R12
-
-step13:
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R9), Y10
-	VMOVUPS      224(R9), Y11
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step13
-	ADDQ         $+4032, R8
-	DECQ         R10
-	JNZ          block10
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y0, Y10, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	ADDQ         $+320, AX
-	ADDQ         $+320, BX
-	DECQ         DI
-	JNZ          short9
-
-shortDone8:
-	ADDQ $+16384, mat+8(FP)
-	ADDQ $+64, bias+16(FP)
-	ADDQ $+4096, a+24(FP)
-	DECQ 128(SP)
-	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·infer4AVX2(SB), $128-48
-	// AX       src: at the tile's first row
-	// BX       acc: at the tile's first row
-	// CX       mat: [1][128][16], packed matrix
-	// DX       bias: [1][16]
-	// R8       src: at the step, in the tile's first row
-	// R9       mat: at the step
-	// R10      blocks of 16 steps to do
-	// R11      src: a later block, to fetch
-	// R12      groups of 4 steps to do in the block
-	// SI       mat: 64 steps ahead, to fetch
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000180, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000009, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000009, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ CX, src+0(FP)
-	ADDQ CX, acc+24(FP)
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ acc+24(FP), BX
-	LEAQ 4096(CX), SI
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone1
-
-tall2:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y1, Y11
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
-
-block3:
-	CMPQ R10, $0x04
-	JNE  fetch4
-	MOVQ CX, SI
-
-fetch4:
-	LEAQ 4096(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch5
-	ADDQ $-32384, R11
-
-fetch5:
-	MOVQ $0x00000004, R12
-
-step6:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step6
-	ADDQ         $+4032, R8
-	DECQ         R10
-	JNZ          block3
-	VMOVUPS      Y0, (BX)
-	VMOVUPS      Y1, 32(BX)
-	VMOVUPS      Y2, 64(BX)
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y4, 128(BX)
-	VMOVUPS      Y5, 160(BX)
-	VMOVUPS      Y6, 192(BX)
-	VMOVUPS      Y7, 224(BX)
-	VMOVUPS      Y8, 256(BX)
-	VMOVUPS      Y9, 288(BX)
-	VMOVUPS      Y10, 320(BX)
-	VMOVUPS      Y11, 352(BX)
-	ADDQ         $+384, AX
-	ADDQ         $+384, BX
-	DECQ         DI
-	JNZ          tall2
-
-tallDone1:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    shortDone7
-
-short8:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
-
-block9:
-	CMPQ R10, $0x04
-	JNE  fetch10
-	MOVQ CX, SI
-
-fetch10:
-	LEAQ 4096(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch11
-	ADDQ $-32448, R11
-
-fetch11:
-	MOVQ $0x00000004, R12
-
-step12:
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
-	VBROADCASTSS (R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
-	VBROADCASTSS 4(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R9), Y10
-	VMOVUPS      224(R9), Y11
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step12
-	ADDQ         $+4032, R8
-	DECQ         R10
-	JNZ          block9
-	VMOVUPS      Y0, (BX)
-	VMOVUPS      Y1, 32(BX)
-	VMOVUPS      Y2, 64(BX)
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y4, 128(BX)
-	VMOVUPS      Y5, 160(BX)
-	VMOVUPS      Y6, 192(BX)
-	VMOVUPS      Y7, 224(BX)
-	VMOVUPS      Y8, 256(BX)
-	VMOVUPS      Y9, 288(BX)
-	ADDQ         $+320, AX
-	ADDQ         $+320, BX
-	DECQ         DI
-	JNZ          short8
-
-shortDone7:
-	VZEROUPPER
-	RET
-
-// func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
-// Requires: AVX, CMOV
-TEXT ·inferRowUnpackAVX2(SB), $128-24
-	// AX    blocked: [1][1][16]
-	// BX    rows of this block
-	// CX    flat: [rows][10]
-	// DX    rows: number of rows
-	MOVQ blocked+0(FP), AX
-	MOVQ flat+8(FP), CX
-	MOVQ rows+16(FP), DX
-
-rows2:
-	TESTQ   DX, DX
-	JZ      done1
-	MOVQ    $0x00000010, BX
-	CMPQ    DX, BX
-	CMOVQLT DX, BX
-	SUBQ    BX, DX
-	MOVQ    AX, SI
-	MOVQ    CX, DI
-	VMOVUPS simdConstsAVX2<>+24(SB), Y0
-	TESTQ   BX, BX
-	JZ      rowDone3
-
-row4:
-	VMOVUPS    (SI), Y1
-	VMOVUPS    Y1, (DI)
-	VMOVUPS    32(SI), Y1
-	VMASKMOVPS Y1, Y0, 32(DI)
-	ADDQ       $+64, SI
-	ADDQ       $+40, DI
-	DECQ       BX
-	JNZ        row4
-
-rowDone3:
-	ADDQ $+1024, AX
-	ADDQ $+640, CX
-	JMP  rows2
-
-done1:
-	VZEROUPPER
-	RET
-
-// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, FMA3
-TEXT ·inferRow0AVX2(SB), $136-48
-	// AX    src: at the tile's first row
-	// BX    a: at the tile's first row
-	// CX    mat: [8][64][16], packed matrix
-	// DI    src: at the step, in the tile's first row
-	// DX    bias: [8][16]
-	// R8    mat: at the step
-	// R9    blocks of 16 steps to do
-	// R10   src: a later block, to fetch
-	// R11   groups of 4 steps to do in the block
-	// Y0-Y7 sums of the tile [1][4][16], row by row
-	// Y8    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+32(FP), AX
-	IMUL3Q $0x00000040, AX, AX
-
-	// Go to the first tile.
-	ADDQ   AX, a+24(FP)
-	SHRQ   $0x06, AX
-	IMUL3Q $0x00000100, AX, AX
-	ADDQ   AX, src+0(FP)
-
-	// Panels 4 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, 128(SP)
-
-panel1:
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ a+24(FP), BX
-
-	// Tiles of 1 rows by 64 columns.
-	MOVQ  tiles+40(FP), SI
-	TESTQ SI, SI
-	JZ    tallDone2
-
-tall3:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	MOVQ    AX, DI
-	MOVQ    CX, R8
-
-	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
-
-block4:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
-	JGT  fetch5
-
-fetch5:
-	MOVQ $0x00000004, R11
-
-step6:
-	VBROADCASTSS (DI), Y8
-	PREFETCHT0   (R10)
-	VFMADD231PS  (R8), Y8, Y0
-	VFMADD231PS  32(R8), Y8, Y1
-	VFMADD231PS  4096(R8), Y8, Y2
-	VFMADD231PS  4128(R8), Y8, Y3
-	VFMADD231PS  8192(R8), Y8, Y4
-	VFMADD231PS  8224(R8), Y8, Y5
-	VFMADD231PS  12288(R8), Y8, Y6
-	VFMADD231PS  12320(R8), Y8, Y7
-	VBROADCASTSS 4(DI), Y8
-	VFMADD231PS  64(R8), Y8, Y0
-	VFMADD231PS  96(R8), Y8, Y1
-	VFMADD231PS  4160(R8), Y8, Y2
-	VFMADD231PS  4192(R8), Y8, Y3
-	VFMADD231PS  8256(R8), Y8, Y4
-	VFMADD231PS  8288(R8), Y8, Y5
-	VFMADD231PS  12352(R8), Y8, Y6
-	VFMADD231PS  12384(R8), Y8, Y7
-	VBROADCASTSS 8(DI), Y8
-	VFMADD231PS  128(R8), Y8, Y0
-	VFMADD231PS  160(R8), Y8, Y1
-	VFMADD231PS  4224(R8), Y8, Y2
-	VFMADD231PS  4256(R8), Y8, Y3
-	VFMADD231PS  8320(R8), Y8, Y4
-	VFMADD231PS  8352(R8), Y8, Y5
-	VFMADD231PS  12416(R8), Y8, Y6
-	VFMADD231PS  12448(R8), Y8, Y7
-	VBROADCASTSS 12(DI), Y8
-	VFMADD231PS  192(R8), Y8, Y0
-	VFMADD231PS  224(R8), Y8, Y1
-	VFMADD231PS  4288(R8), Y8, Y2
-	VFMADD231PS  4320(R8), Y8, Y3
-	VFMADD231PS  8384(R8), Y8, Y4
-	VFMADD231PS  8416(R8), Y8, Y5
-	VFMADD231PS  12480(R8), Y8, Y6
-	VFMADD231PS  12512(R8), Y8, Y7
-	ADDQ         $+16, DI
-	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
-	JNZ          step6
-	DECQ         R9
-	JNZ          block4
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	ADDQ         $+256, AX
-	ADDQ         $+64, BX
-	DECQ         SI
-	JNZ          tall3
-
-tallDone2:
-	ADDQ $+16384, mat+8(FP)
-	ADDQ $+256, bias+16(FP)
-	ADDQ $+256, a+24(FP)
-	DECQ 128(SP)
-	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), $136-48
-	// AX    src: at the tile's first row
-	// BX    a: at the tile's first row
-	// CX    mat: [8][256][16], packed matrix
-	// DX    bias: [8][16]
-	// R8    src: at the step, in the tile's first row
-	// R9    mat: at the step
-	// R10   blocks of 16 steps to do
-	// R11   src: a later block, to fetch
-	// R12   groups of 4 steps to do in the block
-	// SI    mat: 64 steps ahead, to fetch
-	// Y0-Y7 sums of the tile [1][4][16], row by row
-	// Y8    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+32(FP), AX
-	IMUL3Q $0x00000040, AX, AX
-
-	// Go to the first tile.
-	ADDQ AX, src+0(FP)
-	ADDQ AX, a+24(FP)
-
-	// Panels 4 at a time; the pointers on the stack move on.
-	MOVQ $0x00000002, 128(SP)
-
-panel1:
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ a+24(FP), BX
-	LEAQ 4096(CX), SI
-
-	// Tiles of 1 rows by 64 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone2
-
-tall3:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
-
-block4:
-	CMPQ R10, $0x04
-	JNE  fetch5
-	MOVQ CX, SI
-
-fetch5:
-	LEAQ 64(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch6
-	ADDQ $-960, R11
-
-fetch6:
-	MOVQ $0x00000004, R12
-
-step7:
-	VBROADCASTSS (R8), Y8
-	PREFETCHT0   (SI)
-	PREFETCHT0   16384(SI)
-	PREFETCHT0   32768(SI)
-	PREFETCHT0   49152(SI)
-	PREFETCHT0   (R11)
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	VFMADD231PS  16384(R9), Y8, Y2
-	VFMADD231PS  16416(R9), Y8, Y3
-	VFMADD231PS  32768(R9), Y8, Y4
-	VFMADD231PS  32800(R9), Y8, Y5
-	VFMADD231PS  49152(R9), Y8, Y6
-	VFMADD231PS  49184(R9), Y8, Y7
-	VBROADCASTSS 4(R8), Y8
-	PREFETCHT0   64(SI)
-	PREFETCHT0   16448(SI)
-	PREFETCHT0   32832(SI)
-	PREFETCHT0   49216(SI)
-	VFMADD231PS  64(R9), Y8, Y0
-	VFMADD231PS  96(R9), Y8, Y1
-	VFMADD231PS  16448(R9), Y8, Y2
-	VFMADD231PS  16480(R9), Y8, Y3
-	VFMADD231PS  32832(R9), Y8, Y4
-	VFMADD231PS  32864(R9), Y8, Y5
-	VFMADD231PS  49216(R9), Y8, Y6
-	VFMADD231PS  49248(R9), Y8, Y7
-	VBROADCASTSS 8(R8), Y8
-	PREFETCHT0   128(SI)
-	PREFETCHT0   16512(SI)
-	PREFETCHT0   32896(SI)
-	PREFETCHT0   49280(SI)
-	VFMADD231PS  128(R9), Y8, Y0
-	VFMADD231PS  160(R9), Y8, Y1
-	VFMADD231PS  16512(R9), Y8, Y2
-	VFMADD231PS  16544(R9), Y8, Y3
-	VFMADD231PS  32896(R9), Y8, Y4
-	VFMADD231PS  32928(R9), Y8, Y5
-	VFMADD231PS  49280(R9), Y8, Y6
-	VFMADD231PS  49312(R9), Y8, Y7
-	VBROADCASTSS 12(R8), Y8
-	PREFETCHT0   192(SI)
-	PREFETCHT0   16576(SI)
-	PREFETCHT0   32960(SI)
-	PREFETCHT0   49344(SI)
-	VFMADD231PS  192(R9), Y8, Y0
-	VFMADD231PS  224(R9), Y8, Y1
-	VFMADD231PS  16576(R9), Y8, Y2
-	VFMADD231PS  16608(R9), Y8, Y3
-	VFMADD231PS  32960(R9), Y8, Y4
-	VFMADD231PS  32992(R9), Y8, Y5
-	VFMADD231PS  49344(R9), Y8, Y6
-	VFMADD231PS  49376(R9), Y8, Y7
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step7
-	DECQ         R10
-	JNZ          block4
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	ADDQ         $+64, AX
-	ADDQ         $+64, BX
-	DECQ         DI
-	JNZ          tall3
-
-tallDone2:
-	ADDQ $+65536, mat+8(FP)
-	ADDQ $+256, bias+16(FP)
-	ADDQ $+256, a+24(FP)
-	DECQ 128(SP)
-	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, FMA3
-TEXT ·inferRow4AVX2(SB), $128-48
-	// AX    src: at the tile's first row
-	// BX    acc: at the tile's first row
-	// CX    mat: [1][128][16], packed matrix
-	// DX    bias: [1][16]
-	// R8    src: at the step, in the tile's first row
-	// R9    mat: at the step
-	// R10   blocks of 16 steps to do
-	// R11   src: a later block, to fetch
-	// R12   groups of 4 steps to do in the block
-	// SI    mat: 64 steps ahead, to fetch
-	// Y0-Y1 sums of the tile [1][1][16], row by row
-	// Y2    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+32(FP), AX
-	IMUL3Q $0x00000040, AX, AX
-
-	// Go to the first tile.
-	ADDQ AX, src+0(FP)
-	ADDQ AX, acc+24(FP)
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ acc+24(FP), BX
-	LEAQ 4096(CX), SI
-
-	// Tiles of 1 rows by 16 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone1
-
-tall2:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-
-	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
-
-block3:
-	CMPQ R10, $0x04
-	JNE  fetch4
-	MOVQ CX, SI
-
-fetch4:
-	LEAQ 64(R8), R11
-	CMPQ R10, $0x00000001
-	JGT  fetch5
-	ADDQ $-448, R11
-
-fetch5:
-	MOVQ $0x00000004, R12
-
-step6:
-	VBROADCASTSS (R8), Y2
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
-	VFMADD231PS  (R9), Y2, Y0
-	VFMADD231PS  32(R9), Y2, Y1
-	VBROADCASTSS 4(R8), Y2
-	PREFETCHT0   64(SI)
-	VFMADD231PS  64(R9), Y2, Y0
-	VFMADD231PS  96(R9), Y2, Y1
-	VBROADCASTSS 8(R8), Y2
-	PREFETCHT0   128(SI)
-	VFMADD231PS  128(R9), Y2, Y0
-	VFMADD231PS  160(R9), Y2, Y1
-	VBROADCASTSS 12(R8), Y2
-	PREFETCHT0   192(SI)
-	VFMADD231PS  192(R9), Y2, Y0
-	VFMADD231PS  224(R9), Y2, Y1
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
-	JNZ          step6
-	DECQ         R10
-	JNZ          block3
-	VMOVUPS      Y0, (BX)
-	VMOVUPS      Y1, 32(BX)
-	ADDQ         $+64, AX
-	ADDQ         $+64, BX
-	DECQ         DI
-	JNZ          tall2
-
-tallDone1:
-	VZEROUPPER
-	RET
-
 // func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·forward0AVX2(SB), $136-48
@@ -6923,6 +5339,1590 @@ blockDone2:
 	ADDQ $+2048, dz+32(FP)
 	DECQ AX
 	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferUnpackAVX2(SB), $128-24
+	// AX    blocked: [1][64][16]
+	// BX    rows of this block
+	// CX    flat: [rows][10]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS    (SI), Y1
+	VMOVUPS    Y1, (DI)
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS Y1, Y0, 32(DI)
+	ADDQ       $+64, SI
+	ADDQ       $+40, DI
+	DECQ       BX
+	JNZ        row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+640, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·infer0AVX2(SB), $136-48
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][64][16], packed matrix
+	// DI       src: at the step, in the tile's first row
+	// DX       bias: [2][16]
+	// R8       mat: at the step
+	// R9       blocks of 16 steps to do
+	// R10      src: a later block, to fetch
+	// R11      groups of 4 steps to do in the block
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ    tile+32(FP), AX
+	IMUL3Q  $0x00000180, AX, CX
+	XORQ    DX, DX
+	MOVQ    AX, BX
+	SUBQ    $0x00000009, BX
+	CMOVQLT DX, BX
+	SHLQ    $0x06, BX
+	SUBQ    BX, CX
+
+	// Tiles of 6 rows, and of 5 rows.
+	MOVQ    $0x00000009, BX
+	SUBQ    AX, BX
+	CMOVQLT DX, BX
+	CMPQ    BX, tiles+40(FP)
+	CMOVQGT tiles+40(FP), BX
+	MOVQ    BX, tile+32(FP)
+	SUBQ    BX, tiles+40(FP)
+
+	// Go to the first tile.
+	ADDQ   CX, a+24(FP)
+	SHRQ   $0x06, CX
+	IMUL3Q $0x00000100, CX, CX
+	ADDQ   CX, src+0(FP)
+
+	// Panels 1 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, 128(SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	VMOVAPS Y0, Y10
+	VMOVAPS Y1, Y11
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
+
+block4:
+	LEAQ 192(DI), R10
+	CMPQ R9, $0x00000003
+	JGT  fetch5
+	ADDQ $+1280, R10
+
+fetch5:
+	MOVQ $0x00000004, R11
+
+step6:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	PREFETCHT0   (R10)
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 256(DI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 512(DI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 768(DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 1024(DI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 1280(DI), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	PREFETCHT0   256(R10)
+	VBROADCASTSS 4(DI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 260(DI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 516(DI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 772(DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 1028(DI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 1284(DI), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(DI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 264(DI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 520(DI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 776(DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 1032(DI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 1288(DI), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(DI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 268(DI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 524(DI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 780(DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 1036(DI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 1292(DI), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+1024, R10
+	DECQ         R11
+	JNZ          step6
+	DECQ         R9
+	JNZ          block4
+	VXORPS       Y12, Y12, Y12
+	VMAXPS       Y0, Y12, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMOVUPS      Y0, 320(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y11, Y0, Y0
+	VMOVUPS      Y0, 352(BX)
+	ADDQ         $+1536, AX
+	ADDQ         $+384, BX
+	DECQ         SI
+	JNZ          tall3
+
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    shortDone7
+
+short8:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
+
+block9:
+	LEAQ 192(DI), R10
+	CMPQ R9, $0x00000003
+	JGT  fetch10
+	ADDQ $+1024, R10
+
+fetch10:
+	MOVQ $0x00000004, R11
+
+step11:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	PREFETCHT0   (R10)
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 256(DI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 512(DI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 768(DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 1024(DI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	PREFETCHT0   256(R10)
+	VBROADCASTSS 4(DI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 260(DI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 516(DI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 772(DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 1028(DI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(DI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 264(DI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 520(DI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 776(DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 1032(DI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(DI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 268(DI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 524(DI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 780(DI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 1036(DI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+1024, R10
+	DECQ         R11
+	JNZ          step11
+	DECQ         R9
+	JNZ          block9
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y0, Y10, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	ADDQ         $+1280, AX
+	ADDQ         $+320, BX
+	DECQ         SI
+	JNZ          short8
+
+shortDone7:
+	ADDQ $+4096, mat+8(FP)
+	ADDQ $+64, bias+16(FP)
+	ADDQ $+4096, a+24(FP)
+	DECQ 128(SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func infer2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·infer2AVX2(SB), $136-48
+	// AX       src: at the tile's first row
+	// BX       a: at the tile's first row
+	// CX       mat: [2][256][16], packed matrix
+	// DX       bias: [2][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: a later block, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ    tile+32(FP), AX
+	IMUL3Q  $0x00000180, AX, CX
+	XORQ    DX, DX
+	MOVQ    AX, BX
+	SUBQ    $0x00000009, BX
+	CMOVQLT DX, BX
+	SHLQ    $0x06, BX
+	SUBQ    BX, CX
+
+	// Tiles of 6 rows, and of 5 rows.
+	MOVQ    $0x00000009, BX
+	SUBQ    AX, BX
+	CMOVQLT DX, BX
+	CMPQ    BX, tiles+40(FP)
+	CMOVQGT tiles+40(FP), BX
+	MOVQ    BX, tile+32(FP)
+	SUBQ    BX, tiles+40(FP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, a+24(FP)
+
+	// Panels 1 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, 128(SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	VMOVAPS Y0, Y10
+	VMOVAPS Y1, Y11
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
+
+block4:
+	CMPQ R10, $0x04
+	JNE  fetch5
+	MOVQ CX, SI
+
+fetch5:
+	LEAQ 4096(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch6
+	ADDQ $-65152, R11
+
+fetch6:
+	MOVQ $0x00000004, R12
+
+step7:
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 64(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 128(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 192(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 256(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 320(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R9), Y12
+	VMOVUPS      96(R9), Y13
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 4(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 68(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 132(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 196(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 260(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 324(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R9), Y12
+	VMOVUPS      160(R9), Y13
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 72(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 200(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 264(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 328(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R9), Y12
+	VMOVUPS      224(R9), Y13
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 76(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 140(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 204(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 268(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 332(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step7
+	ADDQ         $+4032, R8
+	DECQ         R10
+	JNZ          block4
+	VXORPS       Y12, Y12, Y12
+	VMAXPS       Y0, Y12, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMOVUPS      Y0, 320(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y11, Y0, Y0
+	VMOVUPS      Y0, 352(BX)
+	ADDQ         $+384, AX
+	ADDQ         $+384, BX
+	DECQ         DI
+	JNZ          tall3
+
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    shortDone8
+
+short9:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
+
+block10:
+	CMPQ R10, $0x04
+	JNE  fetch11
+	MOVQ CX, SI
+
+fetch11:
+	LEAQ 4096(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch12
+	ADDQ $-65216, R11
+
+fetch12:
+	MOVQ $0x00000004, R12
+
+step13:
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 64(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 128(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 192(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 256(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R9), Y10
+	VMOVUPS      96(R9), Y11
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 68(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 132(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 196(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 260(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R9), Y10
+	VMOVUPS      160(R9), Y11
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 72(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 136(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 200(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 264(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R9), Y10
+	VMOVUPS      224(R9), Y11
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 76(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 140(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 204(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 268(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step13
+	ADDQ         $+4032, R8
+	DECQ         R10
+	JNZ          block10
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y0, Y10, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	ADDQ         $+320, AX
+	ADDQ         $+320, BX
+	DECQ         DI
+	JNZ          short9
+
+shortDone8:
+	ADDQ $+16384, mat+8(FP)
+	ADDQ $+64, bias+16(FP)
+	ADDQ $+4096, a+24(FP)
+	DECQ 128(SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func infer4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·infer4AVX2(SB), $128-48
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][128][16], packed matrix
+	// DX       bias: [1][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      blocks of 16 steps to do
+	// R11      src: a later block, to fetch
+	// R12      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ    tile+32(FP), AX
+	IMUL3Q  $0x00000180, AX, CX
+	XORQ    DX, DX
+	MOVQ    AX, BX
+	SUBQ    $0x00000009, BX
+	CMOVQLT DX, BX
+	SHLQ    $0x06, BX
+	SUBQ    BX, CX
+
+	// Tiles of 6 rows, and of 5 rows.
+	MOVQ    $0x00000009, BX
+	SUBQ    AX, BX
+	CMOVQLT DX, BX
+	CMPQ    BX, tiles+40(FP)
+	CMOVQGT tiles+40(FP), BX
+	MOVQ    BX, tile+32(FP)
+	SUBQ    BX, tiles+40(FP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	VMOVAPS Y0, Y10
+	VMOVAPS Y1, Y11
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
+
+block3:
+	CMPQ R10, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 4096(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch5
+	ADDQ $-32384, R11
+
+fetch5:
+	MOVQ $0x00000004, R12
+
+step6:
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 64(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 128(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 192(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 256(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 320(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R9), Y12
+	VMOVUPS      96(R9), Y13
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 4(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 68(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 132(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 196(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 260(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 324(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R9), Y12
+	VMOVUPS      160(R9), Y13
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 72(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 200(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 264(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 328(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R9), Y12
+	VMOVUPS      224(R9), Y13
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 76(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 140(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 204(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 268(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 332(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	ADDQ         $+4032, R8
+	DECQ         R10
+	JNZ          block3
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	VMOVUPS      Y2, 64(BX)
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y4, 128(BX)
+	VMOVUPS      Y5, 160(BX)
+	VMOVUPS      Y6, 192(BX)
+	VMOVUPS      Y7, 224(BX)
+	VMOVUPS      Y8, 256(BX)
+	VMOVUPS      Y9, 288(BX)
+	VMOVUPS      Y10, 320(BX)
+	VMOVUPS      Y11, 352(BX)
+	ADDQ         $+384, AX
+	ADDQ         $+384, BX
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    shortDone7
+
+short8:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
+
+block9:
+	CMPQ R10, $0x04
+	JNE  fetch10
+	MOVQ CX, SI
+
+fetch10:
+	LEAQ 4096(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch11
+	ADDQ $-32448, R11
+
+fetch11:
+	MOVQ $0x00000004, R12
+
+step12:
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 64(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 128(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 192(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 256(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R9), Y10
+	VMOVUPS      96(R9), Y11
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 68(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 132(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 196(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 260(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R9), Y10
+	VMOVUPS      160(R9), Y11
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 72(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 136(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 200(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 264(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R9), Y10
+	VMOVUPS      224(R9), Y11
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 76(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 140(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 204(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 268(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step12
+	ADDQ         $+4032, R8
+	DECQ         R10
+	JNZ          block9
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	VMOVUPS      Y2, 64(BX)
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y4, 128(BX)
+	VMOVUPS      Y5, 160(BX)
+	VMOVUPS      Y6, 192(BX)
+	VMOVUPS      Y7, 224(BX)
+	VMOVUPS      Y8, 256(BX)
+	VMOVUPS      Y9, 288(BX)
+	ADDQ         $+320, AX
+	ADDQ         $+320, BX
+	DECQ         DI
+	JNZ          short8
+
+shortDone7:
+	VZEROUPPER
+	RET
+
+// func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
+// Requires: AVX, CMOV
+TEXT ·inferRowUnpackAVX2(SB), $128-24
+	// AX    blocked: [1][1][16]
+	// BX    rows of this block
+	// CX    flat: [rows][10]
+	// DX    rows: number of rows
+	MOVQ blocked+0(FP), AX
+	MOVQ flat+8(FP), CX
+	MOVQ rows+16(FP), DX
+
+rows2:
+	TESTQ   DX, DX
+	JZ      done1
+	MOVQ    $0x00000010, BX
+	CMPQ    DX, BX
+	CMOVQLT DX, BX
+	SUBQ    BX, DX
+	MOVQ    AX, SI
+	MOVQ    CX, DI
+	VMOVUPS simdConstsAVX2<>+24(SB), Y0
+	TESTQ   BX, BX
+	JZ      rowDone3
+
+row4:
+	VMOVUPS    (SI), Y1
+	VMOVUPS    Y1, (DI)
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS Y1, Y0, 32(DI)
+	ADDQ       $+64, SI
+	ADDQ       $+40, DI
+	DECQ       BX
+	JNZ        row4
+
+rowDone3:
+	ADDQ $+1024, AX
+	ADDQ $+640, CX
+	JMP  rows2
+
+done1:
+	VZEROUPPER
+	RET
+
+// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow0AVX2(SB), $136-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][64][16], packed matrix
+	// DI    src: at the step, in the tile's first row
+	// DX    bias: [8][16]
+	// R8    mat: at the step
+	// R9    blocks of 16 steps to do
+	// R10   src: a later block, to fetch
+	// R11   groups of 4 steps to do in the block
+	// Y0-Y7 sums of the tile [1][4][16], row by row
+	// Y8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ   AX, a+24(FP)
+	SHRQ   $0x06, AX
+	IMUL3Q $0x00000100, AX, AX
+	ADDQ   AX, src+0(FP)
+
+	// Panels 4 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, 128(SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+
+	// Tiles of 1 rows by 64 columns.
+	MOVQ  tiles+40(FP), SI
+	TESTQ SI, SI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VMOVUPS 128(DX), Y4
+	VMOVUPS 160(DX), Y5
+	VMOVUPS 192(DX), Y6
+	VMOVUPS 224(DX), Y7
+	MOVQ    AX, DI
+	MOVQ    CX, R8
+
+	// 64 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000004, R9
+
+block4:
+	LEAQ 192(DI), R10
+	CMPQ R9, $0x00000003
+	JGT  fetch5
+
+fetch5:
+	MOVQ $0x00000004, R11
+
+step6:
+	VBROADCASTSS (DI), Y8
+	PREFETCHT0   (R10)
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  4096(R8), Y8, Y2
+	VFMADD231PS  4128(R8), Y8, Y3
+	VFMADD231PS  8192(R8), Y8, Y4
+	VFMADD231PS  8224(R8), Y8, Y5
+	VFMADD231PS  12288(R8), Y8, Y6
+	VFMADD231PS  12320(R8), Y8, Y7
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  64(R8), Y8, Y0
+	VFMADD231PS  96(R8), Y8, Y1
+	VFMADD231PS  4160(R8), Y8, Y2
+	VFMADD231PS  4192(R8), Y8, Y3
+	VFMADD231PS  8256(R8), Y8, Y4
+	VFMADD231PS  8288(R8), Y8, Y5
+	VFMADD231PS  12352(R8), Y8, Y6
+	VFMADD231PS  12384(R8), Y8, Y7
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  128(R8), Y8, Y0
+	VFMADD231PS  160(R8), Y8, Y1
+	VFMADD231PS  4224(R8), Y8, Y2
+	VFMADD231PS  4256(R8), Y8, Y3
+	VFMADD231PS  8320(R8), Y8, Y4
+	VFMADD231PS  8352(R8), Y8, Y5
+	VFMADD231PS  12416(R8), Y8, Y6
+	VFMADD231PS  12448(R8), Y8, Y7
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  192(R8), Y8, Y0
+	VFMADD231PS  224(R8), Y8, Y1
+	VFMADD231PS  4288(R8), Y8, Y2
+	VFMADD231PS  4320(R8), Y8, Y3
+	VFMADD231PS  8384(R8), Y8, Y4
+	VFMADD231PS  8416(R8), Y8, Y5
+	VFMADD231PS  12480(R8), Y8, Y6
+	VFMADD231PS  12512(R8), Y8, Y7
+	ADDQ         $+16, DI
+	ADDQ         $+256, R8
+	ADDQ         $+1024, R10
+	DECQ         R11
+	JNZ          step6
+	DECQ         R9
+	JNZ          block4
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	ADDQ         $+256, AX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          tall3
+
+tallDone2:
+	ADDQ $+16384, mat+8(FP)
+	ADDQ $+256, bias+16(FP)
+	ADDQ $+256, a+24(FP)
+	DECQ 128(SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func inferRow2AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow2AVX2(SB), $136-48
+	// AX    src: at the tile's first row
+	// BX    a: at the tile's first row
+	// CX    mat: [8][256][16], packed matrix
+	// DX    bias: [8][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: a later block, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Y0-Y7 sums of the tile [1][4][16], row by row
+	// Y8    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, a+24(FP)
+
+	// Panels 4 at a time; the pointers on the stack move on.
+	MOVQ $0x00000002, 128(SP)
+
+panel1:
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ a+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 64 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone2
+
+tall3:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VMOVUPS 128(DX), Y4
+	VMOVUPS 160(DX), Y5
+	VMOVUPS 192(DX), Y6
+	VMOVUPS 224(DX), Y7
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R10
+
+block4:
+	CMPQ R10, $0x04
+	JNE  fetch5
+	MOVQ CX, SI
+
+fetch5:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch6
+	ADDQ $-960, R11
+
+fetch6:
+	MOVQ $0x00000004, R12
+
+step7:
+	VBROADCASTSS (R8), Y8
+	PREFETCHT0   (SI)
+	PREFETCHT0   16384(SI)
+	PREFETCHT0   32768(SI)
+	PREFETCHT0   49152(SI)
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	VFMADD231PS  16384(R9), Y8, Y2
+	VFMADD231PS  16416(R9), Y8, Y3
+	VFMADD231PS  32768(R9), Y8, Y4
+	VFMADD231PS  32800(R9), Y8, Y5
+	VFMADD231PS  49152(R9), Y8, Y6
+	VFMADD231PS  49184(R9), Y8, Y7
+	VBROADCASTSS 4(R8), Y8
+	PREFETCHT0   64(SI)
+	PREFETCHT0   16448(SI)
+	PREFETCHT0   32832(SI)
+	PREFETCHT0   49216(SI)
+	VFMADD231PS  64(R9), Y8, Y0
+	VFMADD231PS  96(R9), Y8, Y1
+	VFMADD231PS  16448(R9), Y8, Y2
+	VFMADD231PS  16480(R9), Y8, Y3
+	VFMADD231PS  32832(R9), Y8, Y4
+	VFMADD231PS  32864(R9), Y8, Y5
+	VFMADD231PS  49216(R9), Y8, Y6
+	VFMADD231PS  49248(R9), Y8, Y7
+	VBROADCASTSS 8(R8), Y8
+	PREFETCHT0   128(SI)
+	PREFETCHT0   16512(SI)
+	PREFETCHT0   32896(SI)
+	PREFETCHT0   49280(SI)
+	VFMADD231PS  128(R9), Y8, Y0
+	VFMADD231PS  160(R9), Y8, Y1
+	VFMADD231PS  16512(R9), Y8, Y2
+	VFMADD231PS  16544(R9), Y8, Y3
+	VFMADD231PS  32896(R9), Y8, Y4
+	VFMADD231PS  32928(R9), Y8, Y5
+	VFMADD231PS  49280(R9), Y8, Y6
+	VFMADD231PS  49312(R9), Y8, Y7
+	VBROADCASTSS 12(R8), Y8
+	PREFETCHT0   192(SI)
+	PREFETCHT0   16576(SI)
+	PREFETCHT0   32960(SI)
+	PREFETCHT0   49344(SI)
+	VFMADD231PS  192(R9), Y8, Y0
+	VFMADD231PS  224(R9), Y8, Y1
+	VFMADD231PS  16576(R9), Y8, Y2
+	VFMADD231PS  16608(R9), Y8, Y3
+	VFMADD231PS  32960(R9), Y8, Y4
+	VFMADD231PS  32992(R9), Y8, Y5
+	VFMADD231PS  49344(R9), Y8, Y6
+	VFMADD231PS  49376(R9), Y8, Y7
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step7
+	DECQ         R10
+	JNZ          block4
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall3
+
+tallDone2:
+	ADDQ $+65536, mat+8(FP)
+	ADDQ $+256, bias+16(FP)
+	ADDQ $+256, a+24(FP)
+	DECQ 128(SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func inferRow4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, FMA3
+TEXT ·inferRow4AVX2(SB), $128-48
+	// AX    src: at the tile's first row
+	// BX    acc: at the tile's first row
+	// CX    mat: [1][128][16], packed matrix
+	// DX    bias: [1][16]
+	// R8    src: at the step, in the tile's first row
+	// R9    mat: at the step
+	// R10   blocks of 16 steps to do
+	// R11   src: a later block, to fetch
+	// R12   groups of 4 steps to do in the block
+	// SI    mat: 64 steps ahead, to fetch
+	// Y0-Y1 sums of the tile [1][1][16], row by row
+	// Y2    a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ   tile+32(FP), AX
+	IMUL3Q $0x00000040, AX, AX
+
+	// Go to the first tile.
+	ADDQ AX, src+0(FP)
+	ADDQ AX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 1 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R10
+
+block3:
+	CMPQ R10, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 64(R8), R11
+	CMPQ R10, $0x00000001
+	JGT  fetch5
+	ADDQ $-448, R11
+
+fetch5:
+	MOVQ $0x00000004, R12
+
+step6:
+	VBROADCASTSS (R8), Y2
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R11)
+	VFMADD231PS  (R9), Y2, Y0
+	VFMADD231PS  32(R9), Y2, Y1
+	VBROADCASTSS 4(R8), Y2
+	PREFETCHT0   64(SI)
+	VFMADD231PS  64(R9), Y2, Y0
+	VFMADD231PS  96(R9), Y2, Y1
+	VBROADCASTSS 8(R8), Y2
+	PREFETCHT0   128(SI)
+	VFMADD231PS  128(R9), Y2, Y0
+	VFMADD231PS  160(R9), Y2, Y1
+	VBROADCASTSS 12(R8), Y2
+	PREFETCHT0   192(SI)
+	VFMADD231PS  192(R9), Y2, Y0
+	VFMADD231PS  224(R9), Y2, Y1
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R11
+	DECQ         R12
+	JNZ          step6
+	DECQ         R10
+	JNZ          block3
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         $+64, AX
+	ADDQ         $+64, BX
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
 	VZEROUPPER
 	RET
 

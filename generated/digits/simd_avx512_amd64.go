@@ -4,80 +4,6 @@
 
 package digits
 
-// inferUnpackAVX512 copies rows from panels of 16 columns.
-//
-//	blocked  [1][64][16]
-//	flat     [rows][10]
-//	rows     number of rows
-func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
-
-// infer0AVX512 multiplies rows of 64 by weights of 256 outputs.
-//
-//	src      [rows][64], rows to multiply
-//	mat      [2][64][16], packed matrix
-//	bias     [2][16]
-//	a        [2][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer2AVX512 multiplies rows of 256 by weights of 128 outputs.
-//
-//	src      [16][64][16], rows to multiply
-//	mat      [2][256][16], packed matrix
-//	bias     [2][16]
-//	a        [2][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer4AVX512 multiplies rows of 128 by weights of 10 outputs.
-//
-//	src      [8][64][16], rows to multiply
-//	mat      [1][128][16], packed matrix
-//	bias     [1][16]
-//	acc      [1][64][16], the product
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-
-// inferRowUnpackAVX512 copies rows from panels of 16 columns.
-//
-//	blocked  [1][1][16]
-//	flat     [rows][10]
-//	rows     number of rows
-func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
-
-// inferRow0AVX512 multiplies rows of 64 by weights of 256 outputs.
-//
-//	src      [rows][64], rows to multiply
-//	mat      [8][64][16], packed matrix
-//	bias     [8][16]
-//	a        [8][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// inferRow2AVX512 multiplies rows of 256 by weights of 128 outputs.
-//
-//	src      [16][1][16], rows to multiply
-//	mat      [8][256][16], packed matrix
-//	bias     [8][16]
-//	a        [8][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// inferRow4AVX512 multiplies rows of 128 by weights of 10 outputs.
-//
-//	src      [8][1][16], rows to multiply
-//	mat      [1][128][16], packed matrix
-//	bias     [1][16]
-//	acc      [1][1][16], the product
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-
 // forward0AVX512 multiplies rows of 64 by weights of 256 outputs.
 //
 //	src      [rows][64], rows to multiply
@@ -202,3 +128,77 @@ func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
 func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+
+// inferUnpackAVX512 copies rows from panels of 16 columns.
+//
+//	blocked  [1][64][16]
+//	flat     [rows][10]
+//	rows     number of rows
+func inferUnpackAVX512(blocked *float32, flat *float32, rows int)
+
+// infer0AVX512 multiplies rows of 64 by weights of 256 outputs.
+//
+//	src      [rows][64], rows to multiply
+//	mat      [2][64][16], packed matrix
+//	bias     [2][16]
+//	a        [2][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// infer2AVX512 multiplies rows of 256 by weights of 128 outputs.
+//
+//	src      [16][64][16], rows to multiply
+//	mat      [2][256][16], packed matrix
+//	bias     [2][16]
+//	a        [2][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// infer4AVX512 multiplies rows of 128 by weights of 10 outputs.
+//
+//	src      [8][64][16], rows to multiply
+//	mat      [1][128][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][64][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+
+// inferRowUnpackAVX512 copies rows from panels of 16 columns.
+//
+//	blocked  [1][1][16]
+//	flat     [rows][10]
+//	rows     number of rows
+func inferRowUnpackAVX512(blocked *float32, flat *float32, rows int)
+
+// inferRow0AVX512 multiplies rows of 64 by weights of 256 outputs.
+//
+//	src      [rows][64], rows to multiply
+//	mat      [8][64][16], packed matrix
+//	bias     [8][16]
+//	a        [8][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX512 multiplies rows of 256 by weights of 128 outputs.
+//
+//	src      [16][1][16], rows to multiply
+//	mat      [8][256][16], packed matrix
+//	bias     [8][16]
+//	a        [8][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow2AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow4AVX512 multiplies rows of 128 by weights of 10 outputs.
+//
+//	src      [8][1][16], rows to multiply
+//	mat      [1][128][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][1][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow4AVX512(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)

@@ -8,14 +8,6 @@ package digits
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferUnpack    func(blocked, flat *float32, rows int)
-	infer0         func(src, mat, bias, a *float32, tile, tiles int)
-	infer2         func(src, mat, bias, a *float32, tile, tiles int)
-	infer4         func(src, mat, bias, acc *float32, tile, tiles int)
-	inferRowUnpack func(blocked, flat *float32, rows int)
-	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2      func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow4      func(src, mat, bias, acc *float32, tile, tiles int)
 	forward0       func(src, mat, bias, a *float32, tile, tiles int)
 	forward2       func(src, mat, bias, a *float32, tile, tiles int)
 	forward4       func(src, mat, bias, acc *float32, tile, tiles int)
@@ -29,6 +21,14 @@ type vectorKernels struct {
 	gradWeight2    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
 	gradBias2      func(w, momentumBuffer, scalars, dz *float32, rows int)
 	gradWeight0    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	inferUnpack    func(blocked, flat *float32, rows int)
+	infer0         func(src, mat, bias, a *float32, tile, tiles int)
+	infer2         func(src, mat, bias, a *float32, tile, tiles int)
+	infer4         func(src, mat, bias, acc *float32, tile, tiles int)
+	inferRowUnpack func(blocked, flat *float32, rows int)
+	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow4      func(src, mat, bias, acc *float32, tile, tiles int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.

@@ -4,26 +4,7 @@
 
 package single
 
-// infer0AVX2 multiplies rows of 2 by weights of 8 outputs.
-//
-//	src      [rows][2], rows to multiply
-//	mat      [1][16][16], packed matrix
-//	bias     [1][16]
-//	a        [1][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer2AVX2 multiplies rows of 8 by the weights of one output.
-//
-//	src      [1][64][16], rows to multiply
-//	w        [1][16], the weights
-//	bias     [1]
-//	z        [rows], the outputs
-//	rows     number of rows
-func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
-
-// inferRow0AVX2 multiplies rows of 2 by weights of 8 outputs.
+// forward0AVX2 multiplies rows of 2 by weights of 8 outputs.
 //
 //	src      [rows][2], rows to multiply
 //	mat      [1][16][16], packed matrix
@@ -31,16 +12,16 @@ func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	a        [1][1][16], which the map writes
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
-func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 
-// inferRow2AVX2 multiplies rows of 8 by the weights of one output.
+// forward2AVX2 multiplies rows of 8 by the weights of one output.
 //
 //	src      [1][1][16], rows to multiply
 //	w        [1][16], the weights
 //	bias     [1]
 //	z        [rows], the outputs
 //	rows     number of rows
-func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
 // lossRowsAVX2 returns the sum of softplus(z) - z*y and writes its derivative, scaled.
 //
@@ -97,6 +78,25 @@ func gradRow0AVX2(w *float32, scalars *float32, input *float32, grad *float32, b
 //	dz       [1][1][16], gradient by the outputs
 //	rows     number of rows
 func gradBias0AVX2(w *float32, scalars *float32, dz *float32, rows int)
+
+// infer0AVX2 multiplies rows of 2 by weights of 8 outputs.
+//
+//	src      [rows][2], rows to multiply
+//	mat      [1][16][16], packed matrix
+//	bias     [1][16]
+//	a        [1][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// infer2AVX2 multiplies rows of 8 by the weights of one output.
+//
+//	src      [1][64][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 
 // stepAVX2 makes a whole training step and returns the sum of the losses.
 //

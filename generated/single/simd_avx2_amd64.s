@@ -4,512 +4,9 @@
 
 #include "textflag.h"
 
-// func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·infer0AVX2(SB), $576-48
-	// AX       scratch [1][6][16], sums of the tile
-	// BX       bias: [1][16]
-	// CX       src: at the tile's first row
-	// CX       src: at the step, in the tile's first row
-	// DX       mat: [1][16][16], packed matrix
-	// DX       mat: at the step
-	// R8       scratch: at the row
-	// SI       a: at the tile's first row
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	LEAQ 191(SP), AX
-	ANDQ $-64, AX
-
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), CX
-	IMUL3Q  $0x00000180, CX, DX
-	XORQ    BX, BX
-	MOVQ    CX, SI
-	SUBQ    $0x00000009, SI
-	CMOVQLT BX, SI
-	SHLQ    $0x06, SI
-	SUBQ    SI, DX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000009, SI
-	SUBQ    CX, SI
-	CMOVQLT BX, SI
-	CMPQ    SI, tiles+40(FP)
-	CMOVQGT tiles+40(FP), SI
-	MOVQ    SI, tile+32(FP)
-	SUBQ    SI, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ   DX, a+24(FP)
-	SHRQ   $0x06, DX
-	IMUL3Q $0x00000008, DX, DX
-	ADDQ   DX, src+0(FP)
-	MOVQ   src+0(FP), CX
-	MOVQ   mat+8(FP), DX
-	MOVQ   bias+16(FP), BX
-	MOVQ   a+24(FP), SI
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone1
-
-tall2:
-	VMOVUPS      (BX), Y0
-	VMOVUPS      32(BX), Y1
-	VMOVAPS      Y0, Y2
-	VMOVAPS      Y1, Y3
-	VMOVAPS      Y0, Y4
-	VMOVAPS      Y1, Y5
-	VMOVAPS      Y0, Y6
-	VMOVAPS      Y1, Y7
-	VMOVAPS      Y0, Y8
-	VMOVAPS      Y1, Y9
-	VMOVAPS      Y0, Y10
-	VMOVAPS      Y1, Y11
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	VBROADCASTSS (CX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(CX), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 16(CX), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 24(CX), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 32(CX), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 40(CX), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(DX), Y12
-	VMOVUPS      96(DX), Y13
-	VBROADCASTSS 4(CX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(CX), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 20(CX), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 28(CX), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 36(CX), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 44(CX), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	VMOVUPS      Y10, 320(AX)
-	VMOVUPS      Y11, 352(AX)
-	MOVQ         AX, R8
-
-	// The map on the tile: a = tanh(z).
-	MOVQ    $0x00000006, R9
-	VMOVUPS simdConstsAVX2<>+320(SB), Y0
-	VMOVUPS simdConstsAVX2<>+96(SB), Y1
-	VMOVUPS simdConstsAVX2<>+0(SB), Y2
-	VMOVUPS simdConstsAVX2<>+32(SB), Y3
-	VMOVUPS simdConstsAVX2<>+64(SB), Y4
-	VMOVUPS simdConstsAVX2<>+128(SB), Y5
-	VMOVUPS simdConstsAVX2<>+160(SB), Y6
-	VMOVUPS simdConstsAVX2<>+192(SB), Y7
-	VMOVUPS simdConstsAVX2<>+224(SB), Y8
-
-finish3:
-	VMOVUPS (R8), Y9
-
-	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, (SI)
-	VMOVUPS      32(R8), Y9
-
-	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, 32(SI)
-	ADDQ         $+64, R8
-	ADDQ         $+64, SI
-	DECQ         R9
-	JNZ          finish3
-	ADDQ         $-384, SI
-	ADDQ         $+48, CX
-	ADDQ         $+384, SI
-	DECQ         DI
-	JNZ          tall2
-
-tallDone1:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    shortDone4
-
-short5:
-	VMOVUPS      (BX), Y0
-	VMOVUPS      32(BX), Y1
-	VMOVAPS      Y0, Y2
-	VMOVAPS      Y1, Y3
-	VMOVAPS      Y0, Y4
-	VMOVAPS      Y1, Y5
-	VMOVAPS      Y0, Y6
-	VMOVAPS      Y1, Y7
-	VMOVAPS      Y0, Y8
-	VMOVAPS      Y1, Y9
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX), Y11
-	VBROADCASTSS (CX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(CX), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 16(CX), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 24(CX), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 32(CX), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(DX), Y10
-	VMOVUPS      96(DX), Y11
-	VBROADCASTSS 4(CX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(CX), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 20(CX), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 28(CX), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 36(CX), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	MOVQ         AX, R8
-
-	// The map on the tile: a = tanh(z).
-	MOVQ    $0x00000005, R9
-	VMOVUPS simdConstsAVX2<>+320(SB), Y0
-	VMOVUPS simdConstsAVX2<>+96(SB), Y1
-	VMOVUPS simdConstsAVX2<>+0(SB), Y2
-	VMOVUPS simdConstsAVX2<>+32(SB), Y3
-	VMOVUPS simdConstsAVX2<>+64(SB), Y4
-	VMOVUPS simdConstsAVX2<>+128(SB), Y5
-	VMOVUPS simdConstsAVX2<>+160(SB), Y6
-	VMOVUPS simdConstsAVX2<>+192(SB), Y7
-	VMOVUPS simdConstsAVX2<>+224(SB), Y8
-
-finish6:
-	VMOVUPS (R8), Y9
-
-	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, (SI)
-	VMOVUPS      32(R8), Y9
-
-	// tanh(z)
-	VANDPS       Y2, Y9, Y10
-	VMINPS       Y3, Y10, Y10
-	VMOVAPS      Y4, Y11
-	VFMADD213PS  Y1, Y10, Y11
-	VSUBPS       Y1, Y11, Y12
-	VFMADD132PS  Y5, Y10, Y12
-	VMOVAPS      Y6, Y13
-	VFMADD213PS  Y7, Y12, Y13
-	VFMADD213PS  Y8, Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
-	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
-	VFMADD213PS  Y0, Y12, Y13
-	VPSLLD       $0x17, Y11, Y11
-	VPADDD       Y11, Y13, Y11
-	VADDPS       Y0, Y11, Y12
-	VDIVPS       Y12, Y11, Y11
-	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
-	VFNMADD213PS Y0, Y11, Y12
-	VMULPS       Y9, Y9, Y11
-	VMULPS       Y11, Y10, Y13
-	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
-	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
-	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
-	VFMADD213PS  Y10, Y14, Y13
-	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
-	VBLENDVPS    Y10, Y12, Y13, Y10
-	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
-	VORPS        Y9, Y10, Y9
-	VMOVUPS      Y9, 32(SI)
-	ADDQ         $+64, R8
-	ADDQ         $+64, SI
-	DECQ         R9
-	JNZ          finish6
-	ADDQ         $-320, SI
-	ADDQ         $+40, CX
-	ADDQ         $+320, SI
-	DECQ         DI
-	JNZ          short5
-
-shortDone4:
-	VZEROUPPER
-	RET
-
-// func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·infer2AVX2(SB), $128-40
-	// AX    src: at the row
-	// BX    bias: [1]
-	// CX    w: [1][16], the weights
-	// DX    z: at the row
-	// SI    rows: number of rows
-	MOVQ  src+0(FP), AX
-	MOVQ  w+8(FP), CX
-	MOVQ  z+24(FP), DX
-	MOVQ  bias+16(FP), BX
-	MOVQ  rows+32(FP), SI
-	MOVQ  SI, DI
-	SHRQ  $0x03, DI
-	ANDQ  $0x07, SI
-	TESTQ DI, DI
-	JZ    rowsDone1
-
-rows2:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	MOVQ         AX, R8
-	MOVQ         CX, R9
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  (R8), Y8, Y0
-	VFMADD231PS  64(R8), Y8, Y2
-	VFMADD231PS  128(R8), Y8, Y4
-	VFMADD231PS  192(R8), Y8, Y6
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  32(R8), Y8, Y1
-	VFMADD231PS  96(R8), Y8, Y3
-	VFMADD231PS  160(R8), Y8, Y5
-	VFMADD231PS  224(R8), Y8, Y7
-	ADDQ         $+4096, R8
-	ADDQ         $+64, R9
-	ADDQ         $+256, AX
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y1
-	VADDPS       Y5, Y4, Y2
-	VADDPS       Y7, Y6, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	MOVQ         AX, R8
-	MOVQ         CX, R9
-	VMOVUPS      (R9), Y12
-	VFMADD231PS  (R8), Y12, Y4
-	VFMADD231PS  64(R8), Y12, Y6
-	VFMADD231PS  128(R8), Y12, Y8
-	VFMADD231PS  192(R8), Y12, Y10
-	VMOVUPS      32(R9), Y12
-	VFMADD231PS  32(R8), Y12, Y5
-	VFMADD231PS  96(R8), Y12, Y7
-	VFMADD231PS  160(R8), Y12, Y9
-	VFMADD231PS  224(R8), Y12, Y11
-	ADDQ         $+4096, R8
-	ADDQ         $+64, R9
-	ADDQ         $+256, AX
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y5
-	VADDPS       Y9, Y8, Y6
-	VADDPS       Y11, Y10, Y7
-	VPERM2F128   $0x20, Y4, Y0, Y8
-	VPERM2F128   $0x31, Y4, Y0, Y0
-	VADDPS       Y0, Y8, Y0
-	VPERM2F128   $0x20, Y6, Y2, Y4
-	VPERM2F128   $0x31, Y6, Y2, Y2
-	VADDPS       Y2, Y4, Y2
-	VPERM2F128   $0x20, Y5, Y1, Y4
-	VPERM2F128   $0x31, Y5, Y1, Y1
-	VADDPS       Y1, Y4, Y1
-	VPERM2F128   $0x20, Y7, Y3, Y4
-	VPERM2F128   $0x31, Y7, Y3, Y3
-	VADDPS       Y3, Y4, Y3
-	VUNPCKLPD    Y1, Y0, Y4
-	VUNPCKHPD    Y1, Y0, Y0
-	VADDPS       Y0, Y4, Y0
-	VUNPCKLPD    Y3, Y2, Y1
-	VUNPCKHPD    Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VSHUFPS      $0x88, Y1, Y0, Y2
-	VSHUFPS      $0xdd, Y1, Y0, Y0
-	VADDPS       Y0, Y2, Y0
-	VBROADCASTSS (BX), Y1
-	VADDPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (DX)
-	ADDQ         $+32, DX
-	DECQ         DI
-	JNZ          rows2
-
-rowsDone1:
-	TESTQ SI, SI
-	JZ    rowDone3
-
-row4:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	MOVQ         AX, DI
-	MOVQ         CX, R8
-	VMOVUPS      (R8), Y2
-	VFMADD231PS  (DI), Y2, Y0
-	VMOVUPS      32(R8), Y2
-	VFMADD231PS  32(DI), Y2, Y1
-	ADDQ         $+4096, DI
-	ADDQ         $+64, R8
-	ADDQ         $+64, AX
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (DX)
-	ADDQ         $+4, DX
-	DECQ         SI
-	JNZ          row4
-
-rowDone3:
-	VZEROUPPER
-	RET
-
-// func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// func forward0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·inferRow0AVX2(SB), $256-48
+TEXT ·forward0AVX2(SB), $256-48
 	// AX     scratch [1][1][16], sums of the tile
 	// BX     bias: [1][16]
 	// CX     src: at the tile's first row
@@ -645,9 +142,9 @@ tallDone1:
 	VZEROUPPER
 	RET
 
-// func inferRow2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+// func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 // Requires: AVX, FMA3
-TEXT ·inferRow2AVX2(SB), $128-40
+TEXT ·forward2AVX2(SB), $128-40
 	// AX    src: at the row
 	// BX    bias: [1]
 	// CX    w: [1][16], the weights
@@ -1658,6 +1155,509 @@ rowDone1:
 	VZEROUPPER
 	RET
 
+// func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·infer0AVX2(SB), $576-48
+	// AX       scratch [1][6][16], sums of the tile
+	// BX       bias: [1][16]
+	// CX       src: at the tile's first row
+	// CX       src: at the step, in the tile's first row
+	// DX       mat: [1][16][16], packed matrix
+	// DX       mat: at the step
+	// R8       scratch: at the row
+	// SI       a: at the tile's first row
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	LEAQ 191(SP), AX
+	ANDQ $-64, AX
+
+	// Offset of the first row in bytes.
+	MOVQ    tile+32(FP), CX
+	IMUL3Q  $0x00000180, CX, DX
+	XORQ    BX, BX
+	MOVQ    CX, SI
+	SUBQ    $0x00000009, SI
+	CMOVQLT BX, SI
+	SHLQ    $0x06, SI
+	SUBQ    SI, DX
+
+	// Tiles of 6 rows, and of 5 rows.
+	MOVQ    $0x00000009, SI
+	SUBQ    CX, SI
+	CMOVQLT BX, SI
+	CMPQ    SI, tiles+40(FP)
+	CMOVQGT tiles+40(FP), SI
+	MOVQ    SI, tile+32(FP)
+	SUBQ    SI, tiles+40(FP)
+
+	// Go to the first tile.
+	ADDQ   DX, a+24(FP)
+	SHRQ   $0x06, DX
+	IMUL3Q $0x00000008, DX, DX
+	ADDQ   DX, src+0(FP)
+	MOVQ   src+0(FP), CX
+	MOVQ   mat+8(FP), DX
+	MOVQ   bias+16(FP), BX
+	MOVQ   a+24(FP), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(BX), Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y1, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVAPS      Y0, Y10
+	VMOVAPS      Y1, Y11
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 24(CX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 32(CX), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 40(CX), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(DX), Y12
+	VMOVUPS      96(DX), Y13
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 28(CX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 36(CX), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 44(CX), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	VMOVUPS      Y8, 256(AX)
+	VMOVUPS      Y9, 288(AX)
+	VMOVUPS      Y10, 320(AX)
+	VMOVUPS      Y11, 352(AX)
+	MOVQ         AX, R8
+
+	// The map on the tile: a = tanh(z).
+	MOVQ    $0x00000006, R9
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y2
+	VMOVUPS simdConstsAVX2<>+32(SB), Y3
+	VMOVUPS simdConstsAVX2<>+64(SB), Y4
+	VMOVUPS simdConstsAVX2<>+128(SB), Y5
+	VMOVUPS simdConstsAVX2<>+160(SB), Y6
+	VMOVUPS simdConstsAVX2<>+192(SB), Y7
+	VMOVUPS simdConstsAVX2<>+224(SB), Y8
+
+finish3:
+	VMOVUPS (R8), Y9
+
+	// tanh(z)
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
+	VMOVAPS      Y6, Y13
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y11
+	VADDPS       Y0, Y11, Y12
+	VDIVPS       Y12, Y11, Y11
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
+	VFNMADD213PS Y0, Y11, Y12
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  Y10, Y14, Y13
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      Y9, (SI)
+	VMOVUPS      32(R8), Y9
+
+	// tanh(z)
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
+	VMOVAPS      Y6, Y13
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y11
+	VADDPS       Y0, Y11, Y12
+	VDIVPS       Y12, Y11, Y11
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
+	VFNMADD213PS Y0, Y11, Y12
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  Y10, Y14, Y13
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      Y9, 32(SI)
+	ADDQ         $+64, R8
+	ADDQ         $+64, SI
+	DECQ         R9
+	JNZ          finish3
+	ADDQ         $-384, SI
+	ADDQ         $+48, CX
+	ADDQ         $+384, SI
+	DECQ         DI
+	JNZ          tall2
+
+tallDone1:
+	// Tiles of 5 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    shortDone4
+
+short5:
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(BX), Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y1, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y1, Y7
+	VMOVAPS      Y0, Y8
+	VMOVAPS      Y1, Y9
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 16(CX), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 24(CX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 32(CX), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(DX), Y10
+	VMOVUPS      96(DX), Y11
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 20(CX), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 28(CX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 36(CX), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	VMOVUPS      Y8, 256(AX)
+	VMOVUPS      Y9, 288(AX)
+	MOVQ         AX, R8
+
+	// The map on the tile: a = tanh(z).
+	MOVQ    $0x00000005, R9
+	VMOVUPS simdConstsAVX2<>+320(SB), Y0
+	VMOVUPS simdConstsAVX2<>+96(SB), Y1
+	VMOVUPS simdConstsAVX2<>+0(SB), Y2
+	VMOVUPS simdConstsAVX2<>+32(SB), Y3
+	VMOVUPS simdConstsAVX2<>+64(SB), Y4
+	VMOVUPS simdConstsAVX2<>+128(SB), Y5
+	VMOVUPS simdConstsAVX2<>+160(SB), Y6
+	VMOVUPS simdConstsAVX2<>+192(SB), Y7
+	VMOVUPS simdConstsAVX2<>+224(SB), Y8
+
+finish6:
+	VMOVUPS (R8), Y9
+
+	// tanh(z)
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
+	VMOVAPS      Y6, Y13
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y11
+	VADDPS       Y0, Y11, Y12
+	VDIVPS       Y12, Y11, Y11
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
+	VFNMADD213PS Y0, Y11, Y12
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  Y10, Y14, Y13
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      Y9, (SI)
+	VMOVUPS      32(R8), Y9
+
+	// tanh(z)
+	VANDPS       Y2, Y9, Y10
+	VMINPS       Y3, Y10, Y10
+	VMOVAPS      Y4, Y11
+	VFMADD213PS  Y1, Y10, Y11
+	VSUBPS       Y1, Y11, Y12
+	VFMADD132PS  Y5, Y10, Y12
+	VMOVAPS      Y6, Y13
+	VFMADD213PS  Y7, Y12, Y13
+	VFMADD213PS  Y8, Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+256(SB), Y12, Y13
+	VFMADD213PS  simdConstsAVX2<>+288(SB), Y12, Y13
+	VFMADD213PS  Y0, Y12, Y13
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y11
+	VADDPS       Y0, Y11, Y12
+	VDIVPS       Y12, Y11, Y11
+	VMOVUPS      simdConstsAVX2<>+352(SB), Y12
+	VFNMADD213PS Y0, Y11, Y12
+	VMULPS       Y9, Y9, Y11
+	VMULPS       Y11, Y10, Y13
+	VMOVUPS      simdConstsAVX2<>+384(SB), Y14
+	VFMADD213PS  simdConstsAVX2<>+416(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+448(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+480(SB), Y11, Y14
+	VFMADD213PS  simdConstsAVX2<>+512(SB), Y11, Y14
+	VFMADD213PS  Y10, Y14, Y13
+	VCMPPS       $0x1d, simdConstsAVX2<>+544(SB), Y11, Y10
+	VBLENDVPS    Y10, Y12, Y13, Y10
+	VANDPS       simdConstsAVX2<>+576(SB), Y9, Y9
+	VORPS        Y9, Y10, Y9
+	VMOVUPS      Y9, 32(SI)
+	ADDQ         $+64, R8
+	ADDQ         $+64, SI
+	DECQ         R9
+	JNZ          finish6
+	ADDQ         $-320, SI
+	ADDQ         $+40, CX
+	ADDQ         $+320, SI
+	DECQ         DI
+	JNZ          short5
+
+shortDone4:
+	VZEROUPPER
+	RET
+
+// func infer2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
+// Requires: AVX, FMA3
+TEXT ·infer2AVX2(SB), $128-40
+	// AX    src: at the row
+	// BX    bias: [1]
+	// CX    w: [1][16], the weights
+	// DX    z: at the row
+	// SI    rows: number of rows
+	MOVQ  src+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  z+24(FP), DX
+	MOVQ  bias+16(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x03, DI
+	ANDQ  $0x07, SI
+	TESTQ DI, DI
+	JZ    rowsDone1
+
+rows2:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  64(R8), Y8, Y2
+	VFMADD231PS  128(R8), Y8, Y4
+	VFMADD231PS  192(R8), Y8, Y6
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  32(R8), Y8, Y1
+	VFMADD231PS  96(R8), Y8, Y3
+	VFMADD231PS  160(R8), Y8, Y5
+	VFMADD231PS  224(R8), Y8, Y7
+	ADDQ         $+4096, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y7, Y6, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         AX, R8
+	MOVQ         CX, R9
+	VMOVUPS      (R9), Y12
+	VFMADD231PS  (R8), Y12, Y4
+	VFMADD231PS  64(R8), Y12, Y6
+	VFMADD231PS  128(R8), Y12, Y8
+	VFMADD231PS  192(R8), Y12, Y10
+	VMOVUPS      32(R9), Y12
+	VFMADD231PS  32(R8), Y12, Y5
+	VFMADD231PS  96(R8), Y12, Y7
+	VFMADD231PS  160(R8), Y12, Y9
+	VFMADD231PS  224(R8), Y12, Y11
+	ADDQ         $+4096, R8
+	ADDQ         $+64, R9
+	ADDQ         $+256, AX
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y11, Y10, Y7
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y0, Y8, Y0
+	VPERM2F128   $0x20, Y6, Y2, Y4
+	VPERM2F128   $0x31, Y6, Y2, Y2
+	VADDPS       Y2, Y4, Y2
+	VPERM2F128   $0x20, Y5, Y1, Y4
+	VPERM2F128   $0x31, Y5, Y1, Y1
+	VADDPS       Y1, Y4, Y1
+	VPERM2F128   $0x20, Y7, Y3, Y4
+	VPERM2F128   $0x31, Y7, Y3, Y3
+	VADDPS       Y3, Y4, Y3
+	VUNPCKLPD    Y1, Y0, Y4
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y0
+	VUNPCKLPD    Y3, Y2, Y1
+	VUNPCKHPD    Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y0
+	VBROADCASTSS (BX), Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $+32, DX
+	DECQ         DI
+	JNZ          rows2
+
+rowsDone1:
+	TESTQ SI, SI
+	JZ    rowDone3
+
+row4:
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         AX, DI
+	MOVQ         CX, R8
+	VMOVUPS      (R8), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMOVUPS      32(R8), Y2
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         $+4096, DI
+	ADDQ         $+64, R8
+	ADDQ         $+64, AX
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (DX)
+	ADDQ         $+4, DX
+	DECQ         SI
+	JNZ          row4
+
+rowDone3:
+	VZEROUPPER
+	RET
+
 // func stepAVX2(memory *float32, batch *float32, target *float32, scale float32) float64
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·stepAVX2(SB), $4496-40
@@ -1665,7 +1665,7 @@ TEXT ·stepAVX2(SB), $4496-40
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4488(SP)
 
-	// InferRow0: multiplies rows of 2 by weights of 8 outputs.
+	// Forward0: multiplies rows of 2 by weights of 8 outputs.
 	// BX    mat: [1][16][16], packed matrix
 	// BX    mat: at the step
 	// CX    scratch [1][1][16], sums of the tile
@@ -1772,7 +1772,7 @@ TEXT ·stepAVX2(SB), $4496-40
 	ADDQ         $+8, DX
 	ADDQ         $+64, DI
 
-	// InferRow2: multiplies rows of 8 by the weights of one output.
+	// Forward2: multiplies rows of 8 by the weights of one output.
 	// BX    z: at the row
 	// CX    src: at the row
 	// DX    w: [1][16], the weights

@@ -8,16 +8,16 @@ package single
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	infer0      func(src, mat, bias, a *float32, tile, tiles int)
-	infer2      func(src, w, bias, z *float32, rows int)
-	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2   func(src, w, bias, z *float32, rows int)
+	forward0    func(src, mat, bias, a *float32, tile, tiles int)
+	forward2    func(src, w, bias, z *float32, rows int)
 	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
 	gradInput2  func(src, mat, a, dz *float32, tile, tiles int)
 	gradWeight2 func(w, scalars, x, dz *float32, rows, block, blocks int)
 	gradBias2   func(w, scalars, dz *float32, rows int)
 	gradRow0    func(w, scalars, input, grad *float32, block, blocks int)
 	gradBias0   func(w, scalars, dz *float32, rows int)
+	infer0      func(src, mat, bias, a *float32, tile, tiles int)
+	infer2      func(src, w, bias, z *float32, rows int)
 	step        func(memory, batch, target *float32, scale float32) float64
 }
 
@@ -35,6 +35,8 @@ func (s vectorSplit) cover(n int) int {
 }
 
 var vectorAVX2 = vectorKernels{
+	forward0:    forward0AVX2,
+	forward2:    forward2AVX2,
 	gradBias0:   gradBias0AVX2,
 	gradBias2:   gradBias2AVX2,
 	gradInput2:  gradInput2AVX2,
@@ -44,12 +46,10 @@ var vectorAVX2 = vectorKernels{
 		height: 6,
 		tall:   9,
 	},
-	infer0:    infer0AVX2,
-	infer2:    infer2AVX2,
-	inferRow0: inferRow0AVX2,
-	inferRow2: inferRow2AVX2,
-	lossRows:  lossRowsAVX2,
-	step:      stepAVX2,
+	infer0:   infer0AVX2,
+	infer2:   infer2AVX2,
+	lossRows: lossRowsAVX2,
+	step:     stepAVX2,
 	train: vectorSplit{
 		height: 1,
 		tall:   1,
@@ -57,6 +57,8 @@ var vectorAVX2 = vectorKernels{
 }
 
 var vectorAVX512 = vectorKernels{
+	forward0:    forward0AVX512,
+	forward2:    forward2AVX512,
 	gradBias0:   gradBias0AVX512,
 	gradBias2:   gradBias2AVX512,
 	gradInput2:  gradInput2AVX512,
@@ -66,12 +68,10 @@ var vectorAVX512 = vectorKernels{
 		height: 13,
 		tall:   4,
 	},
-	infer0:    infer0AVX512,
-	infer2:    infer2AVX512,
-	inferRow0: inferRow0AVX512,
-	inferRow2: inferRow2AVX512,
-	lossRows:  lossRowsAVX512,
-	step:      stepAVX512,
+	infer0:   infer0AVX512,
+	infer2:   infer2AVX512,
+	lossRows: lossRowsAVX512,
+	step:     stepAVX512,
 	train: vectorSplit{
 		height: 1,
 		tall:   1,

@@ -10,7 +10,7 @@ package single
 //	single.yaml:6, 7
 func (e *vector) forward0(b *vectorBatch) {
 	// One group of 16 columns by tiles of rows.
-	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.forward0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // forward2 is linear: 1:
@@ -21,7 +21,7 @@ func (e *vector) forward2(b *vectorBatch) {
 	// The lanes run over the inputs.
 	for i := range (b.rows + 32767) / 32768 {
 		row := i * 32768
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
+		e.k.forward2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
 	}
 }
 
@@ -99,7 +99,7 @@ func (e *vector) infer2(b *vectorInference) {
 //	single.yaml:6, 7
 func (e *vector) inferRow0(b *vectorRow) {
 	// One group of 16 columns by tiles of rows.
-	e.k.inferRow0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
+	e.k.forward0(&b.batch[0], &e.weight0[0], &e.bias0[0], &b.a1[0], 0, b.tiles)
 }
 
 // inferRow2 is linear: 1:
@@ -110,6 +110,6 @@ func (e *vector) inferRow2(b *vectorRow) {
 	// The lanes run over the inputs.
 	for i := range (b.rows + 32767) / 32768 {
 		row := i * 32768
-		e.k.inferRow2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
+		e.k.forward2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(32768, b.rows-row))
 	}
 }

@@ -4,44 +4,6 @@
 
 package tumour
 
-// infer0AVX512 multiplies rows of 30 by weights of 16 outputs.
-//
-//	src      [rows][30], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	bias     [1][16]
-//	a        [1][128][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer2AVX512 multiplies rows of 16 by the weights of one output.
-//
-//	src      [1][128][16], rows to multiply
-//	w        [1][16], the weights
-//	bias     [1]
-//	z        [rows], the outputs
-//	rows     number of rows
-func infer2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
-
-// inferRow0AVX512 multiplies rows of 30 by weights of 16 outputs.
-//
-//	src      [rows][30], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	bias     [1][16]
-//	a        [1][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// inferRow2AVX512 multiplies rows of 16 by the weights of one output.
-//
-//	src      [1][1][16], rows to multiply
-//	w        [1][16], the weights
-//	bias     [1]
-//	z        [rows], the outputs
-//	rows     number of rows
-func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
-
 // forward0AVX512 multiplies rows of 30 by weights of 16 outputs.
 //
 //	src      [rows][30], rows to multiply
@@ -52,6 +14,15 @@ func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows i
 //	tile     first tile of rows
 //	tiles    number of tiles, at least 1
 func forward0AVX512(src *float32, mat *float32, bias *float32, a *float32, s *float32, tile int, tiles int)
+
+// forward2AVX512 multiplies rows of 16 by the weights of one output.
+//
+//	src      [1][128][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func forward2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)
 
 // lossRowsAVX512 returns the sum of softplus(z) - z*y and writes its derivative, scaled.
 //
@@ -119,3 +90,32 @@ func gradBias0AVX512(w *float32, dz *float32, rows int, more int)
 //	shards   number of gradients to add, at least 1
 //	vectors  number of vectors of 16
 func updateAVX512(w *float32, momentumBuffer *float32, scalars *float32, grads *float32, shards int, vectors int)
+
+// infer0AVX512 multiplies rows of 30 by weights of 16 outputs.
+//
+//	src      [rows][30], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	a        [1][128][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow0AVX512 multiplies rows of 30 by weights of 16 outputs.
+//
+//	src      [rows][30], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	a        [1][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX512(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX512 multiplies rows of 16 by the weights of one output.
+//
+//	src      [1][1][16], rows to multiply
+//	w        [1][16], the weights
+//	bias     [1]
+//	z        [rows], the outputs
+//	rows     number of rows
+func inferRow2AVX512(src *float32, w *float32, bias *float32, z *float32, rows int)

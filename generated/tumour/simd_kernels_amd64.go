@@ -8,11 +8,8 @@ package tumour
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	infer0      func(src, mat, bias, a *float32, tile, tiles int)
-	infer2      func(src, w, bias, z *float32, rows int)
-	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2   func(src, w, bias, z *float32, rows int)
 	forward0    func(src, mat, bias, a, s *float32, tile, tiles int)
+	forward2    func(src, w, bias, z *float32, rows int)
 	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
 	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
 	gradWeight2 func(w, x, dz *float32, rows, block, blocks, more int)
@@ -20,6 +17,9 @@ type vectorKernels struct {
 	gradWeight0 func(w, x, dz *float32, rows, block, blocks, more int)
 	gradBias0   func(w, dz *float32, rows, more int)
 	update      func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
+	infer0      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2   func(src, w, bias, z *float32, rows int)
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -37,6 +37,7 @@ func (s vectorSplit) cover(n int) int {
 
 var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
+	forward2:    forward2AVX2,
 	gradBias0:   gradBias0AVX2,
 	gradBias2:   gradBias2AVX2,
 	gradInput2:  gradInput2AVX2,
@@ -47,7 +48,6 @@ var vectorAVX2 = vectorKernels{
 		tall:   18,
 	},
 	infer0:    infer0AVX2,
-	infer2:    infer2AVX2,
 	inferRow0: inferRow0AVX2,
 	inferRow2: inferRow2AVX2,
 	lossRows:  lossRowsAVX2,
@@ -60,6 +60,7 @@ var vectorAVX2 = vectorKernels{
 
 var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
+	forward2:    forward2AVX512,
 	gradBias0:   gradBias0AVX512,
 	gradBias2:   gradBias2AVX512,
 	gradInput2:  gradInput2AVX512,
@@ -70,7 +71,6 @@ var vectorAVX512 = vectorKernels{
 		tall:   8,
 	},
 	infer0:    infer0AVX512,
-	infer2:    infer2AVX512,
 	inferRow0: inferRow0AVX512,
 	inferRow2: inferRow2AVX512,
 	lossRows:  lossRowsAVX512,

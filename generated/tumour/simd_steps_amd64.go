@@ -22,7 +22,7 @@ func (e *vector) forward2(b *vectorBatch) {
 	// The lanes run over the inputs.
 	for i := range (b.rows + 16383) / 16384 {
 		row := i * 16384
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
+		e.k.forward2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
 	}
 }
 
@@ -94,7 +94,7 @@ func (e *vector) infer2(b *vectorInference) {
 	// The lanes run over the inputs.
 	for i := range (b.rows + 16383) / 16384 {
 		row := i * 16384
-		e.k.infer2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
+		e.k.forward2(&b.a1[row*16], &e.weight2[0], &e.bias2[0], &b.z2[row], min(16384, b.rows-row))
 	}
 }
 

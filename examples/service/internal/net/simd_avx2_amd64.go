@@ -4,60 +4,6 @@
 
 package net
 
-// inferUnpackAVX2 copies rows from panels of 16 columns.
-//
-//	blocked  [1][64][16]
-//	flat     [rows][3]
-//	rows     number of rows
-func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
-
-// infer0AVX2 multiplies rows of 7 by weights of 32 outputs.
-//
-//	src      [rows][7], rows to multiply
-//	mat      [2][16][16], packed matrix
-//	bias     [2][16]
-//	a        [2][64][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// infer2AVX2 multiplies rows of 32 by weights of 3 outputs.
-//
-//	src      [2][64][16], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	bias     [1][16]
-//	acc      [1][64][16], the product
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func infer2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-
-// inferRowUnpackAVX2 copies rows from panels of 16 columns.
-//
-//	blocked  [1][1][16]
-//	flat     [rows][3]
-//	rows     number of rows
-func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
-
-// inferRow0AVX2 multiplies rows of 7 by weights of 32 outputs.
-//
-//	src      [rows][7], rows to multiply
-//	mat      [2][16][16], packed matrix
-//	bias     [2][16]
-//	a        [2][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
-
-// inferRow2AVX2 multiplies rows of 32 by weights of 3 outputs.
-//
-//	src      [2][1][16], rows to multiply
-//	mat      [1][32][16], packed matrix
-//	bias     [1][16]
-//	acc      [1][1][16], the product
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func inferRow2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-
 // forward0AVX2 multiplies rows of 7 by weights of 32 outputs.
 //
 //	src      [rows][7], rows to multiply
@@ -148,6 +94,60 @@ func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *fl
 //	dz       [2][16][16], gradient by the outputs
 //	rows     number of rows
 func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
+
+// inferUnpackAVX2 copies rows from panels of 16 columns.
+//
+//	blocked  [1][64][16]
+//	flat     [rows][3]
+//	rows     number of rows
+func inferUnpackAVX2(blocked *float32, flat *float32, rows int)
+
+// infer0AVX2 multiplies rows of 7 by weights of 32 outputs.
+//
+//	src      [rows][7], rows to multiply
+//	mat      [2][16][16], packed matrix
+//	bias     [2][16]
+//	a        [2][64][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// infer2AVX2 multiplies rows of 32 by weights of 3 outputs.
+//
+//	src      [2][64][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][64][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func infer2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+
+// inferRowUnpackAVX2 copies rows from panels of 16 columns.
+//
+//	blocked  [1][1][16]
+//	flat     [rows][3]
+//	rows     number of rows
+func inferRowUnpackAVX2(blocked *float32, flat *float32, rows int)
+
+// inferRow0AVX2 multiplies rows of 7 by weights of 32 outputs.
+//
+//	src      [rows][7], rows to multiply
+//	mat      [2][16][16], packed matrix
+//	bias     [2][16]
+//	a        [2][1][16], which the map writes
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow0AVX2(src *float32, mat *float32, bias *float32, a *float32, tile int, tiles int)
+
+// inferRow2AVX2 multiplies rows of 32 by weights of 3 outputs.
+//
+//	src      [2][1][16], rows to multiply
+//	mat      [1][32][16], packed matrix
+//	bias     [1][16]
+//	acc      [1][1][16], the product
+//	tile     first tile of rows
+//	tiles    number of tiles, at least 1
+func inferRow2AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
 
 // stepAVX2 makes a whole training step and returns the sum of the losses.
 //

@@ -8,12 +8,6 @@ package net
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	inferUnpack    func(blocked, flat *float32, rows int)
-	infer0         func(src, mat, bias, a *float32, tile, tiles int)
-	infer2         func(src, mat, bias, acc *float32, tile, tiles int)
-	inferRowUnpack func(blocked, flat *float32, rows int)
-	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
-	inferRow2      func(src, mat, bias, acc *float32, tile, tiles int)
 	forward0       func(src, mat, bias, a *float32, tile, tiles int)
 	forward2       func(src, mat, bias, acc *float32, tile, tiles int)
 	lossRows       func(z, dz *float32, class *int32, rows int, scale float32) float64
@@ -23,6 +17,12 @@ type vectorKernels struct {
 	gradBias2      func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
 	gradWeight0    func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
 	gradBias0      func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	inferUnpack    func(blocked, flat *float32, rows int)
+	infer0         func(src, mat, bias, a *float32, tile, tiles int)
+	infer2         func(src, mat, bias, acc *float32, tile, tiles int)
+	inferRowUnpack func(blocked, flat *float32, rows int)
+	inferRow0      func(src, mat, bias, a *float32, tile, tiles int)
+	inferRow2      func(src, mat, bias, acc *float32, tile, tiles int)
 	step           func(memory, batch *float32, target *int32, scale float32) float64
 }
 
