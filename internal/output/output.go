@@ -57,6 +57,9 @@ func (e *NotOurs) Error() string {
 // Before it writes anything it refuses to overwrite a file without dnngen's
 // header: the error is then a *NotOurs.
 func (d Dir) Write(files []ir.File) ([]Change, error) {
+	if err := d.free(); err != nil {
+		return nil, err
+	}
 	same, err := d.compare(files)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,9 @@ func (d Dir) Write(files []ir.File) ([]Change, error) {
 
 // Diff returns what Write would change, as a unified diff; empty if nothing.
 func (d Dir) Diff(files []ir.File) (string, error) {
+	if err := d.free(); err != nil {
+		return "", err
+	}
 	stale, err := d.stale(files)
 	if err != nil {
 		return "", err
@@ -109,6 +115,16 @@ func (d Dir) Diff(files []ir.File) (string, error) {
 		b.WriteString(udiff.Unified(path.Join("a", f.Path), path.Join("b", f.Path), string(old), string(f.Content)))
 	}
 	return b.String(), nil
+}
+
+// free fails where a file, such as a trainer that was built there, has the
+// directory's name.
+func (d Dir) free() error {
+	info, err := os.Stat(string(d))
+	if err != nil || info.IsDir() {
+		return nil // one that cannot be looked at is told of by whoever reads it
+	}
+	return &fs.PathError{Op: "write to", Path: string(d), Err: errors.New("it is a file; move it away, or choose another directory with -o")}
 }
 
 // compare tells which files are there with the same content, and refuses those
