@@ -130,11 +130,39 @@ func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
 	}
 	switch len(passed) {
 	case 0:
+		if err := noGPU(n, w.Device); err != nil {
+			return nil, &Absent{w.Device, err}
+		}
 		return nil, &Absent{w.Device, fmt.Errorf("not compiled in; this network has %s", strings.Join(compiled(n), ", "))}
 	case 1:
 		return nil, &Absent{w.Device, missing}
 	}
 	return nil, &Absent{w.Device, fmt.Errorf("none is here: %s", strings.Join(passed, "; "))}
+}
+
+// noGPU says why there is no GPU of a name, such as cuda:7. It is nil where the
+// name is not a GPU's, or where GPUs are not compiled in.
+func noGPU(n *engine.Network, name string) error {
+	if !strings.HasPrefix(name, "cuda:") {
+		return nil
+	}
+	var here []string
+	var missing error
+	for i := range n.Devices {
+		d := &n.Devices[i]
+		if !isGPU(d) {
+			continue
+		}
+		if err := d.Missing(); err == nil {
+			here = append(here, d.Name)
+		} else if missing == nil {
+			missing = err
+		}
+	}
+	if len(here) > 0 {
+		return fmt.Errorf("there is no such GPU; this machine has %s", strings.Join(here, ", "))
+	}
+	return missing
 }
 
 // precise settles what a device computes in.

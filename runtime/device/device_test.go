@@ -55,13 +55,29 @@ func TestChooseAbsent(t *testing.T) {
 	for name, want := range map[string]string{
 		"cpu:avx512": "device cpu:avx512: this machine has no cpu:avx512",
 		"cuda":       "this machine has no cuda:0; cuda:1: this machine has no cuda:1",
-		"cuda:7":     "not compiled in; this network has cuda:0, cuda:1, cpu:avx512, cpu:go",
+		"cuda:7":     "device cuda:7: this machine has no cuda:0",
 		"cpu:avx2":   "not compiled in",
 	} {
 		_, err := Choose(n, Wish{Device: name})
 		var absent *Absent
 		if !errors.As(err, &absent) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestChooseAbsentGPU(t *testing.T) {
+	for _, c := range []struct {
+		net  *engine.Network
+		want string
+	}{
+		{network("cuda:0", "cuda:1", "cpu:go"), "device cuda:2: there is no such GPU; this machine has cuda:0, cuda:1"},
+		{network("cpu:avx2", "cpu:go"), "device cuda:2: not compiled in; this network has cpu:avx2, cpu:go"},
+	} {
+		_, err := Choose(c.net, Wish{Device: "cuda:2"})
+		var absent *Absent
+		if !errors.As(err, &absent) || err.Error() != c.want {
+			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
 }

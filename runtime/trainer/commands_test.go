@@ -288,6 +288,9 @@ func TestInfo(t *testing.T) {
 	net.Devices[0].Name, net.Devices[0].Memory = "cuda:0", func(string) int64 { return 5 << 19 }
 	i.must(t, "info").want(t, 0, "cuda:0      2.5 MiB of its memory; not here: no AVX-512")
 	i.must(t, "info", "--json").want(t, 0, `"memory_bytes":2621440`)
+	net.Devices[0].Memory = func(string) int64 { return 21 << 10 }
+	i.must(t, "info").want(t, 0, "cuda:0      21.0 KiB of its memory; not here: no AVX-512")
+	net.Devices[0].Memory = func(string) int64 { return 5 << 19 }
 	net.Devices[0].Missing, net.Devices[0].Products = func() error { return nil }, func(precision string) string { return "products in " + precision }
 	i.must(t, "info", "--device", "cpu:go").want(t, 0, "2.5 MiB of its memory; here\n            products in fp32\n")
 	i.must(t, "info", "--device", "cpu:go", "--json").want(t, 0, `"products":"products in fp32"`)

@@ -50,11 +50,11 @@ Data sources:
   -                           CSV on standard input
 
 Environment:
-  %-14s  default of --device
-  %-14s  directory where data files are looked for after the working one
-  %-14s  how messages call this program
-  DNNGEN_CUBLASLT  off: NVIDIA's library makes no product
-  NO_COLOR        set: no colours
+  %-15s  default of --device
+  %-15s  directory where data files are looked for after the working one
+  %-15s  how messages call this program
+  DNNGEN_CUBLASLT  off: NVIDIA's library cuBLASLt makes no product
+  NO_COLOR         set: no colours
 
 Exit status:
   0 done, 1 failed, 2 wrong usage, 4 wrong data, 5 NaN or infinity in training,

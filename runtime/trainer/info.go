@@ -14,7 +14,7 @@ import (
 var infoCommand = &command{
 	name:  "info",
 	short: "show what is compiled in and which devices are here",
-	args:  "[--json] [--device D]",
+	args:  "[OPTION]...",
 	long: `Shows the network that this program was compiled for, the devices that it can
 run on with what it takes of their memory, which of them are here, which one is
 chosen, and why. Of a GPU it says which matrix products NVIDIA's library makes.`,
@@ -142,7 +142,7 @@ func (o *output) facts(i facts) {
 			state += "; not chosen: " + why
 		}
 		if d.Memory > 0 {
-			state = fmt.Sprintf("%.1f MiB of its memory; %s", float64(d.Memory)/(1<<20), state)
+			state = memoryText(d.Memory) + " of its memory; " + state
 		}
 		o.printf("%-11s %s\n", d.Name, state)
 		if d.Products != "" {
@@ -154,4 +154,12 @@ func (o *output) facts(i facts) {
 		o.printf("; %s", i.Note)
 	}
 	o.printf("\n%-11s %d\n\ndnngen %s, %s %s\n", "threads", i.Threads, i.Dnngen, i.Go, i.Platform)
+}
+
+// memoryText writes a number of bytes for a person.
+func memoryText(bytes int64) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%.1f KiB", float64(bytes)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
 }

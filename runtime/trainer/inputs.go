@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"math"
 	"strings"
 
@@ -12,11 +14,17 @@ import (
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
-// open reads a data source.
+// open reads a data source. A file that the spec names need not be where the
+// trainer was copied to.
 func (a *app) open(src string) (*data.Table, error) {
-	return data.Open(src, data.Options{
+	table, err := data.Open(src, data.Options{
 		Dir: a.env(dataVariable), Target: a.net.Data.Target, FS: a.fs, Stdin: a.stdin,
 	})
+	var e *data.Error
+	if errors.As(err, &e) && errors.Is(err, fs.ErrNotExist) && e.Hint == "" && (src == a.net.Data.Train || src == a.net.Data.Test) {
+		e.Hint = "the spec names it; name other rows by an option, or its directory by " + dataVariable
+	}
+	return table, err
 }
 
 // rows are the prepared rows of a training. Test is nil where there are none.

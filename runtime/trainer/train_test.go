@@ -233,6 +233,8 @@ func TestRefusedTrainings(t *testing.T) {
 	plain := testnet.New(testnet.Options{Name: "plain", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy"})
 	adam := testnet.New(testnet.Options{Name: "adam", Inputs: 2, Outputs: 3, Batch: 4, Loss: "cross_entropy"})
 	adam.Optimizer = "adam"
+	away := spirals()
+	away.Data.Train, away.Data.Test = "away.csv", ""
 	absent := spirals()
 	absent.Devices = append([]engine.Device{{Name: "cpu:avx512", Missing: func() error { return errors.New("this CPU has no AVX-512") }}}, absent.Devices...)
 	for _, c := range []struct {
@@ -272,6 +274,7 @@ func TestRefusedTrainings(t *testing.T) {
 		{plain, "--train builtin:spirals --momentum 0.5", 2, []string{"with sgd without momentum"}},
 		{adam, "--train builtin:spirals --momentum 0.5", 2, []string{"with adam without momentum"}},
 		{spirals(), "--train none.csv", 4, []string{"none.csv: there is no such file"}},
+		{away, "", 4, []string{"away.csv: there is no such file; hint: the spec names it", "DNNGEN_DATA"}},
 		{spirals(), "--train builtin:spiral", 4, []string{`did you mean "spirals"?`}},
 		{spirals(), "--train nan.csv", 4, []string{"nan.csv:3:3"}},
 		{spirals(), "--train inf.csv", 4, []string{"inf.csv:3:3"}},
