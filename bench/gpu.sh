@@ -5,6 +5,9 @@
 #
 #   bench/gpu.sh [DIR]     DIR: where the logs go (default: a new one in /tmp)
 #
+# The exit status is 0 where all went well, 1 where something failed, and 7 on a
+# machine without a GPU.
+#
 # SECONDS_EACH (10) is how long each network is timed; WORKLOADS ("w3 w5") are
 # those of bench/workloads that are.
 set -u
@@ -37,6 +40,8 @@ check() {
 
 if command -v nvidia-smi >/dev/null 2>&1; then
     row "GPU" "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | head -n 1)"
+else
+    row "GPU" "no nvidia-smi here"
 fi
 row "commit" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 
@@ -84,4 +89,8 @@ for w in $workloads; do
 done
 cat "$table"
 echo "logs: $logs"
+if [ "$failed" = 0 ] && ! grep -q -e '--- PASS: TestGPU/' "$logs/gpu.log"; then
+    echo "there is no GPU that dnngen can use: nothing was run on one" >&2
+    exit 7
+fi
 exit "$failed"
