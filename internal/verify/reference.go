@@ -28,9 +28,23 @@ const (
 	// makes of it: a dot product of some thousand terms.
 	looseness = 1e-5
 	// amplify is by how much a device may round worse than the shadow, which
-	// rounds its rows and its parameters, and nothing between.
+	// rounds its rows and its parameters, and nothing between: at least.
 	amplify = 20
 )
+
+// amplification is amplify, and more where layers are wide: a dot product of k
+// terms that is rounded after each is off by √k roundings where their signs are
+// random, and by those of its operands. Twice that is allowed for, as where the
+// engines' products are compared.
+func amplification(p *ir.Program) float64 {
+	terms := 0
+	for _, q := range p.Params {
+		for _, width := range q.Shape {
+			terms = max(terms, width) // forward along one, back along the other
+		}
+	}
+	return max(amplify, 4+2*math.Sqrt(float64(terms)))
+}
 
 // reference is a short training in float64 from drawn parameters, without
 // shuffling; and its shadow, which starts and ends each step with numbers of
@@ -96,7 +110,7 @@ func (r *reference) interpret(random *rand.Rand) {
 	rounded := make([]float64, len(x))
 	most := r.v.stepRows(n)
 	perEpoch := (n + most - 1) / most
-	grown := 0.0
+	grown, amplify := 0.0, amplification(p)
 	for step := range r.steps {
 		lo := step % perEpoch * most
 		hi := min(lo+most, n)

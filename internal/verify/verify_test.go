@@ -282,3 +282,21 @@ func TestSyntheticRows(t *testing.T) {
 		t.Errorf("%d rows: %v", r.set.Rows, err)
 	}
 }
+
+// A right trainer of layers of 1024 was told to be wrong, with Adam, which makes
+// the rounding of a small gradient large.
+func TestWideLayersMayRoundMore(t *testing.T) {
+	for _, c := range []struct {
+		widths []int
+		want   float64
+	}{{[]int{4, 9, 1}, amplify}, {[]int{4, 64, 1}, amplify}, {[]int{1024, 4, 1}, 68}, {[]int{4, 1024, 1}, 68}} {
+		text := fmt.Sprintf("name: net\ninput: %d\nlayers: [linear: %d, relu, linear: %d]\nloss: mse\n", c.widths[0], c.widths[1], c.widths[2])
+		p, err := lower.Lower(network(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := amplification(p); got != c.want {
+			t.Errorf("widths %v: a device may round %g times as much as the shadow, want %g", c.widths, got, c.want)
+		}
+	}
+}
