@@ -11,9 +11,9 @@
 # SECONDS_EACH (10) is how long each network is timed; WORKLOADS ("w3 w5") are
 # those of bench/workloads that are.
 set -u
-cd "$(dirname "$0")/.." || exit 1
 logs=${1:-$(mktemp -d /tmp/dnngen-gpu-XXXXXX)}
-mkdir -p "$logs" || exit 1
+mkdir -p "$logs" && logs=$(cd "$logs" && pwd -P) || exit 1
+cd "$(dirname "$0")/.." || exit 1
 each=${SECONDS_EACH:-10}
 workloads=${WORKLOADS:-w3 w5}
 failed=0

@@ -54,6 +54,7 @@ func main() {
 	out := flag.String("json", "", "write the results to `FILE`, after each task")
 	runs := flag.Int("runs", 5, "make `N` runs of each program, with seeds 1 to N")
 	flag.Parse()
+	lab.NoArguments("accuracy")
 	lab.Main("accuracy", func(ctx context.Context, temp string) error {
 		if *runs < 1 {
 			return errors.New("-runs must be at least 1")

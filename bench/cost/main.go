@@ -27,6 +27,9 @@ func main() {
 		if flag.NArg() == 0 || *runs < 1 {
 			return errors.New("name at least one spec, and at least one run")
 		}
+		if err := lab.Writable(*out); err != nil {
+			return err
+		}
 		dnngen, err := lab.Dnngen(ctx, temp)
 		if err != nil {
 			return err

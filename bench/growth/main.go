@@ -47,6 +47,7 @@ func main() {
 	out := flag.String("json", "", "write the results to `FILE`, after each curve")
 	quick := flag.Bool("quick", false, "take every other size")
 	flag.Parse()
+	lab.NoArguments("growth")
 	lab.Main("growth", func(ctx context.Context, temp string) error {
 		dnngen, err := lab.Dnngen(ctx, temp)
 		if err != nil {

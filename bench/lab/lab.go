@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -76,6 +78,9 @@ func Main(name string, run func(ctx context.Context, temp string) error) {
 // interrupted. results points to what measure adds to; without a file nothing is
 // written.
 func Each[T any](file string, results any, things []T, measure func(T) error) error {
+	if err := Writable(file); err != nil {
+		return err
+	}
 	for _, thing := range things {
 		if err := measure(thing); err != nil {
 			return err
@@ -88,6 +93,31 @@ func Each[T any](file string, results any, things []T, measure func(T) error) er
 		}
 	}
 	return nil
+}
+
+// Writable returns an error where Write could not store a file, before anything is
+// measured for it. An empty name is right: nothing is to be written then.
+func Writable(file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory, and the results are to be a file", file)
+	}
+	trial, err := os.CreateTemp(filepath.Dir(file), ".trial-*")
+	if err != nil {
+		return fmt.Errorf("the results cannot be written to %s: %w", file, err)
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+}
+
+// NoArguments ends a command that takes none, and was given one, with exit status
+// 2, as package flag does for a flag that it does not know.
+func NoArguments(name string) {
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "%s takes no argument %q\n", name, flag.Arg(0))
+		os.Exit(2)
+	}
 }
 
 // Dnngen builds the command from the working tree.

@@ -64,6 +64,23 @@ func TestEachKeepsWhatWasMeasured(t *testing.T) {
 	}
 }
 
+// Where results cannot be written, that is said before hours are spent on them.
+func TestEachLooksBeforeItMeasures(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{dir, filepath.Join(dir, "none", "x.json")} {
+		err := Each(file, nil, []string{"w1"}, func(string) error {
+			t.Errorf("%s: something was measured", file)
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: error %v", file, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, error %v", left, err)
+	}
+}
+
 // TestMain makes this program a command that is too busy for Ctrl-C, and the
 // program that the command starts, for TestInterrupted.
 func TestMain(m *testing.M) {

@@ -24,12 +24,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dnngen/dnngen/bench/lab"
 	"github.com/dnngen/dnngen/runtime/fsys"
 )
 
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail where a file is stale")
 	flag.Parse()
+	lab.NoArguments("report")
 	if err := run(".", *check); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
