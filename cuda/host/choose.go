@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/dnngen/dnngen/cuda/cublaslt"
@@ -42,8 +43,8 @@ type chooser struct {
 func (g *gpuEngine) choose(t *driver.Thread, m *driver.Module, lib *cublaslt.Library, own []runner, images []driver.Image) ([]runner, error) {
 	c := &chooser{gpuEngine: g, t: t, m: m, lib: lib, own: own, numbers: newNumbers(g.Precision)}
 	about := g.about(t.Driver(), t.Device(), lib, images)
-	names, known := recall(about)
-	pass, err := c.mix(names, known)
+	names, _ := recall(about)
+	pass, found, err := c.mix(names)
 	if err != nil {
 		if err := g.giveUp(t, lib, err); err != nil {
 			return nil, err
@@ -51,7 +52,7 @@ func (g *gpuEngine) choose(t *driver.Thread, m *driver.Module, lib *cublaslt.Lib
 		pass = own
 	} else {
 		g.note("%s", g.told(lib, names))
-		if !known {
+		if found {
 			if err := keep(about, names); err != nil {
 				g.note("which products these are could not be remembered, so that another run may choose otherwise: %v", err)
 			}
@@ -66,16 +67,16 @@ func (c *chooser) empty() error {
 	return c.t.Memset(c.arena, 0, 4*(scratch.Offset+scratch.Size))
 }
 
-// mix makes the pass of chosen ways; those that are not known yet it finds out and
-// writes to names.
-func (c *chooser) mix(names map[string]string, known bool) (pass []runner, err error) {
+// mix makes the pass of chosen ways. Those that names does not have, or that the
+// library does not offer, it finds out and writes to names: then found is true.
+func (c *chooser) mix(names map[string]string) (pass []runner, found bool, err error) {
 	behind := c.at(c.Libraries.Scratch.Offset + c.Libraries.Scratch.Size)
 	if c.blas, err = c.lib.New((behind+255)/256*256, workspace-256); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, e := range []**driver.Event{&c.begin, &c.end} {
 		if *e, err = c.t.NewEvent(true); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		defer func() { err = errors.Join(err, (*e).Destroy()) }()
 	}
@@ -85,22 +86,19 @@ func (c *chooser) mix(names map[string]string, known bool) (pass []runner, err e
 		name := c.Pass[p.Launch].Kernel
 		ways, err := c.ways(p)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if !known {
+		named := func(w way) bool { return w.name == names[name] }
+		if !slices.ContainsFunc(ways, named) {
 			if names[name], err = c.fastest(p, ways); err != nil {
-				return nil, err
+				return nil, false, err
 			}
+			found = true
 		}
-		best := ways[0]
-		for _, w := range ways {
-			if w.name == names[name] {
-				best = w
-			}
-		}
+		best := ways[slices.IndexFunc(ways, named)]
 		// What a library loads when it first runs cannot be loaded in a capture.
 		if err := errors.Join(run(c.stream, best.run), c.stream.Synchronize()); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		chosen[p.Launch] = best
 	}
@@ -111,7 +109,7 @@ func (c *chooser) mix(names map[string]string, known bool) (pass []runner, err e
 			pass = append(pass, r)
 		}
 	}
-	return pass, nil
+	return pass, found, nil
 }
 
 // ways lists the ways to make a product, that of our own first.
@@ -147,6 +145,7 @@ const faster = 1.03
 
 // fastest names the fastest of the ways that agree with the first.
 func (c *chooser) fastest(p *Library, ways []way) (best string, err error) {
+	best = ownWay
 	name, least := c.Pass[p.Launch].Kernel, math.Inf(1)
 	var want [][]float64
 	for i, w := range ways {
