@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -294,6 +295,13 @@ func TestInfo(t *testing.T) {
 	net.Devices[0].Missing, net.Devices[0].Products = func() error { return nil }, func(precision string) string { return "products in " + precision }
 	i.must(t, "info", "--device", "cpu:go").want(t, 0, "2.5 MiB of its memory; here\n            products in fp32\n")
 	i.must(t, "info", "--device", "cpu:go", "--json").want(t, 0, `"products":"products in fp32"`)
+	// A GPU that is not chosen is told of in the precision that it would take.
+	net.Precision, net.Precisions = "half", []engine.Precision{{Name: "fp32"}, {Name: "half"}}
+	net.Devices[0].Memory = func(precision string) int64 { return map[string]int64{"fp32": 4, "half": 2}[precision] << 20 }
+	i.must(t, "info", "--device", "cpu:go").want(t, 0, "4.0 MiB of its memory; here") // it lacks half
+	net.Devices[0].Missing = func() error { return errors.New("no driver") }
+	i.must(t, "info", "--precision", "half").want(t, 0, "2.0 MiB of its memory in half; not here: no driver")
+	net.Precision, net.Precisions = "", nil
 	full := testnet.New(testnet.Options{Inputs: 1, Outputs: 1})
 	in{net: full}.must(t, "info").want(t, 0, "trained on the full set")
 }

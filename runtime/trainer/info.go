@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"runtime"
@@ -64,6 +65,8 @@ type deviceFacts struct {
 	Why     string `json:"why,omitempty"` // it is not
 	// Memory is what the network takes of memory that the device has for itself.
 	Memory int64 `json:"memory_bytes,omitempty"`
+	// Precision is what the device takes this memory in.
+	Precision string `json:"precision,omitempty"`
 	// Products is by what it makes matrix products, where it has a choice.
 	Products string `json:"products,omitempty"`
 }
@@ -100,13 +103,17 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 	}
 	for _, d := range n.Devices {
 		facts := deviceFacts{Name: d.Name, Present: true}
+		precision := i.Precision
+		if d.Name != i.Chosen {
+			precision = f.precisionOf(n, &d)
+		}
 		if d.Memory != nil {
-			facts.Memory = d.Memory(i.Precision)
+			facts.Memory, facts.Precision = d.Memory(precision), precision
 		}
 		if err := d.Missing(); err != nil {
 			facts.Present, facts.Why = false, err.Error()
 		} else if d.Products != nil {
-			facts.Products = d.Products(i.Precision)
+			facts.Products = d.Products(precision)
 		}
 		i.Devices = append(i.Devices, facts)
 	}
@@ -142,7 +149,11 @@ func (o *output) facts(i facts) {
 			state += "; not chosen: " + why
 		}
 		if d.Memory > 0 {
-			state = memoryText(d.Memory) + " of its memory; " + state
+			in := ""
+			if d.Precision != i.Precision {
+				in = " in " + d.Precision
+			}
+			state = memoryText(d.Memory) + " of its memory" + in + "; " + state
 		}
 		o.printf("%-11s %s\n", d.Name, state)
 		if d.Products != "" {
@@ -154,6 +165,16 @@ func (o *output) facts(i facts) {
 		o.printf("; %s", i.Note)
 	}
 	o.printf("\n%-11s %d\n\ndnngen %s, %s %s\n", "threads", i.Threads, i.Dnngen, i.Go, i.Platform)
+}
+
+// precisionOf is what a device other than the chosen one would compute in. A device
+// that is not here is taken to have every precision.
+func (f *deviceFlags) precisionOf(n *engine.Network, d *engine.Device) string {
+	precision := cmp.Or(f.precision, n.Precision, engine.FP32)
+	if d.Missing() == nil && (d.Lacks == nil || d.Lacks(precision) != nil) {
+		return engine.FP32
+	}
+	return precision
 }
 
 // memoryText writes a number of bytes for a person.
