@@ -127,7 +127,11 @@ type compiled struct {
 func (w *Workspace) compileAll(ctx context.Context, job Job, source ir.File, made []compiled) error {
 	tools := toolchain.Find(ctx)
 	if !tools.Compiles() {
-		job.tell("cuda: no compiler here (nvcc, or clang 19 or newer): the trainer compiles its kernels where it runs, if NVRTC is there")
+		looked := ""
+		if where := os.Getenv(toolchain.Variable); where != "" {
+			looked = "; " + toolchain.Variable + " is " + where
+		}
+		job.tell("cuda: no compiler here (nvcc, or clang 19 or newer%s): the trainer compiles its kernels where it runs, if NVRTC is there", looked)
 		return nil
 	}
 	var all sync.WaitGroup

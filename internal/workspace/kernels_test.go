@@ -128,7 +128,7 @@ func TestKernelsAreCompiled(t *testing.T) {
 	w := open(t)
 	t.Setenv(toolchain.Variable, "none")
 	job, said := buildTest(t, w, lister, nil)
-	if got := output(t, job.Out); got != "kernels.cu" || !strings.HasPrefix(said, "cuda: no compiler here") || strings.Count(said, "\n") != 1 {
+	if got := output(t, job.Out); got != "kernels.cu" || !strings.HasPrefix(said, "cuda: no compiler here (nvcc, or clang 19 or newer; DNNGEN_CUDA is none): ") || strings.Count(said, "\n") != 1 {
 		t.Errorf("without a compiler: embeds %q, says %q", got, said)
 	}
 
