@@ -10,6 +10,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
 	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/safetensors"
 )
 
 // Exit status of a trainer. An interrupted training has 128 and the number of
@@ -56,6 +57,8 @@ func status(err error) int {
 		unknown *device.Unknown
 		absent  *device.Absent
 		lost    *engine.Failure
+		torn    *safetensors.Error
+		corrupt *rundir.Corrupt
 		marked  *failure
 	)
 	switch {
@@ -71,6 +74,8 @@ func status(err error) int {
 		return exitUsage
 	case errors.As(err, &absent), errors.As(err, &lost), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return exitResources
+	case errors.As(err, &torn), errors.As(err, &corrupt): // also while another file was written from it
+		return exitRun
 	case errors.As(err, &marked):
 		return marked.code
 	}

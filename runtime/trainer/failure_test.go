@@ -2,9 +2,12 @@ package trainer
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/rundir"
+	"github.com/dnngen/dnngen/runtime/safetensors"
 )
 
 // A device that fails in the middle of a command ends it as a missing one does;
@@ -24,4 +27,14 @@ func TestFailedDevice(t *testing.T) {
 		}
 	}()
 	_ = engine.Survive(func() error { panic("a bug") })
+}
+
+// A model that is cut off while another file is written from it is what is at
+// fault, and not the other file.
+func TestModelThatShrinksIsUnusable(t *testing.T) {
+	for _, torn := range []error{&safetensors.Error{Msg: "the file ends while it is read"}, &rundir.Corrupt{Reason: "the file ends while it is read"}} {
+		if got := status(&failure{exitResources, fmt.Errorf("write x: %w", torn)}); got != exitRun {
+			t.Errorf("%v: exit status %d, want %d", torn, got, exitRun)
+		}
+	}
 }
