@@ -31,7 +31,7 @@ func main() {
 	tools := toolchain.Find(context.Background())
 	for _, file := range flag.Args() {
 		if err := table(tools, file, *sm); err != nil {
-			log.Fatalf("%s: %v", file, err)
+			log.Fatal(err)
 		}
 	}
 }
@@ -43,9 +43,9 @@ func table(tools *toolchain.Toolchain, file string, sm int) error {
 	if err != nil {
 		return err
 	}
-	net, problems, err := spec.Parse(file, text, spec.Options{})
+	net, _, err := spec.Parse(file, text, spec.Options{})
 	if err != nil {
-		return fmt.Errorf("%w %v", err, problems)
+		return err
 	}
 	p, err := lower.Lower(net)
 	if err != nil {

@@ -10,12 +10,19 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// TestInterrupted: Ctrl-C ends the programs that a command started, and the
+// TestInterrupted: a signal ends the programs that a command started, and the
 // command, though it is busy; its folder is removed.
 func TestInterrupted(t *testing.T) {
+	for _, end := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(end.String(), func(t *testing.T) { interrupt(t, end) })
+	}
+}
+
+func interrupt(t *testing.T, end syscall.Signal) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "LAB_COMMAND=1")
 	out, err := cmd.StdoutPipe()
@@ -31,7 +38,7 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := cmd.Process.Signal(end); err != nil {
 		t.Fatal(err)
 	}
 	// Both write to this pipe: it ends when both have.
@@ -40,7 +47,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	err = cmd.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 130 {
+	if !errors.As(err, &exit) || exit.ExitCode() != 128+int(end) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(strings.TrimSpace(temp)); !errors.Is(err, fs.ErrNotExist) {

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dnngen/dnngen/runtime/bench"
@@ -43,19 +44,24 @@ func arguments(args []string) string {
 // grace is how long a command that is interrupted may take to end by itself.
 const grace = 500 * time.Millisecond
 
-// Main runs a command in a temporary directory, until it is done or Ctrl-C. Then
-// the programs that it started with its context are killed at once; what it
-// computes in this process is left alone, and the exit status is 130.
+// Main runs a command in a temporary directory, until it is done or told to end
+// by Ctrl-C or SIGTERM. Then the programs that it started with its context
+// are killed at once; what it computes in this process is left alone, and the exit
+// status is 128 and the signal's number, 130 after Ctrl-C.
 func Main(name string, run func(ctx context.Context, temp string) error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ends := make(chan os.Signal, 1)
+	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	var end os.Signal
 	temp, err := os.MkdirTemp("", "dnngen-"+name+"-")
 	if err == nil {
 		done := make(chan error, 1)
 		go func() { done <- run(ctx, temp) }()
 		select {
 		case err = <-done:
-		case <-ctx.Done():
+		case end = <-ends:
+			cancel()
 			select {
 			case <-done:
 			case <-time.After(grace):
@@ -64,9 +70,10 @@ func Main(name string, run func(ctx context.Context, temp string) error) {
 		_ = os.RemoveAll(temp) // what is left there does no harm
 	}
 	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintf(os.Stderr, "%s: interrupted\n", name)
-		os.Exit(130)
+	case end != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, end)
+		number, _ := end.(syscall.Signal)
+		os.Exit(128 + int(number))
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
