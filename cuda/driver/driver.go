@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -76,7 +77,12 @@ func open(library string) (*Driver, error) {
 	}
 	handle, err := dynamic.Open(library)
 	if err != nil {
-		return nil, &Missing{NoLibrary, fmt.Sprintf("there is no CUDA driver: %v", err)}
+		why := err.Error()
+		// So glibc tells that there is no such file; all else is told as it is.
+		if name, none := strings.CutSuffix(why, ": cannot open shared object file: No such file or directory"); none {
+			why = "no " + name
+		}
+		return nil, &Missing{NoLibrary, "there is no CUDA driver: " + why}
 	}
 	d := &Driver{rtc: openedRTC}
 	for f := range functions {
