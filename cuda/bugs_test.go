@@ -31,15 +31,21 @@ func small(t *testing.T) *training {
 	return newTraining("small", planOf(t, b.Loss(loss, set).Optimizer(op.Optimizers[0], momentum).Network()), 1)
 }
 
-// fault runs the training under all orders of threads and returns the first
-// thing that is wrong.
+// fault runs the training under all orders of threads, where the pass gathers its
+// rows by turns so and from a batch, and returns the first thing that is wrong.
 func (tr *training) fault(t *testing.T, o emulator.Options, check func(*result) error) string {
 	prog := emulator.Build(t, o, emulator.Net{Name: tr.name, Plan: tr.plan})
 	var first *result
 	for schedule := range 4 {
-		d := prog.Start(t, tr.name)
-		d.Schedule = schedule
-		r, err := tr.run(d)
+		var r *result
+		var err error
+		if tr.plan.Fetch == nil && schedule%2 == 1 {
+			r, err = tr.runGathered(t, prog, schedule)
+		} else {
+			d := prog.Start(t, tr.name)
+			d.Schedule = schedule
+			r, err = tr.run(d)
+		}
 		if err == nil {
 			err = check(r)
 		}

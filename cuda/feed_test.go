@@ -88,12 +88,19 @@ func (tr *training) apart(f *runner.Feed) (steps []engines.Step) {
 	return steps
 }
 
+// lastAlone has the last of a feed's steps made by Engine.Step.
+func lastAlone(f *runner.Feed, steps []engines.Step) {
+	last := len(steps) - 1
+	f.Steps, f.Then = f.Steps[:last], steps[last:]
+}
+
 func sameBits(a, b runner.Response) bool {
 	return (&result{a.Losses, a.Slots, a.Raw}).same(&result{b.Losses, b.Slots, b.Raw})
 }
 
-// TestFeed trains on rows that the engine holds, on the device and not, and
-// wants the bits of a training step by step.
+// TestFeed trains on rows that the engine holds, on the device and not, layer by
+// layer and in one kernel, and wants the bits of a training step by step. The last
+// step is made by itself.
 func TestFeed(t *testing.T) {
 	t.Parallel()
 	emulator.Compiler(t)
@@ -105,7 +112,16 @@ func TestFeed(t *testing.T) {
 			list = append(list, newTraining(fmt.Sprintf("feed%d", seed), pl, seed))
 		}
 	}
+	fused := smallFused(t).plan.Program
+	pl, err := plan.With(fused, plan.Options{Precision: precisionOf(t, fused, "bf16")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = append(list, newTraining("fused", pl, 1))
 	binary := build(t, list, func(pl *plan.Plan, _ []byte) map[string][]byte {
+		if len(pl.Fused) > 0 {
+			return map[string][]byte{"bf16/kernels.sm_80.ptx": fakePTX(pl)}
+		}
 		return map[string][]byte{"kernels.sm_80.ptx": fakePTX(pl)}
 	})
 	for i, tr := range list {
@@ -115,6 +131,9 @@ func TestFeed(t *testing.T) {
 			kernels := "FAKECUDA_KERNELS=" + emulator.Library(t, tr.plan)
 			report := filepath.Join(t.TempDir(), "report")
 			ask := func(q *runner.Request, settings string) runner.Response {
+				if len(tr.plan.Fused) > 0 {
+					settings = fmt.Sprintf("shared=%d,%s", tr.plan.Fused[0].Shared, settings)
+				}
 				r := serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA_REPORT="+report, kernels, "FAKECUDA="+settings)
 				if r.Err != "" {
 					t.Fatal(r.Err)
@@ -142,6 +161,7 @@ func TestFeed(t *testing.T) {
 				q := tr.request()
 				q.Steps = tr.apart(f)
 				want := ask(q, "")
+				lastAlone(f, q.Steps)
 				q.Steps, q.Feed = nil, f
 				for _, kept := range []bool{true, false} {
 					settings := ""
@@ -174,6 +194,7 @@ func TestFeed(t *testing.T) {
 			q := tr.request()
 			q.Steps = tr.apart(f)
 			want := ask(q, "")
+			lastAlone(f, q.Steps)
 			q.Steps, q.Feed = nil, f
 			f.Again = 1
 			got := ask(q, "")

@@ -41,19 +41,21 @@ func (s *source) fused(l *plan.Launch, f *plan.Fused) {
 	s.open(l.Name)
 	s.line("typedef %s P;", s.policy())
 	s.line("DNN_DYNAMIC(s);")
-	s.line("const int rows = %s;", s.rows())
-	s.line("const float scale = %s;", s.scale())
-	s.line("const bool first = %s;", s.first())
+	s.line("const DnnBatch batch = dnn_batch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", p.Input, w.targets(), s.Step.Size,
+		at(s.Feed.Offset), at(s.X.Offset), at(s.Y.Offset), at(s.Step.Offset))
+	s.line("const int rows = dnn_rows(batch.step);")
+	s.line("const float scale = %s;", s.scaleOf("batch.step"))
+	s.line("const bool first = %s;", s.firstOf("batch.step"))
 	s.line("float none = 0.0f;")
 	w.before()
 	s.line("double loss = 0.0;")
 	s.line("DNN_SYNC();")
 	s.line("for (int row = dnn_block_x() * %d; row < rows; row += dnn_grid_x() * %d) {", f.Rows, f.Rows)
 	x := w.buffer(p.X)
-	s.line("dnn_rows_in<P, %d, %d, %d>(%s, %s, row, rows);", f.Rows, p.Input, x.Lead, w.rowsOf(p.X), at(s.X.Offset))
+	s.line("dnn_rows_in<P, %d, %d, %d>(%s, batch, row, rows);", f.Rows, p.Input, x.Lead, w.rowsOf(p.X))
 	w.note(true, nil, []*ir.Buffer{p.X})
-	s.line("dnn_rows_ahead<%d, %d>(%s, row + dnn_grid_x() * %d, rows);", f.Rows, p.Input, at(s.X.Offset), f.Rows)
-	s.line("dnn_rows_ahead<%d, %d>(%s, row + dnn_grid_x() * %d, rows);", f.Rows, s.Y.Size/p.Batch, at(s.Y.Offset), f.Rows)
+	s.line("dnn_rows_ahead<%d, %d>(batch.x, batch, row + dnn_grid_x() * %d, rows);", f.Rows, p.Input, f.Rows)
+	s.line("dnn_rows_ahead<%d, %d>(batch.y, batch, row + dnn_grid_x() * %d, rows);", f.Rows, w.targets(), f.Rows)
 	for i, step := range p.Forward {
 		w.step(w.epilogueName("forward", i), step)
 	}
@@ -302,7 +304,7 @@ func (w *fusedSource) loss() {
 	w.line("")
 	w.comment("%s", l)
 	w.note(true, []*ir.Buffer{l.Raw}, []*ir.Buffer{l.Grad})
-	w.line("loss += %s(%s, %s, %s, row, rows, scale);", call, w.rowsOf(l.Raw), at(w.Y.Offset), w.rowsOf(l.Grad))
+	w.line("loss += %s(%s, batch, %s, row, rows, scale);", call, w.rowsOf(l.Raw), w.rowsOf(l.Grad))
 }
 
 // stepEpilogue writes the struct that takes the columns of a step's product, or

@@ -128,8 +128,8 @@ func fusedTraining(t testing.TB, seed uint64, precision func(*ir.Program) ir.Pre
 	return newTraining(fmt.Sprintf("net%d", seed), pl, seed)
 }
 
-// emulate compiles trainings and runs each under two orders of threads, which
-// must give the same bits.
+// emulate compiles trainings and runs each under two orders of threads, on
+// batches and on rows that the device gathers, which must give the same bits.
 func emulate(t *testing.T, o emulator.Options, list []*training, check func(t *testing.T, tr *training, r *result)) {
 	t.Helper()
 	var nets []emulator.Net
@@ -144,14 +144,12 @@ func emulate(t *testing.T, o emulator.Options, list []*training, check func(t *t
 				t.Fatal(err)
 			}
 			check(t, tr, first)
-			d := prog.Start(t, tr.name)
-			d.Schedule = 1 + i%3
-			other, err := tr.run(d)
+			other, err := tr.runGathered(t, prog, 1+i%3)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !first.same(other) {
-				t.Error("another order of threads gives other bits")
+				t.Error("gathered rows, or another order of threads, give other bits")
 			}
 		})
 	}
@@ -412,7 +410,13 @@ func TestFusedBugs(t *testing.T) {
 		{"columns of a gradient swapped", "P::mma(w[i][j][0], z, y[j][0], y[j][1]);", "P::mma(w[i][j][1], z, y[j][0], y[j][1]);", "", false},
 		{"a weight not turned", "if (TURNED)", "if (false)", "", false},
 		{"rows that are none", "i < ALL && row + r < rows", "i < ALL", "", false},
-		{"targets read past the end", "const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;", "const int hit = (int)dnn_bits(y[row + r]);", "use-after-poison", true},
+		{"another row of the order", "return order ? order[i] : i;", "return order ? order[i ^ 1] : i;", "", false},
+		{"an order of no pass", "(m + feed->order) + entry->row;", "(m + feed->order);", "", false},
+		{"rows that follow no order of a pass", "batch.x += entry->row * IN;", "", "", false},
+		{"targets out of order", "(int)dnn_bits(batch.y[batch.row(row + r)])", "(int)dnn_bits(batch.y[row + r])", "", false},
+		{"an order read past the end", "(inside ? batch.row(row + r) : 0)", "batch.row(row + r)", "heap-buffer-overflow", true},
+		{"words of a step that nobody passes on", "step[dnn_thread()] = batch.step[dnn_thread()];", ";", "", false},
+		{"targets read past the end", "const int hit = inside ? (int)dnn_bits(batch.y[batch.row(row + r)]) : 0;", "const int hit = (int)dnn_bits(batch.y[batch.row(row + r)]);", "use-after-poison", true},
 		{"a fragment read past the end", "dnn_address(p + (row + lane % 16)", "dnn_address(p + (row + 4096 + lane % 16)", "outside shared memory", false},
 		{"rows behind the last have a gradient", "inside && i < OUT ? scale", "i < OUT ? scale", "", false},
 		{"no zeros behind the last column", "i < 16 * HALF; i += DnnLane", "i < 0 * HALF; i += DnnLane", "", false},

@@ -95,8 +95,25 @@ type result struct {
 }
 
 func (tr *training) run(d *emulator.Device) (*result, error) {
+	return tr.runBy(d, emulator.NewTrainer(d, tr.params))
+}
+
+// runGathered starts an emulated device and trains there on rows that it
+// gathers itself.
+func (tr *training) runGathered(t *testing.T, prog *emulator.Program, schedule int) (*result, error) {
+	most := 0
+	for _, b := range tr.steps {
+		most = max(most, b.Rows)
+	}
+	d := prog.StartWith(t, tr.name, emulator.FeedWords(tr.plan, most))
+	d.Schedule = schedule
+	trainer := emulator.NewTrainer(d, tr.params)
+	trainer.Gather(most)
+	return tr.runBy(d, trainer)
+}
+
+func (tr *training) runBy(d *emulator.Device, t *emulator.Trainer) (*result, error) {
 	p := tr.plan.Program
-	t := emulator.NewTrainer(d, tr.params)
 	if tr.plan.Precision.Scaled {
 		t.SetScaling(emulator.Scaling{Scale: testScale})
 	}

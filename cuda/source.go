@@ -112,13 +112,9 @@ func (s *source) kernel(l *plan.Launch) {
 		s.line("dnn_rescale(%s, (const double *)(%s));", s.scaling(), at(s.Loss.Offset))
 		s.line("}")
 	case *plan.Fetch:
-		width := s.Program.Output
-		if s.Program.Loss.Classes() {
-			width = 1
-		}
 		s.comment("the batch and the step's words, where many steps are one launch")
 		s.open(l.Name)
-		s.line("dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", s.Program.Input, width, s.Step.Size,
+		s.line("dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", s.Program.Input, s.targets(), s.Step.Size,
 			at(s.Feed.Offset), at(s.X.Offset), at(s.Y.Offset), at(s.Step.Offset))
 		s.line("}")
 	case *plan.Advance:
@@ -144,9 +140,20 @@ func at(offset int) string { return fmt.Sprintf("m + %dLL", offset) }
 
 func (s *source) rows() string { return fmt.Sprintf("dnn_rows(%s)", at(s.Step.Offset)) }
 
+// targets is the number of targets of a row.
+func (s *source) targets() int {
+	if s.Program.Loss.Classes() {
+		return 1
+	}
+	return s.Program.Output
+}
+
 // scale is the factor of the loss's gradient.
-func (s *source) scale() string {
-	scale := fmt.Sprintf("dnn_scale(%s)", at(s.Step.Offset))
+func (s *source) scale() string { return s.scaleOf(at(s.Step.Offset)) }
+
+// scaleOf is scale by a step's words.
+func (s *source) scaleOf(words string) string {
+	scale := fmt.Sprintf("dnn_scale(%s)", words)
 	if s.Precision.Scaled {
 		scale += fmt.Sprintf(" * %s->scale", s.scaling())
 	}
@@ -208,11 +215,14 @@ func (s *source) store(b *ir.Buffer, infer bool, column, value string) {
 }
 
 // first tells whether gradients are replaced: always, where a step is one pass.
-func (s *source) first() string {
+func (s *source) first() string { return s.firstOf(at(s.Step.Offset)) }
+
+// firstOf is first by a step's words.
+func (s *source) firstOf(words string) string {
 	if !s.Program.Full {
 		return "true"
 	}
-	return fmt.Sprintf("dnn_first(%s)", at(s.Step.Offset))
+	return fmt.Sprintf("dnn_first(%s)", words)
 }
 
 func (s *source) partial(sum *plan.Sum) string {

@@ -93,7 +93,9 @@ func table(tools *toolchain.Toolchain, file string, sm int) error {
 
 // step lists the launches of a training step.
 func step(p *plan.Plan) (list []*plan.Launch) {
-	list = append(list, p.Fetch)
+	if p.Fetch != nil {
+		list = append(list, p.Fetch)
+	}
 	list = append(list, p.Pass...)
 	list = append(list, p.Update...)
 	return append(list, p.Advance)
@@ -246,6 +248,6 @@ func fused(p *plan.Plan, f *plan.Fused, l *plan.Launch) work {
 	}
 	tiles := float64((q.Batch + f.Rows*l.Grid[0] - 1) / (f.Rows * l.Grid[0]))
 	w.fma, w.shared = w.fma*tiles, w.shared*tiles
-	w.memory = 4 * float64(q.Batch) * float64(q.Input+q.Output)
+	w.memory = 4 * float64(q.Batch) * float64(q.Input+q.Output+1) // and their order
 	return w
 }

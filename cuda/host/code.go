@@ -56,8 +56,8 @@ type Code struct {
 	// Libraries are products of Pass that a library may make; nil: none.
 	Libraries *Libraries
 
-	// Fetch makes a pass's batch from rows that lie on the device, and Advance
-	// follows the pass. With them many steps are one launch, and up to Steps are
+	// Fetch makes a pass's batch from rows that lie on the device; it has no kernel
+	// where the pass finds its rows itself. Advance follows the pass. With them many steps are one launch, and up to Steps are
 	// asked for at once.
 	Fetch, Advance Launch
 	Steps          int
@@ -68,7 +68,7 @@ type Code struct {
 }
 
 // Fused is a pass in one kernel, for devices whose blocks may have so many bytes
-// of shared memory. Its arena is smaller.
+// of shared memory. Its arena is smaller, and it needs no Fetch.
 type Fused struct {
 	Shared, Total int
 	Pass, Update  []Launch
@@ -81,6 +81,7 @@ func (c *Code) fitted(gpu driver.Device) *Code {
 		if f.Shared <= gpu.SharedPerBlockOptin {
 			own := *c
 			own.Pass, own.Update, own.Total, own.Libraries = f.Pass, f.Update, f.Total, nil
+			own.Fetch = Launch{}
 			return &own
 		}
 	}

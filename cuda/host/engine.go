@@ -170,9 +170,11 @@ func (g *gpuEngine) record(m *driver.Module, pass []runner) (err error) {
 	if err != nil {
 		return err
 	}
-	fetch, err := g.bind(m, []Launch{g.Fetch})
-	if err != nil {
-		return err
+	var fetch []runner
+	if g.Fetch.Kernel != "" {
+		if fetch, err = g.bind(m, []Launch{g.Fetch}); err != nil {
+			return err
+		}
 	}
 	advance, err := g.bind(m, []Launch{g.Advance})
 	if err != nil {
@@ -288,7 +290,7 @@ func (g *gpuEngine) checkTargets(y engine.Target, rows int) {
 
 func (g *gpuEngine) doStep(*driver.Thread) error {
 	j := &g.job
-	if err := g.freshen(); err != nil {
+	if err := errors.Join(g.freshen(), g.forgetTable()); err != nil {
 		return err
 	}
 	for lo := 0; lo < j.rows; lo += g.Batch {

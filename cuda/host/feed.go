@@ -41,7 +41,9 @@ type feed struct {
 
 	copies *driver.Stream // the way of batches to the device
 
-	// pass is fetch, pass and advance. Graphs have 1, 2, 4, … steps; or passes,
+	told bool // the device's head names the table
+
+	// pass is fetch, where there is one, pass and advance. Graphs have 1, 2, 4, … steps; or passes,
 	// where these are launched one by one or a step has too many of them.
 	pass, update []runner
 	graphs       [7]*driver.Graph
@@ -263,6 +265,7 @@ func (g *gpuEngine) doRun(*driver.Thread) error {
 		return err
 	}
 	g.tabulate()
+	f.told = true
 	err = errors.Join(
 		driver.CopyInAsync(g.stream, g.at(g.Feed.Offset), f.head),
 		driver.CopyInAsync(g.stream, f.table, f.words[:n*f.passes*f.entry]))
@@ -339,6 +342,17 @@ func (g *gpuEngine) tabulate() {
 			g.Scalars(g.counted(p.Hyper), words[entryHeadWords+stepWords:])
 		}
 	}
+}
+
+// forgetTable has the next pass take the batch that lies in the arena.
+func (g *gpuEngine) forgetTable() error {
+	f := &g.feed
+	if !f.told {
+		return nil
+	}
+	f.told = false
+	clear(f.head) // no launch reads it any more
+	return driver.CopyInAsync(g.stream, g.at(g.Feed.Offset), f.head)
 }
 
 // launch asks for steps whose rows are on the device.

@@ -99,10 +99,11 @@ func (p *Plan) Need() int {
 	return need
 }
 
-// Use returns the plan with a fused pass as its only one.
+// Use returns the plan with a fused pass as its only one. It gathers its rows
+// tile by tile.
 func (p *Plan) Use(f *Fused) *Plan {
 	q := *p
-	q.Pass, q.Update, q.Fused = f.Pass, f.Update, nil
+	q.Pass, q.Update, q.Fetch, q.Fused = f.Pass, f.Update, nil, nil
 	return &q
 }
 

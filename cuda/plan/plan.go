@@ -32,9 +32,9 @@ type Plan struct {
 	// written by the host.
 	Refresh []*Launch
 
-	// Fetch makes the batch of a pass from rows that lie on the GPU, Advance
-	// follows the pass: with them a graph has many steps. The host asks for up to
-	// Steps at once.
+	// Fetch makes the batch of a pass from rows that lie on the GPU; it is nil where
+	// the pass finds its rows itself. Advance follows the pass. With them a graph has
+	// many steps. The host asks for up to Steps at once.
 	Fetch, Advance *Launch
 	Steps          int
 
@@ -57,7 +57,10 @@ type Plan struct {
 
 // Launches lists all launches. Each has a kernel of its own.
 func (p *Plan) Launches() []*Launch {
-	list := slices.Concat([]*Launch{p.Fetch}, p.Pass, p.Update, []*Launch{p.Advance}, p.Infer, p.Refresh)
+	list := slices.Concat(p.Pass, p.Update, []*Launch{p.Advance}, p.Infer, p.Refresh)
+	if p.Fetch != nil {
+		list = append([]*Launch{p.Fetch}, list...)
+	}
 	for _, f := range p.Fused {
 		list = slices.Concat(list, f.Pass, f.Update)
 	}

@@ -45,11 +45,11 @@ struct __attribute__((aligned(8))) DnnPair {
     float first, second;
 };
 
-// dnn_rows_in copies a tile of the batch x [rows, IN] to shared memory [ROWS,
+// dnn_rows_in gathers a tile of a batch of rows [IN] into shared memory [ROWS,
 // LEAD], with zeros behind the last row and column. A thread reads EACH pairs
 // before it writes the first.
 template <class P, int ROWS, int IN, int LEAD>
-DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int rows) {
+DNN_DEVICE void dnn_rows_in(typename P::Word *to, const DnnBatch &batch, int row, int rows) {
     enum { HALF = (IN + 15) / 16 * 8, ALL = 16 * HALF, STEP = DnnLane<ROWS>::THREADS, TURNS = (ALL + STEP - 1) / STEP, EACH = TURNS < 8 ? TURNS : 8 };
     const DnnLane<ROWS> at;
     row += at.group * 16;
@@ -59,8 +59,8 @@ DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int r
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = (turn + k) * STEP + at.index, r = i / HALF, col = i % HALF * 2;
-            const float *p = x + (long long)(row + r) * IN + col;
             const bool inside = i < ALL && row + r < rows;
+            const float *p = batch.x + (inside ? batch.row(row + r) : 0) * IN + col;
             v[k].first = v[k].second = 0.0f;
             if (IN % 2 == 0) {
                 if (inside && col < IN) v[k] = *(const DnnPair *)p;
@@ -77,10 +77,15 @@ DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int r
     }
 }
 
-// dnn_rows_ahead has the rows of another tile fetched to the cache.
-template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *x, int row, int rows) {
-    const long long end = (long long)(row + ROWS < rows ? row + ROWS : rows) * WIDTH;
-    for (long long i = (long long)row * WIDTH + 32 * dnn_thread(); i < end; i += 32 * DNN_THREADS) dnn_ahead(x + i);
+// dnn_rows_ahead has another tile's rows of from [.., WIDTH] fetched to the
+// cache, in lines of 32 numbers.
+template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *from, const DnnBatch &batch, int row, int rows) {
+    // Others than whole lines, or parts of one, may begin anywhere in a line.
+    enum { LINES = 32 % WIDTH == 0 ? 1 : WIDTH % 32 == 0 ? WIDTH / 32 : (WIDTH + 30) / 32 + 1 };
+    for (int i = dnn_thread(); i < ROWS * LINES; i += DNN_THREADS) {
+        const int r = row + i / LINES, col = i % LINES * 32;
+        if (r < rows) dnn_ahead(from + batch.row(r) * WIDTH + (col < WIDTH ? col : WIDTH - 1));
+    }
 }
 
 // dnn_zero_columns fills columns FROM to TO of a tile with zeros.
@@ -165,18 +170,28 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 }
 
 // dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
-// OUT] against y, and scale times its gradient; rows behind the last have none. It
-// returns the sum of a thread's losses.
+// OUT] against the batch's targets, and scale times its gradient; rows behind the
+// last have none. It returns the sum of a thread's losses. A thread reads EACH
+// targets before it uses the first.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
-    enum { COLS = (OUT + 15) / 16 * 16 };
+DNN_DEVICE double dnn_tile_loss(const float *raw, const DnnBatch &batch, typename P::Word *grad, int row, int rows, float scale) {
+    enum { COLS = (OUT + 15) / 16 * 16, STEP = DnnLane<ROWS>::THREADS, TURNS = 16 * COLS / STEP, EACH = TURNS < 8 ? TURNS : 8 };
     const DnnLane<ROWS> at;
     double sum = 0.0;
-    for (int i = at.index; i < 16 * COLS; i += DnnLane<ROWS>::THREADS) {
-        const int r = at.group * 16 + i / COLS, c = i % COLS;
-        float slope = 0.0f;
-        if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
-        P::put(grad + r * LG + c, slope * scale);
+    for (int turn = 0; turn < TURNS; turn += EACH) {
+        float y[EACH];
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index, r = row + at.group * 16 + i / COLS, c = i % COLS;
+            y[k] = r < rows && c < OUT ? batch.y[batch.row(r) * OUT + c] : 0.0f;
+        }
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index, r = at.group * 16 + i / COLS, c = i % COLS;
+            float slope = 0.0f;
+            if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[k], slope);
+            P::put(grad + r * LG + c, slope * scale);
+        }
     }
     return sum;
 }
@@ -184,7 +199,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
 // dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
 // takes a row.
 template <class P, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const DnnBatch &batch, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
@@ -209,7 +224,7 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
             sum += e[k];
         }
         for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
-        const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;
+        const int hit = inside ? (int)dnn_bits(batch.y[batch.row(row + r)]) : 0;
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = lane + 32 * k;

@@ -11,12 +11,14 @@ import (
 type Trainer struct {
 	*Device
 	step int64
+	feed feed
 }
 
 // NewTrainer sets the parameters and empties the optimizer's states.
 func NewTrainer(d *Device, params [][]float32) *Trainer {
 	p := d.plan
 	d.Write(p.Slots.Offset, make([]float32, p.Slots.Size))
+	d.Write(p.Feed.Offset, make([]float32, p.Feed.Size))
 	for i, values := range params {
 		d.Write(p.Slots.Offset+p.Params[i].Offset, values)
 	}
@@ -55,15 +57,12 @@ func (t *Trainer) Step(b nettest.Batch, lr, momentum float64) float64 {
 		losses *= p.Program.Output
 	}
 	loss := 0.0
+	if t.feed.rows > 0 {
+		t.lay(b, (b.Rows+p.Program.Batch-1)/p.Program.Batch)
+	}
 	for lo := 0; lo < b.Rows; lo += p.Program.Batch {
 		rows := min(p.Program.Batch, b.Rows-lo)
 		t.spoil()
-		t.Write(p.X.Offset, b.X[lo*p.Program.Input:(lo+rows)*p.Program.Input])
-		if b.Class != nil {
-			t.Write(p.Y.Offset, b.Class[lo:lo+rows])
-		} else {
-			t.Write(p.Y.Offset, b.Value[lo*p.Program.Output:(lo+rows)*p.Program.Output])
-		}
 		words := []float32{math.Float32frombits(uint32(rows)), 0, 1 / float32(losses), 0}
 		if lo == 0 {
 			words[1] = math.Float32frombits(1)
@@ -71,11 +70,24 @@ func (t *Trainer) Step(b nettest.Batch, lr, momentum float64) float64 {
 		for _, name := range p.Scalars {
 			words = append(words, float32(vars[name]))
 		}
+		if t.feed.rows > 0 {
+			t.fetched(lo, b.Rows, words)
+			continue
+		}
+		t.Write(p.X.Offset, b.X[lo*p.Program.Input:(lo+rows)*p.Program.Input])
+		if b.Class != nil {
+			t.Write(p.Y.Offset, b.Class[lo:lo+rows])
+		} else {
+			t.Write(p.Y.Offset, b.Value[lo*p.Program.Output:(lo+rows)*p.Program.Output])
+		}
 		t.Write(p.Layout.Step.Offset, words)
 		t.Launch(p.Pass)
 	}
 	t.Launch(p.Update)
 	t.Read(p.Loss.Offset, &loss)
+	if t.feed.rows > 0 {
+		t.Read(t.feed.ring, &loss)
+	}
 	if mean := loss / float64(losses); !math.IsNaN(mean) && !math.IsInf(mean, 0) {
 		return mean
 	}
@@ -85,10 +97,7 @@ func (t *Trainer) Step(b nettest.Batch, lr, momentum float64) float64 {
 
 // spoil makes what a pass must not read NaN: what the last one left.
 func (t *Trainer) spoil() {
-	nan := make([]float32, max(t.plan.X.Size, t.plan.Work.Size, t.plan.Y.Size, t.plan.Inputs.Size))
-	for i := range nan {
-		nan[i] = math.Float32frombits(math.MaxUint32) // also as two numbers of 16 bits
-	}
+	nan := nans(max(t.plan.X.Size, t.plan.Work.Size, t.plan.Y.Size, t.plan.Inputs.Size))
 	t.Write(t.plan.X.Offset, nan[:t.plan.X.Size])
 	t.Write(t.plan.Y.Offset, nan[:t.plan.Y.Size])
 	t.Write(t.plan.Inputs.Offset, nan[:t.plan.Inputs.Size])

@@ -35,6 +35,8 @@ type Feed struct {
 	Steps  []engine.Planned
 	// Again is a step before which other rows are held, and then these again.
 	Again int
+	// Then are made one by one, after them.
+	Then []engines.Step
 }
 
 // Response is what came of it.
@@ -120,6 +122,9 @@ func serve(q *Request, r *Response) (err error) {
 	}
 	if q.Feed != nil {
 		feed(e.(engine.Runner), q.Feed, r)
+		for _, s := range q.Feed.Then {
+			r.Losses = append(r.Losses, e.Step(s.X, s.Target, s.Rows, s.Hyper))
+		}
 	}
 	var sizes []int
 	for _, p := range q.Params {

@@ -630,14 +630,15 @@ DNN_DEVICE void dnn_update(const DnnTensor *tensors, float *m, const double *los
 
 // dnn_feed.h: many steps in one launch. The host lays a table with an entry for
 // each pass beside the training rows; before a pass its batch and what is said
-// of the step are fetched by that entry, and after it the next entry's turn
-// comes. Places are distances from the arena's start, in float32.
+// of the step are fetched by that entry, or the pass finds them itself; after it
+// the next entry's turn comes. Places are distances from the arena's start, in
+// float32.
 #ifndef DNN_FEED_H
 #define DNN_FEED_H
 
 // DnnFeed is what the host says about a launch.
 struct DnnFeed {
-    long long table;  // the entries
+    long long table;  // the entries; 0: the batch stands in the arena
     long long order;  // int32, which row is which; 0: rows follow each other
     long long losses; // a float64 for each step
     int entry;        // whose turn it is
@@ -672,16 +673,50 @@ template <int WIDTH> DNN_DEVICE void dnn_gather(float *to, const float *from, co
     }
 }
 
+// dnn_entry is the entry number i of a table, whose steps have WORDS words, and
+// dnn_words are these.
+template <int WORDS> DNN_DEVICE const DnnEntry *dnn_entry(const float *m, const DnnFeed *feed, int i) {
+    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
+    return (const DnnEntry *)(m + feed->table + (long long)i * entryWords);
+}
+DNN_DEVICE const float *dnn_words(const DnnEntry *entry) { return (const float *)(entry + 1); }
+
+// DnnBatch is where the rows and the targets of a pass lie, and its step's words.
+struct DnnBatch {
+    const float *x, *y, *step;
+    const int *order; // which row is which; 0: they follow each other
+    DNN_METHOD long long row(int i) const { return order ? order[i] : i; }
+};
+
+// dnn_batch finds the batch of a pass that gathers it itself: by its entry in
+// the table, or at x, y and step. Kernels that follow find the words at step.
+// After a halt it is the batch whose loss was not finite, once more.
+template <int IN, int OUT, int WORDS>
+DNN_DEVICE DnnBatch dnn_batch(const float *m, const DnnFeed *feed, const float *x, const float *y, float *step) {
+    DnnBatch batch = {x, y, step, (const int *)0};
+    if (feed->table == 0) return batch;
+    const DnnEntry *entry = dnn_entry<WORDS>(m, feed, feed->entry - feed->halted);
+    batch.x = m + entry->x;
+    batch.y = m + entry->y;
+    batch.step = dnn_words(entry);
+    if (feed->order) {
+        batch.order = (const int *)(m + feed->order) + entry->row;
+    } else {
+        batch.x += entry->row * IN;
+        batch.y += entry->row * OUT;
+    }
+    if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = batch.step[dnn_thread()];
+    return batch;
+}
+
 // dnn_fetch makes the entry's batch x [rows, IN], y [rows, OUT] and WORDS words
 // of the step. After a halt it leaves all as it was: every pass to come repeats
 // the one whose loss was not finite, which changes nothing.
 template <int IN, int OUT, int WORDS>
 DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, float *step) {
     if (feed->halted) return;
-    const int entryWords = sizeof(DnnEntry) / sizeof(float) + (WORDS + 1) / 2 * 2;
-    const float *at = m + feed->table + (long long)feed->entry * entryWords;
-    const DnnEntry *entry = (const DnnEntry *)at;
-    const float *words = at + sizeof(DnnEntry) / sizeof(float);
+    const DnnEntry *entry = dnn_entry<WORDS>(m, feed, feed->entry);
+    const float *words = dnn_words(entry);
     const int *order = feed->order ? (const int *)(m + feed->order) : (const int *)0;
     dnn_gather<IN>(x, m + entry->x, order, entry->row, dnn_rows(words));
     dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
@@ -1375,11 +1410,11 @@ struct __attribute__((aligned(8))) DnnPair {
     float first, second;
 };
 
-// dnn_rows_in copies a tile of the batch x [rows, IN] to shared memory [ROWS,
+// dnn_rows_in gathers a tile of a batch of rows [IN] into shared memory [ROWS,
 // LEAD], with zeros behind the last row and column. A thread reads EACH pairs
 // before it writes the first.
 template <class P, int ROWS, int IN, int LEAD>
-DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int rows) {
+DNN_DEVICE void dnn_rows_in(typename P::Word *to, const DnnBatch &batch, int row, int rows) {
     enum { HALF = (IN + 15) / 16 * 8, ALL = 16 * HALF, STEP = DnnLane<ROWS>::THREADS, TURNS = (ALL + STEP - 1) / STEP, EACH = TURNS < 8 ? TURNS : 8 };
     const DnnLane<ROWS> at;
     row += at.group * 16;
@@ -1389,8 +1424,8 @@ DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int r
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = (turn + k) * STEP + at.index, r = i / HALF, col = i % HALF * 2;
-            const float *p = x + (long long)(row + r) * IN + col;
             const bool inside = i < ALL && row + r < rows;
+            const float *p = batch.x + (inside ? batch.row(row + r) : 0) * IN + col;
             v[k].first = v[k].second = 0.0f;
             if (IN % 2 == 0) {
                 if (inside && col < IN) v[k] = *(const DnnPair *)p;
@@ -1407,10 +1442,15 @@ DNN_DEVICE void dnn_rows_in(typename P::Word *to, const float *x, int row, int r
     }
 }
 
-// dnn_rows_ahead has the rows of another tile fetched to the cache.
-template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *x, int row, int rows) {
-    const long long end = (long long)(row + ROWS < rows ? row + ROWS : rows) * WIDTH;
-    for (long long i = (long long)row * WIDTH + 32 * dnn_thread(); i < end; i += 32 * DNN_THREADS) dnn_ahead(x + i);
+// dnn_rows_ahead has another tile's rows of from [.., WIDTH] fetched to the
+// cache, in lines of 32 numbers.
+template <int ROWS, int WIDTH> DNN_DEVICE void dnn_rows_ahead(const float *from, const DnnBatch &batch, int row, int rows) {
+    // Others than whole lines, or parts of one, may begin anywhere in a line.
+    enum { LINES = 32 % WIDTH == 0 ? 1 : WIDTH % 32 == 0 ? WIDTH / 32 : (WIDTH + 30) / 32 + 1 };
+    for (int i = dnn_thread(); i < ROWS * LINES; i += DNN_THREADS) {
+        const int r = row + i / LINES, col = i % LINES * 32;
+        if (r < rows) dnn_ahead(from + batch.row(r) * WIDTH + (col < WIDTH ? col : WIDTH - 1));
+    }
 }
 
 // dnn_zero_columns fills columns FROM to TO of a tile with zeros.
@@ -1495,18 +1535,28 @@ template <int ROWS, int COLS, class E> DNN_DEVICE void dnn_tile_map(const E &e, 
 }
 
 // dnn_tile_loss computes an element-wise loss of the tile's rows of raw [ROWS,
-// OUT] against y, and scale times its gradient; rows behind the last have none. It
-// returns the sum of a thread's losses.
+// OUT] against the batch's targets, and scale times its gradient; rows behind the
+// last have none. It returns the sum of a thread's losses. A thread reads EACH
+// targets before it uses the first.
 template <class P, class Loss, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
-    enum { COLS = (OUT + 15) / 16 * 16 };
+DNN_DEVICE double dnn_tile_loss(const float *raw, const DnnBatch &batch, typename P::Word *grad, int row, int rows, float scale) {
+    enum { COLS = (OUT + 15) / 16 * 16, STEP = DnnLane<ROWS>::THREADS, TURNS = 16 * COLS / STEP, EACH = TURNS < 8 ? TURNS : 8 };
     const DnnLane<ROWS> at;
     double sum = 0.0;
-    for (int i = at.index; i < 16 * COLS; i += DnnLane<ROWS>::THREADS) {
-        const int r = at.group * 16 + i / COLS, c = i % COLS;
-        float slope = 0.0f;
-        if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[(long long)(row + r) * OUT + c], slope);
-        P::put(grad + r * LG + c, slope * scale);
+    for (int turn = 0; turn < TURNS; turn += EACH) {
+        float y[EACH];
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index, r = row + at.group * 16 + i / COLS, c = i % COLS;
+            y[k] = r < rows && c < OUT ? batch.y[batch.row(r) * OUT + c] : 0.0f;
+        }
+        DNN_UNROLL
+        for (int k = 0; k < EACH; k++) {
+            const int i = (turn + k) * STEP + at.index, r = at.group * 16 + i / COLS, c = i % COLS;
+            float slope = 0.0f;
+            if (row + r < rows && c < OUT) sum += (double)Loss::of(raw[r * LR + c], y[k], slope);
+            P::put(grad + r * LG + c, slope * scale);
+        }
     }
     return sum;
 }
@@ -1514,7 +1564,7 @@ DNN_DEVICE double dnn_tile_loss(const float *raw, const float *y, typename P::Wo
 // dnn_tile_cross_entropy does the same for log(sum exp(z)) - z[class]: a warp
 // takes a row.
 template <class P, int ROWS, int OUT, int LR, int LG>
-DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typename P::Word *grad, int row, int rows, float scale) {
+DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const DnnBatch &batch, typename P::Word *grad, int row, int rows, float scale) {
     enum { COLS = (OUT + 15) / 16 * 16, EACH = (COLS + 31) / 32 };
     const int lane = dnn_thread() % 32;
     double loss = 0.0;
@@ -1539,7 +1589,7 @@ DNN_DEVICE double dnn_tile_cross_entropy(const float *raw, const float *y, typen
             sum += e[k];
         }
         for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
-        const int hit = inside ? (int)dnn_bits(y[row + r]) : 0;
+        const int hit = inside ? (int)dnn_bits(batch.y[batch.row(row + r)]) : 0;
         DNN_UNROLL
         for (int k = 0; k < EACH; k++) {
             const int i = lane + 32 * k;
@@ -1937,8 +1987,9 @@ struct of_fused_tf32_16_backward0 {
 DNN_KERNEL(fused_tf32_16, 256) {
     typedef DnnTf32 P;
     DNN_DYNAMIC(s);
-    const int rows = dnn_rows(m + 1792LL);
-    const float scale = dnn_scale(m + 1792LL);
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
+    const int rows = dnn_rows(batch.step);
+    const float scale = dnn_scale(batch.step);
     const bool first = true;
     float none = 0.0f;
     dnn_keep_matrix<P, 1, 8, 20>((P::Word *)(s + 0), m + 2328LL);
@@ -1950,9 +2001,9 @@ DNN_KERNEL(fused_tf32_16, 256) {
     double loss = 0.0;
     DNN_SYNC();
     for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
-        dnn_rows_in<P, 16, 2, 20>((P::Word *)(s + 5248), m + 0LL, row, rows);
-        dnn_rows_ahead<16, 2>(m + 0LL, row + dnn_grid_x() * 16, rows);
-        dnn_rows_ahead<16, 1>(m + 1664LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_in<P, 16, 2, 20>((P::Word *)(s + 5248), batch, row, rows);
+        dnn_rows_ahead<16, 2>(batch.x, batch, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(batch.y, batch, row + dnn_grid_x() * 16, rows);
 
         // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
         DNN_SYNC();
@@ -1964,7 +2015,7 @@ DNN_KERNEL(fused_tf32_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_tf32_16_loss, 16, 1, 20, 20>((float *)(s + 3968), m + 1664LL, (P::Word *)(s + 6528), row, rows, scale);
+        loss += dnn_tile_loss<P, of_fused_tf32_16_loss, 16, 1, 20, 20>((float *)(s + 3968), batch, (P::Word *)(s + 6528), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
         DNN_SYNC();
@@ -2306,8 +2357,9 @@ struct of_fused_bf16_16_backward0 {
 DNN_KERNEL(fused_bf16_16, 256) {
     typedef DnnBf16 P;
     DNN_DYNAMIC(s);
-    const int rows = dnn_rows(m + 1792LL);
-    const float scale = dnn_scale(m + 1792LL);
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
+    const int rows = dnn_rows(batch.step);
+    const float scale = dnn_scale(batch.step);
     const bool first = true;
     float none = 0.0f;
     dnn_keep_matrix<P, 1, 8, 24>((P::Word *)(s + 0), m + 2328LL);
@@ -2319,9 +2371,9 @@ DNN_KERNEL(fused_bf16_16, 256) {
     double loss = 0.0;
     DNN_SYNC();
     for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
-        dnn_rows_in<P, 16, 2, 24>((P::Word *)(s + 3200), m + 0LL, row, rows);
-        dnn_rows_ahead<16, 2>(m + 0LL, row + dnn_grid_x() * 16, rows);
-        dnn_rows_ahead<16, 1>(m + 1664LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_in<P, 16, 2, 24>((P::Word *)(s + 3200), batch, row, rows);
+        dnn_rows_ahead<16, 2>(batch.x, batch, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(batch.y, batch, row + dnn_grid_x() * 16, rows);
 
         // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
         DNN_SYNC();
@@ -2333,7 +2385,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_bf16_16_loss, 16, 1, 20, 24>((float *)(s + 4736), m + 1664LL, (P::Word *)(s + 3968), row, rows, scale);
+        loss += dnn_tile_loss<P, of_fused_bf16_16_loss, 16, 1, 20, 24>((float *)(s + 4736), batch, (P::Word *)(s + 3968), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
         DNN_SYNC();
@@ -2680,8 +2732,9 @@ struct of_fused_fp16_16_backward0 {
 DNN_KERNEL(fused_fp16_16, 256) {
     typedef DnnF16 P;
     DNN_DYNAMIC(s);
-    const int rows = dnn_rows(m + 1792LL);
-    const float scale = dnn_scale(m + 1792LL) * ((DnnScaling *)(m + 2304LL))->scale;
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
+    const int rows = dnn_rows(batch.step);
+    const float scale = dnn_scale(batch.step) * ((DnnScaling *)(m + 2304LL))->scale;
     const bool first = true;
     float none = 0.0f;
     dnn_keep_matrix<P, 1, 8, 24>((P::Word *)(s + 0), m + 2456LL);
@@ -2693,9 +2746,9 @@ DNN_KERNEL(fused_fp16_16, 256) {
     double loss = 0.0;
     DNN_SYNC();
     for (int row = dnn_block_x() * 16; row < rows; row += dnn_grid_x() * 16) {
-        dnn_rows_in<P, 16, 2, 24>((P::Word *)(s + 3200), m + 0LL, row, rows);
-        dnn_rows_ahead<16, 2>(m + 0LL, row + dnn_grid_x() * 16, rows);
-        dnn_rows_ahead<16, 1>(m + 1664LL, row + dnn_grid_x() * 16, rows);
+        dnn_rows_in<P, 16, 2, 24>((P::Word *)(s + 3200), batch, row, rows);
+        dnn_rows_ahead<16, 2>(batch.x, batch, row + dnn_grid_x() * 16, rows);
+        dnn_rows_ahead<16, 1>(batch.y, batch, row + dnn_grid_x() * 16, rows);
 
         // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
         DNN_SYNC();
@@ -2707,7 +2760,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 
         // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
         DNN_SYNC();
-        loss += dnn_tile_loss<P, of_fused_fp16_16_loss, 16, 1, 20, 24>((float *)(s + 4736), m + 1664LL, (P::Word *)(s + 3968), row, rows, scale);
+        loss += dnn_tile_loss<P, of_fused_fp16_16_loss, 16, 1, 20, 24>((float *)(s + 4736), batch, (P::Word *)(s + 3968), row, rows, scale);
 
         // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
         DNN_SYNC();
