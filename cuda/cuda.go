@@ -210,7 +210,6 @@ func (e *emitter) codeFunc(f *jen.File, pl *plan.Plan) {
 		id("Refresh"): launches(pl.Refresh),
 		id("Scaling"): hostRegion(pl.Scaling),
 		id("Fetch"):   launch(pl.Fetch),
-		id("Advance"): launch(pl.Advance),
 		id("Steps"):   jen.Lit(pl.Steps),
 		id("Scalars"): id("cudaScalars"),
 		id("Fused"):   fused(pl.Fused),

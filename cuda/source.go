@@ -82,9 +82,10 @@ func (s *source) kernel(l *plan.Launch) {
 	case *plan.Loss:
 		s.loss(l, w.Loss)
 	case *plan.LossSum:
-		s.comment("the sum of the step's losses")
+		s.comment("the sum of the step's losses; then it is the next pass's turn")
 		s.open(l.Name)
 		s.line("dnn_loss_sum((const double *)(%s), %d, %s, (double *)(%s));", at(s.Partial.Offset), w.Blocks, s.first(), at(s.Loss.Offset))
+		s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
 		s.line("}")
 	case *plan.GradWeight:
 		s.gradWeight(l, w)
@@ -116,11 +117,6 @@ func (s *source) kernel(l *plan.Launch) {
 		s.open(l.Name)
 		s.line("dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", s.Program.Input, s.targets(), s.Step.Size,
 			at(s.Feed.Offset), at(s.X.Offset), at(s.Y.Offset), at(s.Step.Offset))
-		s.line("}")
-	case *plan.Advance:
-		s.comment("the next pass's turn")
-		s.open(l.Name)
-		s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
 		s.line("}")
 	case *plan.Update:
 		s.update(l, w)

@@ -97,8 +97,7 @@ func step(p *plan.Plan) (list []*plan.Launch) {
 		list = append(list, p.Fetch)
 	}
 	list = append(list, p.Pass...)
-	list = append(list, p.Update...)
-	return append(list, p.Advance)
+	return append(list, p.Update...)
 }
 
 // What an H200 is taken to do. Clock and multiprocessors are NVIDIA's figures;

@@ -56,11 +56,11 @@ type Code struct {
 	// Libraries are products of Pass that a library may make; nil: none.
 	Libraries *Libraries
 
-	// Fetch makes a pass's batch from rows that lie on the device; it has no kernel
-	// where the pass finds its rows itself. Advance follows the pass. With them many steps are one launch, and up to Steps are
-	// asked for at once.
-	Fetch, Advance Launch
-	Steps          int
+	// Fetch makes a pass's batch from rows that lie on the device, so that many steps
+	// are one launch; it has no kernel where the pass finds its rows itself. Up to
+	// Steps are asked for at once.
+	Fetch Launch
+	Steps int
 
 	// Scalars writes what all elements of an update share, in the order in
 	// which the kernels read it.

@@ -176,14 +176,10 @@ func (g *gpuEngine) record(m *driver.Module, pass []runner) (err error) {
 			return err
 		}
 	}
-	advance, err := g.bind(m, []Launch{g.Advance})
-	if err != nil {
-		return err
-	}
 	if g.refresh, err = g.bind(m, g.Refresh); err != nil {
 		return err
 	}
-	g.feed.pass, g.feed.update = slices.Concat(fetch, pass, advance), update
+	g.feed.pass, g.feed.update = slices.Concat(fetch, pass), update
 	in := func(to Region, from []float32) error {
 		return driver.CopyInAsync(g.stream, g.at(to.Offset), from)
 	}

@@ -43,8 +43,8 @@ type feed struct {
 
 	told bool // the device's head names the table
 
-	// pass is fetch, where there is one, pass and advance. Graphs have 1, 2, 4, … steps; or passes,
-	// where these are launched one by one or a step has too many of them.
+	// pass is fetch, where there is one, and the pass. Graphs have 1, 2, 4, … steps;
+	// or passes, where these are launched one by one or a step has too many of them.
 	pass, update []runner
 	graphs       [7]*driver.Graph
 	end          *driver.Graph // the update alone

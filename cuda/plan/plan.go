@@ -32,11 +32,11 @@ type Plan struct {
 	// written by the host.
 	Refresh []*Launch
 
-	// Fetch makes the batch of a pass from rows that lie on the GPU; it is nil where
-	// the pass finds its rows itself. Advance follows the pass. With them a graph has
-	// many steps. The host asks for up to Steps at once.
-	Fetch, Advance *Launch
-	Steps          int
+	// Fetch makes the batch of a pass from rows that lie on the GPU, so that a graph
+	// has many steps; it is nil where the pass finds its rows itself. The host asks
+	// for up to Steps at once.
+	Fetch *Launch
+	Steps int
 
 	// Fused are other ways to do what Pass and Update do, the best first. A
 	// device takes the first for which its blocks have enough shared memory.
@@ -57,7 +57,7 @@ type Plan struct {
 
 // Launches lists all launches. Each has a kernel of its own.
 func (p *Plan) Launches() []*Launch {
-	list := slices.Concat(p.Pass, p.Update, []*Launch{p.Advance}, p.Infer, p.Refresh)
+	list := slices.Concat(p.Pass, p.Update, p.Infer, p.Refresh)
 	if p.Fetch != nil {
 		list = append([]*Launch{p.Fetch}, list...)
 	}
@@ -103,7 +103,8 @@ type Sum struct {
 	Whole   bool // one sum, not one a unit
 }
 
-// Loss is the loss and its gradient, LossSum the sum over all blocks.
+// Loss is the loss and its gradient, LossSum the sum over all blocks, which ends
+// the pass's turn in a launch of many steps.
 type (
 	Loss    struct{ Loss *ir.Loss }
 	LossSum struct{ Blocks int }
@@ -127,11 +128,8 @@ type Update struct {
 	Blocks []int // first block of each
 }
 
-// Fetch brings a batch and the step's words, Advance ends its pass.
-type (
-	Fetch   struct{}
-	Advance struct{}
-)
+// Fetch brings a batch and the step's words.
+type Fetch struct{}
 
 // updateEach is the number of elements that a thread of the update takes.
 const updateEach = 4
@@ -267,7 +265,6 @@ const (
 func (p *Plan) feed() {
 	blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), fetchBlocks)
 	p.Fetch = &Launch{Name: "fetch", Grid: [3]int{blocks, 1, 1}, Work: &Fetch{}}
-	p.Advance = &Launch{Name: "advance", Grid: [3]int{1, 1, 1}, Work: &Advance{}}
 	flops := 0.0
 	for _, q := range p.Program.Params {
 		flops += 6 * float64(q.Size()) * float64(p.Program.Batch)

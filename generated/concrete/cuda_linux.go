@@ -24,7 +24,6 @@ func cudaDevices() []engine.Device {
 // the order of a step.
 func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      24,
 		Capability: [2]int{0, 0},
 		Classes:    false,
@@ -85,7 +84,6 @@ func cudaFP32() *host.Code {
 // the order of a step.
 func cudaTF32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      24,
 		Capability: [2]int{8, 0},
 		Classes:    false,
@@ -162,7 +160,6 @@ func cudaTF32() *host.Code {
 // the order of a step.
 func cudaBF16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      24,
 		Capability: [2]int{8, 0},
 		Classes:    false,
@@ -239,7 +236,6 @@ func cudaBF16() *host.Code {
 // the order of a step.
 func cudaFP16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      24,
 		Capability: [2]int{8, 0},
 		Classes:    false,

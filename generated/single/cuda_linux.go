@@ -23,7 +23,6 @@ func cudaDevices() []engine.Device {
 // the order of a step.
 func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      1,
 		Capability: [2]int{0, 0},
 		Classes:    false,
@@ -77,7 +76,6 @@ func cudaFP32() *host.Code {
 // the order of a step.
 func cudaTF32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      1,
 		Capability: [2]int{8, 0},
 		Classes:    false,
@@ -147,7 +145,6 @@ func cudaTF32() *host.Code {
 // the order of a step.
 func cudaBF16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      1,
 		Capability: [2]int{8, 0},
 		Classes:    false,
@@ -217,7 +214,6 @@ func cudaBF16() *host.Code {
 // the order of a step.
 func cudaFP16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      1,
 		Capability: [2]int{8, 0},
 		Classes:    false,

@@ -93,10 +93,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;

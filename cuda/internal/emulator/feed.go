@@ -101,7 +101,6 @@ func (t *Trainer) fetched(lo, total int, words []float32) {
 		t.Launch([]*plan.Launch{t.plan.Fetch})
 	}
 	t.Launch(t.plan.Pass)
-	t.Launch([]*plan.Launch{t.plan.Advance})
 }
 
 // nans are numbers that are none, also as twice as many of 16 bits.

@@ -723,10 +723,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;
@@ -1855,9 +1855,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 12928LL, m + 4224LL, grad, dnn_rows(m + 4352LL), dnn_scale(m + 4352LL), (double *)(m + 4736LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 4736LL), 1, true, (double *)(m + 4608LL));
+    dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
 }
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
@@ -1965,11 +1966,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 4608LL), m + 4356LL, 4864LL, 768LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
 }
 
 // operands of the batch
@@ -2238,9 +2234,10 @@ DNN_KERNEL(fused_tf32_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 4736LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256) {
     dnn_loss_sum((const double *)(m + 4736LL), 2, true, (double *)(m + 4608LL));
+    dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2421,9 +2418,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 10752LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL), (double *)(m + 3712LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
+    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
@@ -2545,11 +2543,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 3584LL), m + 3332LL, 3840LL, 768LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // operands of the batch
@@ -2832,9 +2825,10 @@ DNN_KERNEL(fused_bf16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 3712LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256) {
     dnn_loss_sum((const double *)(m + 3712LL), 2, true, (double *)(m + 3584LL));
+    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -3015,9 +3009,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 10880LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL) * ((DnnScaling *)(m + 3840LL))->scale, (double *)(m + 3712LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
+    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
@@ -3144,11 +3139,6 @@ DNN_KERNEL(update, 256) {
 // the scale of the next step's gradient
 DNN_KERNEL(update_rescale, 256) {
     dnn_rescale(((DnnScaling *)(m + 3840LL)), (const double *)(m + 3584LL));
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // operands of the batch
@@ -3431,9 +3421,10 @@ DNN_KERNEL(fused_fp16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 3712LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256) {
     dnn_loss_sum((const double *)(m + 3712LL), 2, true, (double *)(m + 3584LL));
+    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -3591,9 +3582,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 9248LL, m + 2112LL, grad, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2624LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 2624LL), 1, true, (double *)(m + 2496LL));
+    dnn_advance(m, (DnnFeed *)(m + 2368LL), (const double *)(m + 2496LL));
 }
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
@@ -3703,11 +3695,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 2496LL), m + 2244LL, 2752LL, 768LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 2368LL), (const double *)(m + 2496LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2]

@@ -723,10 +723,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;
@@ -1824,9 +1824,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<10>(m + 257280LL, m + 32896LL, grad, dnn_rows(m + 33024LL), dnn_scale(m + 33024LL), (double *)(m + 33408LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 33408LL), 4, true, (double *)(m + 33280LL));
+    dnn_advance(m, (DnnFeed *)(m + 33152LL), (const double *)(m + 33280LL));
 }
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
@@ -1915,11 +1916,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 33280LL), m + 33028LL, 33536LL, 50880LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 33152LL), (const double *)(m + 33280LL));
 }
 
 // operands of the batch
@@ -2115,9 +2111,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<10>(m + 264448LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL), (double *)(m + 25216LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
@@ -2234,11 +2231,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // operands of the batch
@@ -2473,9 +2465,10 @@ DNN_KERNEL(fused_bf16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 25216LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256) {
     dnn_loss_sum((const double *)(m + 25216LL), 2, true, (double *)(m + 25088LL));
+    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -2627,9 +2620,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<10>(m + 264576LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL) * ((DnnScaling *)(m + 25344LL))->scale, (double *)(m + 25216LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
@@ -2751,11 +2745,6 @@ DNN_KERNEL(update, 256) {
 // the scale of the next step's gradient
 DNN_KERNEL(update_rescale, 256) {
     dnn_rescale(((DnnScaling *)(m + 25344LL)), (const double *)(m + 25088LL));
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // operands of the batch
@@ -2990,9 +2979,10 @@ DNN_KERNEL(fused_fp16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 25216LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256) {
     dnn_loss_sum((const double *)(m + 25216LL), 2, true, (double *)(m + 25088LL));
+    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -3110,9 +3100,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<10>(m + 190336LL, m + 16448LL, grad, dnn_rows(m + 16576LL), dnn_scale(m + 16576LL), (double *)(m + 16960LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 16960LL), 4, true, (double *)(m + 16832LL));
+    dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
 }
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
@@ -3203,11 +3194,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 16832LL), m + 16580LL, 17088LL, 50880LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc

@@ -723,10 +723,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;
@@ -1812,9 +1812,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 2816LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL), (double *)(m + 2176LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
@@ -1869,11 +1870,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 2048LL), m + 1796LL, 2304LL, 64LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // operands of the batch
@@ -2035,9 +2031,10 @@ DNN_KERNEL(fused_tf32_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 2176LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // w = w - lr*g
@@ -2154,9 +2151,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 2816LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL), (double *)(m + 2176LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
@@ -2225,11 +2223,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 2048LL), m + 1796LL, 2304LL, 64LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // operands of the batch
@@ -2405,9 +2398,10 @@ DNN_KERNEL(fused_bf16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 2176LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // w = w - lr*g
@@ -2524,9 +2518,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 2944LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL) * ((DnnScaling *)(m + 2304LL))->scale, (double *)(m + 2176LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
@@ -2600,11 +2595,6 @@ DNN_KERNEL(update, 256) {
 // the scale of the next step's gradient
 DNN_KERNEL(update_rescale, 256) {
     dnn_rescale(((DnnScaling *)(m + 2304LL)), (const double *)(m + 2048LL));
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // operands of the batch
@@ -2780,9 +2770,10 @@ DNN_KERNEL(fused_fp16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 2176LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256) {
     dnn_loss_sum((const double *)(m + 2176LL), 1, true, (double *)(m + 2048LL));
+    dnn_advance(m, (DnnFeed *)(m + 1920LL), (const double *)(m + 2048LL));
 }
 
 // w = w - lr*g
@@ -2880,9 +2871,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 1488LL, m + 576LL, grad, dnn_rows(m + 704LL), dnn_scale(m + 704LL), (double *)(m + 1088LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 1088LL), 1, true, (double *)(m + 960LL));
+    dnn_advance(m, (DnnFeed *)(m + 832LL), (const double *)(m + 960LL));
 }
 
 // gradinput acc = dz2*2.weight; map 8: dz0 = d*(1 - a*a) with d=acc, a=a1
@@ -2938,11 +2930,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 960LL), m + 708LL, 1216LL, 64LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 832LL), (const double *)(m + 960LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc

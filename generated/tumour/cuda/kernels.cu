@@ -723,10 +723,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;
@@ -1824,9 +1824,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 40320LL, m + 16000LL, grad, dnn_rows(m + 16320LL), dnn_scale(m + 16320LL), (double *)(m + 16704LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 16704LL), 1, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+    dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
 }
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
@@ -1888,11 +1889,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
 }
 
 // operands of the batch
@@ -2073,9 +2069,10 @@ DNN_KERNEL(fused_tf32_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 16704LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256) {
     dnn_loss_sum((const double *)(m + 16704LL), 16, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+    dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -2216,9 +2213,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 31872LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL), (double *)(m + 12608LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
@@ -2294,11 +2292,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // operands of the batch
@@ -2493,9 +2486,10 @@ DNN_KERNEL(fused_bf16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256) {
     dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -2636,9 +2630,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 32000LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale, (double *)(m + 12608LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
@@ -2719,11 +2714,6 @@ DNN_KERNEL(update, 256) {
 // the scale of the next step's gradient
 DNN_KERNEL(update_rescale, 256) {
     dnn_rescale(((DnnScaling *)(m + 12736LL)), (const double *)(m + 12480LL));
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // operands of the batch
@@ -2918,9 +2908,10 @@ DNN_KERNEL(fused_fp16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 12608LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256) {
     dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -3039,9 +3030,10 @@ DNN_KERNEL(loss, 256) {
     dnn_element_loss<of_loss, 1>(m + 24256LL, m + 7744LL, grad, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 8448LL), 1, dnn_first(m + 8064LL), (double *)(m + 8320LL));
+    dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
 }
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
@@ -3104,11 +3096,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc

@@ -24,7 +24,6 @@ func cudaDevices() []engine.Device {
 // the order of a step.
 func cudaFP32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      16,
 		Capability: [2]int{0, 0},
 		Classes:    true,
@@ -78,7 +77,6 @@ func cudaFP32() *host.Code {
 // the order of a step.
 func cudaTF32() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      16,
 		Capability: [2]int{8, 0},
 		Classes:    true,
@@ -148,7 +146,6 @@ func cudaTF32() *host.Code {
 // the order of a step.
 func cudaBF16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      16,
 		Capability: [2]int{8, 0},
 		Classes:    true,
@@ -218,7 +215,6 @@ func cudaBF16() *host.Code {
 // the order of a step.
 func cudaFP16() *host.Code {
 	return &host.Code{
-		Advance:    host.Run("advance", 1, 1, 1),
 		Batch:      16,
 		Capability: [2]int{8, 0},
 		Classes:    true,

@@ -723,10 +723,10 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
 
-// dnn_advance gives the turn to the next entry. At the end of a step it notes
-// the loss.
+// dnn_advance gives the turn to the next entry, once the pass's losses are added
+// up. At the end of a step it notes the loss.
 DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
-    if (dnn_thread() != 0 || feed->halted) return;
+    if (dnn_thread() != 0 || feed->table == 0 || feed->halted) return;
     const int entry = feed->entry;
     feed->entry = entry + 1;
     if ((entry + 1) % feed->passes != 0) return;
@@ -1801,9 +1801,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<3>(m + 7744LL, m + 3968LL, grad, dnn_rows(m + 4096LL), dnn_scale(m + 4096LL), (double *)(m + 4480LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 4480LL), 2, true, (double *)(m + 4352LL));
+    dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
 }
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -1876,11 +1877,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 4352LL), m + 4100LL, 4608LL, 384LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
 }
 
 // operands of the batch
@@ -2025,9 +2021,10 @@ DNN_KERNEL(fused_tf32_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 4480LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256) {
     dnn_loss_sum((const double *)(m + 4480LL), 1, true, (double *)(m + 4352LL));
+    dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2152,9 +2149,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<3>(m + 6016LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL), (double *)(m + 3456LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -2241,11 +2239,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 3328LL), m + 3076LL, 3584LL, 384LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // operands of the batch
@@ -2404,9 +2397,10 @@ DNN_KERNEL(fused_bf16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 3456LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256) {
     dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2531,9 +2525,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<3>(m + 6144LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL) * ((DnnScaling *)(m + 3584LL))->scale, (double *)(m + 3456LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -2625,11 +2620,6 @@ DNN_KERNEL(update, 256) {
 // the scale of the next step's gradient
 DNN_KERNEL(update_rescale, 256) {
     dnn_rescale(((DnnScaling *)(m + 3584LL)), (const double *)(m + 3328LL));
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // operands of the batch
@@ -2788,9 +2778,10 @@ DNN_KERNEL(fused_fp16_16, 256) {
     if (dnn_thread() == 0) ((double *)(m + 3456LL))[dnn_block_x()] = loss;
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256) {
     dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2896,9 +2887,10 @@ DNN_KERNEL(loss, 256) {
     dnn_cross_entropy<3>(m + 5184LL, m + 1856LL, grad, dnn_rows(m + 1984LL), dnn_scale(m + 1984LL), (double *)(m + 2368LL));
 }
 
-// the sum of the step's losses
+// the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum, 256) {
     dnn_loss_sum((const double *)(m + 2368LL), 2, true, (double *)(m + 2240LL));
+    dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
 }
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -2972,11 +2964,6 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
 DNN_KERNEL(update, 256) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 2240LL), m + 1988LL, 2496LL, 384LL, keep, (DnnScaling *)0);
-}
-
-// the next pass's turn
-DNN_KERNEL(advance, 256) {
-    dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 32: a1 = z <= 0 ? 0 : z with z=acc
