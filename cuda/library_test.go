@@ -46,21 +46,37 @@ func tiny(t *testing.T) *training {
 	return tr
 }
 
-// noFused is a GPU whose blocks have too little memory for fused passes.
-const noFused = "shared=20000"
+// noFused is a GPU whose blocks have the shared memory that a layered pass takes,
+// and too little for a fused one.
+func noFused(t *testing.T, pl *plan.Plan) string {
+	layered := *pl
+	layered.Fused = nil
+	need, most := 0, 227<<10
+	for _, l := range layered.Launches() {
+		need = max(need, l.Shared)
+	}
+	for _, f := range pl.Fused {
+		most = min(most, f.Shared-1)
+	}
+	if need > most {
+		t.Fatalf("a layered pass takes %d bytes of shared memory: more than a fused one, %d", need, most+1)
+	}
+	return fmt.Sprintf("shared=%d", most)
+}
 
 // library asks for trainings with the fake library.
 type library struct {
 	t      *testing.T
 	binary string
 	dirs   string
+	gpu    string // as the fake driver has it
 }
 
 // ask serves a request, with kernels that the fake driver takes for slow.
 func (l *library) ask(q *runner.Request, kernels, slow string, env ...string) runner.Response {
 	l.t.Helper()
 	report := filepath.Join(l.t.TempDir(), "report")
-	r := serve(l.t, l.binary, q, append([]string{"LD_LIBRARY_PATH=" + l.dirs, "FAKECUDA=" + noFused, "FAKECUDA_REPORT=" + report,
+	r := serve(l.t, l.binary, q, append([]string{"LD_LIBRARY_PATH=" + l.dirs, "FAKECUDA=" + l.gpu, "FAKECUDA_REPORT=" + report,
 		"FAKECUDA_KERNELS=" + kernels, "FAKECUDA_SLOW=" + slow}, env...)...)
 	if r.Err != "" {
 		l.t.Fatal(r.Err)
@@ -100,7 +116,7 @@ func TestLibrary(t *testing.T) {
 	for i, tr := range list {
 		t.Run(tr.plan.Precision.Name, func(t *testing.T) {
 			one := *l
-			one.t = t
+			one.t, one.gpu = t, noFused(t, tr.plan)
 			kernels := emulator.Library(t, tr.plan)
 			cache := "XDG_CACHE_HOME=" + t.TempDir()
 			if len(tr.plan.Libraries) != 8 {
@@ -190,7 +206,7 @@ func TestLibraryFaults(t *testing.T) {
 	if r := l.ask(tr.request(), kernels, slow, cache, "FAKECUBLASLT=wrong=1"); !notesHave(r, "is not used: a number is") || !notesHave(r, "none is faster") || !sameBits(r, own) {
 		t.Errorf("with a library that is wrong: notes are %q", r.Notes)
 	}
-	room := fmt.Sprintf("FAKECUDA=%s,memory=%d", noFused, 4*tr.plan.Total+100<<20)
+	room := fmt.Sprintf("FAKECUDA=memory=%d", 4*tr.plan.Total+100<<20)
 	if r := l.ask(tr.request(), kernels, slow, cache, room); !notesHave(r, "is not tried: with it the network needs") || !sameBits(r, own) {
 		t.Errorf("with little memory: notes are %q", r.Notes)
 	}

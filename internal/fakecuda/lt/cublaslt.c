@@ -285,13 +285,15 @@ static float rounded(float v, int compute) {
 	return v;
 }
 
+// multiply adds up downwards: our own kernels add upwards, so that bits tell whose
+// product it is.
 static int multiply(const struct fake_launch *l) {
 	const struct job *j = l->params[0];
 	unsigned long inner = j->desc.turned[0] ? j->a.rows : j->a.cols;
 	for (unsigned long col = 0; col < j->d.cols; col++)
 		for (unsigned long row = 0; row < j->d.rows; row++) {
 			float sum = 0;
-			for (unsigned long k = 0; k < inner; k++) {
+			for (unsigned long k = inner; k-- > 0;) {
 				float x = j->desc.turned[0] ? element(&j->a, j->left, k, row) : element(&j->a, j->left, row, k);
 				float y = j->desc.turned[1] ? element(&j->b, j->right, col, k) : element(&j->b, j->right, k, col);
 				sum = fmaf(rounded(x, j->desc.compute), rounded(y, j->desc.compute), sum);
