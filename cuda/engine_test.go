@@ -133,8 +133,8 @@ func TestEngine(t *testing.T) {
 	for _, tr := range list {
 		t.Run(tr.name, func(t *testing.T) {
 			report := filepath.Join(t.TempDir(), "report")
-			r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+directory, "FAKECUDA_REPORT="+report,
-				"FAKECUDA_KERNELS="+emulator.Library(t, tr.plan))
+			r := serve(t, binary, tr.request(), append(fakecuda.Variables(directory), "FAKECUDA_REPORT="+report,
+				"FAKECUDA_KERNELS="+emulator.Library(t, tr.plan))...)
 			if r.Err != "" {
 				t.Fatal(r.Err)
 			}
@@ -158,7 +158,7 @@ func TestEngine(t *testing.T) {
 	tr := list[0]
 	kernels := emulator.Library(t, tr.plan)
 	t.Run("no_driver", func(t *testing.T) {
-		r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+t.TempDir())
+		r := serve(t, binary, tr.request(), fakecuda.Variables(t.TempDir())...)
 		if r.Device != "cuda:0" || !strings.Contains(r.Err, "there is no CUDA driver") && !strings.Contains(r.Err, "no GPU") {
 			t.Errorf("got %q on %s", r.Err, r.Device)
 		}
@@ -174,7 +174,7 @@ func TestEngine(t *testing.T) {
 		{"device_lost", "lost_at=120", []string{"device cuda:0 failed", "CUDA error 700"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := serve(t, binary, tr.request(), "LD_LIBRARY_PATH="+directory, "FAKECUDA="+c.settings, "FAKECUDA_KERNELS="+kernels)
+			r := serve(t, binary, tr.request(), append(fakecuda.Variables(directory), "FAKECUDA="+c.settings, "FAKECUDA_KERNELS="+kernels)...)
 			if r.Failed != c.failed {
 				t.Errorf("failed in the middle: %v", r.Failed)
 			}
@@ -205,7 +205,7 @@ func TestEnginePrecisions(t *testing.T) {
 		t.Run(tr.plan.Precision.Name, func(t *testing.T) {
 			kernels := emulator.Library(t, tr.plan)
 			ask := func(q *runner.Request, settings string) runner.Response {
-				return serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+kernels, "FAKECUDA="+settings)
+				return serve(t, binary, q, append(fakecuda.Variables(directory), "FAKECUDA_KERNELS="+kernels, "FAKECUDA="+settings)...)
 			}
 			q := tr.request()
 			r := ask(q, "")

@@ -134,7 +134,7 @@ func TestFeed(t *testing.T) {
 				if len(tr.plan.Fused) > 0 {
 					settings = fmt.Sprintf("shared=%d,%s", tr.plan.Fused[0].Shared, settings)
 				}
-				r := serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA_REPORT="+report, kernels, "FAKECUDA="+settings)
+				r := serve(t, binary, q, append(fakecuda.Variables(directory), "FAKECUDA_REPORT="+report, kernels, "FAKECUDA="+settings)...)
 				if r.Err != "" {
 					t.Fatal(r.Err)
 				}
@@ -221,7 +221,7 @@ func TestFeed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			q := tr.request()
 			q.Steps, q.Feed = nil, tr.feedOf(2*tr.plan.Program.Batch, 40, true)
-			r := serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA="+c.settings, "FAKECUDA_KERNELS="+kernels)
+			r := serve(t, binary, q, append(fakecuda.Variables(directory), "FAKECUDA="+c.settings, "FAKECUDA_KERNELS="+kernels)...)
 			if r.Failed != c.failed || !strings.Contains(r.Err, c.want) || c.want == "" && r.Err != "" {
 				t.Errorf("failed in the middle %v: %q, want %q in it", r.Failed, r.Err, c.want)
 			}

@@ -43,7 +43,7 @@ func TestFusedEngine(t *testing.T) {
 		plan   *plan.Plan
 	}{{"fused", pl.Fused[0].Shared, fused}, {"layered", pl.Fused[0].Shared - 1, &layered}} {
 		t.Run(c.name, func(t *testing.T) {
-			r := serve(t, binary, q, "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+library, fmt.Sprintf("FAKECUDA=shared=%d", c.shared))
+			r := serve(t, binary, q, append(fakecuda.Variables(directory), "FAKECUDA_KERNELS="+library, fmt.Sprintf("FAKECUDA=shared=%d", c.shared))...)
 			if r.Err != "" {
 				t.Fatal(r.Err)
 			}

@@ -68,16 +68,16 @@ func noFused(t *testing.T, pl *plan.Plan) string {
 type library struct {
 	t      *testing.T
 	binary string
-	dirs   string
-	gpu    string // as the fake driver has it
+	find   []string // the environment that finds the fakes
+	gpu    string   // as the fake driver has it
 }
 
 // ask serves a request, with kernels that the fake driver takes for slow.
 func (l *library) ask(q *runner.Request, kernels, slow string, env ...string) runner.Response {
 	l.t.Helper()
 	report := filepath.Join(l.t.TempDir(), "report")
-	r := serve(l.t, l.binary, q, append([]string{"LD_LIBRARY_PATH=" + l.dirs, "FAKECUDA=" + l.gpu, "FAKECUDA_REPORT=" + report,
-		"FAKECUDA_KERNELS=" + kernels, "FAKECUDA_SLOW=" + slow}, env...)...)
+	r := serve(l.t, l.binary, q, slices.Concat(l.find, []string{"FAKECUDA=" + l.gpu, "FAKECUDA_REPORT=" + report,
+		"FAKECUDA_KERNELS=" + kernels, "FAKECUDA_SLOW=" + slow}, env)...)
 	if r.Err != "" {
 		l.t.Fatal(r.Err)
 	}
@@ -106,7 +106,7 @@ func TestLibrary(t *testing.T) {
 	t.Parallel()
 	emulator.Compiler(t)
 	list := libraryTrainings(t)
-	l := &library{t: t, dirs: fakecuda.Directory(t) + ":" + fakecuda.BLASDirectory(t)}
+	l := &library{t: t, find: fakecuda.Variables(fakecuda.Directory(t), fakecuda.BLASDirectory(t))}
 	l.binary = build(t, list, func(pl *plan.Plan, _ []byte) map[string][]byte {
 		if !pl.Tensor() {
 			return map[string][]byte{"kernels.sm_80.ptx": fakePTX(pl)}
@@ -164,7 +164,7 @@ func TestLibraryFaults(t *testing.T) {
 	t.Parallel()
 	emulator.Compiler(t)
 	tr := tiny(t)
-	l := &library{t: t, dirs: fakecuda.Directory(t) + ":" + fakecuda.BLASDirectory(t)}
+	l := &library{t: t, find: fakecuda.Variables(fakecuda.Directory(t), fakecuda.BLASDirectory(t))}
 	l.binary = build(t, []*training{tr}, func(pl *plan.Plan, _ []byte) map[string][]byte {
 		return map[string][]byte{"kernels.sm_80.ptx": fakePTX(pl)}
 	})

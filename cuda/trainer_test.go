@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,7 +71,7 @@ func newGPUTrainerIn(t *testing.T, precision int) *gpuTrainer {
 	m.Put(folder+"/kernels.sm_80.ptx", fakePTX(pl))
 	return &gpuTrainer{
 		binary: m.Build("./" + at + "/cmd/digits"), dir: t.TempDir(), arena: 4 * pl.Total,
-		env: append(os.Environ(), "LD_LIBRARY_PATH="+directory, "FAKECUDA_KERNELS="+emulator.Library(t, pl)),
+		env: slices.Concat(os.Environ(), fakecuda.Variables(directory), []string{"FAKECUDA_KERNELS=" + emulator.Library(t, pl)}),
 	}
 }
 
@@ -172,7 +173,7 @@ func TestTrainer(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(g.dir, "none")); err == nil {
 		t.Error("a training that cannot begin leaves a directory")
 	}
-	g.run(t, "lost_at=400", 7, on("lost"), "device cuda:0 failed", "CUDA error 700")
+	g.run(t, "lost_at=200", 7, on("lost"), "device cuda:0 failed", "CUDA error 700")
 	g.run(t, "", 5, on("nan", "--lr", "1e38"), "is NaN")
 	g.run(t, "", 5, []string{"--run", "nan-cpu", "--device", "cpu:go", "--lr", "1e38"}, "is NaN")
 	if a, b := len(g.losses(t, "nan")), len(g.losses(t, "nan-cpu")); a != b || a < 1 {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func child(t *testing.T) bool {
 		return true
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), childVariable+"=1", "LD_LIBRARY_PATH="+fakecuda.Directory(t)+":"+fakecuda.BLASDirectory(t))
+	cmd.Env = slices.Concat(os.Environ(), fakecuda.Variables(fakecuda.Directory(t), fakecuda.BLASDirectory(t)), []string{childVariable + "=1"})
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Errorf("%v\n%s", err, out)

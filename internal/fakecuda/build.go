@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -43,6 +44,17 @@ func Directory(t testing.TB) string {
 func BLASDirectory(t testing.TB) string {
 	t.Helper()
 	return directory(t, "lt", cublasLt)
+}
+
+// Variables returns what to add to the environment of a process that shall find
+// the fakes in the given directories. No toolkit and no Python environment is named
+// any more: NVIDIA's own NVRTC, found in one, asks the driver for more than the
+// fake has.
+func Variables(directories ...string) []string {
+	return []string{
+		"CUDA_HOME=", "CUDA_PATH=", "VIRTUAL_ENV=", "CONDA_PREFIX=",
+		"LD_LIBRARY_PATH=" + strings.Join(directories, string(os.PathListSeparator)),
+	}
 }
 
 // directory returns one that holds a library of the C sources in a folder.
