@@ -83,6 +83,7 @@ internal/engines, runtime/simd < asm/internal/runner;
 runtime/simd < asm/internal/ran;
 cuda, internal/nettest, internal/golden < cuda/internal/emulator;
 internal/engines < cuda/internal/runner;
+cuda/internal/dynamic < cuda/internal/headers;
 spec, internal/ir/eval < internal/nettest;
 spec, runtime/npy, runtime/safetensors < internal/golden;
 NONE < internal/fakecuda;

@@ -82,11 +82,11 @@ func open(major int) (*Library, error) {
 func load(name string, handle uintptr) (*Library, error) {
 	l := &Library{Name: name}
 	for f := range functions {
-		if l.address[f] = dynamic.Symbol(handle, symbols[f]); l.address[f] == 0 {
-			return nil, &Missing{fmt.Sprintf("%s has no %s", name, symbols[f])}
+		if l.address[f] = dynamic.Symbol(handle, symbols[f].Name()); l.address[f] == 0 {
+			return nil, &Missing{fmt.Sprintf("%s has no %s", name, symbols[f].Name())}
 		}
 	}
-	l.Version = dynamic.Call(l.address[fnGetVersion])
+	l.Version = symbols[fnGetVersion].Call(l.address[fnGetVersion])
 	return l, nil
 }
 
@@ -99,8 +99,8 @@ func (l *Library) String() string {
 //
 //go:uintptrescapes
 func (l *Library) call(f function, args ...uintptr) error {
-	if status := dynamic.Call(l.address[f], args...); status != 0 {
-		return &Error{Call: symbols[f], Status: status}
+	if status := symbols[f].Call(l.address[f], args...); status != 0 {
+		return &Error{Call: symbols[f].Name(), Status: status}
 	}
 	return nil
 }

@@ -257,7 +257,7 @@ func TestLibrary(t *testing.T) {
 	}
 	h := &Handle{library: l, bytes: 1 << 20}
 	if _, err := h.Plan(Product{Type: BFloat16, Rows: 64, Cols: 128, Inner: 256, Left: Matrix{At: 256, Lead: 64, Turned: true},
-		Right: Matrix{At: 512, Lead: 256, Turned: true}, To: Matrix{At: 1024, Lead: 128}}, 4); err == nil || !strings.HasPrefix(err.Error(), symbols[fnHeuristic]) {
+		Right: Matrix{At: 512, Lead: 256, Turned: true}, To: Matrix{At: 1024, Lead: 128}}, 4); err == nil || !strings.HasPrefix(err.Error(), symbols[fnHeuristic].Name()) {
 		t.Errorf("a product without a handle: %v", err)
 	}
 	for _, o := range h.own {

@@ -168,7 +168,7 @@ func (t *Thread) call(f function, args ...uintptr) error { return t.callFor("", 
 //go:uintptrescapes
 func (t *Thread) callFor(kernel string, f function, args ...uintptr) error {
 	if t.lost != nil {
-		return &Error{Call: symbols[f], Code: t.lost.Code, Name: t.lost.Name, Kernel: kernel, Earlier: t.lost}
+		return &Error{Call: symbols[f].Name(), Code: t.lost.Code, Name: t.lost.Name, Kernel: kernel, Earlier: t.lost}
 	}
 	e := t.driver.do(f, args...)
 	if e == nil {

@@ -49,20 +49,20 @@ var attributes = []struct {
 	number int
 	set    func(*Device, int)
 }{
-	{75, func(d *Device, v int) { d.Major = v }},
-	{76, func(d *Device, v int) { d.Minor = v }},
-	{16, func(d *Device, v int) { d.SMs = v }},
-	{8, func(d *Device, v int) { d.SharedPerBlock = v }},
-	{97, func(d *Device, v int) { d.SharedPerBlockOptin = v }},
-	{81, func(d *Device, v int) { d.SharedPerSM = v }},
-	{82, func(d *Device, v int) { d.RegistersPerSM = v }},
-	{39, func(d *Device, v int) { d.ThreadsPerSM = v }},
-	{10, func(d *Device, v int) { d.WarpSize = v }},
-	{13, func(d *Device, v int) { d.ClockKHz = v }},
-	{36, func(d *Device, v int) { d.MemoryClockKHz = v }},
-	{37, func(d *Device, v int) { d.MemoryBusBits = v }},
-	{38, func(d *Device, v int) { d.L2Bytes = v }},
-	{95, func(d *Device, v int) { d.Cooperative = v != 0 }},
+	{75, func(d *Device, v int) { d.Major = v }},               // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+	{76, func(d *Device, v int) { d.Minor = v }},               // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR
+	{16, func(d *Device, v int) { d.SMs = v }},                 // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
+	{8, func(d *Device, v int) { d.SharedPerBlock = v }},       // CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK
+	{97, func(d *Device, v int) { d.SharedPerBlockOptin = v }}, // CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+	{81, func(d *Device, v int) { d.SharedPerSM = v }},         // CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
+	{82, func(d *Device, v int) { d.RegistersPerSM = v }},      // CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR
+	{39, func(d *Device, v int) { d.ThreadsPerSM = v }},        // CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR
+	{10, func(d *Device, v int) { d.WarpSize = v }},            // CU_DEVICE_ATTRIBUTE_WARP_SIZE
+	{13, func(d *Device, v int) { d.ClockKHz = v }},            // CU_DEVICE_ATTRIBUTE_CLOCK_RATE
+	{36, func(d *Device, v int) { d.MemoryClockKHz = v }},      // CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE
+	{37, func(d *Device, v int) { d.MemoryBusBits = v }},       // CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH
+	{38, func(d *Device, v int) { d.L2Bytes = v }},             // CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE
+	{95, func(d *Device, v int) { d.Cooperative = v != 0 }},    // CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH
 }
 
 var opened = sync.OnceValues(func() (*Driver, error) { return open(libraryName) })
@@ -86,7 +86,7 @@ func open(library string) (*Driver, error) {
 	}
 	d := &Driver{rtc: openedRTC}
 	for f := range functions {
-		d.address[f] = dynamic.Symbol(handle, symbols[f])
+		d.address[f] = dynamic.Symbol(handle, symbols[f].Name())
 	}
 	if err := d.start(); err != nil {
 		return nil, err
@@ -178,9 +178,9 @@ func versionText(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) 
 //go:uintptrescapes
 func (d *Driver) do(f function, args ...uintptr) *Error {
 	if d.address[f] == 0 {
-		return &Error{Call: symbols[f], Code: codeMissingFromLibrary, Text: "the driver does not have this function"}
+		return &Error{Call: symbols[f].Name(), Code: codeMissingFromLibrary, Text: "the driver does not have this function"}
 	}
-	if code := dynamic.Call(d.address[f], args...); code != 0 {
+	if code := symbols[f].Call(d.address[f], args...); code != 0 {
 		return d.explain(f, code)
 	}
 	return nil
@@ -188,12 +188,12 @@ func (d *Driver) do(f function, args ...uintptr) *Error {
 
 // explain makes an error of a code, in the driver's own words.
 func (d *Driver) explain(f function, code int) *Error {
-	return &Error{Call: symbols[f], Code: code, Name: d.text(fnGetErrorName, code), Text: d.text(fnGetErrorString, code)}
+	return &Error{Call: symbols[f].Name(), Code: code, Name: d.text(fnGetErrorName, code), Text: d.text(fnGetErrorString, code)}
 }
 
 func (d *Driver) text(f function, code int) string {
 	var text struct{ c *byte }
-	if d.address[f] == 0 || dynamic.Call(d.address[f], uintptr(code), uintptr(unsafe.Pointer(&text))) != 0 || text.c == nil {
+	if d.address[f] == 0 || symbols[f].Call(d.address[f], uintptr(code), uintptr(unsafe.Pointer(&text))) != 0 || text.c == nil {
 		return ""
 	}
 	n := 0

@@ -31,37 +31,39 @@ var ErrClosed = errors.New("the CUDA context is closed")
 
 // Result codes that this package treats by themselves (cuda.h, enum CUresult).
 const (
-	codeInvalidValue       = 1
-	codeOutOfMemory        = 2
-	codeNoDevice           = 100
-	codeInvalidImage       = 200 // machine code of a newer toolkit than the driver
-	codeNoBinaryForGPU     = 209
-	codeInvalidPTX         = 218
-	codeJITNotFound        = 221
-	codeUnsupportedPTX     = 222
-	codeNotReady           = 600
-	codeMissingFromLibrary = -1 // no CUresult: the symbol is not there
+	codeInvalidValue   = 1   // CUDA_ERROR_INVALID_VALUE
+	codeOutOfMemory    = 2   // CUDA_ERROR_OUT_OF_MEMORY
+	codeNoDevice       = 100 // CUDA_ERROR_NO_DEVICE
+	codeInvalidImage   = 200 // CUDA_ERROR_INVALID_IMAGE
+	codeNoBinaryForGPU = 209 // CUDA_ERROR_NO_BINARY_FOR_GPU
+	codeInvalidPTX     = 218 // CUDA_ERROR_INVALID_PTX
+	codeJITNotFound    = 221 // CUDA_ERROR_JIT_COMPILER_NOT_FOUND
+	codeUnsupportedPTX = 222 // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+	codeNotReady       = 600 // CUDA_ERROR_NOT_READY
 )
+
+// codeMissingFromLibrary is no CUresult: the symbol is not there.
+const codeMissingFromLibrary = -1
 
 // sticky are the codes after which the process can do nothing more on the
 // device: every later call gives the same code.
 var sticky = map[int]bool{
-	4:   true, // DEINITIALIZED
-	46:  true, // DEVICE_UNAVAILABLE
-	214: true, // ECC_UNCORRECTABLE
-	220: true, // NVLINK_UNCORRECTABLE
-	700: true, // ILLEGAL_ADDRESS
-	702: true, // LAUNCH_TIMEOUT
-	709: true, // CONTEXT_IS_DESTROYED
-	710: true, // ASSERT
-	714: true, // HARDWARE_STACK_ERROR
-	715: true, // ILLEGAL_INSTRUCTION
-	716: true, // MISALIGNED_ADDRESS
-	717: true, // INVALID_ADDRESS_SPACE
-	718: true, // INVALID_PC
-	719: true, // LAUNCH_FAILED
-	721: true, // TENSOR_MEMORY_LEAK
-	999: true, // UNKNOWN
+	4:   true, // CUDA_ERROR_DEINITIALIZED
+	46:  true, // CUDA_ERROR_DEVICE_UNAVAILABLE
+	214: true, // CUDA_ERROR_ECC_UNCORRECTABLE
+	220: true, // CUDA_ERROR_NVLINK_UNCORRECTABLE
+	700: true, // CUDA_ERROR_ILLEGAL_ADDRESS
+	702: true, // CUDA_ERROR_LAUNCH_TIMEOUT
+	709: true, // CUDA_ERROR_CONTEXT_IS_DESTROYED
+	710: true, // CUDA_ERROR_ASSERT
+	714: true, // CUDA_ERROR_HARDWARE_STACK_ERROR
+	715: true, // CUDA_ERROR_ILLEGAL_INSTRUCTION
+	716: true, // CUDA_ERROR_MISALIGNED_ADDRESS
+	717: true, // CUDA_ERROR_INVALID_ADDRESS_SPACE
+	718: true, // CUDA_ERROR_INVALID_PC
+	719: true, // CUDA_ERROR_LAUNCH_FAILED
+	721: true, // CUDA_ERROR_TENSOR_MEMORY_LEAK
+	999: true, // CUDA_ERROR_UNKNOWN
 }
 
 // Error is a call that the driver refused.

@@ -23,15 +23,15 @@ func (m *Module) Kernel(name string) (*Kernel, error) {
 	return &Kernel{Name: name, t: m.t, handle: uintptr(m.t.words[0])}, nil
 }
 
-// Numbers of cuda.h, enum CUfunction_attribute.
+// Numbers of cuda.h.
 const (
-	attributeMaxThreads  = 0
-	attributeShared      = 1
-	attributeLocal       = 3
-	attributeRegisters   = 4
-	attributeMaxDynamic  = 8
-	attributeCarveout    = 9
-	carveoutMaxShared    = 100 // per cent
+	attributeMaxThreads  = 0   // CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK
+	attributeShared      = 1   // CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES
+	attributeLocal       = 3   // CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES
+	attributeRegisters   = 4   // CU_FUNC_ATTRIBUTE_NUM_REGS
+	attributeMaxDynamic  = 8   // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+	attributeCarveout    = 9   // CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
+	carveoutMaxShared    = 100 // CU_SHAREDMEM_CARVEOUT_MAX_SHARED
 	maxParameterBytes    = 4096
 	maxArgumentsOfLaunch = 11
 )

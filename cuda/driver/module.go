@@ -126,11 +126,10 @@ func next(err error) bool {
 
 // Options of cuModuleLoadDataEx (cuda.h, enum CUjit_option).
 const (
-	jitInfoLog = iota + 3
-	jitInfoLogBytes
-	jitErrorLog
-	jitErrorLogBytes
-	jitLogVerbose = 12
+	jitInfoLog       = 3 // CU_JIT_INFO_LOG_BUFFER
+	jitInfoLogBytes  = 4 // CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES
+	jitErrorLog      = 5 // CU_JIT_ERROR_LOG_BUFFER
+	jitErrorLogBytes = 6 // CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
 )
 
 func (t *Thread) load(image Image) (*Module, error) {

@@ -14,10 +14,39 @@ import (
 // newest first.
 var rtcNames = []string{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"}
 
-// rtc is the run-time compiler, by the addresses of its functions.
-type rtc struct {
-	create, compile, ptxSize, ptx, logSize, log, destroy uintptr
+// rtcFunction numbers the compiler's functions that this package calls.
+type rtcFunction int
+
+const (
+	rtcCreateProgram rtcFunction = iota
+	rtcCompileProgram
+	rtcDestroyProgram
+	rtcPTXSize
+	rtcPTX
+	rtcLogSize
+	rtcLog
+	rtcFunctions
+)
+
+// rtcSymbols are the names under which the compiler's library exports them, with
+// what they take (nvrtc.h).
+var rtcSymbols = [rtcFunctions]dynamic.Function{
+	rtcCreateProgram:  "nvrtcCreateProgram(nvrtcProgram *, const char *, const char *, int, const char * const *, const char * const *)",
+	rtcCompileProgram: "nvrtcCompileProgram(nvrtcProgram, int, const char * const *)",
+	rtcDestroyProgram: "nvrtcDestroyProgram(nvrtcProgram *)",
+	rtcPTXSize:        "nvrtcGetPTXSize(nvrtcProgram, size_t *)",
+	rtcPTX:            "nvrtcGetPTX(nvrtcProgram, char *)",
+	rtcLogSize:        "nvrtcGetProgramLogSize(nvrtcProgram, size_t *)",
+	rtcLog:            "nvrtcGetProgramLog(nvrtcProgram, char *)",
 }
+
+// rtc is the run-time compiler, by the addresses of its functions.
+type rtc [rtcFunctions]uintptr
+
+// call calls a function and returns an nvrtcResult.
+//
+//go:uintptrescapes
+func (r *rtc) call(f rtcFunction, args ...uintptr) int { return rtcSymbols[f].Call(r[f], args...) }
 
 // errNoRTC says that source cannot be compiled here.
 var errNoRTC = errors.New("NVRTC is not installed: " + strings.Join(rtcNames, ", ") + " is not found")
@@ -33,13 +62,9 @@ func openRTC(libraries []string) (*rtc, error) {
 			continue
 		}
 		r := &rtc{}
-		for symbolName, to := range map[string]*uintptr{
-			"nvrtcCreateProgram": &r.create, "nvrtcCompileProgram": &r.compile, "nvrtcDestroyProgram": &r.destroy,
-			"nvrtcGetPTXSize": &r.ptxSize, "nvrtcGetPTX": &r.ptx,
-			"nvrtcGetProgramLogSize": &r.logSize, "nvrtcGetProgramLog": &r.log,
-		} {
-			if *to = dynamic.Symbol(handle, symbolName); *to == 0 {
-				return nil, fmt.Errorf("%s has no %s", name, symbolName)
+		for f := range rtcFunctions {
+			if r[f] = dynamic.Symbol(handle, rtcSymbols[f].Name()); r[f] == 0 {
+				return nil, fmt.Errorf("%s has no %s", name, rtcSymbols[f].Name())
 			}
 		}
 		return r, nil
@@ -47,9 +72,8 @@ func openRTC(libraries []string) (*rtc, error) {
 	return nil, errNoRTC
 }
 
-// rtcInvalidOption is NVRTC's result for an architecture that it does not know
-// (nvrtc.h, NVRTC_ERROR_INVALID_OPTION).
-const rtcInvalidOption = 5
+// rtcInvalidOption is NVRTC's result for an architecture that it does not know.
+const rtcInvalidOption = 5 // NVRTC_ERROR_INVALID_OPTION
 
 // compile turns CUDA C++ into PTX for a device; where the compiler is older than
 // the device, for the oldest that the kernels run on.
@@ -87,32 +111,32 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 	src := append(append([]byte{}, source...), 0)
 	name := append([]byte("network.cu"), 0)
 	program := new(uintptr)
-	if code := dynamic.Call(r.create, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
-		return nil, &rtcError{call: "nvrtcCreateProgram", code: code}
+	if code := r.call(rtcCreateProgram, uintptr(unsafe.Pointer(program)), uintptr(unsafe.Pointer(&src[0])), uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); code != 0 {
+		return nil, &rtcError{call: rtcSymbols[rtcCreateProgram].Name(), code: code}
 	}
-	defer dynamic.Call(r.destroy, uintptr(unsafe.Pointer(program)))
+	defer r.call(rtcDestroyProgram, uintptr(unsafe.Pointer(program)))
 	var list []*byte
 	for _, o := range options {
 		list = append(list, &append([]byte(o), 0)[0])
 	}
-	if code := dynamic.Call(r.compile, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
-		log, err := r.get(*program, r.logSize, r.log)
+	if code := r.call(rtcCompileProgram, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
+		log, err := r.get(*program, rtcLogSize, rtcLog)
 		if err != nil {
 			log = []byte(err.Error())
 		}
-		return nil, &rtcError{"nvrtcCompileProgram", code, strings.TrimSpace(string(log))}
+		return nil, &rtcError{rtcSymbols[rtcCompileProgram].Name(), code, strings.TrimSpace(string(log))}
 	}
-	return r.get(*program, r.ptxSize, r.ptx)
+	return r.get(*program, rtcPTXSize, rtcPTX)
 }
 
 // get reads a text of a program: its size first, the zero at its end included.
-func (r *rtc) get(program, size, read uintptr) ([]byte, error) {
+func (r *rtc) get(program uintptr, size, read rtcFunction) ([]byte, error) {
 	n := new(uint64)
-	if code := dynamic.Call(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
+	if code := r.call(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
 		return nil, fmt.Errorf("NVRTC does not give the size of its result: error %d", code)
 	}
 	text := make([]byte, *n)
-	if code := dynamic.Call(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
+	if code := r.call(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
 		return nil, fmt.Errorf("NVRTC does not give its result: error %d", code)
 	}
 	return text[:*n-1], nil

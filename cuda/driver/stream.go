@@ -9,9 +9,9 @@ import (
 
 // Flags of cuda.h.
 const (
-	streamNonBlocking    = 1
-	captureThreadLocal   = 1
-	eventDisableTiming   = 2
+	streamNonBlocking    = 1 // CU_STREAM_NON_BLOCKING
+	captureThreadLocal   = 1 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+	eventDisableTiming   = 2 // CU_EVENT_DISABLE_TIMING
 	graphInstantiateFlag = 0
 )
 

@@ -13,4 +13,4 @@ func Open(string) (uintptr, error) {
 func Symbol(uintptr, string) uintptr { return 0 }
 
 //go:uintptrescapes
-func Call(uintptr, ...uintptr) int { return -1 }
+func call(uintptr, ...uintptr) int { return -1 }

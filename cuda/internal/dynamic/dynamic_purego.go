@@ -21,10 +21,10 @@ func Symbol(handle uintptr, name string) uintptr {
 	return address
 }
 
-// Call calls a C function with integers and pointers, and returns its int.
+// call calls a C function with integers and pointers, and returns its int.
 //
 //go:uintptrescapes
-func Call(address uintptr, args ...uintptr) int {
+func call(address uintptr, args ...uintptr) int {
 	r, _, _ := purego.SyscallN(address, args...)
 	return int(int32(r))
 }
