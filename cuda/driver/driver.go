@@ -84,7 +84,8 @@ func open(library string) (*Driver, error) {
 		}
 		return nil, &Missing{NoLibrary, "there is no CUDA driver: " + why}
 	}
-	d := &Driver{rtc: openedRTC}
+	d := &Driver{}
+	d.rtc = sync.OnceValues(func() (*rtc, error) { return openRTC(rtcLibraries(), d.version) })
 	for f := range functions {
 		d.address[f] = dynamic.Symbol(handle, symbols[f].Name())
 	}

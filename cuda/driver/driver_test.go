@@ -72,7 +72,7 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.rtc = func() (*rtc, error) { return openRTC([]string{"libnvrtc-that-is-not-there.so", f.Path}) }
+		d.rtc = func() (*rtc, error) { return openRTC([]string{"libnvrtc-that-is-not-there.so", f.Path}, d.version) }
 		ctx, err := d.NewContext(d.Devices()[0])
 		if err != nil {
 			t.Fatal(err)
@@ -102,44 +102,55 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	rtcIsOlder(t, f)
-	if _, err := openRTC([]string{"libnvrtc-that-is-not-there.so"}); !errors.Is(err, errNoRTC) {
+	if _, err := openRTC([]string{"libnvrtc-that-is-not-there.so"}, 99000); !errors.Is(err, errNoRTC) {
 		t.Errorf("no NVRTC: %v", err)
 	}
-	if _, err := openRTC([]string{"libc.so.6"}); err == nil || !strings.Contains(err.Error(), "libc.so.6 has no nvrtc") {
+	if _, err := openRTC([]string{"libc.so.6"}, 99000); err == nil || !strings.Contains(err.Error(), "libc.so.6 has no nvrtc") {
 		t.Errorf("no NVRTC: %v", err)
 	}
 }
 
 // rtcIsOlder has the run-time compiler compile for a device that it does not
-// know yet.
+// know yet, and offers a driver a compiler that is too new for it.
 func rtcIsOlder(t *testing.T, f *fakecuda.Fake) {
 	t.Helper()
-	r, err := openRTC([]string{f.Path})
+	r, err := openRTC([]string{f.Path}, 12000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &Driver{rtc: func() (*rtc, error) { return r, nil }}
 	source := []byte("//PTX\ntext")
-	if ptx, err := d.compile(source, Device{Major: 12}); err != nil || string(ptx) != "text" {
-		t.Errorf("for a newer device: %q, %v", ptx, err)
+	if code, form, err := d.compile(source, Device{Major: 12}); err != nil || form != PTX || string(code) != "text\x00" {
+		t.Errorf("for a newer device: %v %q, %v", form, code, err)
 	}
-	if _, err := r.run(source, "--gpu-architecture=compute_120"); err == nil || err.Error() != "nvrtcCompileProgram: error 5: nvrtc: error: invalid value for --gpu-architecture (-arch)" {
+	if code, form, err := d.compile(source, Device{Major: 8, Minor: 6}); err != nil || form != Cubin || string(code) != "\x7fELF fake sm_86\ntext" {
+		t.Errorf("for a device that it knows: %v %q, %v", form, code, err)
+	}
+	if _, err := r.run(source, "--gpu-architecture=compute_120", rtcPTXSize, rtcPTX); err == nil || err.Error() != "nvrtcCompileProgram: error 5: nvrtc: error: invalid value for --gpu-architecture (-arch)" {
 		t.Errorf("for an architecture that it does not know: %v", err)
+	}
+	if _, err := openRTC([]string{f.Path}, 11080); err == nil || !strings.HasSuffix(err.Error(), " is NVRTC 12.4, and the driver supports CUDA 11.8") {
+		t.Errorf("for an older driver: %v", err)
 	}
 }
 
 // TestRunTimeCompiler compiles with NVRTC itself, where it is installed.
 func TestRunTimeCompiler(t *testing.T) {
-	r, err := openedRTC()
+	r, err := openRTC(rtcLibraries(), 99000)
 	if err != nil {
 		t.Skipf("NOTICE: %v: it is not tested", err)
 	}
-	ptx, err := r.run([]byte(`extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }`), "--gpu-architecture=compute_80")
-	if err != nil || !strings.Contains(string(ptx), ".entry twice") || !strings.Contains(string(ptx), ".target sm_80") {
+	const source = `extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }`
+	ptx, err := r.run([]byte(source), "--gpu-architecture=compute_80", rtcPTXSize, rtcPTX)
+	if err != nil || !strings.Contains(string(ptx), ".entry twice") || !strings.Contains(string(ptx), ".target sm_80") || ptx[len(ptx)-1] != 0 {
 		t.Errorf("%v:\n%s", err, ptx)
 	}
+	cubin, err := r.run([]byte(source), "--gpu-architecture=sm_80", rtcCubinSize, rtcCubin)
+	if err != nil || !strings.HasPrefix(string(cubin), "\x7fELF") || !strings.Contains(string(cubin), ".text.twice") {
+		t.Errorf("%v, %d bytes of machine code", err, len(cubin))
+	}
 	var refused *rtcError
-	if _, err := r.run([]byte("int x"), "--gpu-architecture=compute_80"); !errors.As(err, &refused) || !strings.Contains(refused.log, "error") {
+	if _, err := r.run([]byte("int x"), "--gpu-architecture=compute_80", rtcPTXSize, rtcPTX); !errors.As(err, &refused) || !strings.Contains(refused.log, "error") {
 		t.Errorf("a broken source: %v", err)
 	}
 }

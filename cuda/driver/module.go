@@ -133,18 +133,17 @@ const (
 )
 
 func (t *Thread) load(image Image) (*Module, error) {
-	data := image.Data
-	if image.Form == Source {
-		ptx, err := t.driver.compile(image.Data, t.device)
-		if err != nil {
+	data, form := image.Data, image.Form
+	if form == Source {
+		var err error
+		if data, form, err = t.driver.compile(image.Data, t.device); err != nil {
 			return nil, err
 		}
-		data = ptx
 	}
 	if len(data) == 0 {
 		return nil, errors.New("the image is empty")
 	}
-	if image.Form != Cubin {
+	if form != Cubin {
 		data = append(bytes.Clone(data), 0) // text ends with a zero byte
 	}
 	half := len(t.log) / 2

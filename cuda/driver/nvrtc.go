@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/dnngen/dnngen/cuda/internal/dynamic"
@@ -18,11 +17,14 @@ var rtcNames = []string{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", 
 type rtcFunction int
 
 const (
-	rtcCreateProgram rtcFunction = iota
+	rtcVersion rtcFunction = iota
+	rtcCreateProgram
 	rtcCompileProgram
 	rtcDestroyProgram
 	rtcPTXSize
 	rtcPTX
+	rtcCubinSize
+	rtcCubin
 	rtcLogSize
 	rtcLog
 	rtcFunctions
@@ -31,11 +33,14 @@ const (
 // rtcSymbols are the names under which the compiler's library exports them, with
 // what they take (nvrtc.h).
 var rtcSymbols = [rtcFunctions]dynamic.Function{
+	rtcVersion:        "nvrtcVersion(int *, int *)",
 	rtcCreateProgram:  "nvrtcCreateProgram(nvrtcProgram *, const char *, const char *, int, const char * const *, const char * const *)",
 	rtcCompileProgram: "nvrtcCompileProgram(nvrtcProgram, int, const char * const *)",
 	rtcDestroyProgram: "nvrtcDestroyProgram(nvrtcProgram *)",
 	rtcPTXSize:        "nvrtcGetPTXSize(nvrtcProgram, size_t *)",
 	rtcPTX:            "nvrtcGetPTX(nvrtcProgram, char *)",
+	rtcCubinSize:      "nvrtcGetCUBINSize(nvrtcProgram, size_t *)",
+	rtcCubin:          "nvrtcGetCUBIN(nvrtcProgram, char *)",
 	rtcLogSize:        "nvrtcGetProgramLogSize(nvrtcProgram, size_t *)",
 	rtcLog:            "nvrtcGetProgramLog(nvrtcProgram, char *)",
 }
@@ -51,11 +56,13 @@ func (r *rtc) call(f rtcFunction, args ...uintptr) int { return rtcSymbols[f].Ca
 // errNoRTC says that source cannot be compiled here.
 var errNoRTC = errors.New("NVRTC is not installed: " + strings.Join(rtcNames, ", ") + " is not found")
 
-var openedRTC = sync.OnceValues(func() (*rtc, error) { return openRTC(rtcLibraries()) })
-
 func rtcLibraries() []string { return dynamic.Installed("libnvrtc", rtcNames) }
 
-func openRTC(libraries []string) (*rtc, error) {
+// openRTC opens the first of the libraries that is there, and whose code a driver
+// takes that supports CUDA up to a version: it has the same major version, or an
+// older one.
+func openRTC(libraries []string, version int) (*rtc, error) {
+	why := errNoRTC
 	for _, name := range libraries {
 		handle, err := dynamic.Open(name)
 		if err != nil {
@@ -67,27 +74,37 @@ func openRTC(libraries []string) (*rtc, error) {
 				return nil, fmt.Errorf("%s has no %s", name, rtcSymbols[f].Name())
 			}
 		}
-		return r, nil
+		major, minor := new(int32), new(int32)
+		if code := r.call(rtcVersion, uintptr(unsafe.Pointer(major)), uintptr(unsafe.Pointer(minor))); code != 0 {
+			return nil, &rtcError{call: rtcSymbols[rtcVersion].Name(), code: code}
+		}
+		if int(*major) <= version/1000 {
+			return r, nil
+		}
+		why = fmt.Errorf("%s is NVRTC %d.%d, and the driver supports CUDA %s", name, *major, *minor, versionText(version))
 	}
-	return nil, errNoRTC
+	return nil, why
 }
 
 // rtcInvalidOption is NVRTC's result for an architecture that it does not know.
 const rtcInvalidOption = 5 // NVRTC_ERROR_INVALID_OPTION
 
-// compile turns CUDA C++ into PTX for a device; where the compiler is older than
-// the device, for the oldest that the kernels run on.
-func (d *Driver) compile(source []byte, device Device) ([]byte, error) {
+// compile turns CUDA C++ into machine code for a device. PTX of a compiler that is
+// newer than the driver, if only by its minor version, the driver would refuse.
+// Where the compiler is older than the device it is PTX, for the oldest device that
+// the kernels run on: then the driver, which knows the device, is not older.
+func (d *Driver) compile(source []byte, device Device) ([]byte, Form, error) {
 	r, err := d.rtc()
 	if err != nil {
-		return nil, err
+		return nil, Cubin, err
 	}
-	ptx, err := r.run(source, fmt.Sprintf("--gpu-architecture=compute_%d%d", device.Major, device.Minor))
+	code, err := r.run(source, fmt.Sprintf("--gpu-architecture=sm_%d%d", device.Major, device.Minor), rtcCubinSize, rtcCubin)
 	var refused *rtcError
 	if errors.As(err, &refused) && refused.code == rtcInvalidOption && device.Major >= 8 {
-		return r.run(source, "--gpu-architecture=compute_80")
+		code, err = r.run(source, "--gpu-architecture=compute_80", rtcPTXSize, rtcPTX)
+		return code, PTX, err
 	}
-	return ptx, err
+	return code, Cubin, err
 }
 
 // rtcError is a call that the run-time compiler refused.
@@ -105,9 +122,9 @@ func (e *rtcError) Error() string {
 	return text
 }
 
-// run compiles a program with the given options. The error carries the
-// compiler's log.
-func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
+// run compiles a program with an option, and returns what two functions give the
+// size of, and the bytes. The error carries the compiler's log.
+func (r *rtc) run(source []byte, option string, size, read rtcFunction) ([]byte, error) {
 	src := append(append([]byte{}, source...), 0)
 	name := append([]byte("network.cu"), 0)
 	program := new(uintptr)
@@ -115,29 +132,26 @@ func (r *rtc) run(source []byte, options ...string) ([]byte, error) {
 		return nil, &rtcError{call: rtcSymbols[rtcCreateProgram].Name(), code: code}
 	}
 	defer r.call(rtcDestroyProgram, uintptr(unsafe.Pointer(program)))
-	var list []*byte
-	for _, o := range options {
-		list = append(list, &append([]byte(o), 0)[0])
-	}
-	if code := r.call(rtcCompileProgram, *program, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0]))); code != 0 {
+	options := []*byte{&append([]byte(option), 0)[0]}
+	if code := r.call(rtcCompileProgram, *program, uintptr(len(options)), uintptr(unsafe.Pointer(&options[0]))); code != 0 {
 		log, err := r.get(*program, rtcLogSize, rtcLog)
 		if err != nil {
 			log = []byte(err.Error())
 		}
-		return nil, &rtcError{rtcSymbols[rtcCompileProgram].Name(), code, strings.TrimSpace(string(log))}
+		return nil, &rtcError{rtcSymbols[rtcCompileProgram].Name(), code, text(log)}
 	}
-	return r.get(*program, rtcPTXSize, rtcPTX)
+	return r.get(*program, size, read)
 }
 
-// get reads a text of a program: its size first, the zero at its end included.
+// get reads a result of a program, its size first: a text ends with a zero.
 func (r *rtc) get(program uintptr, size, read rtcFunction) ([]byte, error) {
 	n := new(uint64)
 	if code := r.call(size, program, uintptr(unsafe.Pointer(n))); code != 0 || *n == 0 {
 		return nil, fmt.Errorf("NVRTC does not give the size of its result: error %d", code)
 	}
-	text := make([]byte, *n)
-	if code := r.call(read, program, uintptr(unsafe.Pointer(&text[0]))); code != 0 {
+	result := make([]byte, *n)
+	if code := r.call(read, program, uintptr(unsafe.Pointer(&result[0]))); code != 0 {
 		return nil, fmt.Errorf("NVRTC does not give its result: error %d", code)
 	}
-	return text[:*n-1], nil
+	return result, nil
 }

@@ -14,7 +14,7 @@ import (
 // compiler, which needs no GPU for that: for devices that it knows, and for one
 // that it does not.
 func TestRTC(t *testing.T) {
-	r, err := openRTC(rtcLibraries())
+	r, err := openRTC(rtcLibraries(), 99000)
 	if errors.Is(err, errNoRTC) {
 		t.Skipf("NOTICE: the path through NVRTC is tested with a fake alone: %v", err)
 	}
@@ -29,25 +29,25 @@ func TestRTC(t *testing.T) {
 	for _, c := range []struct {
 		device Device
 		define string
-		target string
-		kernel string
+		form   Form
+		has    []string
 	}{
-		{Device{Major: 8, Minor: 0}, "", ".target sm_80", ".entry update("},
-		{Device{Major: 9, Minor: 0}, "#define DNN_BF16\n", ".target sm_90", ".entry fused_bf16_"},
-		{Device{Major: 79, Minor: 0}, "#define DNN_TF32\n", ".target sm_80", ".entry forward0("},
+		{Device{Major: 8, Minor: 0}, "", Cubin, []string{"\x7fELF", ".text.update\x00"}},
+		{Device{Major: 9, Minor: 0}, "#define DNN_BF16\n", Cubin, []string{"\x7fELF", ".text.fused_bf16_"}},
+		{Device{Major: 79, Minor: 0}, "#define DNN_TF32\n", PTX, []string{".target sm_80", ".entry forward0("}},
 	} {
-		ptx, err := d.compile(append([]byte(c.define), source...), c.device)
-		if err != nil {
-			t.Errorf("compute capability %d.%d: %v", c.device.Major, c.device.Minor, err)
+		code, form, err := d.compile(append([]byte(c.define), source...), c.device)
+		if err != nil || form != c.form {
+			t.Errorf("compute capability %d.%d: %v, %v", c.device.Major, c.device.Minor, form, err)
 			continue
 		}
-		for _, want := range []string{c.target, c.kernel} {
-			if !bytes.Contains(ptx, []byte(want)) {
-				t.Errorf("compute capability %d.%d: the PTX has no %q", c.device.Major, c.device.Minor, want)
+		for _, want := range c.has {
+			if !bytes.Contains(code, []byte(want)) {
+				t.Errorf("compute capability %d.%d: the %v has no %q", c.device.Major, c.device.Minor, form, want)
 			}
 		}
 	}
-	if _, err := d.compile([]byte("int x"), Device{Major: 8}); err == nil {
+	if _, _, err := d.compile([]byte("int x"), Device{Major: 8}); err == nil {
 		t.Error("a source that is broken is no error")
 	}
 }

@@ -1,5 +1,6 @@
 // A stand-in for NVIDIA's run-time compiler: the PTX of a source is what
-// follows its line "//PTX"; a source without one does not compile. It knows
+// follows its line "//PTX", and the machine code that with the mark of the fake
+// driver's before it; a source without one does not compile. It knows
 // architectures up to sm_90.
 
 #define _GNU_SOURCE
@@ -9,12 +10,20 @@
 
 struct program {
 	char *source, *ptx;
+	int real; // the architecture there is machine code for, 0: none
 	char log[256];
 };
 
 static long alive; // programs that were not destroyed
 
 long fake_programs(void) { return alive; }
+
+int nvrtcVersion(int *major, int *minor) {
+	if (major == NULL || minor == NULL) return 3;
+	*major = 12;
+	*minor = 4;
+	return 0;
+}
 
 int nvrtcCreateProgram(struct program **p, const char *source, const char *name, int headers, const char *const *texts, const char *const *includes) {
 	if (p == NULL || source == NULL || name == NULL || headers != 0 || texts != NULL || includes != NULL) return 3;
@@ -34,8 +43,11 @@ int nvrtcDestroyProgram(struct program **p) {
 }
 
 int nvrtcCompileProgram(struct program *p, int n, const char *const *options) {
-	if (p == NULL || n != 1 || strncmp(options[0], "--gpu-architecture=compute_", 27) != 0) return 5;
-	if (atoi(options[0] + 27) > 90) { // newer than this compiler
+	if (p == NULL || n != 1) return 5;
+	int arch = 0;
+	if (sscanf(options[0], "--gpu-architecture=sm_%d", &p->real) == 1) arch = p->real;
+	else if (sscanf(options[0], "--gpu-architecture=compute_%d", &arch) != 1) return 5;
+	if (arch > 90) { // newer than this compiler
 		snprintf(p->log, sizeof p->log, "nvrtc: error: invalid value for --gpu-architecture (-arch)\n");
 		return 5;
 	}
@@ -57,6 +69,26 @@ int nvrtcGetPTXSize(struct program *p, size_t *bytes) {
 int nvrtcGetPTX(struct program *p, char *to) {
 	if (p == NULL || p->ptx == NULL || to == NULL) return 4;
 	strcpy(to, p->ptx);
+	return 0;
+}
+
+static int machine_code(struct program *p, char *to, size_t bytes) {
+	return snprintf(to, bytes, "\x7f" "ELF fake sm_%d\n%s", p->real, p->ptx);
+}
+
+int nvrtcGetCUBINSize(struct program *p, size_t *bytes) {
+	if (p == NULL || p->ptx == NULL || bytes == NULL) return 4;
+	*bytes = p->real == 0 ? 0 : (size_t)machine_code(p, NULL, 0);
+	return 0;
+}
+
+int nvrtcGetCUBIN(struct program *p, char *to) {
+	if (p == NULL || p->ptx == NULL || p->real == 0 || to == NULL) return 4;
+	size_t bytes = (size_t)machine_code(p, NULL, 0);
+	char *text = malloc(bytes + 1);
+	machine_code(p, text, bytes + 1);
+	memcpy(to, text, bytes); // no zero follows it
+	free(text);
 	return 0;
 }
 
