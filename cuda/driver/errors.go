@@ -39,6 +39,7 @@ const (
 	codeInvalidPTX     = 218 // CUDA_ERROR_INVALID_PTX
 	codeJITNotFound    = 221 // CUDA_ERROR_JIT_COMPILER_NOT_FOUND
 	codeUnsupportedPTX = 222 // CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+	codeJITDisabled    = 223 // CUDA_ERROR_JIT_COMPILATION_DISABLED
 	codeNotReady       = 600 // CUDA_ERROR_NOT_READY
 )
 
@@ -46,12 +47,14 @@ const (
 const codeMissingFromLibrary = -1
 
 // sticky are the codes after which the process can do nothing more on the
-// device: every later call gives the same code.
+// device: every later call gives the same code. Those are among them of which
+// cuda.h says that the process must be terminated.
 var sticky = map[int]bool{
 	4:   true, // CUDA_ERROR_DEINITIALIZED
 	46:  true, // CUDA_ERROR_DEVICE_UNAVAILABLE
 	214: true, // CUDA_ERROR_ECC_UNCORRECTABLE
 	220: true, // CUDA_ERROR_NVLINK_UNCORRECTABLE
+	226: true, // CUDA_ERROR_CONTAINED
 	700: true, // CUDA_ERROR_ILLEGAL_ADDRESS
 	702: true, // CUDA_ERROR_LAUNCH_TIMEOUT
 	709: true, // CUDA_ERROR_CONTEXT_IS_DESTROYED
@@ -63,6 +66,8 @@ var sticky = map[int]bool{
 	718: true, // CUDA_ERROR_INVALID_PC
 	719: true, // CUDA_ERROR_LAUNCH_FAILED
 	721: true, // CUDA_ERROR_TENSOR_MEMORY_LEAK
+	810: true, // CUDA_ERROR_MPS_CLIENT_TERMINATED
+	911: true, // CUDA_ERROR_EXTERNAL_DEVICE
 	999: true, // CUDA_ERROR_UNKNOWN
 }
 

@@ -278,3 +278,25 @@ func TestManyGoroutines(t *testing.T) {
 		t.Errorf("left behind: %v", alive)
 	}
 }
+
+// TestNext tells results after which another image may do from those after which
+// none can.
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		next bool
+	}{
+		{&Error{Code: 209}, true},
+		{&Error{Code: 218}, true},
+		{&Error{Code: 222}, true},
+		{&Error{Code: 223}, true}, // CUDA_DISABLE_PTX_JIT is set
+		{errNoRTC, true},
+		{&Error{Code: 2}, false},
+		{&Error{Code: 700}, false},
+		{&Error{Code: 209, Earlier: &Error{Code: 700}}, false},
+	} {
+		if next(c.err) != c.next {
+			t.Errorf("after %v another image may do: %t", c.err, !c.next)
+		}
+	}
+}

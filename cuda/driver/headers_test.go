@@ -89,6 +89,26 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
+// TestStickyHeader finds the results of which cuda.h says that the process must end.
+func TestStickyHeader(t *testing.T) {
+	_, header := cudaHeader(t)
+	results := regexp.MustCompile(`(?s)/\*\*((?:[^*]|\*[^/])*)\*/\s*(CUDA_ERROR_\w+)\s*=\s*(\d+)`).FindAllStringSubmatch(header, -1)
+	found := 0
+	for _, r := range results {
+		if !regexp.MustCompile(`process[\s*]+must[\s*]+be[\s*]+terminated`).MatchString(r[1]) {
+			continue
+		}
+		found++
+		var number int
+		if _, err := fmt.Sscan(r[3], &number); err != nil || !sticky[number] {
+			t.Errorf("after %s (%s) the process must end", r[2], r[3])
+		}
+	}
+	if found < 8 {
+		t.Errorf("cuda.h says so of %d results of %d", found, len(results))
+	}
+}
+
 // TestRTCHeader compares functions and numbers with NVIDIA's nvrtc.h.
 func TestRTCHeader(t *testing.T) {
 	dirs := headers.Find(t, "nvrtc.h")

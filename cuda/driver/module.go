@@ -118,7 +118,7 @@ func next(err error) bool {
 		return true // no NVRTC, or it refused the source
 	}
 	switch e.Code {
-	case codeInvalidImage, codeNoBinaryForGPU, codeInvalidPTX, codeJITNotFound, codeUnsupportedPTX:
+	case codeInvalidImage, codeNoBinaryForGPU, codeInvalidPTX, codeJITNotFound, codeUnsupportedPTX, codeJITDisabled:
 		return e.Earlier == nil
 	}
 	return false
