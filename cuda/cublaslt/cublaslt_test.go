@@ -10,13 +10,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/ebitengine/purego"
 
 	"github.com/dnngen/dnngen/cuda/driver"
+	"github.com/dnngen/dnngen/cuda/internal/dynamic"
 	"github.com/dnngen/dnngen/internal/fakecuda"
 )
 
@@ -245,8 +248,9 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-// TestLibrary opens the library itself, where it is installed, and describes a
-// product to it: what it takes of attributes needs no GPU.
+// TestLibrary opens the library itself, where it is installed, and describes products
+// to it, which needs no GPU. Its log tells how it understood them: in columns, so
+// that a matrix that stands row by row is the transpose, and right comes first.
 func TestLibrary(t *testing.T) {
 	l, err := open(99)
 	if err != nil {
@@ -255,14 +259,65 @@ func TestLibrary(t *testing.T) {
 	if l.Version/10000 < 11 || l.Version/10000 > 13 {
 		t.Errorf("%s has the version %d", l.Name, l.Version)
 	}
-	h := &Handle{library: l, bytes: 1 << 20}
-	if _, err := h.Plan(Product{Type: BFloat16, Rows: 64, Cols: 128, Inner: 256, Left: Matrix{At: 256, Lead: 64, Turned: true},
-		Right: Matrix{At: 512, Lead: 256, Turned: true}, To: Matrix{At: 1024, Lead: 128}}, 4); err == nil || !strings.HasPrefix(err.Error(), symbols[fnHeuristic].Name()) {
-		t.Errorf("a product without a handle: %v", err)
+	log := filepath.Join(t.TempDir(), "log")
+	handle, err := dynamic.Open(l.Name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, o := range h.own {
-		if err := l.call(o.destroy, o.handle); err != nil {
-			t.Error(err)
+	logger := func(f dynamic.Function, argument uintptr) {
+		if status := f.Call(dynamic.Symbol(handle, f.Name()), argument); status != 0 {
+			t.Fatalf("%s: %d", f, status)
+		}
+	}
+	file := append([]byte(log), 0)
+	logger("cublasLtLoggerOpenFile(const char *)", uintptr(unsafe.Pointer(&file[0])))
+	logger("cublasLtLoggerSetLevel(int)", 5)
+	defer logger("cublasLtLoggerSetLevel(int)", 0)
+	for _, c := range []struct {
+		as                      Type
+		leftTurned, rightTurned bool
+		says                    []string
+	}{
+		{Float32, false, false, []string{"Adesc=[type=R_32F rows=128 cols=256 ld=130]", "Bdesc=[type=R_32F rows=256 cols=64 ld=260]", "computeDesc=[computeType=COMPUTE_32F scaleType=R_32F]"}},
+		{TF32, true, false, []string{"Adesc=[type=R_32F rows=128 cols=256 ld=130]", "Bdesc=[type=R_32F rows=64 cols=256 ld=66]", "computeDesc=[computeType=COMPUTE_32F_FAST_TF32 scaleType=R_32F transb=OP_T]"}},
+		{BFloat16, false, true, []string{"Adesc=[type=R_16BF rows=256 cols=128 ld=258]", "Bdesc=[type=R_16BF rows=256 cols=64 ld=260]", "computeDesc=[computeType=COMPUTE_32F scaleType=R_32F transa=OP_T]"}},
+		{Float16, true, true, []string{"Adesc=[type=R_16F rows=256 cols=128 ld=258]", "Bdesc=[type=R_16F rows=64 cols=256 ld=66]", "computeDesc=[computeType=COMPUTE_32F scaleType=R_32F transa=OP_T transb=OP_T]"}},
+	} {
+		p := Product{Type: c.as, Rows: 64, Cols: 128, Inner: 256, Left: Matrix{At: 288, Lead: 260, Turned: c.leftTurned},
+			Right: Matrix{At: 528, Lead: 130, Turned: c.rightTurned}, To: Matrix{At: 1088, Lead: 132}}
+		if c.leftTurned {
+			p.Left.Lead = 66
+		}
+		if c.rightTurned {
+			p.Right.Lead = 258
+		}
+		if err := os.Truncate(log, 0); err != nil {
+			t.Fatal(err)
+		}
+		h := &Handle{library: l, bytes: 1 << 20}
+		if _, err := h.Plan(p, 4); err == nil || !strings.HasPrefix(err.Error(), symbols[fnHeuristic].Name()) {
+			t.Errorf("a product without a handle: %v", err)
+		}
+		for _, o := range h.own {
+			if err := l.call(o.destroy, o.handle); err != nil {
+				t.Error(err)
+			}
+		}
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := ""
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "["+symbols[fnHeuristic].Name()+"]") {
+				asked = line
+			}
+		}
+		for _, want := range append(c.says, "Cdesc=[type=R_32F rows=128 cols=64 ld=132]", "Ddesc=[type=R_32F rows=128 cols=64 ld=132]",
+			"reductionSchemeMask=REDUCTION_SCHEME_COMPUTE_TYPE", "maxWorkspaceSizeinBytes=1048576", "minBytesAlignmentA=16 minBytesAlignmentB=32 minBytesAlignmentC=64 minBytesAlignmentD=64") {
+			if !strings.Contains(asked, want) {
+				t.Errorf("%v understood type %d, turned %t and %t, as %q, without %q", l, c.as, c.leftTurned, c.rightTurned, asked, want)
+			}
 		}
 	}
 }
