@@ -192,6 +192,14 @@ CUresult cuInit(unsigned flags) {
 	return leave(SUCCESS);
 }
 
+// cuGetExportTable is asked by NVIDIA's NVRTC, which looks for a driver in its
+// process: the fake has nothing of what the table may hold.
+CUresult cuGetExportTable(const void **table, const void *id) {
+	(void)id;
+	*table = NULL;
+	return NOT_FOUND;
+}
+
 CUresult cuDeviceGetCount(int *n) {
 	ENTER(1);
 	*n = (int)set.devices;
