@@ -270,14 +270,15 @@ func (g *gradient) rows(t *tile, first int, last bool) {
 	})
 }
 
-// fetch brings a line of the next tile's weights (n = 0) and states (1, 2).
+// fetch brings a line of the next tile's weights (n = 0) and states (1, 2), which
+// are written there; of the weights, others have read some to transpose them.
 func (g *gradient) fetch(n, line int) {
 	bases := append([]reg.Register{g.to.w}, g.to.states...)
 	if n >= len(bases) {
 		return
 	}
 	for p := range g.panels {
-		g.PREFETCHT0(operand.Mem{Base: bases[n], Index: g.offset, Scale: 1, Disp: (p*g.k.PanelRows + line) * lineBytes})
+		g.PREFETCHW(operand.Mem{Base: bases[n], Index: g.offset, Scale: 1, Disp: (p*g.k.PanelRows + line) * lineBytes})
 	}
 }
 

@@ -129,13 +129,12 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 	f.JNZ(operand.LabelRef(again))
 }
 
-// fetchNumbers sets where src is fetched during this block: the next block of
-// the same rows or, at the end, the first one of the next rows. Rows one after
-// the other may be the caller's, and far away: they are fetched earlier.
+// fetchNumbers sets where src is fetched during this block: a later block of the
+// same rows or, at the end, one of the next rows.
 func (p *product) fetchNumbers(rows, blocks int, left gp) {
-	early, step := 1, p.k.Rows*lineBytes
+	early, step := min(farBlocks, blocks-1), p.k.Rows*lineBytes
 	if p.k.Stride > 0 {
-		early, step = min(farBlocks, blocks-1), lineBytes
+		step = lineBytes
 	}
 	skip := p.label("fetch")
 	p.LEAQ(at(p.numbers, early*step), p.next)
@@ -145,8 +144,9 @@ func (p *product) fetchNumbers(rows, blocks int, left gp) {
 	p.Label(skip)
 }
 
-// farBlocks is the number of blocks of 16 steps by which the caller's rows are
-// fetched ahead: about the latency of memory.
+// farBlocks is the number of blocks of 16 steps by which rows are fetched ahead:
+// about the latency of memory, where the caller's rows may be, and of another
+// core's cache, where half of the activations are.
 const farBlocks = 3
 
 // fetchDistance is the number of steps by which vectors are fetched ahead of

@@ -35,6 +35,7 @@ type Emitter struct {
 	errs []error
 	// fusings holds the ways of writing each fused operation.
 	fusings map[*ir.Instruction]fusings
+	owning  map[*ir.Instruction]bool // prefetches for writing
 	legends map[string][]*legend // by function
 	current string               // function being built
 	values  int                  // vectors it has made
@@ -43,7 +44,7 @@ type Emitter struct {
 // New returns an Emitter for one file. The file's constants are kept in a
 // static data section named pool.
 func New(isa ISA, poolName string) *Emitter {
-	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, legends: map[string][]*legend{}}
+	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, owning: map[*ir.Instruction]bool{}, legends: map[string][]*legend{}}
 }
 
 // ISA returns the instruction set that the Emitter writes for.

@@ -48,8 +48,7 @@ func BLASDirectory(t testing.TB) string {
 
 // Variables returns what to add to the environment of a process that shall find
 // the fakes in the given directories. No toolkit and no Python environment is named
-// any more: NVIDIA's own NVRTC, found in one, asks the driver for more than the
-// fake has.
+// any more, so that what a test sees does not depend on what is installed.
 func Variables(directories ...string) []string {
 	return []string{
 		"CUDA_HOME=", "CUDA_PATH=", "VIRTUAL_ENV=", "CONDA_PREFIX=",
