@@ -176,11 +176,7 @@ func (a *app) benchDevices(list, precisions string) (devices []*device.Choice, e
 	}
 	for _, name := range names {
 		for precision := range strings.SplitSeq(precisions, ",") {
-			w := device.Wish{Device: name, Precision: strings.TrimSpace(precision)}
-			if w.Precision != "" && strings.HasPrefix(name, "cpu") {
-				w.Precision = engine.FP32
-			}
-			d, err := device.Choose(a.net, w)
+			d, err := device.Choose(a.net, wish(name, strings.TrimSpace(precision)))
 			if err != nil {
 				return nil, err
 			}
@@ -190,6 +186,14 @@ func (a *app) benchDevices(list, precisions string) (devices []*device.Choice, e
 		}
 	}
 	return devices, nil
+}
+
+// wish is a device in a precision that is asked of GPUs alone: a CPU has one.
+func wish(name, precision string) device.Wish {
+	if precision != "" && strings.HasPrefix(name, "cpu") {
+		precision = engine.FP32
+	}
+	return device.Wish{Device: name, Precision: precision}
 }
 
 // roundoff is the unit roundoff of a precision's operands.
@@ -255,7 +259,7 @@ func (a *app) drive(f *benchFlags, p *bench.Problem, source string) error {
 			return d
 		},
 		Open: func(name string, threads int) (bench.Contender, error) {
-			d, err := device.Choose(a.net, device.Wish{Device: name})
+			d, err := device.Choose(a.net, wish(name, f.precisions))
 			if err != nil {
 				return nil, err
 			}
