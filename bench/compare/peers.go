@@ -17,10 +17,12 @@ const (
 	TorchEager   = "PyTorch eager"
 	TorchCompile = "PyTorch torch.compile"
 	TorchGraph   = "PyTorch CUDA graph" // on a GPU
-	JAX          = "JAX jit"
-	Sklearn      = "scikit-learn MLP"
-	GoMLX        = "GoMLX, pure Go"
-	Gorgonia     = "Gorgonia"
+	// TorchCompiledGraph is a captured step, too, whose forward pass and loss are compiled.
+	TorchCompiledGraph = "PyTorch torch.compile in a CUDA graph"
+	JAX                = "JAX jit"
+	Sklearn            = "scikit-learn MLP"
+	GoMLX              = "GoMLX, pure Go"
+	Gorgonia           = "Gorgonia"
 )
 
 // Peer is another program that trains the same network. It is started with the
@@ -95,28 +97,12 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	c := &contenders{net: j.Net, problem: problem}
 	defer c.close()
 	entries = append(entries, c.interpreted(1))
-	for _, p := range peers {
-		if p.Absent != nil {
-			out.leaveOut(p, p.Absent)
-			continue
-		}
-		remote, err := startTrainer(ctx, j.DataDir, append(slices.Clone(p.Command), j.Temp), p.Env)
-		if err != nil {
-			out.leaveOut(p, err)
-			continue
-		}
-		defer remote.stop()
-		peer, version, err := remote.take(p)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			out.leaveOut(p, err)
-			continue
-		}
-		out.Versions[p.Name] = version
-		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Roundoff: sumRoundoff, Contender: peer})
+	invited, stop, err := out.invite(ctx, j, peers, sumRoundoff)
+	defer stop()
+	if err != nil {
+		return nil, err
 	}
+	entries = append(entries, invited...)
 	most := 1
 	for _, e := range entries {
 		most = max(most, e.Threads)
@@ -133,6 +119,41 @@ func RunPeers(ctx context.Context, j Job, peers []Peer) (*PeerReport, error) {
 	}
 	out.Report = Report{Network: j.Net.Name, Source: j.Net.File, Data: about.Data, Machine: bench.ThisMachine(), Report: measured}
 	return out, nil
+}
+
+// invite starts the peers, and makes entries of those that can train the network;
+// the others are noted. roundoff allows for what a peer rounds. The programs run
+// until stop is called, which is never nil.
+func (r *PeerReport) invite(ctx context.Context, j Job, peers []Peer, roundoff float64) (entries []bench.Entry, stop func(), err error) {
+	var started []*trainer
+	stop = func() {
+		for _, t := range started {
+			_ = t.stop() // it has answered all that it was asked
+		}
+	}
+	for _, p := range peers {
+		if p.Absent != nil {
+			r.leaveOut(p, p.Absent)
+			continue
+		}
+		remote, err := startTrainer(ctx, j.DataDir, append(slices.Clone(p.Command), j.Temp), p.Env)
+		if err != nil {
+			r.leaveOut(p, err)
+			continue
+		}
+		started = append(started, remote)
+		peer, version, err := remote.take(p)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, stop, context.Cause(ctx)
+			}
+			r.leaveOut(p, err)
+			continue
+		}
+		r.Versions[p.Name] = version
+		entries = append(entries, bench.Entry{Name: p.Name, Threads: p.Threads, Whole: true, Elsewhere: p.Elsewhere, Roundoff: roundoff, Contender: peer})
+	}
+	return entries, stop, nil
 }
 
 // ownEntries opens the best of the CPU's devices with each number of threads that

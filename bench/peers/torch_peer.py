@@ -1,5 +1,15 @@
-"""PyTorch, by `torch_peer.py [eager|compile|cudagraph] FOLDER`: torch.nn.Sequential with
-dnngen's initial weights, autograd, and the optimizers of torch.optim."""
+"""PyTorch, by `torch_peer.py MODE [DEVICE PRECISION] FOLDER`: torch.nn.Sequential with
+dnngen's initial weights, autograd, and the fused optimizers of torch.optim.
+
+MODE is eager; compile, the forward pass and the loss compiled, on a GPU with PyTorch's
+own CUDA graphs; cudagraph, a captured step; or compiled-cudagraph, a captured step whose
+forward pass and loss are compiled and their products tuned. DEVICE is cpu (the default,
+but for captured steps) or cuda.
+
+PRECISION is fp32 (the default); tf32, in which matrix products round their operands; or
+bf16, which is torch.autocast: parameters, their optimizer and the loss in float32, and
+in bfloat16 what linear layers take and give, activations, and the gradients by all of
+these, those by the weights before they are added to float32."""
 
 import sys
 
@@ -11,7 +21,14 @@ from torch.nn import functional as F
 from peer import CannotTrain, Peer, main, threads
 
 MODE = sys.argv[1]
-DEVICE = "cuda" if MODE == "cudagraph" else "cpu"
+CAPTURED = MODE.endswith("cudagraph")
+DEVICE, PRECISION = sys.argv[2:4] if len(sys.argv) > 4 else ("cuda" if CAPTURED else "cpu", "fp32")
+
+# How a forward pass is compiled, by mode and device.
+COMPILED = {
+    ("compile", "cpu"): {}, ("compile", "cuda"): {"mode": "reduce-overhead"},
+    ("compiled-cudagraph", "cuda"): {"mode": "max-autotune-no-cudagraphs"},
+}
 
 
 class Swish(nn.Module):
@@ -65,19 +82,22 @@ class Torch(Peer):
             raise CannotTrain("there is no CUDA device")
         torch.set_num_threads(threads())
         torch.manual_seed(0)
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.set_float32_matmul_precision("high" if PRECISION == "tf32" else "highest")
         self.model = nn.Sequential(*[module(layer) for layer in problem.layers]).to(DEVICE)
         self.criterion = loss_of(problem.net["loss"])
         y = problem.y if problem.loss == "cross_entropy" else problem.y.astype(np.float32)
         self.x, self.y = torch.from_numpy(problem.x).to(DEVICE), torch.from_numpy(y).to(DEVICE)
-        self.lr = torch.tensor(float(problem.lr), device=DEVICE) if MODE != "eager" else None
+        # In a captured graph the learning rate is a tensor that can be set between replays.
+        self.lr = torch.tensor(float(problem.lr), device=DEVICE) if CAPTURED else None
         self.forward = self.loss_at
-        if MODE == "compile":
-            self.forward = torch.compile(self.loss_at, dynamic=False)
+        if (MODE, DEVICE) in COMPILED:
+            self.forward = torch.compile(self.loss_at, dynamic=False, **COMPILED[MODE, DEVICE])
         self.graphs = {}
 
     def loss_at(self, x, y):
-        return self.criterion(self.model(x), y)
+        # Each weight is used once in a step: a cache of rounded ones would gain nothing.
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=PRECISION == "bf16", cache_enabled=False):
+            return self.criterion(self.model(x), y)
 
     def make_optimizer(self):
         s = dict(self.p.set)
@@ -85,11 +105,10 @@ class Torch(Peer):
         kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.p.optimizer]
         if self.p.optimizer != "sgd":
             s["betas"] = (s.pop("beta1"), s.pop("beta2"))
-        if MODE == "cudagraph":
-            # In a captured graph the learning rate is a tensor that can be set between replays.
-            if self.p.optimizer == "sgd":
-                return kind(self.model.parameters(), lr=self.lr, foreach=True, **s)
-            return kind(self.model.parameters(), lr=self.lr, capturable=True, **s)
+        if CAPTURED:
+            lr = self.lr
+            if self.p.optimizer != "sgd":
+                s["capturable"] = True
         return kind(self.model.parameters(), lr=lr, fused=True, **s)
 
     def begin(self):
@@ -97,7 +116,7 @@ class Torch(Peer):
         with torch.no_grad():
             for name, tensor in self.model.named_parameters():
                 tensor.copy_(state[name])
-        if MODE == "cudagraph" and self.graphs:
+        if self.graphs:
             for s in self.optimizer.state.values():
                 for t in s.values():
                     if torch.is_tensor(t):
@@ -107,8 +126,10 @@ class Torch(Peer):
 
     def step(self, lo, hi, lr):
         x, y = self.x[lo:hi], self.y[lo:hi]
-        if MODE == "cudagraph":
+        if CAPTURED:
             return self.replay(x, y, lr)
+        if MODE == "compile" and DEVICE == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()  # nothing of the step before is needed
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
@@ -136,13 +157,13 @@ class Torch(Peer):
         with torch.cuda.stream(side):
             for _ in range(3):
                 self.optimizer.zero_grad(set_to_none=True)
-                self.loss_at(static_x, static_y).backward()
+                self.forward(static_x, static_y).backward()
                 self.optimizer.step()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.cuda.graph(graph):
-            loss = self.loss_at(static_x, static_y)
+            loss = self.forward(static_x, static_y)
             loss.backward()
             self.optimizer.step()
         self.graphs[len(x)] = (graph, static_x, static_y, loss)
