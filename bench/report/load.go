@@ -22,12 +22,14 @@ type results struct {
 	Accuracy record.Accuracy
 	Cost     record.Cost
 	Growth   record.Growth
+	GPU      *record.GPU // nil where none was measured yet
 	// Why says of each curve of growth where it bends and why: what growth-NAME.md
 	// beside the results holds. People write it.
 	Why map[string]string
 }
 
-// load reads the results; every file must be there.
+// load reads the results; every file must be there, but that of a GPU, which few
+// machines have.
 func load(dir string) (*results, error) {
 	r := &results{Why: map[string]string{}}
 	for name, v := range map[string]any{
@@ -40,6 +42,13 @@ func load(dir string) (*results, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	var gpu record.GPU
+	switch err := lab.Read(filepath.Join(dir, "gpu.json"), &gpu); {
+	case err == nil:
+		r.GPU = &gpu
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	}
 	for _, c := range r.Growth.Curves {
 		why, err := os.ReadFile(filepath.Join(dir, "growth-"+c.Name+".md"))

@@ -114,6 +114,9 @@ func (r *results) everything() string {
 	r.stages(t)
 	r.threads(t)
 	r.peers(t)
+	if r.GPU != nil {
+		t.f("### On a GPU\n\nTime of a step; dnngen and PyTorch are in the same rounds and compute in the same precision.\n\n%s", r.GPU.Table())
+	}
 	r.accuracy(t)
 	r.cost(t)
 	r.growth(t)

@@ -96,6 +96,10 @@ func TestReport(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, long)
 		}
 	}
+	if strings.Contains(long, "On a GPU") {
+		t.Errorf("there is a table of a GPU that nobody measured:\n%s", long)
+	}
+	withGPU(t, root)
 	edited := filepath.Join(root, "README.md")
 	if err := os.WriteFile(edited, []byte(strings.Replace(short, "3.0×", "9.0×", 1)), 0o644); err != nil {
 		t.Fatal(err)
@@ -108,6 +112,38 @@ func TestReport(t *testing.T) {
 	}
 	if err := run(root, true); err == nil || !strings.Contains(err.Error(), "make bench") {
 		t.Errorf("without a file: error %v", err)
+	}
+}
+
+// withGPU adds what a GPU was asked, and wants its table.
+func withGPU(t *testing.T, root string) {
+	t.Helper()
+	var g record.GPU
+	g.Device, g.Driver, g.Commit = "NVIDIA X", "1.2.3", "abc"
+	g.Note(record.Check{Part: "golden:bf16", Done: true, Result: "passed: 3 networks"}, nil)
+	for part, reach := range map[string]float64{"time:a:bf16": 2e-5, "time:b:bf16": 0} {
+		own := &bench.Report{Batch: 64, Results: []bench.Result{
+			result("dnngen cpu:avx2", 2, 1e-3), result("dnngen cuda:0", 1, 4e-5), result(compare.TorchEager, 1, 2e-4), result(compare.TorchGraph, 1, 6e-5),
+		}}
+		s := &record.Steps{Part: part, Shape: part, Reach: reach, GPUReport: &compare.GPUReport{Precision: "bf16"}}
+		s.Report.Report, s.Absent = own, []compare.Absence{{Name: compare.TorchCompile, Why: "no Triton"}}
+		g.Note(record.Check{Part: part, Done: true, Result: "passed"}, s)
+	}
+	if err := lab.Write(filepath.Join(root, "bench", "results", "gpu.json"), g); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(root, false); err != nil {
+		t.Fatal(err)
+	}
+	text := read(t, root, filepath.Join("bench", "README.md"))
+	for _, want := range []string{
+		"### On a GPU", "NVIDIA X, driver 1.2.3", "commit abc", "| golden:bf16 | passed: 3 networks |", "- time:a:bf16, PyTorch torch.compile: no Triton",
+		"| time:a:bf16 | bf16 | 40.0 µs | 200 µs | - | 60.0 µs | - | 1.50× | ≤ 20.0 µs | no |",
+		"| time:b:bf16 | bf16 | 40.0 µs | 200 µs | - | 60.0 µs | - | 1.50× | ahead of PyTorch | yes |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
 }
 
