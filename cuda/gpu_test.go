@@ -5,6 +5,7 @@ package cuda_test
 import (
 	"fmt"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/dnngen/dnngen/cuda/driver"
@@ -21,11 +22,16 @@ import (
 // TestGPU trains the reference cases and random networks on the machine's first
 // GPU, in each precision, step by step and by calls of many steps: both ways give
 // the same bits.
+//
+// GPU_PROGRAM names a file for the program that has these networks. Where it is not
+// there it is compiled, also on a machine without a GPU; where it is, neither Go nor
+// a compiler is needed.
 func TestGPU(t *testing.T) {
-	if _, err := driver.Open(); err != nil {
-		t.Skipf("no GPU: %v", err)
+	keep := os.Getenv("GPU_PROGRAM")
+	_, missing := driver.Open()
+	if missing != nil && keep == "" {
+		t.Skipf("no GPU: %v", missing)
 	}
-	tools := toolchain.Find(t.Context())
 	var list []*training
 	requests, feeds := map[string]*runner.Request{}, map[string]*runner.Feed{}
 	cases := golden.Load(t)
@@ -45,23 +51,16 @@ func TestGPU(t *testing.T) {
 		list = append(list, tr)
 		requests[tr.name] = tr.request()
 	}
-	binary := build(t, list, func(_ *plan.Plan, source []byte) map[string][]byte {
-		files := map[string][]byte{}
-		for _, p := range op.Precisions {
-			folder := ""
-			if engine.Define(p.Name) != "" {
-				folder = p.Name + "/"
-			}
-			r, err := tools.Compile(t.Context(), "kernels", append([]byte(engine.Define(p.Name)), source...))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range r.Files {
-				files[folder+f.Name] = f.Content
-			}
+	binary := keep
+	if _, err := os.Stat(keep); err != nil {
+		if keep != "" {
+			t.Setenv("SCRATCH_KEEP", keep)
 		}
-		return files
-	})
+		binary = buildForGPU(t, list)
+	}
+	if missing != nil {
+		t.Skipf("no GPU: %v", missing)
+	}
 	for k, precision := range op.Precisions {
 		t.Run(precision.Name, func(t *testing.T) {
 			for i, tr := range list {
@@ -85,6 +84,30 @@ func TestGPU(t *testing.T) {
 			}
 		})
 	}
+}
+
+// buildForGPU compiles engines with their kernels in each precision, as PTX alone:
+// machine code for every architecture would take minutes, and is the same.
+func buildForGPU(t *testing.T, list []*training) (binary string) {
+	t.Helper()
+	tools := toolchain.Find(t.Context()).Portable()
+	return build(t, list, func(_ *plan.Plan, source []byte) map[string][]byte {
+		files := map[string][]byte{}
+		for _, p := range op.Precisions {
+			folder := ""
+			if engine.Define(p.Name) != "" {
+				folder = p.Name + "/"
+			}
+			r, err := tools.Compile(t.Context(), "kernels", append([]byte(engine.Define(p.Name)), source...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Files {
+				files[folder+f.Name] = f.Content
+			}
+		}
+		return files
+	})
 }
 
 // trainTwice trains step by step and then, where there is a feed, by calls of

@@ -44,10 +44,19 @@ func arguments(args []string) string {
 // grace is how long a command that is interrupted may take to end by itself.
 const grace = 500 * time.Millisecond
 
+// Exit ends a command with a status of its own.
+type Exit struct {
+	Status int
+	Why    string
+}
+
+func (e *Exit) Error() string { return e.Why }
+
 // Main runs a command in a temporary directory, until it is done or told to end
 // by Ctrl-C or SIGTERM. Then the programs that it started with its context
 // are killed at once; what it computes in this process is left alone, and the exit
-// status is 128 and the signal's number, 130 after Ctrl-C.
+// status is 128 and the signal's number, 130 after Ctrl-C. An error is told, and
+// gives status 1, or that of an Exit.
 func Main(name string, run func(ctx context.Context, temp string) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -69,11 +78,15 @@ func Main(name string, run func(ctx context.Context, temp string) error) {
 		}
 		_ = os.RemoveAll(temp) // what is left there does no harm
 	}
+	var exit *Exit
 	switch {
 	case end != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, end)
 		number, _ := end.(syscall.Signal)
 		os.Exit(128 + int(number))
+	case errors.As(err, &exit):
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(exit.Status)
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
