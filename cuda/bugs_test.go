@@ -77,6 +77,7 @@ func TestPlantedBugs(t *testing.T) {
 		{"a barrier for half the block", "if (thread < half) part[thread] +=", "if (thread < half) DNN_SYNC();\n        if (thread < half) part[thread] +=", "divergence: thread", false},
 		{"a shuffle that some lanes miss", "if (lane == 0) loss +=", "if (lane == 0) DNN_SHUFFLE(sum, 1);\n        if (lane == 0) loss +=", "divergence: thread", false},
 		{"a read past the end", "row < rows; row += dnn_grid_x()", "row <= rows; row += dnn_grid_x()", "use-after-poison", true},
+		{"a job begins with the wrong block", "(unsigned)(dnn_block_x() - first)", "(unsigned)dnn_block_x()", "", false},
 		{"rows and columns of a tile swapped", "dnn_place<TN>(tx, j)];", "dnn_place<TN>(ty, j)];", "", false},
 	} {
 		t.Run(strings.ReplaceAll(bug.name, " ", "_"), func(t *testing.T) {

@@ -43,7 +43,7 @@ func TestClang(t *testing.T) {
 			}
 			// Many networks in one file: each has its names to itself.
 			name := c.Name + "_" + precision.Name
-			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads, 1) %s_##name(float *m)\n", name)
+			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads, blocks) extern \"C\" __global__ void __launch_bounds__(threads, blocks) %s_##name(float *m)\n", name)
 			fmt.Fprintf(&text, "namespace %s {\n%s}\n", name, cuda.Kernels(pl))
 			kernels += len(pl.Launches())
 		}

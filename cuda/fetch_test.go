@@ -44,11 +44,11 @@ func TestFetch(t *testing.T) {
 	for _, w := range widths {
 		name := fmt.Sprintf("fetch%d_%d", w[0], w[1])
 		kernels = append(kernels, name)
-		fmt.Fprintf(&text, "DNN_KERNEL(%s, 256) { dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(m + %d), m + %d, m + %d, m + %d); }\n",
+		fmt.Fprintf(&text, "DNN_KERNEL(%s, 256, 1) { dnn_fetch<%d, %d, %d>(m, (const DnnFeed *)(m + %d), m + %d, m + %d, m + %d); }\n",
 			name, w[0], w[1], fetchWords, fetchFeed, fetchX, fetchY, fetchStep)
 	}
 	kernels = append(kernels, "advance")
-	fmt.Fprintf(&text, "DNN_KERNEL(advance, 256) { dnn_advance(m, (DnnFeed *)(m + %d), (const double *)(m + %d)); }\n", fetchFeed, fetchLosses)
+	fmt.Fprintf(&text, "DNN_KERNEL(advance, 256, 1) { dnn_advance(m, (DnnFeed *)(m + %d), (const double *)(m + %d)); }\n", fetchFeed, fetchLosses)
 	prog := emulator.Compile(t, emulator.Options{Sanitize: true}, text.String(), kernels)
 	for i, w := range widths {
 		in, out := w[0], w[1]

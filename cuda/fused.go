@@ -38,7 +38,7 @@ func (s *source) fused(l *plan.Launch, f *plan.Fused) {
 	for i, step := range p.Backward {
 		w.stepEpilogue(w.epilogueName("backward", i), step)
 	}
-	s.open(l.Name)
+	s.openFor(l.Name, 1)
 	s.line("typedef %s P;", s.policy())
 	s.line("DNN_DYNAMIC(s);")
 	s.line("const DnnBatch batch = dnn_batch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, %s, %s);", p.Input, w.targets(), s.Step.Size,

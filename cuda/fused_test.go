@@ -456,7 +456,7 @@ func TestFusedClang(t *testing.T) {
 			}
 			pl = pl.Use(pl.Fused[0])
 			name := c.Name + "_" + precision.Name
-			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads) extern \"C\" __global__ void __launch_bounds__(threads, 1) %s_##name(float *m)\n", name)
+			fmt.Fprintf(&text, "#undef DNN_KERNEL\n#define DNN_KERNEL(name, threads, blocks) extern \"C\" __global__ void __launch_bounds__(threads, blocks) %s_##name(float *m)\n", name)
 			fmt.Fprintf(&text, "namespace %s {\n%s}\n", name, cuda.Kernels(pl))
 			kernels += len(pl.Launches())
 		}

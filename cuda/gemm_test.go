@@ -36,16 +36,16 @@ const (
 // with weights turned, and a weight's gradient.
 func gemmText(policy string, rows, cols int) string {
 	words := func(at int) string { return fmt.Sprintf("(%s::Word *)(m + %d)", policy, at) }
-	return fmt.Sprintf(`DNN_KERNEL(product_%[1]s_%[2]d_%[3]d, 256) {
+	return fmt.Sprintf(`DNN_KERNEL(product_%[1]s_%[2]d_%[3]d, 256, 1) {
     const Keep epilogue = {m};
-    dnn_tensor_linear<%[1]s, %[2]d, %[3]d, false>(%[4]s, %[10]d, %[5]s, %[10]d, %[8]d, %[9]d, %[11]d, epilogue, m + %[13]d);
+    dnn_tensor_linear<%[1]s, %[2]d, %[3]d, false>(dnn_block(), %[4]s, %[10]d, %[5]s, %[10]d, %[8]d, %[9]d, %[11]d, epilogue, m + %[13]d);
 }
-DNN_KERNEL(turned_%[1]s_%[2]d_%[3]d, 256) {
+DNN_KERNEL(turned_%[1]s_%[2]d_%[3]d, 256, 1) {
     const Keep epilogue = {m};
-    dnn_tensor_linear<%[1]s, %[2]d, %[3]d, true>(%[4]s, %[10]d, %[6]s, %[12]d, %[8]d, %[9]d, %[11]d, epilogue, m + %[13]d);
+    dnn_tensor_linear<%[1]s, %[2]d, %[3]d, true>(dnn_block(), %[4]s, %[10]d, %[6]s, %[12]d, %[8]d, %[9]d, %[11]d, epilogue, m + %[13]d);
 }
-DNN_KERNEL(gradient_%[1]s_%[2]d_%[3]d, 256) {
-    dnn_tensor_gradient<%[1]s, %[2]d, %[3]d, %[9]d, %[11]d, true>(%[7]s, %[12]d, %[4]s, %[10]d, %[8]d, %[14]d, true, m + %[15]d,
+DNN_KERNEL(gradient_%[1]s_%[2]d_%[3]d, 256, 1) {
+    dnn_tensor_gradient<%[1]s, %[2]d, %[3]d, %[9]d, %[11]d, true>(dnn_block(), %[7]s, %[12]d, %[4]s, %[10]d, %[8]d, %[14]d, true, m + %[15]d,
                                                                   m + %[16]d, (float *)0);
 }
 `, policy, rows, cols, words(gemmA), words(gemmB), words(gemmBT), words(gemmDZ), gemmRows, gemmCols, gemmLead, gemmInner, gemmLeadCols,

@@ -110,7 +110,7 @@ func TestFragments(t *testing.T) {
 	var kernels []string
 	for _, ty := range tensorTypes {
 		kernels = append(kernels, "multiply_"+ty.name)
-		fmt.Fprintf(&text, `DNN_KERNEL(multiply_%s, 256) {
+		fmt.Fprintf(&text, `DNN_KERNEL(multiply_%s, 256, 1) {
     float *p = m + dnn_thread() * %d;
     unsigned a[4];
     float c[4];
@@ -184,7 +184,7 @@ const (
 // matrixText is a kernel that copies a and b to shared memory, as they are and
 // turned, and multiplies rows and columns 16 to 31 in every combination.
 func matrixText(ty tensorType) string {
-	return fmt.Sprintf(`DNN_KERNEL(matrices_%[1]s, 256) {
+	return fmt.Sprintf(`DNN_KERNEL(matrices_%[1]s, 256, 1) {
     typedef %[2]s P;
     enum { INNER = 2 * P::K, LEAD = 32 + 16 / sizeof(P::Word) };
     DNN_DYNAMIC(memory);
@@ -312,7 +312,7 @@ func nearest(v float64, digits, least int, away bool) float64 {
 // TestConversions compares the conversions with rounding in float64.
 func TestConversions(t *testing.T) {
 	t.Parallel()
-	text := `DNN_KERNEL(convert, 256) {
+	text := `DNN_KERNEL(convert, 256, 1) {
     const int i = dnn_block_x() * 256 + dnn_thread(), n = dnn_grid_x() * 256;
     const float v = m[i];
     const unsigned pairs[2] = {dnn_bf16_pair(v, -v), dnn_f16_pair(v, -v)};
@@ -358,7 +358,7 @@ func TestConversions(t *testing.T) {
 // TestCopies copies to shared memory asynchronously, in groups.
 func TestCopies(t *testing.T) {
 	t.Parallel()
-	const text = `DNN_KERNEL(copies, 256) {
+	const text = `DNN_KERNEL(copies, 256, 1) {
     DNN_DYNAMIC(memory);
     const int thread = dnn_thread();
     float *const s = (float *)memory;
@@ -468,7 +468,7 @@ func TestTensorPTX(t *testing.T) {
 	for _, ty := range tensorTypes {
 		for _, arch := range []string{"sm_80", "sm_90"} {
 			ptx := compilePTX(t, clang, arch, string(cuda.TensorRuntime())+matrixText(ty)+fmt.Sprintf(`
-DNN_KERNEL(words, 256) {
+DNN_KERNEL(words, 256, 1) {
     DNN_DYNAMIC(memory);
     typedef %s P;
     P::Word *const p = (P::Word *)memory + 2 * dnn_thread();

@@ -44,7 +44,7 @@ func TestPrimitives(t *testing.T) {
 		n := expr.Make(op, []*expr.Node{vx, vy, expr.C(-2.5)}[:op.Arity()]...)
 		lines, value := cuda.LowerText(n, bind)
 		kernel := "op_" + op.String()
-		fmt.Fprintf(&text, "DNN_KERNEL(%s, 256) {\nconst int i = dnn_block_x() * 256 + dnn_thread();\nconst float x = m[i], y = m[i + %d];\n%s\nm[i + %d] = %s;\n}\n",
+		fmt.Fprintf(&text, "DNN_KERNEL(%s, 256, 1) {\nconst int i = dnn_block_x() * 256 + dnn_thread();\nconst float x = m[i], y = m[i + %d];\n%s\nm[i + %d] = %s;\n}\n",
 			kernel, len(x), lines, 2*len(x), value)
 		nodes[kernel] = n
 		kernels = append(kernels, kernel)

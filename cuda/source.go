@@ -69,32 +69,10 @@ func (s *source) constants() {
 func (s *source) kernel(l *plan.Launch) {
 	s.line("")
 	switch w := l.Work.(type) {
-	case *plan.Product:
-		s.product(l, w)
-	case *plan.Map:
-		s.comment("%s", ir.StepString(w.Map))
-		s.comment("%s", s.origin(w.Map.Layer))
-		s.epilogue(l.Name, w.Map, nil, nil, w.Infer, w.Sum, false)
-		s.open(l.Name)
-		s.line("const %s epilogue = {m};", typeName(l.Name))
-		s.line("dnn_map(%s, epilogue, %s);", s.rows(), s.partial(w.Sum))
-		s.line("}")
+	case *plan.Jobs:
+		s.jobs(l, w)
 	case *plan.Loss:
 		s.loss(l, w.Loss)
-	case *plan.LossSum:
-		s.comment("the sum of the step's losses; then it is the next pass's turn")
-		s.open(l.Name)
-		s.line("dnn_loss_sum((const double *)(%s), %d, %s, (double *)(%s));", at(s.Partial.Offset), w.Blocks, s.first(), at(s.Loss.Offset))
-		s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
-		s.line("}")
-	case *plan.GradWeight:
-		s.gradWeight(l, w)
-	case *plan.Fold:
-		q := w.Sum.Param
-		s.comment("the gradient of %s from its %d parts", q.Name, w.Sum.Count)
-		s.open(l.Name)
-		s.line("dnn_fold(%s, %d, %d, %s, %s, %s);", at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad), s.bad())
-		s.line("}")
 	case *plan.Convert:
 		p := s.Program
 		s.comment("operands of the batch")
@@ -125,11 +103,73 @@ func (s *source) kernel(l *plan.Launch) {
 	case *plan.Epilogue, *plan.Tail, *plan.ColumnSums, *plan.Finite:
 		s.library(l)
 	default:
-		panic(fmt.Sprintf("cuda: unknown work %T", w))
+		block := s.job(l)
+		s.open(l.Name)
+		block("dnn_block()")
+		s.line("}")
 	}
 }
 
-func (s *source) open(name string) { s.line("DNN_KERNEL(%s, %d) {", name, plan.Threads) }
+// jobs writes the kernel of launches that stand side by side.
+func (s *source) jobs(l *plan.Launch, w *plan.Jobs) {
+	var blocks []func(place string)
+	for _, j := range w.List {
+		blocks = append(blocks, s.job(j))
+		s.line("")
+	}
+	s.open(l.Name)
+	first := 0
+	for i, j := range w.List {
+		s.comment("%s", j.Name)
+		s.line("if (dnn_block_x() < %d) {", first+j.Blocks())
+		blocks[i](fmt.Sprintf("dnn_job<%d, %d>(%d)", j.Grid[0], j.Grid[1], first))
+		s.line("return;")
+		s.line("}")
+		first += j.Blocks()
+	}
+	s.line("}")
+}
+
+// job writes what a launch's kernel needs that may stand beside others, and returns
+// what writes the code of a block, whose place is an expression.
+func (s *source) job(l *plan.Launch) (block func(place string)) {
+	switch w := l.Work.(type) {
+	case *plan.Product:
+		return s.product(l, w)
+	case *plan.Map:
+		s.comment("%s", ir.StepString(w.Map))
+		s.comment("%s", s.origin(w.Map.Layer))
+		s.epilogue(l.Name, w.Map, nil, nil, w.Infer, w.Sum, false)
+		return func(place string) {
+			s.line("const %s epilogue = {m};", typeName(l.Name))
+			s.line("dnn_map(%s, %s, epilogue, %s);", place, s.rows(), s.partial(w.Sum))
+		}
+	case *plan.LossSum:
+		s.comment("the sum of the step's losses; then it is the next pass's turn")
+		return func(string) {
+			s.line("dnn_loss_sum((const double *)(%s), %d, %s, (double *)(%s));", at(s.Partial.Offset), w.Blocks, s.first(), at(s.Loss.Offset))
+			s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
+		}
+	case *plan.GradWeight:
+		return s.gradWeight(w)
+	case *plan.Fold:
+		q := w.Sum.Param
+		s.comment("the gradient of %s from its %d parts", q.Name, w.Sum.Count)
+		return func(place string) {
+			s.line("dnn_fold(%s, %s, %d, %d, %s, %s, %s);", place, at(w.Sum.Partial), w.Sum.Count, q.Size(), s.first(), at(q.Grad), s.bad())
+		}
+	}
+	panic(fmt.Sprintf("cuda: unknown work %T", l.Work))
+}
+
+// open begins a kernel. Two blocks on a multiprocessor do what one waits for: half
+// of the registers are enough for any but a fused pass.
+func (s *source) open(name string) { s.openFor(name, 2) }
+
+// openFor begins a kernel of which a multiprocessor runs so many blocks.
+func (s *source) openFor(name string, blocks int) {
+	s.line("DNN_KERNEL(%s, %d, %d) {", name, plan.Threads, blocks)
+}
 
 // at is an address in the arena.
 func at(offset int) string { return fmt.Sprintf("m + %dLL", offset) }
@@ -238,11 +278,10 @@ func (s *source) origin(layer int) string {
 func typeName(kernel string) string { return "of_" + kernel }
 
 // product writes a Linear or a GradInput with its epilogue.
-func (s *source) product(l *plan.Launch, w *plan.Product) {
+func (s *source) product(l *plan.Launch, w *plan.Product) (block func(place string)) {
 	s.comment("%s", ir.StepString(w.Step))
 	if s.Tensor() {
-		s.tensorProduct(l, w)
-		return
+		return s.tensorProduct(l, w)
 	}
 	var a, b string
 	var cols, inner int
@@ -260,16 +299,16 @@ func (s *source) product(l *plan.Launch, w *plan.Product) {
 		a = fmt.Sprintf("const DnnRowMajor<%d> a = {%s};", inner, at(s.Buffer(t.DZ, w.Infer)))
 		b = fmt.Sprintf("const DnnColMajor<%d> b = {%s};", cols, at(s.At(t.W)))
 	}
-	s.open(l.Name)
-	s.line("%s", a)
-	s.line("%s", b)
-	s.line("const %s epilogue = {m};", typeName(l.Name))
-	s.line("dnn_linear<%d, %d>(a, b, %s, %d, %d, epilogue, %s);", w.TM, w.TN, s.rows(), cols, inner, s.partial(w.Sum))
-	s.line("}")
+	return func(place string) {
+		s.line("%s", a)
+		s.line("%s", b)
+		s.line("const %s epilogue = {m};", typeName(l.Name))
+		s.line("dnn_linear<%d, %d>(%s, a, b, %s, %d, %d, epilogue, %s);", w.TM, w.TN, place, s.rows(), cols, inner, s.partial(w.Sum))
+	}
 }
 
 // tensorProduct is product on tensor cores.
-func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) {
+func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) (block func(place string)) {
 	var x *ir.Buffer
 	var weight *ir.Param
 	var cols, inner int
@@ -286,11 +325,11 @@ func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) {
 	}
 	a, leadA := s.operands(x, w.Infer)
 	b, leadB, _ := s.Copy(weight)
-	s.open(l.Name)
-	s.line("const %s epilogue = {m};", typeName(l.Name))
-	s.line("dnn_tensor_linear<%s, %d, %d, %t>(%s, %d, %s, %d, %s, %d, %d, epilogue, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols, turned,
-		a, leadA, s.words(b), leadB, s.rows(), cols, inner, s.partial(w.Sum))
-	s.line("}")
+	return func(place string) {
+		s.line("const %s epilogue = {m};", typeName(l.Name))
+		s.line("dnn_tensor_linear<%s, %d, %d, %t>(%s, %s, %d, %s, %d, %s, %d, %d, epilogue, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols, turned,
+			place, a, leadA, s.words(b), leadB, s.rows(), cols, inner, s.partial(w.Sum))
+	}
 }
 
 // epilogue writes the struct that takes a product's elements, or those of a
@@ -423,7 +462,7 @@ func (s *source) loss(l *plan.Launch, loss *ir.Loss) {
 	s.line("}")
 }
 
-func (s *source) gradWeight(l *plan.Launch, w *plan.GradWeight) {
+func (s *source) gradWeight(w *plan.GradWeight) (block func(place string)) {
 	t := w.Step
 	out, in := t.W.Shape[0], t.W.Shape[1]
 	s.comment("d%s %v = %s^T*%s, in parts of %d rows", t.W.Name, t.W.Shape, t.DZ.Name, t.X.Name, w.Rows)
@@ -432,18 +471,17 @@ func (s *source) gradWeight(l *plan.Launch, w *plan.GradWeight) {
 	if t.Bias != nil {
 		db = at(s.Params[t.Bias.Index].Grad)
 	}
-	s.open(l.Name)
-	if s.Tensor() {
-		dz, leadDZ := s.operands(t.DZ, false)
-		x, leadX := s.operands(t.X, false)
-		s.line("dnn_tensor_gradient<%s, %d, %d, %d, %d, %t>(%s, %d, %s, %d, %s, %d, %s, %s, %s, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols,
-			out, in, t.Bias != nil, dz, leadDZ, x, leadX, s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db, s.bad())
-		s.line("}")
-		return
+	return func(place string) {
+		if s.Tensor() {
+			dz, leadDZ := s.operands(t.DZ, false)
+			x, leadX := s.operands(t.X, false)
+			s.line("dnn_tensor_gradient<%s, %d, %d, %d, %d, %t>(%s, %s, %d, %s, %d, %s, %d, %s, %s, %s, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols,
+				out, in, t.Bias != nil, place, dz, leadDZ, x, leadX, s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db, s.bad())
+			return
+		}
+		s.line("dnn_weight_gradient<%d, %d, %d, %d, %t>(%s, %s, %s, %s, %d, %s, %s, %s);", w.TM, w.TN, out, in, t.Bias != nil,
+			place, at(s.Buffer(t.DZ, false)), at(s.Buffer(t.X, false)), s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db)
 	}
-	s.line("dnn_weight_gradient<%d, %d, %d, %d, %t>(%s, %s, %s, %d, %s, %s, %s);", w.TM, w.TN, out, in, t.Bias != nil,
-		at(s.Buffer(t.DZ, false)), at(s.Buffer(t.X, false)), s.rows(), w.Rows, s.first(), at(s.Params[t.W.Index].Grad), db)
-	s.line("}")
 }
 
 func tableName(l *plan.Launch) string { return "tensors_of_" + l.Name }

@@ -49,14 +49,14 @@ func TestTiles(t *testing.T) {
 			}
 			tiles = append(tiles, tile{m, n})
 			kernels = append(kernels, fmt.Sprintf("product%d_%d", m, n), fmt.Sprintf("gradient%d_%d", m, n))
-			fmt.Fprintf(&text, `DNN_KERNEL(product%[1]d_%[2]d, 256) {
+			fmt.Fprintf(&text, `DNN_KERNEL(product%[1]d_%[2]d, 256, 1) {
     const DnnRowMajor<%[3]d> a = {m + %[4]d}, b = {m + %[5]d};
     const Keep keep = {m};
-    dnn_linear<%[1]d, %[2]d>(a, b, %[6]d, %[7]d, %[3]d, keep, m + %[8]d);
+    dnn_linear<%[1]d, %[2]d>(dnn_block(), a, b, %[6]d, %[7]d, %[3]d, keep, m + %[8]d);
 }
 `, m, n, tileInner, tileA, tileB, tileRows, tileCols, tileSum)
-			fmt.Fprintf(&text, `DNN_KERNEL(gradient%[1]d_%[2]d, 256) {
-    dnn_weight_gradient<%[1]d, %[2]d, %[3]d, %[4]d, true>(m + %[5]d, m + %[6]d, %[7]d, %[8]d, true, m + %[9]d, m + %[10]d);
+			fmt.Fprintf(&text, `DNN_KERNEL(gradient%[1]d_%[2]d, 256, 1) {
+    dnn_weight_gradient<%[1]d, %[2]d, %[3]d, %[4]d, true>(dnn_block(), m + %[5]d, m + %[6]d, %[7]d, %[8]d, true, m + %[9]d, m + %[10]d);
 }
 `, m, n, tileCols, tileInner, tileOut, tileA, tileRows, tileRowsOfPart, tileDW, tileDB)
 		}
@@ -78,9 +78,10 @@ func TestTiles(t *testing.T) {
 			d.Write(tileA, a)
 			d.Write(tileB, b)
 			tall := ceil(tileRows, 16*size.m)
+			slabs := 4 * 16 * (16*size.m + 16*size.n + 8)
 			d.Launch([]*plan.Launch{
-				{Name: kernels[2*i], Grid: [3]int{tall, ceil(tileCols, 16*size.n), 1}},
-				{Name: kernels[2*i+1], Grid: [3]int{ceil(tileInner, 16*size.n), ceil(tileCols, 16*size.m), tileParts}},
+				{Name: kernels[2*i], Grid: [3]int{tall, ceil(tileCols, 16*size.n), 1}, Shared: slabs},
+				{Name: kernels[2*i+1], Grid: [3]int{ceil(tileInner, 16*size.n), ceil(tileCols, 16*size.m), tileParts}, Shared: slabs},
 			})
 			expect(t, d, "product", tileOut, 1, out)
 			expect(t, d, "sums of columns", tileSum, tall, db)

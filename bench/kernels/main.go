@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 
 	"github.com/dnngen/dnngen/cuda"
 	"github.com/dnngen/dnngen/cuda/plan"
@@ -85,7 +86,7 @@ func table(tools *toolchain.Toolchain, file string, sm int) error {
 	for _, l := range step(own) {
 		u, e := of[l.Name], estimate(own, l)
 		total += e.seconds
-		fmt.Printf("| %s | %d | %d | %d | %d | %.1f | %s |\n", l.Name, l.Grid[0]*l.Grid[1]*l.Grid[2], u.Registers, u.Spilled, u.Shared+l.Shared, 1e6*e.seconds, e.bound)
+		fmt.Printf("| %s | %d | %d | %d | %d | %.1f | %s |\n", l.Name, l.Blocks(), u.Registers, u.Spilled, u.Shared+l.Shared, 1e6*e.seconds, e.bound)
 	}
 	fmt.Printf("\nstep: %.1f µs by this estimate\n\n", 1e6*total)
 	return nil
@@ -125,17 +126,23 @@ type work struct{ fma, shared, memory float64 }
 // estimate is the longest of the times that tensor cores, shared memory and
 // memory need if each alone were busy all the time, and the launch.
 func estimate(p *plan.Plan, l *plan.Launch) guess {
-	w := count(p, l)
-	turns := float64((l.Grid[0]*l.Grid[1]*l.Grid[2] + multiprocessors - 1) / multiprocessors)
+	var fma, shared busy
+	memory := 0.0
+	for _, j := range l.Jobs() {
+		w := count(p, j)
+		fma.give(j.Blocks(), w.fma)
+		shared.give(j.Blocks(), w.shared)
+		memory += w.memory
+	}
 	rate := float64(fmaFP32)
 	if p.Tensor() {
 		rate = fmaBytes / float64(p.Precision.Bytes)
 	}
 	best := guess{bound: "launch"}
 	for _, g := range []guess{
-		{turns * w.fma / rate / clock, "multiply-adds"},
-		{turns * w.shared / sharedBytes / clock, "shared memory"},
-		{w.memory / memoryBytes, "memory"},
+		{fma.longest() / rate / clock, "multiply-adds"},
+		{shared.longest() / sharedBytes / clock, "shared memory"},
+		{memory / memoryBytes, "memory"},
 	} {
 		if g.seconds > max(best.seconds, launchSeconds/4) {
 			best = g
@@ -144,6 +151,32 @@ func estimate(p *plan.Plan, l *plan.Launch) guess {
 	best.seconds += launchSeconds
 	return best
 }
+
+// busy is the work of each multiprocessor.
+type busy [multiprocessors]float64
+
+// give hands out blocks of so much work, each to a multiprocessor that has the least.
+func (b *busy) give(blocks int, each float64) {
+	for each > 0 && blocks > 0 {
+		least := slices.Min(b[:])
+		var idle []int
+		for i, v := range b {
+			if v == least {
+				idle = append(idle, i)
+			}
+		}
+		rounds := 1
+		if len(idle) == len(b) { // all are alike: several rounds at once
+			rounds = max(blocks/len(b), 1)
+		}
+		for _, i := range idle[:min(len(idle), blocks)] {
+			b[i] += each * float64(rounds)
+			blocks -= rounds
+		}
+	}
+}
+
+func (b *busy) longest() float64 { return slices.Max(b[:]) }
 
 func count(p *plan.Plan, l *plan.Launch) work {
 	q := p.Program

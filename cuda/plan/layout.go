@@ -90,12 +90,8 @@ func (p *Plan) Buffer(b *ir.Buffer, infer bool) int {
 	switch {
 	case b == p.Program.X:
 		return p.X.Offset
-	case p.Tensor() && infer:
-		return p.Work.Offset + p.places[1][b]
-	case p.Tensor():
-		return p.Work.Offset + p.places[0][b]
 	case infer:
-		return p.Work.Offset + b.Column*p.InferRows
+		return p.Work.Offset + p.places[1][b]
 	}
-	return p.Work.Offset + b.Column*p.Program.Batch
+	return p.Work.Offset + p.places[0][b]
 }

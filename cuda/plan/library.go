@@ -52,33 +52,50 @@ type Epilogue struct {
 	Cols int
 }
 
-// libraryFLOPs is the work of a product from which on a library is asked for it:
-// smaller ones are done before its launch and the second reading of the elements
-// have cost anything back.
-const libraryFLOPs = 1 << 29
+// libraryFLOPs is the work of a product from which on a library is asked for it, and
+// for which it has a launch of its own. It takes a large GPU some 10 µs, with tensor
+// cores or without. Smaller products are done before the launches around a library's,
+// that which it is no longer a part of, and the second reading of the elements have
+// cost anything back.
+func (p *Plan) libraryFLOPs() float64 {
+	if !p.Tensor() {
+		return 1 << 29
+	}
+	return 1 << 33 / float64(p.Precision.Bytes)
+}
+
+// libraryMay tells whether a library may make a launch's product, if it has at least
+// so much work.
+func (p *Plan) libraryMay(l *Launch, least float64) bool {
+	var weight *ir.Param
+	switch w := l.Work.(type) {
+	case *Product:
+		weight = w.weight()
+	case *GradWeight:
+		// Where a step has many passes, only our own kernel adds to the gradient.
+		if p.Program.Full {
+			return false
+		}
+		weight = w.Step.W
+	default:
+		return false
+	}
+	return 2*float64(weight.Size())*float64(p.Program.Batch) >= least
+}
 
 // libraries plans what a library may make of the layered pass.
 func (p *Plan) libraries(least float64) {
-	if least == 0 {
-		least = libraryFLOPs
-	}
 	p.Scratch.Offset = p.Total
 	for i, l := range p.Pass {
+		if !p.libraryMay(l, least) {
+			continue
+		}
 		var lib *Library
 		switch w := l.Work.(type) {
 		case *Product:
 			lib = p.libraryProduct(l, w)
 		case *GradWeight:
-			// Where a step has many passes, only our own kernel adds to the gradient.
-			if p.Program.Full {
-				continue
-			}
 			lib = p.libraryGradient(l, w)
-		default:
-			continue
-		}
-		if 2*float64(lib.Rows)*float64(lib.Cols)*float64(lib.Inner) < least {
-			continue
 		}
 		lib.Launch = i
 		p.Libraries = append(p.Libraries, lib)

@@ -45,17 +45,18 @@ type Plan struct {
 	// one.
 	Libraries []*Library
 
-	// Where tensor cores make the products: the buffers that hold operands, where
-	// all buffers lie in training and in inference, and where the operands of the
-	// weights lie in Layout.Copies.
+	// Where buffers lie in Layout.Work, in training and in inference.
+	places [2]map[*ir.Buffer]int
+	// Where tensor cores make the products: the buffers that hold operands, and
+	// where the operands of the weights lie in Layout.Copies.
 	operands map[*ir.Buffer]bool
-	places   [2]map[*ir.Buffer]int
 	copies   map[*ir.Param]int
 
 	inferWords int // of Layout.Work that inference needs
 }
 
-// Launches lists all launches. Each has a kernel of its own.
+// Launches lists all launches, those of Jobs as the one that they are. Each has a
+// kernel of its own.
 func (p *Plan) Launches() []*Launch {
 	list := slices.Concat(p.Pass, p.Update, p.Infer, p.Refresh)
 	if p.Fetch != nil {
@@ -86,6 +87,14 @@ type Product struct {
 	TM, TN int  // elements of a thread
 	Tile   Tile // on tensor cores
 	Sum    *Sum
+}
+
+// weight is what the rows are multiplied with.
+func (w *Product) weight() *ir.Param {
+	if s, ok := w.Step.(*ir.Linear); ok {
+		return s.W
+	}
+	return w.Step.(*ir.GradInput).W
 }
 
 // Map is a Map of its own.
@@ -164,23 +173,27 @@ func With(p *ir.Program, o Options) (*Plan, error) {
 	pl.Feed.Size = FeedWords
 	pl.Loss.Size = 2
 	pl.Slots.Size = pl.Slot * (1 + len(p.Rule.States))
-	pl.Work.Size = max(p.ArenaWidth*p.Batch, p.InferWidth*pl.InferRows)
-	pl.inferWords = p.InferWidth * pl.InferRows
 	if pl.Tensor() {
 		pl.tensor()
 	}
-	pl.train()
+	if o.LibraryFLOPs == 0 {
+		o.LibraryFLOPs = pl.libraryFLOPs()
+	}
+	pl.train(o)
 	pl.feed()
 	pl.convert(&pl.Infer, "convert_infer", pl.InferRows)
 	pl.steps(&pl.Infer, "infer", p.Infer, true)
+	pl.buffers()
 	pl.fuse(o)
 	pl.place()
 	for _, q := range pl.Params {
 		q.Grad += pl.Grads.Offset
 	}
 	for _, l := range pl.Pass {
-		if f, ok := l.Work.(*Fold); ok {
-			f.Sum.Partial += pl.Sums.Offset
+		for _, j := range l.Jobs() {
+			if f, ok := j.Work.(*Fold); ok {
+				f.Sum.Partial += pl.Sums.Offset
+			}
 		}
 	}
 	for _, f := range pl.Fused {
@@ -208,7 +221,7 @@ func scalars(r ir.Rule) []string {
 	return list
 }
 
-func (p *Plan) train() {
+func (p *Plan) train(o Options) {
 	p.convert(&p.Pass, "convert", p.Program.Batch)
 	p.steps(&p.Pass, "forward", p.Program.Forward, false)
 	// A block takes 8 rows of logits, or 256 losses, at a time.
@@ -222,16 +235,30 @@ func (p *Plan) train() {
 	p.Pass = append(p.Pass,
 		&Launch{Name: "loss", Grid: [3]int{blocks, 1, 1}, Work: &Loss{l}},
 		&Launch{Name: "loss_sum", Grid: [3]int{1, 1, 1}, Work: &LossSum{blocks}})
-	p.steps(&p.Pass, "backward", p.Program.Backward, false)
-	for _, l := range p.Pass {
-		if s := sumOf(l); s != nil {
-			p.Pass = append(p.Pass, &Launch{Name: fmt.Sprintf("fold%d", s.Param.Index), Grid: [3]int{s.Param.Size(), 1, 1}, Work: &Fold{s}})
+	var backward []*Launch
+	p.steps(&backward, "backward", p.Program.Backward, false)
+	// A sum is folded beside the gradients of the layer below.
+	for i, l := range backward {
+		p.Pass = append(p.Pass, l)
+		if i > 0 {
+			p.fold(backward[i-1])
 		}
 	}
+	if len(backward) > 0 {
+		p.fold(backward[len(backward)-1])
+	}
+	p.Pass = p.group(p.Pass, o.LibraryFLOPs)
 	p.Update = p.update("update", p.Params, updateEach)
 	if p.Copies.Size > 0 {
 		u := p.Update[0]
 		p.Refresh = []*Launch{{Name: "refresh", Grid: u.Grid, Work: &Refresh{u.Work.(*Update)}}}
+	}
+}
+
+// fold adds up what a launch has left of a learned parameter's gradient.
+func (p *Plan) fold(l *Launch) {
+	if s := sumOf(l); s != nil {
+		p.Pass = append(p.Pass, &Launch{Name: fmt.Sprintf("fold%d", s.Param.Index), Grid: [3]int{s.Param.Size(), 1, 1}, Work: &Fold{s}})
 	}
 }
 
@@ -326,7 +353,7 @@ func (p *Plan) product(name string, s ir.Step, cols, rows int, infer bool, m *ir
 	}
 	grid := [3]int{ceil(rows, 16*w.TM), ceil(cols, 16*w.TN), 1}
 	w.Sum = p.sum(m, grid)
-	return &Launch{Name: name, Grid: grid, Work: w}
+	return &Launch{Name: name, Grid: grid, Work: w, Shared: slabs(w.TM, w.TN)}
 }
 
 // Stride is the number of columns of its accumulator that a unit of a map
@@ -344,6 +371,9 @@ func Stride(m *ir.Map) int {
 
 // enough is the number of blocks that keep a large GPU busy.
 const enough = 128
+
+// slabs is the shared memory of dnn_product in dnn_tile.h.
+func slabs(tm, tn int) int { return 4 * 16 * (16*tm + 16*tn + 8) }
 
 // tile returns how many elements a thread takes in each direction: many, where
 // enough blocks are left.
@@ -389,7 +419,7 @@ func (p *Plan) gradWeight(name string, s *ir.GradWeight) *Launch {
 	w := &GradWeight{Step: s}
 	w.TM, w.TN = tile(out, in)
 	grid := [3]int{ceil(in, 16*w.TN), ceil(out, 16*w.TM)}
-	l := &Launch{Name: name, Work: w}
+	l := &Launch{Name: name, Work: w, Shared: slabs(w.TM, w.TN)}
 	most := max(p.Program.Batch/64, 1)
 	if p.Tensor() {
 		w.Tile = tensorTile(out, in, most)
@@ -412,10 +442,14 @@ const maxGrid = 65535
 
 // check refuses what the kernels cannot do.
 func (p *Plan) check() error {
+	var jobs []*Launch
 	for _, l := range p.Launches() {
 		if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 {
 			return fmt.Errorf("cuda: %s needs a grid of %v blocks", l.Name, l.Grid)
 		}
+		jobs = append(jobs, l.Jobs()...)
+	}
+	for _, l := range jobs {
 		m := mapOf(l)
 		if m == nil {
 			continue

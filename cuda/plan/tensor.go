@@ -42,8 +42,8 @@ const ScalingWords = 4
 // words is the size of a matrix of operands in float32.
 func (p *Plan) words(rows, width int) int { return ceil(rows*p.Lead(width)*p.Precision.Bytes, 4) }
 
-// tensor plans what operands need: which buffers hold them, where all buffers
-// lie, copies of the weights.
+// tensor plans what operands need: which buffers hold them, and copies of the
+// weights.
 func (p *Plan) tensor() {
 	q := p.Program
 	p.operands, p.copies = map[*ir.Buffer]bool{}, map[*ir.Param]int{}
@@ -71,18 +71,6 @@ func (p *Plan) tensor() {
 		delete(p.operands, q.X)
 		p.Inputs.Size = p.words(max(q.Batch, p.InferRows), q.Input)
 	}
-	size := func(rows int) func(*ir.Buffer) int {
-		return func(b *ir.Buffer) int {
-			if p.operands[b] {
-				return roundUp(p.words(rows, b.Width), 64)
-			}
-			return roundUp(rows*b.Width, 64)
-		}
-	}
-	train, most := ir.Pack(q.Buffers, ir.Lifetimes(q), size(q.Batch))
-	infer, mostInfer := ir.Pack(q.InferBuffers, ir.InferLifetimes(q), size(p.InferRows))
-	p.places = [2]map[*ir.Buffer]int{train, infer}
-	p.Work.Size, p.inferWords = max(most, mostInfer), mostInfer
 	if p.Precision.Scaled {
 		p.Scaling.Size = ScalingWords
 	}

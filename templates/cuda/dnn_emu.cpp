@@ -258,16 +258,16 @@ const char *dnn_emu_launch(DnnKernel run, float *memory, const int grid[3], size
     arena = memory;
     failure[0] = 0;
     memcpy(dnn_emu_place.grid, grid, sizeof dnn_emu_place.grid);
-    for (int z = 0; z < grid[2]; z++)
-        for (int y = 0; y < grid[1]; y++)
-            for (int x = 0; x < grid[0]; x++) {
-                dnn_emu_place.block[0] = x;
-                dnn_emu_place.block[1] = y;
-                dnn_emu_place.block[2] = z;
-                const bool ok = runBlock(schedule);
-                dnn_emu_end_copies();
-                forgetShared();
-                if (!ok || failure[0] != 0) return failure;
-            }
+    const int blocks = grid[0] * grid[1] * grid[2];
+    for (int i = 0; i < blocks; i++) {
+        const int b = schedule % 2 == 0 ? i : blocks - 1 - i; // no block may wait for another
+        dnn_emu_place.block[0] = b % grid[0];
+        dnn_emu_place.block[1] = b / grid[0] % grid[1];
+        dnn_emu_place.block[2] = b / grid[0] / grid[1];
+        const bool ok = runBlock(schedule);
+        dnn_emu_end_copies();
+        forgetShared();
+        if (!ok || failure[0] != 0) return failure;
+    }
     return failure;
 }

@@ -11,16 +11,17 @@
 #define DNN_METHOD inline __attribute__((always_inline))
 #define DNN_TABLE static const
 #define DNN_UNROLL
-#define DNN_KERNEL(name, threads) static void name(float *m)
+#define DNN_KERNEL(name, threads, blocks) static void name(float *m)
 #define DNN_SHARED(type, name, n)        \
     static const char name##_key = 0;    \
     type *const name = (type *)dnn_emu_shared(&name##_key, sizeof(type) * (n))
 #define DNN_SYNC() dnn_emu_barrier(__FILE__, __LINE__)
+#define DNN_DYNAMIC(name) char *const name = dnn_emu_dynamic()
 #define DNN_SHUFFLE(value, mask) dnn_emu_shuffle(value, mask, __FILE__, __LINE__)
 
 // dnn_emu_launch runs a kernel on all blocks of a grid, each with a number of
-// bytes of dynamic shared memory, with the threads taking turns in one of the
-// orders 0 to 3. It returns what went wrong, or "".
+// bytes of dynamic shared memory, with blocks and threads taking turns in one of
+// the orders 0 to 3. It returns what went wrong, or "".
 typedef void (*DnnKernel)(float *);
 const char *dnn_emu_launch(DnnKernel run, float *arena, const int grid[3], size_t shared, int schedule);
 

@@ -44,6 +44,5 @@ DNN_METHOD void dnn_ahead(const void *) {}
 
 #define DNN_UNROLL_BY(n)
 #define DNN_SYNC_WARP() dnn_emu_sync_warp(__FILE__, __LINE__)
-#define DNN_DYNAMIC(name) char *const name = dnn_emu_dynamic()
 
 #endif

@@ -153,7 +153,8 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     }
 
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
-    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+    template <class Epilogue>
+    DNN_METHOD void apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
         const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
         const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
@@ -189,7 +190,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             if (thread < BN / S && unit < Epilogue::WIDTH) {
                 float sum = 0.0f;
                 for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
-                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+                partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
             }
             return;
         }
@@ -201,42 +202,42 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             DNN_SYNC();
             if (thread < half) part[thread] += part[thread + half];
         }
-        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+        if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
     }
 };
 
 // dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
 // weights b, [cols][inner] or turned.
 template <class P, int BM, int BN, bool TURNED, class Epilogue>
-DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
-                                  int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_linear(const DnnBlock &block, const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b,
+                                  int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
 // cols], which a library has made.
 template <class P, int BM, int BN, class Epilogue>
-DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, false> gemm;
     gemm.load(z, row, rows, col, cols);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
 // x [rows, IN] are operands. Where an element is not finite, bad is set, unless
 // it is 0.
 template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
-                                    int part, bool replace, float *dw, float *db, float *bad) {
+DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x,
+                                    int rows, int part, bool replace, float *dw, float *db, float *bad) {
     typedef DnnGemm<P, BM, BN, true, true> Gemm;
-    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    const int row = block.y * BM, col = block.x * BN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     Gemm gemm;
-    const bool sums = BIAS && dnn_block_x() == 0;
+    const bool sums = BIAS && block.x == 0;
     if (sums)
         gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     else
@@ -245,7 +246,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
     if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < Gemm::MT; i++) {
         DNN_UNROLL
@@ -265,7 +266,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
                 }
             }
             if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
-                float *g = db + dnn_block_z() * OUT + o;
+                float *g = db + block.z * OUT + o;
                 const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
                 finite = finite && v - v == 0.0f;
                 *g = v;

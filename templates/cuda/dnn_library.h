@@ -4,8 +4,8 @@
 
 // dnn_epilogue is what dnn_linear does after the product z [rows, cols].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     const int tx = dnn_thread() % 16, ty = dnn_thread() / 16;
     float acc[TM][TN];
     DNN_UNROLL
@@ -17,7 +17,7 @@ DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue 
             acc[i][j] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
         }
     }
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_clear_tail zeroes rows of WORDS float32 from row rows on, up to BATCH: a

@@ -116,8 +116,6 @@ DNN_DEVICE void dnn_ahead(const void *p) {
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
-// DNN_DYNAMIC is the shared memory that a launch asks for.
-#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 #endif
 
 DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }

@@ -22,13 +22,15 @@
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in. That one
-// block on a multiprocessor will do lets the assembler have registers that it
-// would else spare, and spill, for a second and third.
-#define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
+// A kernel takes one argument: the arena that all its matrices lie in. blocks are
+// those that a multiprocessor shall have registers for, side by side: where one will
+// do, a thread may have 255.
+#define DNN_KERNEL(name, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 
 // Where a thread is. The mask changes nothing: it tells the compiler how large
 // the number may be, so that divisions become shifts.
@@ -70,6 +72,23 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
+
+// DnnBlock is where a block stands in its grid, whose first two sides are told.
+struct DnnBlock {
+    int x, y, z, across, down;
+};
+DNN_DEVICE DnnBlock dnn_block() {
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    return block;
+}
+// dnn_job is where a block stands in the grid of its job: several jobs, none of
+// which needs what another makes, are one launch, and the blocks of this one begin
+// with number first.
+template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
+    const unsigned i = (unsigned)(dnn_block_x() - first);
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    return block;
+}
 
 union DnnBits {
     unsigned u;

@@ -75,10 +75,10 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 // dnn_finite is false for NaN and the infinities.
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
-// dnn_fold sums column x of partial [count, width] for the gradient of a
+// dnn_fold sums column block.x of partial [count, width] for the gradient of a
 // learned parameter. Where it is not finite, bad is set, unless it is 0.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
-    const int column = dnn_block_x();
+DNN_DEVICE void dnn_fold(const DnnBlock &block, const float *partial, int count, int width, bool replace, float *grad, float *bad) {
+    const int column = block.x;
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);

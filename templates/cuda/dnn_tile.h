@@ -48,12 +48,13 @@ DNN_DEVICE void dnn_fill(float *slab, const Operand &from, int outer, int outers
 
 // dnn_product adds a*b over the inner range [from, to) to a thread's elements
 // of the tile at (row, col). With SUMS the threads below 16*TM return the sums
-// of their rows of a.
+// of their rows of a. The kernel asks for 16*(16*TM + 16*TN + 8) float32 of dynamic
+// shared memory.
 template <int TM, int TN, bool SUMS, class A, class B>
 DNN_DEVICE float dnn_product(const A &a, const B &b, int row, int rows, int col, int cols, int from, int to,
                              float (&acc)[TM][TN]) {
-    DNN_SHARED(float, as, DNN_SLAB * (16 * TM + 4));
-    DNN_SHARED(float, bs, DNN_SLAB * (16 * TN + 4));
+    DNN_DYNAMIC(memory);
+    float *const as = (float *)memory, *const bs = as + DNN_SLAB * (16 * TM + 4);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sum = 0.0f;
     for (int k = from; k < to; k += DNN_SLAB) {
@@ -97,7 +98,7 @@ enum { DNN_NO_SUM, DNN_UNIT_SUM, DNN_WHOLE_SUM };
 // order that depends on the tile alone, and go to partial: [row tiles][WIDTH],
 // or [row tiles][column tiles].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
+DNN_DEVICE void dnn_apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
     const int S = Epilogue::STRIDE;
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sums[TN / S];
@@ -124,7 +125,7 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         if (thread < units && unit < Epilogue::WIDTH) {
             float sum = 0.0f;
             for (int y = 0; y < 16; y++) sum += part[y * units + thread];
-            partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
         }
         return;
     }
@@ -135,42 +136,43 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         DNN_SYNC();
         if (thread < half) part[thread] += part[thread + half];
     }
-    if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
 }
 
 // dnn_linear is a product of rows with weights, tile by tile, and an epilogue:
-// block x is the tile of rows, block y that of columns.
+// block.x is the tile of rows, block.y that of columns.
 template <int TM, int TN, class A, class B, class Epilogue>
-DNN_DEVICE void dnn_linear(const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_linear(const DnnBlock &block, const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     float acc[TM][TN];
     dnn_zero(acc);
     if (row < rows) dnn_product<TM, TN, false>(a, b, row, rows, col, cols, 0, inner, acc);
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_map is an epilogue alone: its elements come from memory.
-template <class Epilogue> DNN_DEVICE void dnn_map(int rows, const Epilogue &epilogue, float *partial) {
+template <class Epilogue> DNN_DEVICE void dnn_map(const DnnBlock &block, int rows, const Epilogue &epilogue, float *partial) {
     float acc[4][4];
     dnn_zero(acc);
-    dnn_apply(epilogue, dnn_block_x() * 64, rows, dnn_block_y() * 64, acc, partial);
+    dnn_apply(block, epilogue, block.x * 64, rows, block.y * 64, acc, partial);
 }
 
 // dnn_weight_gradient computes dw [OUT, IN] = dz^T*x and, with BIAS, db [OUT],
 // the sums of dz's columns, over part z of the rows, and adds them to what
-// there is, or replaces it: block x is the tile of inputs, y that of outputs.
+// there is, or replaces it: block.x is the tile of inputs, y that of outputs.
 // part is the number of rows of a part, which zeros fill up.
 template <int TM, int TN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, int part, bool replace, float *dw, float *db) {
-    const int row = dnn_block_y() * 16 * TM, col = dnn_block_x() * 16 * TN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+DNN_DEVICE void dnn_weight_gradient(const DnnBlock &block, const float *dz, const float *x, int rows, int part, bool replace, float *dw,
+                                    float *db) {
+    const int row = block.y * 16 * TM, col = block.x * 16 * TN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     const DnnColMajor<OUT> a = {dz};
     const DnnColMajor<IN> b = {x};
     float acc[TM][TN];
     dnn_zero(acc);
     const float sum = dnn_product<TM, TN, BIAS>(a, b, row, OUT, col, IN, from, to, acc);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < TM; i++) {
         const int o = row + dnn_place<TM>(ty, i);
@@ -183,8 +185,8 @@ DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, i
             }
         }
     }
-    if (BIAS && dnn_block_x() == 0 && thread < 16 * TM && row + thread < OUT) {
-        float *g = db + dnn_block_z() * OUT + row + thread;
+    if (BIAS && block.x == 0 && thread < 16 * TM && row + thread < OUT) {
+        float *g = db + block.z * OUT + row + thread;
         *g = replace ? sum : *g + sum;
     }
 }

@@ -24,13 +24,15 @@
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in. That one
-// block on a multiprocessor will do lets the assembler have registers that it
-// would else spare, and spill, for a second and third.
-#define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
+// A kernel takes one argument: the arena that all its matrices lie in. blocks are
+// those that a multiprocessor shall have registers for, side by side: where one will
+// do, a thread may have 255.
+#define DNN_KERNEL(name, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 
 // Where a thread is. The mask changes nothing: it tells the compiler how large
 // the number may be, so that divisions become shifts.
@@ -72,6 +74,23 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
+
+// DnnBlock is where a block stands in its grid, whose first two sides are told.
+struct DnnBlock {
+    int x, y, z, across, down;
+};
+DNN_DEVICE DnnBlock dnn_block() {
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    return block;
+}
+// dnn_job is where a block stands in the grid of its job: several jobs, none of
+// which needs what another makes, are one launch, and the blocks of this one begin
+// with number first.
+template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
+    const unsigned i = (unsigned)(dnn_block_x() - first);
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    return block;
+}
 
 union DnnBits {
     unsigned u;
@@ -315,12 +334,13 @@ DNN_DEVICE void dnn_fill(float *slab, const Operand &from, int outer, int outers
 
 // dnn_product adds a*b over the inner range [from, to) to a thread's elements
 // of the tile at (row, col). With SUMS the threads below 16*TM return the sums
-// of their rows of a.
+// of their rows of a. The kernel asks for 16*(16*TM + 16*TN + 8) float32 of dynamic
+// shared memory.
 template <int TM, int TN, bool SUMS, class A, class B>
 DNN_DEVICE float dnn_product(const A &a, const B &b, int row, int rows, int col, int cols, int from, int to,
                              float (&acc)[TM][TN]) {
-    DNN_SHARED(float, as, DNN_SLAB * (16 * TM + 4));
-    DNN_SHARED(float, bs, DNN_SLAB * (16 * TN + 4));
+    DNN_DYNAMIC(memory);
+    float *const as = (float *)memory, *const bs = as + DNN_SLAB * (16 * TM + 4);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sum = 0.0f;
     for (int k = from; k < to; k += DNN_SLAB) {
@@ -364,7 +384,7 @@ enum { DNN_NO_SUM, DNN_UNIT_SUM, DNN_WHOLE_SUM };
 // order that depends on the tile alone, and go to partial: [row tiles][WIDTH],
 // or [row tiles][column tiles].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
+DNN_DEVICE void dnn_apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
     const int S = Epilogue::STRIDE;
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sums[TN / S];
@@ -391,7 +411,7 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         if (thread < units && unit < Epilogue::WIDTH) {
             float sum = 0.0f;
             for (int y = 0; y < 16; y++) sum += part[y * units + thread];
-            partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
         }
         return;
     }
@@ -402,42 +422,43 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         DNN_SYNC();
         if (thread < half) part[thread] += part[thread + half];
     }
-    if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
 }
 
 // dnn_linear is a product of rows with weights, tile by tile, and an epilogue:
-// block x is the tile of rows, block y that of columns.
+// block.x is the tile of rows, block.y that of columns.
 template <int TM, int TN, class A, class B, class Epilogue>
-DNN_DEVICE void dnn_linear(const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_linear(const DnnBlock &block, const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     float acc[TM][TN];
     dnn_zero(acc);
     if (row < rows) dnn_product<TM, TN, false>(a, b, row, rows, col, cols, 0, inner, acc);
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_map is an epilogue alone: its elements come from memory.
-template <class Epilogue> DNN_DEVICE void dnn_map(int rows, const Epilogue &epilogue, float *partial) {
+template <class Epilogue> DNN_DEVICE void dnn_map(const DnnBlock &block, int rows, const Epilogue &epilogue, float *partial) {
     float acc[4][4];
     dnn_zero(acc);
-    dnn_apply(epilogue, dnn_block_x() * 64, rows, dnn_block_y() * 64, acc, partial);
+    dnn_apply(block, epilogue, block.x * 64, rows, block.y * 64, acc, partial);
 }
 
 // dnn_weight_gradient computes dw [OUT, IN] = dz^T*x and, with BIAS, db [OUT],
 // the sums of dz's columns, over part z of the rows, and adds them to what
-// there is, or replaces it: block x is the tile of inputs, y that of outputs.
+// there is, or replaces it: block.x is the tile of inputs, y that of outputs.
 // part is the number of rows of a part, which zeros fill up.
 template <int TM, int TN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, int part, bool replace, float *dw, float *db) {
-    const int row = dnn_block_y() * 16 * TM, col = dnn_block_x() * 16 * TN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+DNN_DEVICE void dnn_weight_gradient(const DnnBlock &block, const float *dz, const float *x, int rows, int part, bool replace, float *dw,
+                                    float *db) {
+    const int row = block.y * 16 * TM, col = block.x * 16 * TN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     const DnnColMajor<OUT> a = {dz};
     const DnnColMajor<IN> b = {x};
     float acc[TM][TN];
     dnn_zero(acc);
     const float sum = dnn_product<TM, TN, BIAS>(a, b, row, OUT, col, IN, from, to, acc);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < TM; i++) {
         const int o = row + dnn_place<TM>(ty, i);
@@ -450,8 +471,8 @@ DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, i
             }
         }
     }
-    if (BIAS && dnn_block_x() == 0 && thread < 16 * TM && row + thread < OUT) {
-        float *g = db + dnn_block_z() * OUT + row + thread;
+    if (BIAS && block.x == 0 && thread < 16 * TM && row + thread < OUT) {
+        float *g = db + block.z * OUT + row + thread;
         *g = replace ? sum : *g + sum;
     }
 }
@@ -535,10 +556,10 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 // dnn_finite is false for NaN and the infinities.
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
-// dnn_fold sums column x of partial [count, width] for the gradient of a
+// dnn_fold sums column block.x of partial [count, width] for the gradient of a
 // learned parameter. Where it is not finite, bad is set, unless it is 0.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
-    const int column = dnn_block_x();
+DNN_DEVICE void dnn_fold(const DnnBlock &block, const float *partial, int count, int width, bool replace, float *grad, float *bad) {
+    const int column = block.x;
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
@@ -742,8 +763,8 @@ DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
 
 // dnn_epilogue is what dnn_linear does after the product z [rows, cols].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     const int tx = dnn_thread() % 16, ty = dnn_thread() / 16;
     float acc[TM][TN];
     DNN_UNROLL
@@ -755,7 +776,7 @@ DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue 
             acc[i][j] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
         }
     }
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_clear_tail zeroes rows of WORDS float32 from row rows on, up to BATCH: a
@@ -915,8 +936,6 @@ DNN_DEVICE void dnn_ahead(const void *p) {
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
-// DNN_DYNAMIC is the shared memory that a launch asks for.
-#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 #endif
 
 DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }
@@ -1187,7 +1206,8 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     }
 
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
-    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+    template <class Epilogue>
+    DNN_METHOD void apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
         const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
         const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
@@ -1223,7 +1243,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             if (thread < BN / S && unit < Epilogue::WIDTH) {
                 float sum = 0.0f;
                 for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
-                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+                partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
             }
             return;
         }
@@ -1235,42 +1255,42 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             DNN_SYNC();
             if (thread < half) part[thread] += part[thread + half];
         }
-        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+        if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
     }
 };
 
 // dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
 // weights b, [cols][inner] or turned.
 template <class P, int BM, int BN, bool TURNED, class Epilogue>
-DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
-                                  int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_linear(const DnnBlock &block, const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b,
+                                  int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
 // cols], which a library has made.
 template <class P, int BM, int BN, class Epilogue>
-DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, false> gemm;
     gemm.load(z, row, rows, col, cols);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
 // x [rows, IN] are operands. Where an element is not finite, bad is set, unless
 // it is 0.
 template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
-                                    int part, bool replace, float *dw, float *db, float *bad) {
+DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x,
+                                    int rows, int part, bool replace, float *dw, float *db, float *bad) {
     typedef DnnGemm<P, BM, BN, true, true> Gemm;
-    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    const int row = block.y * BM, col = block.x * BN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     Gemm gemm;
-    const bool sums = BIAS && dnn_block_x() == 0;
+    const bool sums = BIAS && block.x == 0;
     if (sums)
         gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     else
@@ -1279,7 +1299,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
     if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < Gemm::MT; i++) {
         DNN_UNROLL
@@ -1299,7 +1319,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
                 }
             }
             if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
-                float *g = db + dnn_block_z() * OUT + o;
+                float *g = db + block.z * OUT + o;
                 const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
                 finite = finite && v - v == 0.0f;
                 *g = v;
@@ -1753,12 +1773,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 4480LL), m + 0LL, m + 4224LL, m + 4352LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnTf32, 8, 8>(m + 0LL, (DnnTf32::Word *)(m + 2112LL), dnn_rows(m + 4352LL));
 }
 
@@ -1786,9 +1806,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 2112LL), 8, (DnnTf32::Word *)(m + 7232LL), 8, dnn_rows(m + 4352LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 2112LL), 8, (DnnTf32::Word *)(m + 7232LL), 8, dnn_rows(m + 4352LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -1807,9 +1827,9 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 12032LL), 24, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 12032LL), 24, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -1825,9 +1845,9 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 10048LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 10048LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
 }
 
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
@@ -1850,16 +1870,12 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 10368LL)};
     dnn_element_loss<of_loss, 1>(m + 12928LL, m + 4224LL, grad, dnn_rows(m + 4352LL), dnn_scale(m + 4352LL), (double *)(m + 4736LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 4736LL), 1, true, (double *)(m + 4608LL));
-    dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
-}
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
 // concrete.yaml:10  linear: 1
@@ -1879,16 +1895,31 @@ struct of_backward0 {
         return t26;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 10368LL), 4, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 12, 1, epilogue, m + 9600LL);
-}
 
 // d4.weight [1 12] = dz4^T*a3, in parts of 32 rows
 // concrete.yaml:10  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 1, 12, true>((DnnTf32::Word *)(m + 10368LL), 4, (DnnTf32::Word *)(m + 10048LL), 12, dnn_rows(m + 4352LL), 32, true, m + 8068LL, m + 8080LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 4736LL), 1, true, (double *)(m + 4608LL));
+        dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<1, 1>(1), (DnnTf32::Word *)(m + 10368LL), 4, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 12, 1, epilogue, m + 9600LL);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 1, 12, true>(dnn_job<1, 1>(2), (DnnTf32::Word *)(m + 10368LL), 4, (DnnTf32::Word *)(m + 10048LL), 12, dnn_rows(m + 4352LL), 32, true, m + 8068LL, m + 8080LL, (float *)0);
+        return;
+    }
 }
+
+// the gradient of 3.weight from its 1 parts
 
 // gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2]
 // concrete.yaml:8  linear: {out: 12, bias: false}
@@ -1907,26 +1938,33 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 12608LL), 12, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 24, 12, epilogue, (float *)0);
-}
 
 // d2.weight [12 24] = dz2^T*a1, in parts of 32 rows
 // concrete.yaml:8  linear: {out: 12, bias: false}
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 12, 24, false>((DnnTf32::Word *)(m + 12608LL), 12, (DnnTf32::Word *)(m + 12032LL), 24, dnn_rows(m + 4352LL), 32, true, m + 8084LL, (float *)0, (float *)0);
+
+DNN_KERNEL(fold3_backward2_backward3, 256, 2) {
+    // fold3
+    if (dnn_block_x() < 1) {
+        dnn_fold(dnn_job<1, 1>(0), m + 9600LL, 1, 1, true, m + 8064LL, (float *)0);
+        return;
+    }
+    // backward2
+    if (dnn_block_x() < 2) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<1, 1>(1), (DnnTf32::Word *)(m + 12608LL), 12, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 24, 12, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 12, 24, false>(dnn_job<1, 1>(2), (DnnTf32::Word *)(m + 12608LL), 12, (DnnTf32::Word *)(m + 12032LL), 24, dnn_rows(m + 4352LL), 32, true, m + 8084LL, (float *)0, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [48 8] = dz0^T*x, in parts of 32 rows
 // concrete.yaml:6  linear: 48
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 48, 8, true>((DnnTf32::Word *)(m + 9728LL), 48, (DnnTf32::Word *)(m + 2112LL), 8, dnn_rows(m + 4352LL), 32, true, m + 8372LL, m + 8756LL, (float *)0);
-}
-
-// the gradient of 3.weight from its 1 parts
-DNN_KERNEL(fold3, 256) {
-    dnn_fold(m + 9600LL, 1, 1, true, m + 8064LL, (float *)0);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 48, 8, true>(dnn_block(), (DnnTf32::Word *)(m + 9728LL), 48, (DnnTf32::Word *)(m + 2112LL), 8, dnn_rows(m + 4352LL), 32, true, m + 8372LL, m + 8756LL, (float *)0);
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -1963,13 +2001,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {724LL, 8068LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 8080LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 4608LL), m + 4356LL, 4864LL, 768LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnTf32, 8, 8>(m + 0LL, (DnnTf32::Word *)(m + 2112LL), dnn_rows(m + 4352LL));
 }
 
@@ -1990,9 +2028,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 2112LL), 8, (DnnTf32::Word *)(m + 7232LL), 8, dnn_rows(m + 4352LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 2112LL), 8, (DnnTf32::Word *)(m + 7232LL), 8, dnn_rows(m + 4352LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -2010,9 +2048,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 9728LL), 24, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 9728LL), 24, (DnnTf32::Word *)(m + 7616LL), 24, dnn_rows(m + 4352LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2028,9 +2066,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 15872LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 15872LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2042,7 +2080,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {724LL, 8068LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 8080LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnTf32, 6>(tensors_of_refresh, copies, m, 4864LL);
 }
 
@@ -2163,7 +2201,7 @@ struct of_fused_tf32_16_backward2 {
         if ((col + 1) < 24) P::put((P::Word *)(s + 11072) + row * 52 + (col + 1) * 2 + 1, t93);
     }
 };
-DNN_KERNEL(fused_tf32_16, 256) {
+DNN_KERNEL(fused_tf32_16, 256, 1) {
     typedef DnnTf32 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 4480LL), m + 0LL, m + 4224LL, m + 4352LL);
@@ -2235,7 +2273,7 @@ DNN_KERNEL(fused_tf32_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_tf32_16, 256) {
+DNN_KERNEL(loss_sum_tf32_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 4736LL), 2, true, (double *)(m + 4608LL));
     dnn_advance(m, (DnnFeed *)(m + 4480LL), (const double *)(m + 4608LL));
 }
@@ -2274,7 +2312,7 @@ DNN_TABLE DnnTensor tensors_of_update_tf32_16[] = {
     {724LL, 9508LL, 12, 2, 6}, // 4.weight [1 12]
     {736LL, 9532LL, 1, 2, 7}, // 4.bias [1]
 };
-DNN_KERNEL(update_tf32_16, 256) {
+DNN_KERNEL(update_tf32_16, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update_tf32_16, 6, 1>(tensors_of_update_tf32_16, m, (const double *)(m + 4608LL), m + 4356LL, 4864LL, 768LL, keep, (DnnScaling *)0);
 }
@@ -2299,12 +2337,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnBf16, 8, 8>(m + 0LL, (DnnBf16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
 }
 
@@ -2332,9 +2370,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 2112LL), 8, (DnnBf16::Word *)(m + 6208LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 2112LL), 8, (DnnBf16::Word *)(m + 6208LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -2370,9 +2408,9 @@ struct of_forward1 {
         DnnBf16::put2((DnnBf16::Word *)(m + 9856LL) + r * 16 + unit, v[1], w[1]);
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 10112LL), 24, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 10112LL), 24, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2388,9 +2426,9 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 9856LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 9856LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
 }
 
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
@@ -2413,16 +2451,12 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 10624LL)};
     dnn_element_loss<of_loss, 1>(m + 10752LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL), (double *)(m + 3712LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
-    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
-}
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
 // concrete.yaml:10  linear: 1
@@ -2456,16 +2490,31 @@ struct of_backward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 10432LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 10624LL), 8, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 12, 1, epilogue, m + 8256LL);
-}
 
 // d4.weight [1 12] = dz4^T*a3, in parts of 32 rows
 // concrete.yaml:10  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 1, 12, true>((DnnBf16::Word *)(m + 10624LL), 8, (DnnBf16::Word *)(m + 9856LL), 16, dnn_rows(m + 3328LL), 32, true, m + 6724LL, m + 6736LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
+        dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<1, 1>(1), (DnnBf16::Word *)(m + 10624LL), 8, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 12, 1, epilogue, m + 8256LL);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 1, 12, true>(dnn_job<1, 1>(2), (DnnBf16::Word *)(m + 10624LL), 8, (DnnBf16::Word *)(m + 9856LL), 16, dnn_rows(m + 3328LL), 32, true, m + 6724LL, m + 6736LL, (float *)0);
+        return;
+    }
 }
+
+// the gradient of 3.weight from its 1 parts
 
 // gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2]
 // concrete.yaml:8  linear: {out: 12, bias: false}
@@ -2484,26 +2533,33 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 10432LL), 16, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 24, 12, epilogue, (float *)0);
-}
 
 // d2.weight [12 24] = dz2^T*a1, in parts of 32 rows
 // concrete.yaml:8  linear: {out: 12, bias: false}
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 12, 24, false>((DnnBf16::Word *)(m + 10432LL), 16, (DnnBf16::Word *)(m + 10112LL), 24, dnn_rows(m + 3328LL), 32, true, m + 6740LL, (float *)0, (float *)0);
+
+DNN_KERNEL(fold3_backward2_backward3, 256, 2) {
+    // fold3
+    if (dnn_block_x() < 1) {
+        dnn_fold(dnn_job<1, 1>(0), m + 8256LL, 1, 1, true, m + 6720LL, (float *)0);
+        return;
+    }
+    // backward2
+    if (dnn_block_x() < 2) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<1, 1>(1), (DnnBf16::Word *)(m + 10432LL), 16, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 24, 12, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 12, 24, false>(dnn_job<1, 1>(2), (DnnBf16::Word *)(m + 10432LL), 16, (DnnBf16::Word *)(m + 10112LL), 24, dnn_rows(m + 3328LL), 32, true, m + 6740LL, (float *)0, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [48 8] = dz0^T*x, in parts of 32 rows
 // concrete.yaml:6  linear: 48
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 48, 8, true>((DnnBf16::Word *)(m + 9536LL), 48, (DnnBf16::Word *)(m + 2112LL), 8, dnn_rows(m + 3328LL), 32, true, m + 7028LL, m + 7412LL, (float *)0);
-}
-
-// the gradient of 3.weight from its 1 parts
-DNN_KERNEL(fold3, 256) {
-    dnn_fold(m + 8256LL, 1, 1, true, m + 6720LL, (float *)0);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 48, 8, true>(dnn_block(), (DnnBf16::Word *)(m + 9536LL), 48, (DnnBf16::Word *)(m + 2112LL), 8, dnn_rows(m + 3328LL), 32, true, m + 7028LL, m + 7412LL, (float *)0);
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2540,13 +2596,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {724LL, 6724LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 6736LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 3584LL), m + 3332LL, 3840LL, 768LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnBf16, 8, 8>(m + 0LL, (DnnBf16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
 }
 
@@ -2567,9 +2623,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 2112LL), 8, (DnnBf16::Word *)(m + 6208LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 2112LL), 8, (DnnBf16::Word *)(m + 6208LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -2601,9 +2657,9 @@ struct of_infer1 {
         DnnBf16::put2((DnnBf16::Word *)(m + 11456LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 8384LL), 24, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 8384LL), 24, (DnnBf16::Word *)(m + 6400LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2619,9 +2675,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 11456LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 11456LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2633,7 +2689,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {724LL, 6724LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 6736LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnBf16, 6>(tensors_of_refresh, copies, m, 3840LL);
 }
 
@@ -2754,7 +2810,7 @@ struct of_fused_bf16_16_backward2 {
         if ((col + 1) < 24) P::put((P::Word *)(s + 6464) + row * 56 + (col + 1) * 2 + 1, t93);
     }
 };
-DNN_KERNEL(fused_bf16_16, 256) {
+DNN_KERNEL(fused_bf16_16, 256, 1) {
     typedef DnnBf16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
@@ -2826,7 +2882,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_bf16_16, 256) {
+DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 3712LL), 2, true, (double *)(m + 3584LL));
     dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
@@ -2865,7 +2921,7 @@ DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {724LL, 8164LL, 12, 2, 6}, // 4.weight [1 12]
     {736LL, 8188LL, 1, 2, 7}, // 4.bias [1]
 };
-DNN_KERNEL(update_bf16_16, 256) {
+DNN_KERNEL(update_bf16_16, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update_bf16_16, 6, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 3584LL), m + 3332LL, 3840LL, 768LL, keep, (DnnScaling *)0);
 }
@@ -2890,12 +2946,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnF16, 8, 8>(m + 0LL, (DnnF16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
 }
 
@@ -2923,9 +2979,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 2112LL), 8, (DnnF16::Word *)(m + 6336LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 2112LL), 8, (DnnF16::Word *)(m + 6336LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -2961,9 +3017,9 @@ struct of_forward1 {
         DnnF16::put2((DnnF16::Word *)(m + 9984LL) + r * 16 + unit, v[1], w[1]);
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 10240LL), 24, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 10240LL), 24, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2979,9 +3035,9 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 9984LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 9984LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
 }
 
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
@@ -3004,16 +3060,12 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 10752LL)};
     dnn_element_loss<of_loss, 1>(m + 10880LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL) * ((DnnScaling *)(m + 3840LL))->scale, (double *)(m + 3712LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
-    dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
-}
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
 // concrete.yaml:10  linear: 1
@@ -3047,16 +3099,31 @@ struct of_backward0 {
         DnnF16::put2((DnnF16::Word *)(m + 10560LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 10752LL), 8, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 12, 1, epilogue, m + 8384LL);
-}
 
 // d4.weight [1 12] = dz4^T*a3, in parts of 32 rows
 // concrete.yaml:10  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 1, 12, true>((DnnF16::Word *)(m + 10752LL), 8, (DnnF16::Word *)(m + 9984LL), 16, dnn_rows(m + 3328LL), 32, true, m + 6852LL, m + 6864LL, &((DnnScaling *)(m + 3840LL))->bad);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 3712LL), 1, true, (double *)(m + 3584LL));
+        dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<1, 1>(1), (DnnF16::Word *)(m + 10752LL), 8, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 12, 1, epilogue, m + 8384LL);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 1, 12, true>(dnn_job<1, 1>(2), (DnnF16::Word *)(m + 10752LL), 8, (DnnF16::Word *)(m + 9984LL), 16, dnn_rows(m + 3328LL), 32, true, m + 6852LL, m + 6864LL, &((DnnScaling *)(m + 3840LL))->bad);
+        return;
+    }
 }
+
+// the gradient of 3.weight from its 1 parts
 
 // gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2]
 // concrete.yaml:8  linear: {out: 12, bias: false}
@@ -3075,26 +3142,33 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 10560LL), 16, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 24, 12, epilogue, (float *)0);
-}
 
 // d2.weight [12 24] = dz2^T*a1, in parts of 32 rows
 // concrete.yaml:8  linear: {out: 12, bias: false}
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 12, 24, false>((DnnF16::Word *)(m + 10560LL), 16, (DnnF16::Word *)(m + 10240LL), 24, dnn_rows(m + 3328LL), 32, true, m + 6868LL, (float *)0, &((DnnScaling *)(m + 3840LL))->bad);
+
+DNN_KERNEL(fold3_backward2_backward3, 256, 2) {
+    // fold3
+    if (dnn_block_x() < 1) {
+        dnn_fold(dnn_job<1, 1>(0), m + 8384LL, 1, 1, true, m + 6848LL, &((DnnScaling *)(m + 3840LL))->bad);
+        return;
+    }
+    // backward2
+    if (dnn_block_x() < 2) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<1, 1>(1), (DnnF16::Word *)(m + 10560LL), 16, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 24, 12, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 12, 24, false>(dnn_job<1, 1>(2), (DnnF16::Word *)(m + 10560LL), 16, (DnnF16::Word *)(m + 10240LL), 24, dnn_rows(m + 3328LL), 32, true, m + 6868LL, (float *)0, &((DnnScaling *)(m + 3840LL))->bad);
+        return;
+    }
 }
 
 // d0.weight [48 8] = dz0^T*x, in parts of 32 rows
 // concrete.yaml:6  linear: 48
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 48, 8, true>((DnnF16::Word *)(m + 9664LL), 48, (DnnF16::Word *)(m + 2112LL), 8, dnn_rows(m + 3328LL), 32, true, m + 7156LL, m + 7540LL, &((DnnScaling *)(m + 3840LL))->bad);
-}
-
-// the gradient of 3.weight from its 1 parts
-DNN_KERNEL(fold3, 256) {
-    dnn_fold(m + 8384LL, 1, 1, true, m + 6848LL, &((DnnScaling *)(m + 3840LL))->bad);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 48, 8, true>(dnn_block(), (DnnF16::Word *)(m + 9664LL), 48, (DnnF16::Word *)(m + 2112LL), 8, dnn_rows(m + 3328LL), 32, true, m + 7156LL, m + 7540LL, &((DnnScaling *)(m + 3840LL))->bad);
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -3131,18 +3205,18 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {724LL, 6852LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 6864LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 3584LL), m + 3332LL, 3968LL, 768LL, keep, ((DnnScaling *)(m + 3840LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_rescale, 256) {
+DNN_KERNEL(update_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 3840LL)), (const double *)(m + 3584LL));
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnF16, 8, 8>(m + 0LL, (DnnF16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
 }
 
@@ -3163,9 +3237,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 2112LL), 8, (DnnF16::Word *)(m + 6336LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 2112LL), 8, (DnnF16::Word *)(m + 6336LL), 8, dnn_rows(m + 3328LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -3197,9 +3271,9 @@ struct of_infer1 {
         DnnF16::put2((DnnF16::Word *)(m + 11584LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 8512LL), 24, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 8512LL), 24, (DnnF16::Word *)(m + 6528LL), 24, dnn_rows(m + 3328LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -3215,9 +3289,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 11584LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 11584LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -3229,7 +3303,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {724LL, 6852LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 6864LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnF16, 6>(tensors_of_refresh, copies, m, 3968LL);
 }
 
@@ -3350,7 +3424,7 @@ struct of_fused_fp16_16_backward2 {
         if ((col + 1) < 24) P::put((P::Word *)(s + 6464) + row * 56 + (col + 1) * 2 + 1, t93);
     }
 };
-DNN_KERNEL(fused_fp16_16, 256) {
+DNN_KERNEL(fused_fp16_16, 256, 1) {
     typedef DnnF16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
@@ -3422,7 +3496,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_fp16_16, 256) {
+DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 3712LL), 2, true, (double *)(m + 3584LL));
     dnn_advance(m, (DnnFeed *)(m + 3456LL), (const double *)(m + 3584LL));
 }
@@ -3461,13 +3535,13 @@ DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {724LL, 8292LL, 12, 2, 6}, // 4.weight [1 12]
     {736LL, 8316LL, 1, 2, 7}, // 4.bias [1]
 };
-DNN_KERNEL(update_fp16_16, 256) {
+DNN_KERNEL(update_fp16_16, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update_fp16_16, 6, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 3584LL), m + 3332LL, 3968LL, 768LL, keep, ((DnnScaling *)(m + 3840LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_fp16_16_rescale, 256) {
+DNN_KERNEL(update_fp16_16_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 3840LL)), (const double *)(m + 3584LL));
 }
 
@@ -3482,7 +3556,7 @@ DNN_KERNEL(update_fp16_16_rescale, 256) {
 //     4.bias       [1] at 3488
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 2368LL), m + 0LL, m + 2112LL, m + 2240LL);
 }
 
@@ -3509,11 +3583,11 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const DnnRowMajor<8> a = {m + 0LL};
     const DnnRowMajor<8> b = {m + 2752LL};
     const of_forward0 epilogue = {m};
-    dnn_linear<2, 4>(a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
+    dnn_linear<2, 4>(dnn_block(), a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -3527,15 +3601,15 @@ struct of_forward1 {
         const float in_p = m[3472LL + 0];
         const float t8 = in_p * acc[0];
         const float t9 = acc[0] <= 0.0f ? t8 : acc[0];
-        m[6368LL + r * 12 + unit] = t9;
+        m[6400LL + r * 12 + unit] = t9;
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<24> a = {m + 8384LL};
     const DnnRowMajor<24> b = {m + 3184LL};
     const of_forward1 epilogue = {m};
-    dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
+    dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -3546,15 +3620,15 @@ struct of_forward2 {
     DNN_METHOD float unit(int row, int unit, const float *acc) const {
         const long long r = row;
         const float z0 = acc[0] + m[3488LL + unit];
-        m[9248LL + r * 1 + unit] = z0;
+        m[9280LL + r * 1 + unit] = z0;
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
-    const DnnRowMajor<12> a = {m + 6368LL};
+DNN_KERNEL(forward2, 256, 2) {
+    const DnnRowMajor<12> a = {m + 6400LL};
     const DnnRowMajor<12> b = {m + 3476LL};
     const of_forward2 epilogue = {m};
-    dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
+    dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
 }
 
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
@@ -3577,16 +3651,12 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256) {
-    const DnnRows<1> grad = {m + 6656LL};
-    dnn_element_loss<of_loss, 1>(m + 9248LL, m + 2112LL, grad, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2624LL));
+DNN_KERNEL(loss, 256, 2) {
+    const DnnRows<1> grad = {m + 6720LL};
+    dnn_element_loss<of_loss, 1>(m + 9280LL, m + 2112LL, grad, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2624LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 2624LL), 1, true, (double *)(m + 2496LL));
-    dnn_advance(m, (DnnFeed *)(m + 2368LL), (const double *)(m + 2496LL));
-}
 
 // gradinput acc = dz4*4.weight; map 12: dz2 = d*(z <= 0 ? p : 1), d3.weight += d*(z <= 0 ? z : 0) with d=acc, z=z2, p=3.weight
 // concrete.yaml:10  linear: 1
@@ -3605,18 +3675,33 @@ struct of_backward0 {
         return t26;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 6656LL};
-    const DnnColMajor<12> b = {m + 3476LL};
-    const of_backward0 epilogue = {m};
-    dnn_linear<2, 1>(a, b, dnn_rows(m + 2240LL), 12, 1, epilogue, m + 5952LL);
-}
 
 // d4.weight [1 12] = dz4^T*a3, in parts of 32 rows
 // concrete.yaml:10  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 12, true>(m + 6656LL, m + 6368LL, dnn_rows(m + 2240LL), 32, true, m + 5124LL, m + 5136LL);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 2624LL), 1, true, (double *)(m + 2496LL));
+        dnn_advance(m, (DnnFeed *)(m + 2368LL), (const double *)(m + 2496LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const DnnRowMajor<1> a = {m + 6720LL};
+        const DnnColMajor<12> b = {m + 3476LL};
+        const of_backward0 epilogue = {m};
+        dnn_linear<2, 1>(dnn_job<1, 1>(1), a, b, dnn_rows(m + 2240LL), 12, 1, epilogue, m + 5952LL);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_weight_gradient<1, 1, 1, 12, true>(dnn_job<1, 1>(2), m + 6720LL, m + 6400LL, dnn_rows(m + 2240LL), 32, true, m + 5124LL, m + 5136LL);
+        return;
+    }
 }
+
+// the gradient of 3.weight from its 1 parts
 
 // gradinput acc = dz2*2.weight; map 24: dz0[0::2] = d*s, dz0[1::2] = d*t with d=acc, s=s1[0::2], t=s1[1::2]
 // concrete.yaml:8  linear: {out: 12, bias: false}
@@ -3634,28 +3719,35 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const DnnRowMajor<12> a = {m + 8960LL};
-    const DnnColMajor<24> b = {m + 3184LL};
-    const of_backward2 epilogue = {m};
-    dnn_linear<2, 2>(a, b, dnn_rows(m + 2240LL), 24, 12, epilogue, (float *)0);
-}
 
 // d2.weight [12 24] = dz2^T*a1, in parts of 32 rows
 // concrete.yaml:8  linear: {out: 12, bias: false}
-DNN_KERNEL(backward3, 256) {
-    dnn_weight_gradient<1, 2, 12, 24, false>(m + 8960LL, m + 8384LL, dnn_rows(m + 2240LL), 32, true, m + 5140LL, (float *)0);
+
+DNN_KERNEL(fold3_backward2_backward3, 256, 2) {
+    // fold3
+    if (dnn_block_x() < 1) {
+        dnn_fold(dnn_job<1, 1>(0), m + 5952LL, 1, 1, true, m + 5120LL, (float *)0);
+        return;
+    }
+    // backward2
+    if (dnn_block_x() < 2) {
+        const DnnRowMajor<12> a = {m + 8960LL};
+        const DnnColMajor<24> b = {m + 3184LL};
+        const of_backward2 epilogue = {m};
+        dnn_linear<2, 2>(dnn_job<1, 1>(1), a, b, dnn_rows(m + 2240LL), 24, 12, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 3) {
+        dnn_weight_gradient<1, 2, 12, 24, false>(dnn_job<1, 1>(2), m + 8960LL, m + 8384LL, dnn_rows(m + 2240LL), 32, true, m + 5140LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [48 8] = dz0^T*x, in parts of 32 rows
 // concrete.yaml:6  linear: 48
-DNN_KERNEL(backward4, 256) {
-    dnn_weight_gradient<4, 1, 48, 8, true>(m + 6080LL, m + 0LL, dnn_rows(m + 2240LL), 32, true, m + 5428LL, m + 5812LL);
-}
-
-// the gradient of 3.weight from its 1 parts
-DNN_KERNEL(fold3, 256) {
-    dnn_fold(m + 5952LL, 1, 1, true, m + 5120LL, (float *)0);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_weight_gradient<4, 1, 48, 8, true>(dnn_block(), m + 6080LL, m + 0LL, dnn_rows(m + 2240LL), 32, true, m + 5428LL, m + 5812LL);
 }
 
 // w = w - scalar2*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -3692,7 +3784,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {724LL, 5124LL, 12, 1, 4}, // 4.weight [1 12]
     {736LL, 5136LL, 1, 1, 5}, // 4.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 2496LL), m + 2244LL, 2752LL, 768LL, keep, (DnnScaling *)0);
 }
@@ -3713,11 +3805,11 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const DnnRowMajor<8> a = {m + 0LL};
     const DnnRowMajor<8> b = {m + 2752LL};
     const of_infer0 epilogue = {m};
-    dnn_linear<4, 4>(a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
+    dnn_linear<4, 4>(dnn_block(), a, b, dnn_rows(m + 2240LL), 48, 8, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T; map 12: a3 = z <= 0 ? p*z : z with z=acc, p=3.weight
@@ -3734,11 +3826,11 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const DnnRowMajor<24> a = {m + 6080LL};
     const DnnRowMajor<24> b = {m + 3184LL};
     const of_infer1 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 12, 24, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -3753,10 +3845,10 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const DnnRowMajor<12> a = {m + 12224LL};
     const DnnRowMajor<12> b = {m + 3476LL};
     const of_infer2 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
 }
 #endif

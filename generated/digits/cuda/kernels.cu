@@ -24,13 +24,15 @@
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in. That one
-// block on a multiprocessor will do lets the assembler have registers that it
-// would else spare, and spill, for a second and third.
-#define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
+// A kernel takes one argument: the arena that all its matrices lie in. blocks are
+// those that a multiprocessor shall have registers for, side by side: where one will
+// do, a thread may have 255.
+#define DNN_KERNEL(name, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 
 // Where a thread is. The mask changes nothing: it tells the compiler how large
 // the number may be, so that divisions become shifts.
@@ -72,6 +74,23 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
+
+// DnnBlock is where a block stands in its grid, whose first two sides are told.
+struct DnnBlock {
+    int x, y, z, across, down;
+};
+DNN_DEVICE DnnBlock dnn_block() {
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    return block;
+}
+// dnn_job is where a block stands in the grid of its job: several jobs, none of
+// which needs what another makes, are one launch, and the blocks of this one begin
+// with number first.
+template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
+    const unsigned i = (unsigned)(dnn_block_x() - first);
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    return block;
+}
 
 union DnnBits {
     unsigned u;
@@ -315,12 +334,13 @@ DNN_DEVICE void dnn_fill(float *slab, const Operand &from, int outer, int outers
 
 // dnn_product adds a*b over the inner range [from, to) to a thread's elements
 // of the tile at (row, col). With SUMS the threads below 16*TM return the sums
-// of their rows of a.
+// of their rows of a. The kernel asks for 16*(16*TM + 16*TN + 8) float32 of dynamic
+// shared memory.
 template <int TM, int TN, bool SUMS, class A, class B>
 DNN_DEVICE float dnn_product(const A &a, const B &b, int row, int rows, int col, int cols, int from, int to,
                              float (&acc)[TM][TN]) {
-    DNN_SHARED(float, as, DNN_SLAB * (16 * TM + 4));
-    DNN_SHARED(float, bs, DNN_SLAB * (16 * TN + 4));
+    DNN_DYNAMIC(memory);
+    float *const as = (float *)memory, *const bs = as + DNN_SLAB * (16 * TM + 4);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sum = 0.0f;
     for (int k = from; k < to; k += DNN_SLAB) {
@@ -364,7 +384,7 @@ enum { DNN_NO_SUM, DNN_UNIT_SUM, DNN_WHOLE_SUM };
 // order that depends on the tile alone, and go to partial: [row tiles][WIDTH],
 // or [row tiles][column tiles].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
+DNN_DEVICE void dnn_apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
     const int S = Epilogue::STRIDE;
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sums[TN / S];
@@ -391,7 +411,7 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         if (thread < units && unit < Epilogue::WIDTH) {
             float sum = 0.0f;
             for (int y = 0; y < 16; y++) sum += part[y * units + thread];
-            partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
         }
         return;
     }
@@ -402,42 +422,43 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         DNN_SYNC();
         if (thread < half) part[thread] += part[thread + half];
     }
-    if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
 }
 
 // dnn_linear is a product of rows with weights, tile by tile, and an epilogue:
-// block x is the tile of rows, block y that of columns.
+// block.x is the tile of rows, block.y that of columns.
 template <int TM, int TN, class A, class B, class Epilogue>
-DNN_DEVICE void dnn_linear(const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_linear(const DnnBlock &block, const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     float acc[TM][TN];
     dnn_zero(acc);
     if (row < rows) dnn_product<TM, TN, false>(a, b, row, rows, col, cols, 0, inner, acc);
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_map is an epilogue alone: its elements come from memory.
-template <class Epilogue> DNN_DEVICE void dnn_map(int rows, const Epilogue &epilogue, float *partial) {
+template <class Epilogue> DNN_DEVICE void dnn_map(const DnnBlock &block, int rows, const Epilogue &epilogue, float *partial) {
     float acc[4][4];
     dnn_zero(acc);
-    dnn_apply(epilogue, dnn_block_x() * 64, rows, dnn_block_y() * 64, acc, partial);
+    dnn_apply(block, epilogue, block.x * 64, rows, block.y * 64, acc, partial);
 }
 
 // dnn_weight_gradient computes dw [OUT, IN] = dz^T*x and, with BIAS, db [OUT],
 // the sums of dz's columns, over part z of the rows, and adds them to what
-// there is, or replaces it: block x is the tile of inputs, y that of outputs.
+// there is, or replaces it: block.x is the tile of inputs, y that of outputs.
 // part is the number of rows of a part, which zeros fill up.
 template <int TM, int TN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, int part, bool replace, float *dw, float *db) {
-    const int row = dnn_block_y() * 16 * TM, col = dnn_block_x() * 16 * TN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+DNN_DEVICE void dnn_weight_gradient(const DnnBlock &block, const float *dz, const float *x, int rows, int part, bool replace, float *dw,
+                                    float *db) {
+    const int row = block.y * 16 * TM, col = block.x * 16 * TN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     const DnnColMajor<OUT> a = {dz};
     const DnnColMajor<IN> b = {x};
     float acc[TM][TN];
     dnn_zero(acc);
     const float sum = dnn_product<TM, TN, BIAS>(a, b, row, OUT, col, IN, from, to, acc);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < TM; i++) {
         const int o = row + dnn_place<TM>(ty, i);
@@ -450,8 +471,8 @@ DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, i
             }
         }
     }
-    if (BIAS && dnn_block_x() == 0 && thread < 16 * TM && row + thread < OUT) {
-        float *g = db + dnn_block_z() * OUT + row + thread;
+    if (BIAS && block.x == 0 && thread < 16 * TM && row + thread < OUT) {
+        float *g = db + block.z * OUT + row + thread;
         *g = replace ? sum : *g + sum;
     }
 }
@@ -535,10 +556,10 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 // dnn_finite is false for NaN and the infinities.
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
-// dnn_fold sums column x of partial [count, width] for the gradient of a
+// dnn_fold sums column block.x of partial [count, width] for the gradient of a
 // learned parameter. Where it is not finite, bad is set, unless it is 0.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
-    const int column = dnn_block_x();
+DNN_DEVICE void dnn_fold(const DnnBlock &block, const float *partial, int count, int width, bool replace, float *grad, float *bad) {
+    const int column = block.x;
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
@@ -742,8 +763,8 @@ DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
 
 // dnn_epilogue is what dnn_linear does after the product z [rows, cols].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     const int tx = dnn_thread() % 16, ty = dnn_thread() / 16;
     float acc[TM][TN];
     DNN_UNROLL
@@ -755,7 +776,7 @@ DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue 
             acc[i][j] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
         }
     }
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_clear_tail zeroes rows of WORDS float32 from row rows on, up to BATCH: a
@@ -915,8 +936,6 @@ DNN_DEVICE void dnn_ahead(const void *p) {
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
-// DNN_DYNAMIC is the shared memory that a launch asks for.
-#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 #endif
 
 DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }
@@ -1187,7 +1206,8 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     }
 
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
-    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+    template <class Epilogue>
+    DNN_METHOD void apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
         const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
         const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
@@ -1223,7 +1243,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             if (thread < BN / S && unit < Epilogue::WIDTH) {
                 float sum = 0.0f;
                 for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
-                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+                partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
             }
             return;
         }
@@ -1235,42 +1255,42 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             DNN_SYNC();
             if (thread < half) part[thread] += part[thread + half];
         }
-        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+        if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
     }
 };
 
 // dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
 // weights b, [cols][inner] or turned.
 template <class P, int BM, int BN, bool TURNED, class Epilogue>
-DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
-                                  int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_linear(const DnnBlock &block, const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b,
+                                  int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
 // cols], which a library has made.
 template <class P, int BM, int BN, class Epilogue>
-DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, false> gemm;
     gemm.load(z, row, rows, col, cols);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
 // x [rows, IN] are operands. Where an element is not finite, bad is set, unless
 // it is 0.
 template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
-                                    int part, bool replace, float *dw, float *db, float *bad) {
+DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x,
+                                    int rows, int part, bool replace, float *dw, float *db, float *bad) {
     typedef DnnGemm<P, BM, BN, true, true> Gemm;
-    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    const int row = block.y * BM, col = block.x * BN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     Gemm gemm;
-    const bool sums = BIAS && dnn_block_x() == 0;
+    const bool sums = BIAS && block.x == 0;
     if (sums)
         gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     else
@@ -1279,7 +1299,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
     if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < Gemm::MT; i++) {
         DNN_UNROLL
@@ -1299,7 +1319,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
                 }
             }
             if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
-                float *g = db + dnn_block_z() * OUT + o;
+                float *g = db + block.z * OUT + o;
                 const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
                 finite = finite && v - v == 0.0f;
                 *g = v;
@@ -1753,12 +1773,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 33152LL), m + 0LL, m + 32896LL, m + 33024LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnTf32, 64, 64>(m + 0LL, (DnnTf32::Word *)(m + 16448LL), dnn_rows(m + 33024LL));
 }
 
@@ -1776,9 +1796,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 16448LL), 64, (DnnTf32::Word *)(m + 135360LL), 64, dnn_rows(m + 33024LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 16448LL), 64, (DnnTf32::Word *)(m + 135360LL), 64, dnn_rows(m + 33024LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -1795,9 +1815,9 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 236800LL), 256, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 236800LL), 256, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -1813,22 +1833,18 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 244992LL), 128, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 244992LL), 128, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 10, 128, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnTf32, 12> grad = {(DnnTf32::Word *)(m + 249088LL)};
     dnn_cross_entropy<10>(m + 257280LL, m + 32896LL, grad, dnn_rows(m + 33024LL), dnn_scale(m + 33024LL), (double *)(m + 33408LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 33408LL), 4, true, (double *)(m + 33280LL));
-    dnn_advance(m, (DnnFeed *)(m + 33152LL), (const double *)(m + 33280LL));
-}
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
 // digits.yaml:9  linear: 10
@@ -1845,15 +1861,28 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 249088LL), 12, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 128, 10, epilogue, (float *)0);
-}
 
 // d4.weight [10 128] = dz4^T*a3, in parts of 32 rows
 // digits.yaml:9  linear: 10
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 10, 128, true>((DnnTf32::Word *)(m + 249088LL), 12, (DnnTf32::Word *)(m + 244992LL), 128, dnn_rows(m + 33024LL), 32, true, m + 185856LL, m + 187136LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 33408LL), 4, true, (double *)(m + 33280LL));
+        dnn_advance(m, (DnnFeed *)(m + 33152LL), (const double *)(m + 33280LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 5) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<1, 4>(1), (DnnTf32::Word *)(m + 249088LL), 12, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 128, 10, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 9) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 10, 128, true>(dnn_job<4, 1>(5), (DnnTf32::Word *)(m + 249088LL), 12, (DnnTf32::Word *)(m + 244992LL), 128, dnn_rows(m + 33024LL), 32, true, m + 185856LL, m + 187136LL, (float *)0);
+        return;
+    }
 }
 
 // gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -1871,21 +1900,28 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 253184LL), 128, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 256, 128, epilogue, (float *)0);
-}
 
 // d2.weight [128 256] = dz2^T*a1, in parts of 32 rows
 // digits.yaml:7  linear: 128
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 128, 256, true>((DnnTf32::Word *)(m + 253184LL), 128, (DnnTf32::Word *)(m + 236800LL), 256, dnn_rows(m + 33024LL), 32, true, m + 187148LL, m + 219916LL, (float *)0);
+
+DNN_KERNEL(backward2_backward3, 256, 2) {
+    // backward2
+    if (dnn_block_x() < 8) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<1, 8>(0), (DnnTf32::Word *)(m + 253184LL), 128, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 256, 128, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 40) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 128, 256, true>(dnn_job<8, 4>(8), (DnnTf32::Word *)(m + 253184LL), 128, (DnnTf32::Word *)(m + 236800LL), 256, dnn_rows(m + 33024LL), 32, true, m + 187148LL, m + 219916LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [256 64] = dz0^T*x, in parts of 32 rows
 // digits.yaml:5  linear: 256
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 256, 64, true>((DnnTf32::Word *)(m + 244992LL), 256, (DnnTf32::Word *)(m + 16448LL), 64, dnn_rows(m + 33024LL), 32, true, m + 220044LL, m + 236428LL, (float *)0);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 256, 64, true>(dnn_block(), (DnnTf32::Word *)(m + 244992LL), 256, (DnnTf32::Word *)(m + 16448LL), 64, dnn_rows(m + 33024LL), 32, true, m + 220044LL, m + 236428LL, (float *)0);
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -1913,13 +1949,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {49536LL, 185856LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 187136LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 33280LL), m + 33028LL, 33536LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnTf32, 64, 64>(m + 0LL, (DnnTf32::Word *)(m + 16448LL), dnn_rows(m + 33024LL));
 }
 
@@ -1937,9 +1973,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 16448LL), 64, (DnnTf32::Word *)(m + 135360LL), 64, dnn_rows(m + 33024LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 16448LL), 64, (DnnTf32::Word *)(m + 135360LL), 64, dnn_rows(m + 33024LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -1956,9 +1992,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 236800LL), 256, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 236800LL), 256, (DnnTf32::Word *)(m + 151744LL), 256, dnn_rows(m + 33024LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -1974,9 +2010,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 302336LL), 128, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 302336LL), 128, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 10, 128, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -1988,7 +2024,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {49536LL, 185856LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 187136LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnTf32, 6>(tensors_of_refresh, copies, m, 33536LL);
 }
 
@@ -2012,12 +2048,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnBf16, 64, 64>(m + 0LL, (DnnBf16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
 }
 
@@ -2049,9 +2085,9 @@ struct of_forward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 16448LL), 64, (DnnBf16::Word *)(m + 127168LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 16448LL), 64, (DnnBf16::Word *)(m + 127168LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -2082,9 +2118,9 @@ struct of_forward1 {
         DnnBf16::put2((DnnBf16::Word *)(m + 258304LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 254208LL), 256, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 254208LL), 256, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2100,22 +2136,18 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 258304LL), 128, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 258304LL), 128, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnBf16, 16> grad = {(DnnBf16::Word *)(m + 260352LL)};
     dnn_cross_entropy<10>(m + 264448LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL), (double *)(m + 25216LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
-    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
-}
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
 // digits.yaml:9  linear: 10
@@ -2146,15 +2178,28 @@ struct of_backward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 262400LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 260352LL), 16, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 128, 10, epilogue, (float *)0);
-}
 
 // d4.weight [10 128] = dz4^T*a3, in parts of 32 rows
 // digits.yaml:9  linear: 10
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 10, 128, true>((DnnBf16::Word *)(m + 260352LL), 16, (DnnBf16::Word *)(m + 258304LL), 128, dnn_rows(m + 24832LL), 32, true, m + 152448LL, m + 153728LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+        dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 5) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<1, 4>(1), (DnnBf16::Word *)(m + 260352LL), 16, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 128, 10, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 9) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 10, 128, true>(dnn_job<4, 1>(5), (DnnBf16::Word *)(m + 260352LL), 16, (DnnBf16::Word *)(m + 258304LL), 128, dnn_rows(m + 24832LL), 32, true, m + 152448LL, m + 153728LL, (float *)0);
+        return;
+    }
 }
 
 // gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -2186,21 +2231,28 @@ struct of_backward2 {
         DnnBf16::put2((DnnBf16::Word *)(m + 258304LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 262400LL), 128, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 256, 128, epilogue, (float *)0);
-}
 
 // d2.weight [128 256] = dz2^T*a1, in parts of 32 rows
 // digits.yaml:7  linear: 128
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 128, 256, true>((DnnBf16::Word *)(m + 262400LL), 128, (DnnBf16::Word *)(m + 254208LL), 256, dnn_rows(m + 24832LL), 32, true, m + 153740LL, m + 186508LL, (float *)0);
+
+DNN_KERNEL(backward2_backward3, 256, 2) {
+    // backward2
+    if (dnn_block_x() < 8) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<1, 8>(0), (DnnBf16::Word *)(m + 262400LL), 128, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 256, 128, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 40) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 128, 256, true>(dnn_job<8, 4>(8), (DnnBf16::Word *)(m + 262400LL), 128, (DnnBf16::Word *)(m + 254208LL), 256, dnn_rows(m + 24832LL), 32, true, m + 153740LL, m + 186508LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [256 64] = dz0^T*x, in parts of 32 rows
 // digits.yaml:5  linear: 256
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 256, 64, true>((DnnBf16::Word *)(m + 258304LL), 256, (DnnBf16::Word *)(m + 16448LL), 64, dnn_rows(m + 24832LL), 32, true, m + 186636LL, m + 203020LL, (float *)0);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 256, 64, true>(dnn_block(), (DnnBf16::Word *)(m + 258304LL), 256, (DnnBf16::Word *)(m + 16448LL), 64, dnn_rows(m + 24832LL), 32, true, m + 186636LL, m + 203020LL, (float *)0);
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -2228,13 +2280,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {49536LL, 152448LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 153728LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnBf16, 64, 64>(m + 0LL, (DnnBf16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
 }
 
@@ -2266,9 +2318,9 @@ struct of_infer0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 254208LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 16448LL), 64, (DnnBf16::Word *)(m + 127168LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 16448LL), 64, (DnnBf16::Word *)(m + 127168LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -2299,9 +2351,9 @@ struct of_infer1 {
         DnnBf16::put2((DnnBf16::Word *)(m + 286976LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 254208LL), 256, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 254208LL), 256, (DnnBf16::Word *)(m + 135360LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2317,9 +2369,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 286976LL), 128, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 286976LL), 128, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2331,7 +2383,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {49536LL, 152448LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 153728LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnBf16, 6>(tensors_of_refresh, copies, m, 25344LL);
 }
 
@@ -2399,7 +2451,7 @@ struct of_fused_bf16_16_backward2 {
         P::put2((P::Word *)(s + 118848) + row * 264 + col, t23, t25);
     }
 };
-DNN_KERNEL(fused_bf16_16, 256) {
+DNN_KERNEL(fused_bf16_16, 256, 1) {
     typedef DnnBf16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
@@ -2466,7 +2518,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_bf16_16, 256) {
+DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 25216LL), 2, true, (double *)(m + 25088LL));
     dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
@@ -2496,7 +2548,7 @@ DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {49536LL, 251520LL, 1280, 2, 194}, // 4.weight [10 128]
     {50816LL, 254080LL, 10, 2, 199}, // 4.bias [10]
 };
-DNN_KERNEL(update_bf16_16, 256) {
+DNN_KERNEL(update_bf16_16, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update_bf16_16, 6, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25344LL, 50880LL, keep, (DnnScaling *)0);
 }
@@ -2521,12 +2573,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnF16, 64, 64>(m + 0LL, (DnnF16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
 }
 
@@ -2558,9 +2610,9 @@ struct of_forward0 {
         DnnF16::put2((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 16448LL), 64, (DnnF16::Word *)(m + 127296LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 16448LL), 64, (DnnF16::Word *)(m + 127296LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -2591,9 +2643,9 @@ struct of_forward1 {
         DnnF16::put2((DnnF16::Word *)(m + 258432LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 254336LL), 256, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 254336LL), 256, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2609,22 +2661,18 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 258432LL), 128, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 258432LL), 128, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnF16, 16> grad = {(DnnF16::Word *)(m + 260480LL)};
     dnn_cross_entropy<10>(m + 264576LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL) * ((DnnScaling *)(m + 25344LL))->scale, (double *)(m + 25216LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
-    dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
-}
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
 // digits.yaml:9  linear: 10
@@ -2655,15 +2703,28 @@ struct of_backward0 {
         DnnF16::put2((DnnF16::Word *)(m + 262528LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 260480LL), 16, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 128, 10, epilogue, (float *)0);
-}
 
 // d4.weight [10 128] = dz4^T*a3, in parts of 32 rows
 // digits.yaml:9  linear: 10
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 10, 128, true>((DnnF16::Word *)(m + 260480LL), 16, (DnnF16::Word *)(m + 258432LL), 128, dnn_rows(m + 24832LL), 32, true, m + 152576LL, m + 153856LL, &((DnnScaling *)(m + 25344LL))->bad);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+        dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 5) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<1, 4>(1), (DnnF16::Word *)(m + 260480LL), 16, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 128, 10, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 9) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 10, 128, true>(dnn_job<4, 1>(5), (DnnF16::Word *)(m + 260480LL), 16, (DnnF16::Word *)(m + 258432LL), 128, dnn_rows(m + 24832LL), 32, true, m + 152576LL, m + 153856LL, &((DnnScaling *)(m + 25344LL))->bad);
+        return;
+    }
 }
 
 // gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -2695,21 +2756,28 @@ struct of_backward2 {
         DnnF16::put2((DnnF16::Word *)(m + 258432LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const of_backward2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 262528LL), 128, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 256, 128, epilogue, (float *)0);
-}
 
 // d2.weight [128 256] = dz2^T*a1, in parts of 32 rows
 // digits.yaml:7  linear: 128
-DNN_KERNEL(backward3, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 128, 256, true>((DnnF16::Word *)(m + 262528LL), 128, (DnnF16::Word *)(m + 254336LL), 256, dnn_rows(m + 24832LL), 32, true, m + 153868LL, m + 186636LL, &((DnnScaling *)(m + 25344LL))->bad);
+
+DNN_KERNEL(backward2_backward3, 256, 2) {
+    // backward2
+    if (dnn_block_x() < 8) {
+        const of_backward2 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<1, 8>(0), (DnnF16::Word *)(m + 262528LL), 128, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 256, 128, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 40) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 128, 256, true>(dnn_job<8, 4>(8), (DnnF16::Word *)(m + 262528LL), 128, (DnnF16::Word *)(m + 254336LL), 256, dnn_rows(m + 24832LL), 32, true, m + 153868LL, m + 186636LL, &((DnnScaling *)(m + 25344LL))->bad);
+        return;
+    }
 }
 
 // d0.weight [256 64] = dz0^T*x, in parts of 32 rows
 // digits.yaml:5  linear: 256
-DNN_KERNEL(backward4, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 256, 64, true>((DnnF16::Word *)(m + 258432LL), 256, (DnnF16::Word *)(m + 16448LL), 64, dnn_rows(m + 24832LL), 32, true, m + 186764LL, m + 203148LL, &((DnnScaling *)(m + 25344LL))->bad);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 256, 64, true>(dnn_block(), (DnnF16::Word *)(m + 258432LL), 256, (DnnF16::Word *)(m + 16448LL), 64, dnn_rows(m + 24832LL), 32, true, m + 186764LL, m + 203148LL, &((DnnScaling *)(m + 25344LL))->bad);
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -2737,18 +2805,18 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {49536LL, 152576LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 153856LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_rescale, 256) {
+DNN_KERNEL(update_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 25344LL)), (const double *)(m + 25088LL));
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnF16, 64, 64>(m + 0LL, (DnnF16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
 }
 
@@ -2780,9 +2848,9 @@ struct of_infer0 {
         DnnF16::put2((DnnF16::Word *)(m + 254336LL) + r * 256 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 16448LL), 64, (DnnF16::Word *)(m + 127296LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 16448LL), 64, (DnnF16::Word *)(m + 127296LL), 64, dnn_rows(m + 24832LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -2813,9 +2881,9 @@ struct of_infer1 {
         DnnF16::put2((DnnF16::Word *)(m + 287104LL) + r * 128 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 254336LL), 256, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 254336LL), 256, (DnnF16::Word *)(m + 135488LL), 256, dnn_rows(m + 24832LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -2831,9 +2899,9 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const of_infer2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 287104LL), 128, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 287104LL), 128, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2845,7 +2913,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {49536LL, 152576LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 153856LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnF16, 6>(tensors_of_refresh, copies, m, 25472LL);
 }
 
@@ -2913,7 +2981,7 @@ struct of_fused_fp16_16_backward2 {
         P::put2((P::Word *)(s + 118848) + row * 264 + col, t23, t25);
     }
 };
-DNN_KERNEL(fused_fp16_16, 256) {
+DNN_KERNEL(fused_fp16_16, 256, 1) {
     typedef DnnF16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
@@ -2980,7 +3048,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_fp16_16, 256) {
+DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 25216LL), 2, true, (double *)(m + 25088LL));
     dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
 }
@@ -3010,13 +3078,13 @@ DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {49536LL, 251648LL, 1280, 2, 194}, // 4.weight [10 128]
     {50816LL, 254208LL, 10, 2, 199}, // 4.bias [10]
 };
-DNN_KERNEL(update_fp16_16, 256) {
+DNN_KERNEL(update_fp16_16, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update_fp16_16, 6, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 25088LL), m + 24836LL, 25472LL, 50880LL, keep, ((DnnScaling *)(m + 25344LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_fp16_16_rescale, 256) {
+DNN_KERNEL(update_fp16_16_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 25344LL)), (const double *)(m + 25088LL));
 }
 
@@ -3031,7 +3099,7 @@ DNN_KERNEL(update_fp16_16_rescale, 256) {
 //     4.bias       [10] at 67904
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 16704LL), m + 0LL, m + 16448LL, m + 16576LL);
 }
 
@@ -3048,11 +3116,11 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const DnnRowMajor<64> a = {m + 0LL};
     const DnnRowMajor<64> b = {m + 17088LL};
     const of_forward0 epilogue = {m};
-    dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
+    dnn_linear<2, 4>(dnn_block(), a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -3068,11 +3136,11 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<256> a = {m + 169856LL};
     const DnnRowMajor<256> b = {m + 33728LL};
     const of_forward1 epilogue = {m};
-    dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
+    dnn_linear<2, 4>(dnn_block(), a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -3087,24 +3155,20 @@ struct of_forward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward2, 256) {
+DNN_KERNEL(forward2, 256, 2) {
     const DnnRowMajor<128> a = {m + 178048LL};
     const DnnRowMajor<128> b = {m + 66624LL};
     const of_forward2 epilogue = {m};
-    dnn_linear<2, 1>(a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
+    dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnRows<10> grad = {m + 182144LL};
     dnn_cross_entropy<10>(m + 190336LL, m + 16448LL, grad, dnn_rows(m + 16576LL), dnn_scale(m + 16576LL), (double *)(m + 16960LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 16960LL), 4, true, (double *)(m + 16832LL));
-    dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
-}
 
 // gradinput acc = dz4*4.weight; map 128: dz2 = d*(a <= 0 ? 0 : 1) with d=acc, a=a3
 // digits.yaml:9  linear: 10
@@ -3120,17 +3184,30 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<10> a = {m + 182144LL};
-    const DnnColMajor<128> b = {m + 66624LL};
-    const of_backward0 epilogue = {m};
-    dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 128, 10, epilogue, (float *)0);
-}
 
 // d4.weight [10 128] = dz4^T*a3, in parts of 32 rows
 // digits.yaml:9  linear: 10
-DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 4, 10, 128, true>(m + 182144LL, m + 178048LL, dnn_rows(m + 16576LL), 32, true, m + 118912LL, m + 120192LL);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 16960LL), 4, true, (double *)(m + 16832LL));
+        dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 3) {
+        const DnnRowMajor<10> a = {m + 182144LL};
+        const DnnColMajor<128> b = {m + 66624LL};
+        const of_backward0 epilogue = {m};
+        dnn_linear<2, 4>(dnn_job<1, 2>(1), a, b, dnn_rows(m + 16576LL), 128, 10, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 5) {
+        dnn_weight_gradient<1, 4, 10, 128, true>(dnn_job<2, 1>(3), m + 182144LL, m + 178048LL, dnn_rows(m + 16576LL), 32, true, m + 118912LL, m + 120192LL);
+        return;
+    }
 }
 
 // gradinput acc = dz2*2.weight; map 256: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
@@ -3147,23 +3224,30 @@ struct of_backward2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward2, 256) {
-    const DnnRowMajor<128> a = {m + 186240LL};
-    const DnnColMajor<256> b = {m + 33728LL};
-    const of_backward2 epilogue = {m};
-    dnn_linear<2, 4>(a, b, dnn_rows(m + 16576LL), 256, 128, epilogue, (float *)0);
-}
 
 // d2.weight [128 256] = dz2^T*a1, in parts of 32 rows
 // digits.yaml:7  linear: 128
-DNN_KERNEL(backward3, 256) {
-    dnn_weight_gradient<4, 4, 128, 256, true>(m + 186240LL, m + 169856LL, dnn_rows(m + 16576LL), 32, true, m + 120204LL, m + 152972LL);
+
+DNN_KERNEL(backward2_backward3, 256, 2) {
+    // backward2
+    if (dnn_block_x() < 4) {
+        const DnnRowMajor<128> a = {m + 186240LL};
+        const DnnColMajor<256> b = {m + 33728LL};
+        const of_backward2 epilogue = {m};
+        dnn_linear<2, 4>(dnn_job<1, 4>(0), a, b, dnn_rows(m + 16576LL), 256, 128, epilogue, (float *)0);
+        return;
+    }
+    // backward3
+    if (dnn_block_x() < 12) {
+        dnn_weight_gradient<4, 4, 128, 256, true>(dnn_job<4, 2>(4), m + 186240LL, m + 169856LL, dnn_rows(m + 16576LL), 32, true, m + 120204LL, m + 152972LL);
+        return;
+    }
 }
 
 // d0.weight [256 64] = dz0^T*x, in parts of 32 rows
 // digits.yaml:5  linear: 256
-DNN_KERNEL(backward4, 256) {
-    dnn_weight_gradient<4, 4, 256, 64, true>(m + 178048LL, m + 0LL, dnn_rows(m + 16576LL), 32, true, m + 153100LL, m + 169484LL);
+DNN_KERNEL(backward4, 256, 2) {
+    dnn_weight_gradient<4, 4, 256, 64, true>(dnn_block(), m + 178048LL, m + 0LL, dnn_rows(m + 16576LL), 32, true, m + 153100LL, m + 169484LL);
 }
 
 // w = w - lr*(g + 0.0003*w + momentum*momentum_buffer)
@@ -3191,7 +3275,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {49536LL, 118912LL, 1280, 1, 50}, // 4.weight [10 128]
     {50816LL, 120192LL, 10, 1, 52}, // 4.bias [10]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 6, 4>(tensors_of_update, m, (const double *)(m + 16832LL), m + 16580LL, 17088LL, 50880LL, keep, (DnnScaling *)0);
 }
@@ -3209,11 +3293,11 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const DnnRowMajor<64> a = {m + 0LL};
     const DnnRowMajor<64> b = {m + 17088LL};
     const of_infer0 epilogue = {m};
-    dnn_linear<4, 4>(a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
+    dnn_linear<4, 4>(dnn_block(), a, b, dnn_rows(m + 16576LL), 256, 64, epilogue, (float *)0);
 }
 
 // linear acc = a1*2.weight^T + 2.bias; map 128: a3 = z <= 0 ? 0 : z with z=acc
@@ -3229,11 +3313,11 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const DnnRowMajor<256> a = {m + 169856LL};
     const DnnRowMajor<256> b = {m + 33728LL};
     const of_infer1 epilogue = {m};
-    dnn_linear<4, 4>(a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
+    dnn_linear<4, 4>(dnn_block(), a, b, dnn_rows(m + 16576LL), 128, 256, epilogue, (float *)0);
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
@@ -3248,10 +3332,10 @@ struct of_infer2 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer2, 256) {
+DNN_KERNEL(infer2, 256, 2) {
     const DnnRowMajor<128> a = {m + 235392LL};
     const DnnRowMajor<128> b = {m + 66624LL};
     const of_infer2 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
 }
 #endif

@@ -24,13 +24,15 @@
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in. That one
-// block on a multiprocessor will do lets the assembler have registers that it
-// would else spare, and spill, for a second and third.
-#define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
+// A kernel takes one argument: the arena that all its matrices lie in. blocks are
+// those that a multiprocessor shall have registers for, side by side: where one will
+// do, a thread may have 255.
+#define DNN_KERNEL(name, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 
 // Where a thread is. The mask changes nothing: it tells the compiler how large
 // the number may be, so that divisions become shifts.
@@ -72,6 +74,23 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
+
+// DnnBlock is where a block stands in its grid, whose first two sides are told.
+struct DnnBlock {
+    int x, y, z, across, down;
+};
+DNN_DEVICE DnnBlock dnn_block() {
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    return block;
+}
+// dnn_job is where a block stands in the grid of its job: several jobs, none of
+// which needs what another makes, are one launch, and the blocks of this one begin
+// with number first.
+template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
+    const unsigned i = (unsigned)(dnn_block_x() - first);
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    return block;
+}
 
 union DnnBits {
     unsigned u;
@@ -315,12 +334,13 @@ DNN_DEVICE void dnn_fill(float *slab, const Operand &from, int outer, int outers
 
 // dnn_product adds a*b over the inner range [from, to) to a thread's elements
 // of the tile at (row, col). With SUMS the threads below 16*TM return the sums
-// of their rows of a.
+// of their rows of a. The kernel asks for 16*(16*TM + 16*TN + 8) float32 of dynamic
+// shared memory.
 template <int TM, int TN, bool SUMS, class A, class B>
 DNN_DEVICE float dnn_product(const A &a, const B &b, int row, int rows, int col, int cols, int from, int to,
                              float (&acc)[TM][TN]) {
-    DNN_SHARED(float, as, DNN_SLAB * (16 * TM + 4));
-    DNN_SHARED(float, bs, DNN_SLAB * (16 * TN + 4));
+    DNN_DYNAMIC(memory);
+    float *const as = (float *)memory, *const bs = as + DNN_SLAB * (16 * TM + 4);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sum = 0.0f;
     for (int k = from; k < to; k += DNN_SLAB) {
@@ -364,7 +384,7 @@ enum { DNN_NO_SUM, DNN_UNIT_SUM, DNN_WHOLE_SUM };
 // order that depends on the tile alone, and go to partial: [row tiles][WIDTH],
 // or [row tiles][column tiles].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
+DNN_DEVICE void dnn_apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
     const int S = Epilogue::STRIDE;
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sums[TN / S];
@@ -391,7 +411,7 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         if (thread < units && unit < Epilogue::WIDTH) {
             float sum = 0.0f;
             for (int y = 0; y < 16; y++) sum += part[y * units + thread];
-            partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
         }
         return;
     }
@@ -402,42 +422,43 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         DNN_SYNC();
         if (thread < half) part[thread] += part[thread + half];
     }
-    if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
 }
 
 // dnn_linear is a product of rows with weights, tile by tile, and an epilogue:
-// block x is the tile of rows, block y that of columns.
+// block.x is the tile of rows, block.y that of columns.
 template <int TM, int TN, class A, class B, class Epilogue>
-DNN_DEVICE void dnn_linear(const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_linear(const DnnBlock &block, const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     float acc[TM][TN];
     dnn_zero(acc);
     if (row < rows) dnn_product<TM, TN, false>(a, b, row, rows, col, cols, 0, inner, acc);
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_map is an epilogue alone: its elements come from memory.
-template <class Epilogue> DNN_DEVICE void dnn_map(int rows, const Epilogue &epilogue, float *partial) {
+template <class Epilogue> DNN_DEVICE void dnn_map(const DnnBlock &block, int rows, const Epilogue &epilogue, float *partial) {
     float acc[4][4];
     dnn_zero(acc);
-    dnn_apply(epilogue, dnn_block_x() * 64, rows, dnn_block_y() * 64, acc, partial);
+    dnn_apply(block, epilogue, block.x * 64, rows, block.y * 64, acc, partial);
 }
 
 // dnn_weight_gradient computes dw [OUT, IN] = dz^T*x and, with BIAS, db [OUT],
 // the sums of dz's columns, over part z of the rows, and adds them to what
-// there is, or replaces it: block x is the tile of inputs, y that of outputs.
+// there is, or replaces it: block.x is the tile of inputs, y that of outputs.
 // part is the number of rows of a part, which zeros fill up.
 template <int TM, int TN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, int part, bool replace, float *dw, float *db) {
-    const int row = dnn_block_y() * 16 * TM, col = dnn_block_x() * 16 * TN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+DNN_DEVICE void dnn_weight_gradient(const DnnBlock &block, const float *dz, const float *x, int rows, int part, bool replace, float *dw,
+                                    float *db) {
+    const int row = block.y * 16 * TM, col = block.x * 16 * TN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     const DnnColMajor<OUT> a = {dz};
     const DnnColMajor<IN> b = {x};
     float acc[TM][TN];
     dnn_zero(acc);
     const float sum = dnn_product<TM, TN, BIAS>(a, b, row, OUT, col, IN, from, to, acc);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < TM; i++) {
         const int o = row + dnn_place<TM>(ty, i);
@@ -450,8 +471,8 @@ DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, i
             }
         }
     }
-    if (BIAS && dnn_block_x() == 0 && thread < 16 * TM && row + thread < OUT) {
-        float *g = db + dnn_block_z() * OUT + row + thread;
+    if (BIAS && block.x == 0 && thread < 16 * TM && row + thread < OUT) {
+        float *g = db + block.z * OUT + row + thread;
         *g = replace ? sum : *g + sum;
     }
 }
@@ -535,10 +556,10 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 // dnn_finite is false for NaN and the infinities.
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
-// dnn_fold sums column x of partial [count, width] for the gradient of a
+// dnn_fold sums column block.x of partial [count, width] for the gradient of a
 // learned parameter. Where it is not finite, bad is set, unless it is 0.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
-    const int column = dnn_block_x();
+DNN_DEVICE void dnn_fold(const DnnBlock &block, const float *partial, int count, int width, bool replace, float *grad, float *bad) {
+    const int column = block.x;
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
@@ -742,8 +763,8 @@ DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
 
 // dnn_epilogue is what dnn_linear does after the product z [rows, cols].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     const int tx = dnn_thread() % 16, ty = dnn_thread() / 16;
     float acc[TM][TN];
     DNN_UNROLL
@@ -755,7 +776,7 @@ DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue 
             acc[i][j] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
         }
     }
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_clear_tail zeroes rows of WORDS float32 from row rows on, up to BATCH: a
@@ -915,8 +936,6 @@ DNN_DEVICE void dnn_ahead(const void *p) {
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
-// DNN_DYNAMIC is the shared memory that a launch asks for.
-#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 #endif
 
 DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }
@@ -1187,7 +1206,8 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     }
 
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
-    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+    template <class Epilogue>
+    DNN_METHOD void apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
         const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
         const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
@@ -1223,7 +1243,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             if (thread < BN / S && unit < Epilogue::WIDTH) {
                 float sum = 0.0f;
                 for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
-                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+                partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
             }
             return;
         }
@@ -1235,42 +1255,42 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             DNN_SYNC();
             if (thread < half) part[thread] += part[thread + half];
         }
-        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+        if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
     }
 };
 
 // dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
 // weights b, [cols][inner] or turned.
 template <class P, int BM, int BN, bool TURNED, class Epilogue>
-DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
-                                  int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_linear(const DnnBlock &block, const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b,
+                                  int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
 // cols], which a library has made.
 template <class P, int BM, int BN, class Epilogue>
-DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, false> gemm;
     gemm.load(z, row, rows, col, cols);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
 // x [rows, IN] are operands. Where an element is not finite, bad is set, unless
 // it is 0.
 template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
-                                    int part, bool replace, float *dw, float *db, float *bad) {
+DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x,
+                                    int rows, int part, bool replace, float *dw, float *db, float *bad) {
     typedef DnnGemm<P, BM, BN, true, true> Gemm;
-    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    const int row = block.y * BM, col = block.x * BN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     Gemm gemm;
-    const bool sums = BIAS && dnn_block_x() == 0;
+    const bool sums = BIAS && block.x == 0;
     if (sums)
         gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     else
@@ -1279,7 +1299,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
     if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < Gemm::MT; i++) {
         DNN_UNROLL
@@ -1299,7 +1319,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
                 }
             }
             if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
-                float *g = db + dnn_block_z() * OUT + o;
+                float *g = db + block.z * OUT + o;
                 const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
                 finite = finite && v - v == 0.0f;
                 *g = v;
@@ -1749,12 +1769,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 16448LL), m + 0LL, m + 16000LL, m + 16320LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
 }
 
@@ -1784,9 +1804,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -1802,9 +1822,9 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
 }
 
 // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
@@ -1819,16 +1839,12 @@ struct of_loss {
         return t14;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 39296LL)};
     dnn_element_loss<of_loss, 1>(m + 40320LL, m + 16000LL, grad, dnn_rows(m + 16320LL), dnn_scale(m + 16320LL), (double *)(m + 16704LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 16704LL), 1, dnn_first(m + 16320LL), (double *)(m + 16576LL));
-    dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
-}
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
 // tumour.yaml:8  linear: 1
@@ -1844,21 +1860,34 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 16, 1, epilogue, (float *)0);
-}
 
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 1, 16, true>((DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 27008LL), 16, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18688LL, m + 18752LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 16704LL), 1, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+        dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 9) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<8, 1>(1), (DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 16, 1, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 13) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 1, 16, true>(dnn_job<1, 1>(9), (DnnTf32::Word *)(m + 39296LL), 4, (DnnTf32::Word *)(m + 27008LL), 16, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18688LL, m + 18752LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 16, 30, true>((DnnTf32::Word *)(m + 31104LL), 16, (DnnTf32::Word *)(m + 7744LL), 32, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18756LL, m + 20676LL, (float *)0);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 16, 30, true>(dnn_block(), (DnnTf32::Word *)(m + 31104LL), 16, (DnnTf32::Word *)(m + 7744LL), 32, dnn_rows(m + 16320LL), 64, dnn_first(m + 16320LL), m + 18756LL, m + 20676LL, (float *)0);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -1886,13 +1915,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {496LL, 18688LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 18752LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
 }
 
@@ -1914,9 +1943,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 7744LL), 32, (DnnTf32::Word *)(m + 18048LL), 32, dnn_rows(m + 16320LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -1932,9 +1961,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -1944,7 +1973,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {496LL, 18688LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 18752LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnTf32, 4>(tensors_of_refresh, copies, m, 16832LL);
 }
 
@@ -2018,7 +2047,7 @@ struct of_fused_tf32_16_backward0 {
         P::put2((P::Word *)(s + 8576) + row * 20 + col, t60, t61);
     }
 };
-DNN_KERNEL(fused_tf32_16, 256) {
+DNN_KERNEL(fused_tf32_16, 256, 1) {
     typedef DnnTf32 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 16448LL), m + 0LL, m + 16000LL, m + 16320LL);
@@ -2070,7 +2099,7 @@ DNN_KERNEL(fused_tf32_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_tf32_16, 256) {
+DNN_KERNEL(loss_sum_tf32_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 16704LL), 16, dnn_first(m + 16320LL), (double *)(m + 16576LL));
     dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
 }
@@ -2100,7 +2129,7 @@ DNN_TABLE DnnTensor tensors_of_update_tf32_16[] = {
     {496LL, 26624LL, 16, 16, 3}, // 2.weight [1 16]
     {512LL, 26880LL, 1, 16, 4}, // 2.bias [1]
 };
-DNN_KERNEL(update_tf32_16, 256) {
+DNN_KERNEL(update_tf32_16, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update_tf32_16, 4, 1>(tensors_of_update_tf32_16, m, (const double *)(m + 16576LL), m + 16324LL, 16832LL, 576LL, keep, (DnnScaling *)0);
 }
@@ -2121,12 +2150,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
 }
 
@@ -2173,9 +2202,9 @@ struct of_forward0 {
         m[22656LL + r * 16 + unit + 1] = w[1];
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2191,9 +2220,9 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 26752LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 26752LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
 }
 
 // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
@@ -2208,16 +2237,12 @@ struct of_loss {
         return t14;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 30848LL)};
     dnn_element_loss<of_loss, 1>(m + 31872LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL), (double *)(m + 12608LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
-    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
-}
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
 // tumour.yaml:8  linear: 1
@@ -2247,21 +2272,34 @@ struct of_backward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 28800LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
-}
 
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 1, 16, true>((DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 26752LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14336LL, m + 14400LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 9) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<8, 1>(1), (DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 13) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 1, 16, true>(dnn_job<1, 1>(9), (DnnBf16::Word *)(m + 30848LL), 8, (DnnBf16::Word *)(m + 26752LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14336LL, m + 14400LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 16, 30, true>((DnnBf16::Word *)(m + 28800LL), 16, (DnnBf16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14404LL, m + 16324LL, (float *)0);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 16, 30, true>(dnn_block(), (DnnBf16::Word *)(m + 28800LL), 16, (DnnBf16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14404LL, m + 16324LL, (float *)0);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -2289,13 +2327,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {496LL, 14336LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 14400LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
 }
 
@@ -2331,9 +2369,9 @@ struct of_infer0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 22656LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 7744LL), 32, (DnnBf16::Word *)(m + 13952LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2349,9 +2387,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 22656LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 22656LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2361,7 +2399,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {496LL, 14336LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 14400LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnBf16, 4>(tensors_of_refresh, copies, m, 12736LL);
 }
 
@@ -2435,7 +2473,7 @@ struct of_fused_bf16_16_backward0 {
         P::put2((P::Word *)(s + 4992) + row * 24 + col, t60, t61);
     }
 };
-DNN_KERNEL(fused_bf16_16, 256) {
+DNN_KERNEL(fused_bf16_16, 256, 1) {
     typedef DnnBf16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
@@ -2487,7 +2525,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_bf16_16, 256) {
+DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
     dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
@@ -2517,7 +2555,7 @@ DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {496LL, 22272LL, 16, 16, 3}, // 2.weight [1 16]
     {512LL, 22528LL, 1, 16, 4}, // 2.bias [1]
 };
-DNN_KERNEL(update_bf16_16, 256) {
+DNN_KERNEL(update_bf16_16, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update_bf16_16, 4, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12736LL, 576LL, keep, (DnnScaling *)0);
 }
@@ -2538,12 +2576,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
 }
 
@@ -2590,9 +2628,9 @@ struct of_forward0 {
         m[22784LL + r * 16 + unit + 1] = w[1];
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2608,9 +2646,9 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 26880LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 26880LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
 }
 
 // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
@@ -2625,16 +2663,12 @@ struct of_loss {
         return t14;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 30976LL)};
     dnn_element_loss<of_loss, 1>(m + 32000LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale, (double *)(m + 12608LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
-    dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
-}
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
 // tumour.yaml:8  linear: 1
@@ -2664,21 +2698,34 @@ struct of_backward0 {
         DnnF16::put2((DnnF16::Word *)(m + 28928LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
-}
 
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 1, 16, true>((DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 26880LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14464LL, m + 14528LL, &((DnnScaling *)(m + 12736LL))->bad);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 9) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<8, 1>(1), (DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 16, 1, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 13) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 1, 16, true>(dnn_job<1, 1>(9), (DnnF16::Word *)(m + 30976LL), 8, (DnnF16::Word *)(m + 26880LL), 16, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14464LL, m + 14528LL, &((DnnScaling *)(m + 12736LL))->bad);
+        return;
+    }
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 16, 30, true>((DnnF16::Word *)(m + 28928LL), 16, (DnnF16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14532LL, m + 16452LL, &((DnnScaling *)(m + 12736LL))->bad);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 16, 30, true>(dnn_block(), (DnnF16::Word *)(m + 28928LL), 16, (DnnF16::Word *)(m + 7744LL), 32, dnn_rows(m + 12224LL), 64, dnn_first(m + 12224LL), m + 14532LL, m + 16452LL, &((DnnScaling *)(m + 12736LL))->bad);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -2706,18 +2753,18 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {496LL, 14464LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 14528LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_rescale, 256) {
+DNN_KERNEL(update_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 12736LL)), (const double *)(m + 12480LL));
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
 }
 
@@ -2753,9 +2800,9 @@ struct of_infer0 {
         DnnF16::put2((DnnF16::Word *)(m + 22784LL) + r * 16 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 7744LL), 32, (DnnF16::Word *)(m + 14080LL), 32, dnn_rows(m + 12224LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2771,9 +2818,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 22784LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 22784LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2783,7 +2830,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {496LL, 14464LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 14528LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnF16, 4>(tensors_of_refresh, copies, m, 12864LL);
 }
 
@@ -2857,7 +2904,7 @@ struct of_fused_fp16_16_backward0 {
         P::put2((P::Word *)(s + 4992) + row * 24 + col, t60, t61);
     }
 };
-DNN_KERNEL(fused_fp16_16, 256) {
+DNN_KERNEL(fused_fp16_16, 256, 1) {
     typedef DnnF16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
@@ -2909,7 +2956,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_fp16_16, 256) {
+DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
     dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
@@ -2939,13 +2986,13 @@ DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {496LL, 22400LL, 16, 16, 3}, // 2.weight [1 16]
     {512LL, 22656LL, 1, 16, 4}, // 2.bias [1]
 };
-DNN_KERNEL(update_fp16_16, 256) {
+DNN_KERNEL(update_fp16_16, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update_fp16_16, 4, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 12480LL), m + 12228LL, 12864LL, 576LL, keep, ((DnnScaling *)(m + 12736LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_fp16_16_rescale, 256) {
+DNN_KERNEL(update_fp16_16_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 12736LL)), (const double *)(m + 12480LL));
 }
 
@@ -2958,7 +3005,7 @@ DNN_KERNEL(update_fp16_16_rescale, 256) {
 //     2.bias       [1] at 9088
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 8192LL), m + 0LL, m + 7744LL, m + 8064LL);
 }
 
@@ -2987,11 +3034,11 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const DnnRowMajor<30> a = {m + 0LL};
     const DnnRowMajor<30> b = {m + 8576LL};
     const of_forward0 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -3006,11 +3053,11 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<16> a = {m + 11968LL};
     const DnnRowMajor<16> b = {m + 9072LL};
     const of_forward1 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
 }
 
 // mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
@@ -3025,16 +3072,12 @@ struct of_loss {
         return t14;
     }
 };
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnRows<1> grad = {m + 24512LL};
     dnn_element_loss<of_loss, 1>(m + 24256LL, m + 7744LL, grad, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 8448LL), 1, dnn_first(m + 8064LL), (double *)(m + 8320LL));
-    dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
-}
 
 // gradinput acc = dz2*2.weight; map 16: dz0 = d*s with d=acc, s=s1
 // tumour.yaml:8  linear: 1
@@ -3049,23 +3092,36 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<1> a = {m + 24512LL};
-    const DnnColMajor<16> b = {m + 9072LL};
-    const of_backward0 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 1, epilogue, (float *)0);
-}
 
 // d2.weight [1 16] = dz2^T*a1, in parts of 64 rows
 // tumour.yaml:8  linear: 1
-DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 1, 1, 16, true>(m + 24512LL, m + 11968LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9792LL, m + 9856LL);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 8448LL), 1, dnn_first(m + 8064LL), (double *)(m + 8320LL));
+        dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 5) {
+        const DnnRowMajor<1> a = {m + 24512LL};
+        const DnnColMajor<16> b = {m + 9072LL};
+        const of_backward0 epilogue = {m};
+        dnn_linear<4, 1>(dnn_job<4, 1>(1), a, b, dnn_rows(m + 8064LL), 16, 1, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 9) {
+        dnn_weight_gradient<1, 1, 1, 16, true>(dnn_job<1, 1>(5), m + 24512LL, m + 11968LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9792LL, m + 9856LL);
+        return;
+    }
 }
 
 // d0.weight [16 30] = dz0^T*x, in parts of 64 rows
 // tumour.yaml:6  linear: 16
-DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<1, 2, 16, 30, true>(m + 16064LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9860LL, m + 11780LL);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_weight_gradient<1, 2, 16, 30, true>(dnn_block(), m + 16064LL, m + 0LL, dnn_rows(m + 8064LL), 64, dnn_first(m + 8064LL), m + 9860LL, m + 11780LL);
 }
 
 // w = w - lr*(g + 0.001*w + momentum*(g + 0.001*w + momentum*momentum_buffer))
@@ -3093,7 +3149,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {496LL, 9792LL, 16, 4, 2}, // 2.weight [1 16]
     {512LL, 9856LL, 1, 4, 3}, // 2.bias [1]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 8320LL), m + 8068LL, 8576LL, 576LL, keep, (DnnScaling *)0);
 }
@@ -3115,11 +3171,11 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const DnnRowMajor<30> a = {m + 0LL};
     const DnnRowMajor<30> b = {m + 8576LL};
     const of_infer0 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 8064LL), 16, 30, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -3134,10 +3190,10 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const DnnRowMajor<16> a = {m + 11968LL};
     const DnnRowMajor<16> b = {m + 9072LL};
     const of_infer1 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
 }
 #endif

@@ -24,13 +24,15 @@
 #define DNN_METHOD inline __attribute__((always_inline)) __device__
 #define DNN_TABLE static __constant__ const
 #define DNN_UNROLL _Pragma("unroll")
-// A kernel takes one argument: the arena that all its matrices lie in. That one
-// block on a multiprocessor will do lets the assembler have registers that it
-// would else spare, and spill, for a second and third.
-#define DNN_KERNEL(name, threads) \
-    extern "C" __global__ void __launch_bounds__(threads, 1) name(float *m)
+// A kernel takes one argument: the arena that all its matrices lie in. blocks are
+// those that a multiprocessor shall have registers for, side by side: where one will
+// do, a thread may have 255.
+#define DNN_KERNEL(name, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(float *m)
 #define DNN_SHARED(type, name, n) __shared__ __attribute__((aligned(16))) type name[n]
 #define DNN_SYNC() asm volatile("bar.sync 0;" ::: "memory")
+// DNN_DYNAMIC is the shared memory that a launch asks for.
+#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 
 // Where a thread is. The mask changes nothing: it tells the compiler how large
 // the number may be, so that divisions become shifts.
@@ -72,6 +74,23 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
+
+// DnnBlock is where a block stands in its grid, whose first two sides are told.
+struct DnnBlock {
+    int x, y, z, across, down;
+};
+DNN_DEVICE DnnBlock dnn_block() {
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    return block;
+}
+// dnn_job is where a block stands in the grid of its job: several jobs, none of
+// which needs what another makes, are one launch, and the blocks of this one begin
+// with number first.
+template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
+    const unsigned i = (unsigned)(dnn_block_x() - first);
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    return block;
+}
 
 union DnnBits {
     unsigned u;
@@ -315,12 +334,13 @@ DNN_DEVICE void dnn_fill(float *slab, const Operand &from, int outer, int outers
 
 // dnn_product adds a*b over the inner range [from, to) to a thread's elements
 // of the tile at (row, col). With SUMS the threads below 16*TM return the sums
-// of their rows of a.
+// of their rows of a. The kernel asks for 16*(16*TM + 16*TN + 8) float32 of dynamic
+// shared memory.
 template <int TM, int TN, bool SUMS, class A, class B>
 DNN_DEVICE float dnn_product(const A &a, const B &b, int row, int rows, int col, int cols, int from, int to,
                              float (&acc)[TM][TN]) {
-    DNN_SHARED(float, as, DNN_SLAB * (16 * TM + 4));
-    DNN_SHARED(float, bs, DNN_SLAB * (16 * TN + 4));
+    DNN_DYNAMIC(memory);
+    float *const as = (float *)memory, *const bs = as + DNN_SLAB * (16 * TM + 4);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sum = 0.0f;
     for (int k = from; k < to; k += DNN_SLAB) {
@@ -364,7 +384,7 @@ enum { DNN_NO_SUM, DNN_UNIT_SUM, DNN_WHOLE_SUM };
 // order that depends on the tile alone, and go to partial: [row tiles][WIDTH],
 // or [row tiles][column tiles].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
+DNN_DEVICE void dnn_apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float (&acc)[TM][TN], float *partial) {
     const int S = Epilogue::STRIDE;
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
     float sums[TN / S];
@@ -391,7 +411,7 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         if (thread < units && unit < Epilogue::WIDTH) {
             float sum = 0.0f;
             for (int y = 0; y < 16; y++) sum += part[y * units + thread];
-            partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+            partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
         }
         return;
     }
@@ -402,42 +422,43 @@ DNN_DEVICE void dnn_apply(const Epilogue &epilogue, int row, int rows, int col, 
         DNN_SYNC();
         if (thread < half) part[thread] += part[thread + half];
     }
-    if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+    if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
 }
 
 // dnn_linear is a product of rows with weights, tile by tile, and an epilogue:
-// block x is the tile of rows, block y that of columns.
+// block.x is the tile of rows, block.y that of columns.
 template <int TM, int TN, class A, class B, class Epilogue>
-DNN_DEVICE void dnn_linear(const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_linear(const DnnBlock &block, const A &a, const B &b, int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     float acc[TM][TN];
     dnn_zero(acc);
     if (row < rows) dnn_product<TM, TN, false>(a, b, row, rows, col, cols, 0, inner, acc);
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_map is an epilogue alone: its elements come from memory.
-template <class Epilogue> DNN_DEVICE void dnn_map(int rows, const Epilogue &epilogue, float *partial) {
+template <class Epilogue> DNN_DEVICE void dnn_map(const DnnBlock &block, int rows, const Epilogue &epilogue, float *partial) {
     float acc[4][4];
     dnn_zero(acc);
-    dnn_apply(epilogue, dnn_block_x() * 64, rows, dnn_block_y() * 64, acc, partial);
+    dnn_apply(block, epilogue, block.x * 64, rows, block.y * 64, acc, partial);
 }
 
 // dnn_weight_gradient computes dw [OUT, IN] = dz^T*x and, with BIAS, db [OUT],
 // the sums of dz's columns, over part z of the rows, and adds them to what
-// there is, or replaces it: block x is the tile of inputs, y that of outputs.
+// there is, or replaces it: block.x is the tile of inputs, y that of outputs.
 // part is the number of rows of a part, which zeros fill up.
 template <int TM, int TN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, int part, bool replace, float *dw, float *db) {
-    const int row = dnn_block_y() * 16 * TM, col = dnn_block_x() * 16 * TN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+DNN_DEVICE void dnn_weight_gradient(const DnnBlock &block, const float *dz, const float *x, int rows, int part, bool replace, float *dw,
+                                    float *db) {
+    const int row = block.y * 16 * TM, col = block.x * 16 * TN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     const DnnColMajor<OUT> a = {dz};
     const DnnColMajor<IN> b = {x};
     float acc[TM][TN];
     dnn_zero(acc);
     const float sum = dnn_product<TM, TN, BIAS>(a, b, row, OUT, col, IN, from, to, acc);
     const int thread = dnn_thread(), tx = thread % 16, ty = thread / 16;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < TM; i++) {
         const int o = row + dnn_place<TM>(ty, i);
@@ -450,8 +471,8 @@ DNN_DEVICE void dnn_weight_gradient(const float *dz, const float *x, int rows, i
             }
         }
     }
-    if (BIAS && dnn_block_x() == 0 && thread < 16 * TM && row + thread < OUT) {
-        float *g = db + dnn_block_z() * OUT + row + thread;
+    if (BIAS && block.x == 0 && thread < 16 * TM && row + thread < OUT) {
+        float *g = db + block.z * OUT + row + thread;
         *g = replace ? sum : *g + sum;
     }
 }
@@ -535,10 +556,10 @@ DNN_DEVICE void dnn_loss_sum(const double *partial, int blocks, bool first, doub
 // dnn_finite is false for NaN and the infinities.
 DNN_DEVICE bool dnn_finite(double v) { return v - v == 0.0; }
 
-// dnn_fold sums column x of partial [count, width] for the gradient of a
+// dnn_fold sums column block.x of partial [count, width] for the gradient of a
 // learned parameter. Where it is not finite, bad is set, unless it is 0.
-DNN_DEVICE void dnn_fold(const float *partial, int count, int width, bool replace, float *grad, float *bad) {
-    const int column = dnn_block_x();
+DNN_DEVICE void dnn_fold(const DnnBlock &block, const float *partial, int count, int width, bool replace, float *grad, float *bad) {
+    const int column = block.x;
     double sum = 0.0;
     for (int i = dnn_thread(); i < count; i += DNN_THREADS) sum += (double)partial[(long long)i * width + column];
     sum = dnn_block_sum(sum);
@@ -742,8 +763,8 @@ DNN_DEVICE void dnn_advance(float *m, DnnFeed *feed, const double *loss) {
 
 // dnn_epilogue is what dnn_linear does after the product z [rows, cols].
 template <int TM, int TN, class Epilogue>
-DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * 16 * TM, col = dnn_block_y() * 16 * TN;
+DNN_DEVICE void dnn_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * 16 * TM, col = block.y * 16 * TN;
     const int tx = dnn_thread() % 16, ty = dnn_thread() / 16;
     float acc[TM][TN];
     DNN_UNROLL
@@ -755,7 +776,7 @@ DNN_DEVICE void dnn_epilogue(const float *z, int rows, int cols, const Epilogue 
             acc[i][j] = r < rows && c < cols ? z[(long long)r * cols + c] : 0.0f;
         }
     }
-    dnn_apply(epilogue, row, rows, col, acc, partial);
+    dnn_apply(block, epilogue, row, rows, col, acc, partial);
 }
 
 // dnn_clear_tail zeroes rows of WORDS float32 from row rows on, up to BATCH: a
@@ -915,8 +936,6 @@ DNN_DEVICE void dnn_ahead(const void *p) {
 #define DNN_UNROLL_BY(n) DNN_PRAGMA(unroll n)
 // DNN_SYNC_WARP is a barrier of one warp.
 #define DNN_SYNC_WARP() asm volatile("bar.warp.sync 0xffffffff;" ::: "memory")
-// DNN_DYNAMIC is the shared memory that a launch asks for.
-#define DNN_DYNAMIC(name) extern __shared__ __attribute__((aligned(128))) char name[]
 #endif
 
 DNN_DEVICE float dnn_of_bf16(unsigned short v) { return dnn_float((unsigned)v << 16); }
@@ -1187,7 +1206,8 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     }
 
     // apply hands an epilogue the elements of the tile, as dnn_apply does.
-    template <class Epilogue> DNN_METHOD void apply(const Epilogue &epilogue, int row, int rows, int col, float *partial) {
+    template <class Epilogue>
+    DNN_METHOD void apply(const DnnBlock &block, const Epilogue &epilogue, int row, int rows, int col, float *partial) {
         const int S = Epilogue::STRIDE, UNITS = 2 / S;
         const int thread = dnn_thread(), lane = thread % 32, warp = thread / 32;
         const int top = warp / WN * MT * 16 + lane / 4, left = warp % WN * NT * 8 + lane % 4 * 2;
@@ -1223,7 +1243,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             if (thread < BN / S && unit < Epilogue::WIDTH) {
                 float sum = 0.0f;
                 for (int w = 0; w < WM; w++) sum += part[w * (BN / S) + thread];
-                partial[(long long)dnn_block_x() * Epilogue::WIDTH + unit] = sum;
+                partial[(long long)block.x * Epilogue::WIDTH + unit] = sum;
             }
             return;
         }
@@ -1235,42 +1255,42 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             DNN_SYNC();
             if (thread < half) part[thread] += part[thread + half];
         }
-        if (thread == 0) partial[(long long)dnn_block_x() * dnn_grid_y() + dnn_block_y()] = part[0];
+        if (thread == 0) partial[(long long)block.x * block.down + block.y] = part[0];
     }
 };
 
 // dnn_tensor_linear is dnn_linear on tensor cores: rows a [rows, inner] and
 // weights b, [cols][inner] or turned.
 template <class P, int BM, int BN, bool TURNED, class Epilogue>
-DNN_DEVICE void dnn_tensor_linear(const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b, int rows, int cols,
-                                  int inner, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_linear(const DnnBlock &block, const typename P::Word *a, int lead_a, const typename P::Word *b, int lead_b,
+                                  int rows, int cols, int inner, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, TURNED> gemm;
     gemm.template run<false>(a, lead_a, row, rows, b, lead_b, col, cols, 0, row < rows ? inner : 0);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_epilogue is what dnn_tensor_linear does after the product z [rows,
 // cols], which a library has made.
 template <class P, int BM, int BN, class Epilogue>
-DNN_DEVICE void dnn_tensor_epilogue(const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
-    const int row = dnn_block_x() * BM, col = dnn_block_y() * BN;
+DNN_DEVICE void dnn_tensor_epilogue(const DnnBlock &block, const float *z, int rows, int cols, const Epilogue &epilogue, float *partial) {
+    const int row = block.x * BM, col = block.y * BN;
     DnnGemm<P, BM, BN, false, false> gemm;
     gemm.load(z, row, rows, col, cols);
-    gemm.apply(epilogue, row, rows, col, partial);
+    gemm.apply(block, epilogue, row, rows, col, partial);
 }
 
 // dnn_tensor_gradient is dnn_weight_gradient on tensor cores: dz [rows, OUT] and
 // x [rows, IN] are operands. Where an element is not finite, bad is set, unless
 // it is 0.
 template <class P, int BM, int BN, int OUT, int IN, bool BIAS>
-DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x, int rows,
-                                    int part, bool replace, float *dw, float *db, float *bad) {
+DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Word *dz, int lead_dz, const typename P::Word *x, int lead_x,
+                                    int rows, int part, bool replace, float *dw, float *db, float *bad) {
     typedef DnnGemm<P, BM, BN, true, true> Gemm;
-    const int row = dnn_block_y() * BM, col = dnn_block_x() * BN;
-    const int from = dnn_block_z() * part, end = from + part, to = end < rows ? end : rows;
+    const int row = block.y * BM, col = block.x * BN;
+    const int from = block.z * part, end = from + part, to = end < rows ? end : rows;
     Gemm gemm;
-    const bool sums = BIAS && dnn_block_x() == 0;
+    const bool sums = BIAS && block.x == 0;
     if (sums)
         gemm.template run<true>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     else
@@ -1279,7 +1299,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
     if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
-    dw += (long long)dnn_block_z() * OUT * IN;
+    dw += (long long)block.z * OUT * IN;
     DNN_UNROLL
     for (int i = 0; i < Gemm::MT; i++) {
         DNN_UNROLL
@@ -1299,7 +1319,7 @@ DNN_DEVICE void dnn_tensor_gradient(const typename P::Word *dz, int lead_dz, con
                 }
             }
             if (sums && warp % Gemm::WN == 0 && lane % 4 == 0) {
-                float *g = db + dnn_block_z() * OUT + o;
+                float *g = db + block.z * OUT + o;
                 const float v = replace ? gemm.sums[i][2 * h] : *g + gemm.sums[i][2 * h];
                 finite = finite && v - v == 0.0f;
                 *g = v;
@@ -1749,12 +1769,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<7, 1, 7>(m, (const DnnFeed *)(m + 4224LL), m + 0LL, m + 3968LL, m + 4096LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnTf32, 7, 8>(m + 0LL, (DnnTf32::Word *)(m + 1856LL), dnn_rows(m + 4096LL));
 }
 
@@ -1772,9 +1792,9 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 1856LL), 8, (DnnTf32::Word *)(m + 5824LL), 8, dnn_rows(m + 4096LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 1856LL), 8, (DnnTf32::Word *)(m + 5824LL), 8, dnn_rows(m + 4096LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -1790,22 +1810,18 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 6720LL), 32, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 6720LL), 32, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 3, 32, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 7808LL)};
     dnn_cross_entropy<3>(m + 7744LL, m + 3968LL, grad, dnn_rows(m + 4096LL), dnn_scale(m + 4096LL), (double *)(m + 4480LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 4480LL), 2, true, (double *)(m + 4352LL));
-    dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
-}
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
 // net.yaml:7  linear: 3
@@ -1822,21 +1838,34 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, true>((DnnTf32::Word *)(m + 7808LL), 4, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 32, 3, epilogue, (float *)0);
-}
 
 // d2.weight [3 32] = dz2^T*a1, in parts of 16 rows
 // net.yaml:7  linear: 3
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 3, 32, true>((DnnTf32::Word *)(m + 7808LL), 4, (DnnTf32::Word *)(m + 6720LL), 32, dnn_rows(m + 4096LL), 16, true, m + 6272LL, m + 6368LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 4480LL), 2, true, (double *)(m + 4352LL));
+        dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnTf32, 32, 32, true>(dnn_job<1, 1>(1), (DnnTf32::Word *)(m + 7808LL), 4, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 32, 3, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnTf32, 32, 32, 3, 32, true>(dnn_job<1, 1>(2), (DnnTf32::Word *)(m + 7808LL), 4, (DnnTf32::Word *)(m + 6720LL), 32, dnn_rows(m + 4096LL), 16, true, m + 6272LL, m + 6368LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [32 7] = dz0^T*x, in parts of 16 rows
 // net.yaml:5  linear: 32
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnTf32, 32, 32, 32, 7, true>((DnnTf32::Word *)(m + 7232LL), 32, (DnnTf32::Word *)(m + 1856LL), 8, dnn_rows(m + 4096LL), 16, true, m + 6372LL, m + 6596LL, (float *)0);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnTf32, 32, 32, 32, 7, true>(dnn_block(), (DnnTf32::Word *)(m + 7232LL), 32, (DnnTf32::Word *)(m + 1856LL), 8, dnn_rows(m + 4096LL), 16, true, m + 6372LL, m + 6596LL, (float *)0);
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -1874,13 +1903,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {256LL, 6272LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 6368LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 4352LL), m + 4100LL, 4608LL, 384LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnTf32, 7, 8>(m + 0LL, (DnnTf32::Word *)(m + 1856LL), dnn_rows(m + 4096LL));
 }
 
@@ -1898,9 +1927,9 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 1856LL), 8, (DnnTf32::Word *)(m + 5824LL), 8, dnn_rows(m + 4096LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 1856LL), 8, (DnnTf32::Word *)(m + 5824LL), 8, dnn_rows(m + 4096LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -1916,9 +1945,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>((DnnTf32::Word *)(m + 6720LL), 32, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 6720LL), 32, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 3, 32, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -1928,7 +1957,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {256LL, 6272LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 6368LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnTf32, 4>(tensors_of_refresh, copies, m, 4608LL);
 }
 
@@ -1970,7 +1999,7 @@ struct of_fused_tf32_16_backward0 {
         P::put2((P::Word *)(s + 7360) + row * 36 + col, t22, t24);
     }
 };
-DNN_KERNEL(fused_tf32_16, 256) {
+DNN_KERNEL(fused_tf32_16, 256, 1) {
     typedef DnnTf32 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<7, 1, 7>(m, (const DnnFeed *)(m + 4224LL), m + 0LL, m + 3968LL, m + 4096LL);
@@ -2022,7 +2051,7 @@ DNN_KERNEL(fused_tf32_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_tf32_16, 256) {
+DNN_KERNEL(loss_sum_tf32_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 4480LL), 1, true, (double *)(m + 4352LL));
     dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
 }
@@ -2062,7 +2091,7 @@ DNN_TABLE DnnTensor tensors_of_update_tf32_16[] = {
     {256LL, 6528LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 6624LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update_tf32_16, 256) {
+DNN_KERNEL(update_tf32_16, 256, 2) {
     const DnnKeep<DnnTf32> keep = {copies};
     dnn_update<of_update_tf32_16, 4, 1>(tensors_of_update_tf32_16, m, (const double *)(m + 4352LL), m + 4100LL, 4608LL, 384LL, keep, (DnnScaling *)0);
 }
@@ -2083,12 +2112,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<7, 1, 7>(m, (const DnnFeed *)(m + 3200LL), m + 0LL, m + 2944LL, m + 3072LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnBf16, 7, 8>(m + 0LL, (DnnBf16::Word *)(m + 1856LL), dnn_rows(m + 3072LL));
 }
 
@@ -2120,9 +2149,9 @@ struct of_forward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 5504LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 1856LL), 8, (DnnBf16::Word *)(m + 4800LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 1856LL), 8, (DnnBf16::Word *)(m + 4800LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2138,22 +2167,18 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 5504LL), 32, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 5504LL), 32, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 6080LL)};
     dnn_cross_entropy<3>(m + 6016LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL), (double *)(m + 3456LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
-    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
-}
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
 // net.yaml:7  linear: 3
@@ -2184,21 +2209,34 @@ struct of_backward0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 5760LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, true>((DnnBf16::Word *)(m + 6080LL), 8, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 32, 3, epilogue, (float *)0);
-}
 
 // d2.weight [3 32] = dz2^T*a1, in parts of 16 rows
 // net.yaml:7  linear: 3
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 3, 32, true>((DnnBf16::Word *)(m + 6080LL), 8, (DnnBf16::Word *)(m + 5504LL), 32, dnn_rows(m + 3072LL), 16, true, m + 5056LL, m + 5152LL, (float *)0);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+        dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnBf16, 32, 32, true>(dnn_job<1, 1>(1), (DnnBf16::Word *)(m + 6080LL), 8, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 32, 3, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnBf16, 32, 32, 3, 32, true>(dnn_job<1, 1>(2), (DnnBf16::Word *)(m + 6080LL), 8, (DnnBf16::Word *)(m + 5504LL), 32, dnn_rows(m + 3072LL), 16, true, m + 5056LL, m + 5152LL, (float *)0);
+        return;
+    }
 }
 
 // d0.weight [32 7] = dz0^T*x, in parts of 16 rows
 // net.yaml:5  linear: 32
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnBf16, 32, 32, 32, 7, true>((DnnBf16::Word *)(m + 5760LL), 32, (DnnBf16::Word *)(m + 1856LL), 8, dnn_rows(m + 3072LL), 16, true, m + 5156LL, m + 5380LL, (float *)0);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnBf16, 32, 32, 32, 7, true>(dnn_block(), (DnnBf16::Word *)(m + 5760LL), 32, (DnnBf16::Word *)(m + 1856LL), 8, dnn_rows(m + 3072LL), 16, true, m + 5156LL, m + 5380LL, (float *)0);
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2236,13 +2274,13 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {256LL, 5056LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5152LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 3328LL), m + 3076LL, 3584LL, 384LL, keep, (DnnScaling *)0);
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnBf16, 7, 8>(m + 0LL, (DnnBf16::Word *)(m + 1856LL), dnn_rows(m + 3072LL));
 }
 
@@ -2274,9 +2312,9 @@ struct of_infer0 {
         DnnBf16::put2((DnnBf16::Word *)(m + 5504LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 1856LL), 8, (DnnBf16::Word *)(m + 4800LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 1856LL), 8, (DnnBf16::Word *)(m + 4800LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2292,9 +2330,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>((DnnBf16::Word *)(m + 5504LL), 32, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 5504LL), 32, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2304,7 +2342,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {256LL, 5056LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5152LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnBf16, 4>(tensors_of_refresh, copies, m, 3584LL);
 }
 
@@ -2346,7 +2384,7 @@ struct of_fused_bf16_16_backward0 {
         P::put2((P::Word *)(s + 4288) + row * 40 + col, t22, t24);
     }
 };
-DNN_KERNEL(fused_bf16_16, 256) {
+DNN_KERNEL(fused_bf16_16, 256, 1) {
     typedef DnnBf16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<7, 1, 7>(m, (const DnnFeed *)(m + 3200LL), m + 0LL, m + 2944LL, m + 3072LL);
@@ -2398,7 +2436,7 @@ DNN_KERNEL(fused_bf16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_bf16_16, 256) {
+DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
     dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
@@ -2438,7 +2476,7 @@ DNN_TABLE DnnTensor tensors_of_update_bf16_16[] = {
     {256LL, 5312LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5408LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update_bf16_16, 256) {
+DNN_KERNEL(update_bf16_16, 256, 2) {
     const DnnKeep<DnnBf16> keep = {copies};
     dnn_update<of_update_bf16_16, 4, 1>(tensors_of_update_bf16_16, m, (const double *)(m + 3328LL), m + 3076LL, 3584LL, 384LL, keep, (DnnScaling *)0);
 }
@@ -2459,12 +2497,12 @@ DNN_TABLE DnnCopy copies[] = {
 };
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<7, 1, 7>(m, (const DnnFeed *)(m + 3200LL), m + 0LL, m + 2944LL, m + 3072LL);
 }
 
 // operands of the batch
-DNN_KERNEL(convert, 256) {
+DNN_KERNEL(convert, 256, 2) {
     dnn_convert<DnnF16, 7, 8>(m + 0LL, (DnnF16::Word *)(m + 1856LL), dnn_rows(m + 3072LL));
 }
 
@@ -2496,9 +2534,9 @@ struct of_forward0 {
         DnnF16::put2((DnnF16::Word *)(m + 5632LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const of_forward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 1856LL), 8, (DnnF16::Word *)(m + 4928LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 1856LL), 8, (DnnF16::Word *)(m + 4928LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2514,22 +2552,18 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 5632LL), 32, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 5632LL), 32, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256) {
+DNN_KERNEL(loss, 256, 2) {
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 6208LL)};
     dnn_cross_entropy<3>(m + 6144LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL) * ((DnnScaling *)(m + 3584LL))->scale, (double *)(m + 3456LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
-    dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
-}
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
 // net.yaml:7  linear: 3
@@ -2560,21 +2594,34 @@ struct of_backward0 {
         DnnF16::put2((DnnF16::Word *)(m + 5888LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const of_backward0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, true>((DnnF16::Word *)(m + 6208LL), 8, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 32, 3, epilogue, (float *)0);
-}
 
 // d2.weight [3 32] = dz2^T*a1, in parts of 16 rows
 // net.yaml:7  linear: 3
-DNN_KERNEL(backward1, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 3, 32, true>((DnnF16::Word *)(m + 6208LL), 8, (DnnF16::Word *)(m + 5632LL), 32, dnn_rows(m + 3072LL), 16, true, m + 5184LL, m + 5280LL, &((DnnScaling *)(m + 3584LL))->bad);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+        dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const of_backward0 epilogue = {m};
+        dnn_tensor_linear<DnnF16, 32, 32, true>(dnn_job<1, 1>(1), (DnnF16::Word *)(m + 6208LL), 8, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 32, 3, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_tensor_gradient<DnnF16, 32, 32, 3, 32, true>(dnn_job<1, 1>(2), (DnnF16::Word *)(m + 6208LL), 8, (DnnF16::Word *)(m + 5632LL), 32, dnn_rows(m + 3072LL), 16, true, m + 5184LL, m + 5280LL, &((DnnScaling *)(m + 3584LL))->bad);
+        return;
+    }
 }
 
 // d0.weight [32 7] = dz0^T*x, in parts of 16 rows
 // net.yaml:5  linear: 32
-DNN_KERNEL(backward2, 256) {
-    dnn_tensor_gradient<DnnF16, 32, 32, 32, 7, true>((DnnF16::Word *)(m + 5888LL), 32, (DnnF16::Word *)(m + 1856LL), 8, dnn_rows(m + 3072LL), 16, true, m + 5284LL, m + 5508LL, &((DnnScaling *)(m + 3584LL))->bad);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_tensor_gradient<DnnF16, 32, 32, 32, 7, true>(dnn_block(), (DnnF16::Word *)(m + 5888LL), 32, (DnnF16::Word *)(m + 1856LL), 8, dnn_rows(m + 3072LL), 16, true, m + 5284LL, m + 5508LL, &((DnnScaling *)(m + 3584LL))->bad);
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2612,18 +2659,18 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {256LL, 5184LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5280LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 3328LL), m + 3076LL, 3712LL, 384LL, keep, ((DnnScaling *)(m + 3584LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_rescale, 256) {
+DNN_KERNEL(update_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 3584LL)), (const double *)(m + 3328LL));
 }
 
 // operands of the batch
-DNN_KERNEL(convert_infer, 256) {
+DNN_KERNEL(convert_infer, 256, 2) {
     dnn_convert<DnnF16, 7, 8>(m + 0LL, (DnnF16::Word *)(m + 1856LL), dnn_rows(m + 3072LL));
 }
 
@@ -2655,9 +2702,9 @@ struct of_infer0 {
         DnnF16::put2((DnnF16::Word *)(m + 5632LL) + r * 32 + unit, v[0], w[0]);
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const of_infer0 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 1856LL), 8, (DnnF16::Word *)(m + 4928LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 1856LL), 8, (DnnF16::Word *)(m + 4928LL), 8, dnn_rows(m + 3072LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2673,9 +2720,9 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const of_infer1 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>((DnnF16::Word *)(m + 5632LL), 32, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 5632LL), 32, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
 }
 
 // operands of the weights, from the parameters that the host wrote
@@ -2685,7 +2732,7 @@ DNN_TABLE DnnTensor tensors_of_refresh[] = {
     {256LL, 5184LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5280LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(refresh, 256) {
+DNN_KERNEL(refresh, 256, 2) {
     dnn_refresh<DnnF16, 4>(tensors_of_refresh, copies, m, 3712LL);
 }
 
@@ -2727,7 +2774,7 @@ struct of_fused_fp16_16_backward0 {
         P::put2((P::Word *)(s + 4288) + row * 40 + col, t22, t24);
     }
 };
-DNN_KERNEL(fused_fp16_16, 256) {
+DNN_KERNEL(fused_fp16_16, 256, 1) {
     typedef DnnF16 P;
     DNN_DYNAMIC(s);
     const DnnBatch batch = dnn_batch<7, 1, 7>(m, (const DnnFeed *)(m + 3200LL), m + 0LL, m + 2944LL, m + 3072LL);
@@ -2779,7 +2826,7 @@ DNN_KERNEL(fused_fp16_16, 256) {
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum_fp16_16, 256) {
+DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
     dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
     dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
@@ -2819,13 +2866,13 @@ DNN_TABLE DnnTensor tensors_of_update_fp16_16[] = {
     {256LL, 5440LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 5536LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update_fp16_16, 256) {
+DNN_KERNEL(update_fp16_16, 256, 2) {
     const DnnKeep<DnnF16> keep = {copies};
     dnn_update<of_update_fp16_16, 4, 1>(tensors_of_update_fp16_16, m, (const double *)(m + 3328LL), m + 3076LL, 3712LL, 384LL, keep, ((DnnScaling *)(m + 3584LL)));
 }
 
 // the scale of the next step's gradient
-DNN_KERNEL(update_fp16_16_rescale, 256) {
+DNN_KERNEL(update_fp16_16_rescale, 256, 2) {
     dnn_rescale(((DnnScaling *)(m + 3584LL)), (const double *)(m + 3328LL));
 }
 
@@ -2838,7 +2885,7 @@ DNN_KERNEL(update_fp16_16_rescale, 256) {
 //     2.bias       [3] at 2848
 
 // the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256) {
+DNN_KERNEL(fetch, 256, 2) {
     dnn_fetch<7, 1, 7>(m, (const DnnFeed *)(m + 2112LL), m + 0LL, m + 1856LL, m + 1984LL);
 }
 
@@ -2855,11 +2902,11 @@ struct of_forward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward0, 256) {
+DNN_KERNEL(forward0, 256, 2) {
     const DnnRowMajor<7> a = {m + 0LL};
     const DnnRowMajor<7> b = {m + 2496LL};
     const of_forward0 epilogue = {m};
-    dnn_linear<1, 2>(a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
+    dnn_linear<1, 2>(dnn_block(), a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2874,24 +2921,20 @@ struct of_forward1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(forward1, 256) {
+DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<32> a = {m + 4160LL};
     const DnnRowMajor<32> b = {m + 2752LL};
     const of_forward1 epilogue = {m};
-    dnn_linear<1, 1>(a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
+    dnn_linear<1, 1>(dnn_block(), a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
 }
 
 // softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256) {
-    const DnnRows<3> grad = {m + 5232LL};
+DNN_KERNEL(loss, 256, 2) {
+    const DnnRows<3> grad = {m + 5248LL};
     dnn_cross_entropy<3>(m + 5184LL, m + 1856LL, grad, dnn_rows(m + 1984LL), dnn_scale(m + 1984LL), (double *)(m + 2368LL));
 }
 
 // the sum of the step's losses; then it is the next pass's turn
-DNN_KERNEL(loss_sum, 256) {
-    dnn_loss_sum((const double *)(m + 2368LL), 2, true, (double *)(m + 2240LL));
-    dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
-}
 
 // gradinput acc = dz2*2.weight; map 32: dz0 = d*(a <= 0 ? 0 : 1) with d=acc, a=a1
 // net.yaml:7  linear: 3
@@ -2907,23 +2950,36 @@ struct of_backward0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(backward0, 256) {
-    const DnnRowMajor<3> a = {m + 5232LL};
-    const DnnColMajor<32> b = {m + 2752LL};
-    const of_backward0 epilogue = {m};
-    dnn_linear<1, 2>(a, b, dnn_rows(m + 1984LL), 32, 3, epilogue, (float *)0);
-}
 
 // d2.weight [3 32] = dz2^T*a1, in parts of 16 rows
 // net.yaml:7  linear: 3
-DNN_KERNEL(backward1, 256) {
-    dnn_weight_gradient<1, 2, 3, 32, true>(m + 5232LL, m + 4160LL, dnn_rows(m + 1984LL), 16, true, m + 3712LL, m + 3808LL);
+
+DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
+    // loss_sum
+    if (dnn_block_x() < 1) {
+        dnn_loss_sum((const double *)(m + 2368LL), 2, true, (double *)(m + 2240LL));
+        dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
+        return;
+    }
+    // backward0
+    if (dnn_block_x() < 2) {
+        const DnnRowMajor<3> a = {m + 5248LL};
+        const DnnColMajor<32> b = {m + 2752LL};
+        const of_backward0 epilogue = {m};
+        dnn_linear<1, 2>(dnn_job<1, 1>(1), a, b, dnn_rows(m + 1984LL), 32, 3, epilogue, (float *)0);
+        return;
+    }
+    // backward1
+    if (dnn_block_x() < 3) {
+        dnn_weight_gradient<1, 2, 3, 32, true>(dnn_job<1, 1>(2), m + 5248LL, m + 4160LL, dnn_rows(m + 1984LL), 16, true, m + 3712LL, m + 3808LL);
+        return;
+    }
 }
 
 // d0.weight [32 7] = dz0^T*x, in parts of 16 rows
 // net.yaml:5  linear: 32
-DNN_KERNEL(backward2, 256) {
-    dnn_weight_gradient<2, 1, 32, 7, true>(m + 4672LL, m + 0LL, dnn_rows(m + 1984LL), 16, true, m + 3812LL, m + 4036LL);
+DNN_KERNEL(backward2, 256, 2) {
+    dnn_weight_gradient<2, 1, 32, 7, true>(dnn_block(), m + 4672LL, m + 0LL, dnn_rows(m + 1984LL), 16, true, m + 3812LL, m + 4036LL);
 }
 
 // w = w - scalar2*w - scalar3*(0.9*exp_avg + 0.09999999999999998*g)/(sqrt(0.999*exp_avg_sq + 0.0010000000000000009*(g*g))/correction2 + 1e-08)
@@ -2961,7 +3017,7 @@ DNN_TABLE DnnTensor tensors_of_update[] = {
     {256LL, 3712LL, 96, 1, 2}, // 2.weight [3 32]
     {352LL, 3808LL, 3, 1, 3}, // 2.bias [3]
 };
-DNN_KERNEL(update, 256) {
+DNN_KERNEL(update, 256, 2) {
     const DnnKeepNothing keep;
     dnn_update<of_update, 4, 4>(tensors_of_update, m, (const double *)(m + 2240LL), m + 1988LL, 2496LL, 384LL, keep, (DnnScaling *)0);
 }
@@ -2979,11 +3035,11 @@ struct of_infer0 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer0, 256) {
+DNN_KERNEL(infer0, 256, 2) {
     const DnnRowMajor<7> a = {m + 0LL};
     const DnnRowMajor<7> b = {m + 2496LL};
     const of_infer0 epilogue = {m};
-    dnn_linear<4, 2>(a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
+    dnn_linear<4, 2>(dnn_block(), a, b, dnn_rows(m + 1984LL), 32, 7, epilogue, (float *)0);
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
@@ -2998,10 +3054,10 @@ struct of_infer1 {
         return 0.0f;
     }
 };
-DNN_KERNEL(infer1, 256) {
+DNN_KERNEL(infer1, 256, 2) {
     const DnnRowMajor<32> a = {m + 4160LL};
     const DnnRowMajor<32> b = {m + 2752LL};
     const of_infer1 epilogue = {m};
-    dnn_linear<4, 1>(a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
+    dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
 }
 #endif
