@@ -76,7 +76,8 @@ func TestPlantedBugs(t *testing.T) {
 		{"no barrier before a slab is overwritten", "+ thread];\n        }\n        DNN_SYNC();", "+ thread];\n        }", "", false},
 		{"a barrier for half the block", "if (thread < half) part[thread] +=", "if (thread < half) DNN_SYNC();\n        if (thread < half) part[thread] +=", "divergence: thread", false},
 		{"a shuffle that some lanes miss", "if (lane == 0) loss +=", "if (lane == 0) DNN_SHUFFLE(sum, 1);\n        if (lane == 0) loss +=", "divergence: thread", false},
-		{"a read past the end", "row < rows; row += dnn_grid_x()", "row <= rows; row += dnn_grid_x()", "use-after-poison", true},
+		{"a read past the end", "row < end; row += stride", "row <= end; row += stride", "use-after-poison", true},
+		{"no barrier before the loss", "DNN_SYNC(); // the block's part of", "// the block's part of", "", false},
 		{"a job begins with the wrong block", "(unsigned)(dnn_block_x() - first)", "(unsigned)dnn_block_x()", "", false},
 		{"rows and columns of a tile swapped", "dnn_place<TN>(tx, j)];", "dnn_place<TN>(ty, j)];", "", false},
 	} {

@@ -23,6 +23,7 @@ func (s *source) library(l *plan.Launch) {
 			call = fmt.Sprintf("dnn_tensor_epilogue<%s, %d, %d>", s.policy(), w.Tile.Rows, w.Tile.Cols)
 		}
 		s.line("%s(dnn_block(), %s, %s, %d, epilogue, %s);", call, at(s.Scratch.Offset), s.rows(), w.Cols, s.partial(w.Sum))
+		s.productLoss(w.Of, w.Product, "dnn_block()")
 	case *plan.Tail:
 		s.comment("%s and %s, behind the rows of a short batch", w.Step.DZ.Name, w.Step.X.Name)
 		s.open(l.Name)

@@ -72,7 +72,7 @@ func (s *source) kernel(l *plan.Launch) {
 	case *plan.Jobs:
 		s.jobs(l, w)
 	case *plan.Loss:
-		s.loss(l, w.Loss)
+		s.loss(l, w)
 	case *plan.Convert:
 		p := s.Program
 		s.comment("operands of the batch")
@@ -280,6 +280,9 @@ func typeName(kernel string) string { return "of_" + kernel }
 // product writes a Linear or a GradInput with its epilogue.
 func (s *source) product(l *plan.Launch, w *plan.Product) (block func(place string)) {
 	s.comment("%s", ir.StepString(w.Step))
+	if w.Loss != nil {
+		s.lossType(l.Name, w.Loss.Loss)
+	}
 	if s.Tensor() {
 		return s.tensorProduct(l, w)
 	}
@@ -304,6 +307,7 @@ func (s *source) product(l *plan.Launch, w *plan.Product) (block func(place stri
 		s.line("%s", b)
 		s.line("const %s epilogue = {m};", typeName(l.Name))
 		s.line("dnn_linear<%d, %d>(%s, a, b, %s, %d, %d, epilogue, %s);", w.TM, w.TN, place, s.rows(), cols, inner, s.partial(w.Sum))
+		s.productLoss(l.Name, w, place)
 	}
 }
 
@@ -329,6 +333,7 @@ func (s *source) tensorProduct(l *plan.Launch, w *plan.Product) (block func(plac
 		s.line("const %s epilogue = {m};", typeName(l.Name))
 		s.line("dnn_tensor_linear<%s, %d, %d, %t>(%s, %s, %d, %s, %d, %s, %d, %d, epilogue, %s);", s.policy(), w.Tile.Rows, w.Tile.Cols, turned,
 			place, a, leadA, s.words(b), leadB, s.rows(), cols, inner, s.partial(w.Sum))
+		s.productLoss(l.Name, w, place)
 	}
 }
 
@@ -437,29 +442,65 @@ func (s *source) mapping(m *ir.Map, infer bool, acc func(k int) string) {
 	s.line("return 0.0f;")
 }
 
-func (s *source) loss(l *plan.Launch, loss *ir.Loss) {
+// loss writes a loss of its own.
+func (s *source) loss(l *plan.Launch, w *plan.Loss) {
+	s.lossType(l.Name, w.Loss)
+	s.open(l.Name)
+	s.line("const int rows = %s;", s.rows())
+	if w.Loss.Classes() {
+		s.lossCall(l.Name, w.Loss, w.Loss.Raw.Width, "dnn_block_x() * 8", "rows", "dnn_grid_x() * 8", "0", "dnn_block_x()")
+	} else {
+		s.line("const int row = dnn_block_x() * %d;", w.Rows)
+		s.lossCall(l.Name, w.Loss, w.Loss.Raw.Width, "row", fmt.Sprintf("row + %[1]d < rows ? row + %[1]d : rows", w.Rows), "", "0", "dnn_block_x()")
+	}
+	s.line("}")
+}
+
+// productLoss writes the loss that follows on a block's part of a product, where one
+// does.
+func (s *source) productLoss(kernel string, w *plan.Product, place string) {
+	if w.Loss == nil {
+		return
+	}
+	tall, wide := w.Block()
+	s.line("DNN_SYNC(); // the block's part of %s is written", w.Loss.Loss.Raw.Name)
+	s.line("const DnnBlock block = %s;", place)
+	s.line("const int rows = %s, row = block.x * %d;", s.rows(), tall)
+	s.lossCall(kernel, w.Loss.Loss, min(wide, w.Loss.Loss.Raw.Width), "row", fmt.Sprintf("row + %[1]d < rows ? row + %[1]d : rows", tall),
+		fmt.Sprint(plan.Threads/32), fmt.Sprintf("block.y * %d", wide), "block.x * block.down + block.y")
+}
+
+// lossType writes the struct of an element-wise loss.
+func (s *source) lossType(kernel string, loss *ir.Loss) {
 	s.comment("%s", loss)
-	raw, grad := at(s.Buffer(loss.Raw, false)), fmt.Sprintf("DnnRows<%d> grad = {%s}", loss.Grad.Width, at(s.Buffer(loss.Grad, false)))
+	if loss.Classes() {
+		return
+	}
+	s.line("struct loss_%s {", typeName(kernel))
+	s.line("static DNN_METHOD float of(float z, float y, float &slope) {")
+	values := lower(&s.writer, map[string]string{ir.VarZ: "z", ir.VarY: "y"}, loss.Value, loss.Slope)
+	s.line("slope = %s;", values[1])
+	s.line("return %s;", values[0])
+	s.line("}")
+	s.line("};")
+}
+
+// lossCall writes a block's losses: of the rows from row to end, a row-wise one of
+// those at the distance stride, an element-wise one of so many columns from col on.
+// Their sum is number part.
+func (s *source) lossCall(kernel string, loss *ir.Loss, across int, row, end, stride, col, part string) {
+	grad := fmt.Sprintf("DnnRows<%d> grad = {%s}", loss.Grad.Width, at(s.Buffer(loss.Grad, false)))
 	if s.Operand(loss.Grad) {
 		p, lead := s.operands(loss.Grad, false)
 		grad = fmt.Sprintf("DnnOperand<%s, %d> grad = {%s}", s.policy(), lead, p)
 	}
-	partial := fmt.Sprintf("(double *)(%s)", at(s.Partial.Offset))
-	call := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width)
+	call, rest := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width), stride
 	if !loss.Classes() {
-		s.line("struct %s {", typeName(l.Name))
-		s.line("static DNN_METHOD float of(float z, float y, float &slope) {")
-		values := lower(&s.writer, map[string]string{ir.VarZ: "z", ir.VarY: "y"}, loss.Value, loss.Slope)
-		s.line("slope = %s;", values[1])
-		s.line("return %s;", values[0])
-		s.line("}")
-		s.line("};")
-		call = fmt.Sprintf("dnn_element_loss<%s, %d>", typeName(l.Name), loss.Raw.Width)
+		call, rest = fmt.Sprintf("dnn_element_loss<loss_%s, %d, %d>", typeName(kernel), loss.Raw.Width, across), col
 	}
-	s.open(l.Name)
 	s.line("const %s;", grad)
-	s.line("%s(%s, %s, grad, %s, %s, %s);", call, raw, at(s.Y.Offset), s.rows(), s.scale(), partial)
-	s.line("}")
+	s.line("%s(%s, %s, grad, %s, %s, %s, %s, (double *)(%s) + %s);", call, at(s.Buffer(loss.Raw, false)), at(s.Y.Offset), row, end, rest, s.scale(),
+		at(s.Partial.Offset), part)
 }
 
 func (s *source) gradWeight(w *plan.GradWeight) (block func(place string)) {

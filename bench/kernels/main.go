@@ -200,6 +200,9 @@ func count(p *plan.Plan, l *plan.Launch) work {
 		}
 		g := gemm(w.Tile, w.TM, w.TN, inner, size)
 		g.memory = size * (rows*inner + in*out + 2*rows*cols)
+		if w.Loss != nil { // what it reads is in the cache
+			g.memory += (4 + size) * rows * cols
+		}
 		return g
 	case *plan.GradWeight:
 		out, in := float64(w.Step.W.Shape[0]), float64(w.Step.W.Shape[1])

@@ -84,9 +84,12 @@ func depend(a, b *Launch) bool {
 
 // touch is something that a launch reads or writes.
 type touch struct {
-	what    any // a buffer, a parameter's gradient, its sum, or the step's loss
+	what    any // a buffer, a parameter's gradient, its sum, or that of the losses
 	written bool
 }
+
+// lossParts are the blocks' sums of losses.
+type lossParts struct{}
 
 // touched lists what a launch touches that may stand beside others; nil: it may not.
 func touched(l *Launch) (list []touch) {
@@ -102,6 +105,9 @@ func touched(l *Launch) (list []touch) {
 	case *Product:
 		add(false, ir.Reads(w.Step))
 		add(true, ir.Writes(w.Step))
+		if w.Loss != nil {
+			list = append(list, touch{w.Loss.Loss.Grad, true}, touch{lossParts{}, true})
+		}
 	case *Map:
 		add(false, ir.Reads(w.Map))
 		add(true, ir.Writes(w.Map))
@@ -113,8 +119,8 @@ func touched(l *Launch) (list []touch) {
 		}
 	case *Fold:
 		list = append(list, touch{w.Sum, false}, touch{w.Sum.Param.Param, true})
-	case *LossSum: // it follows Loss, which stands alone
-		list = append(list, touch{w, true})
+	case *LossSum:
+		list = append(list, touch{lossParts{}, false})
 	}
 	return list
 }
@@ -128,6 +134,9 @@ func (p *Plan) turns() (list []int) {
 			switch w := j.Work.(type) {
 			case *Product:
 				at[w.Step] = i
+				if w.Loss != nil {
+					at[w.Loss.Loss] = i
+				}
 			case *Map:
 				at[w.Map] = i
 			case *Loss:

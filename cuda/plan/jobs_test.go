@@ -2,12 +2,14 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dnngen/dnngen/cuda/plan"
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/internal/ir"
 	"github.com/dnngen/dnngen/internal/nettest"
+	"github.com/dnngen/dnngen/internal/op"
 )
 
 // span is a part of the arena that a launch touches.
@@ -16,8 +18,7 @@ type span struct {
 	written  bool
 }
 
-// spans lists where in the arena a launch of the backward pass touches buffers and
-// gradients.
+// spans lists where in the arena a launch of a pass touches buffers and gradients.
 func spans(p *plan.Plan, l *plan.Launch) (list []span) {
 	buffers := func(written bool, buffers []*ir.Buffer) {
 		for _, b := range buffers {
@@ -38,6 +39,9 @@ func spans(p *plan.Plan, l *plan.Launch) (list []span) {
 	case *plan.Product:
 		buffers(false, ir.Reads(w.Step))
 		buffers(true, ir.Writes(w.Step))
+		if w.Loss != nil {
+			buffers(true, []*ir.Buffer{w.Loss.Loss.Grad})
+		}
 	case *plan.Map:
 		buffers(false, ir.Reads(w.Map))
 		buffers(true, ir.Writes(w.Map))
@@ -104,26 +108,61 @@ func TestJobs(t *testing.T) {
 }
 
 // TestLaunches wants the backward pass of a plain network in as many launches as it
-// has layers, and each product by itself that a library may make.
+// has layers, no launch for a loss that its last product can make, and each product
+// by itself that a library may make.
 func TestLaunches(t *testing.T) {
 	t.Parallel()
-	net := nettest.New("plain", 40).Linear(30, true).Linear(20, true).Linear(10, true).Batch(64).Network()
-	p, err := lower.Lower(net)
+	b := nettest.New("plain", 40).Linear(30, true).Linear(20, true).Linear(10, true).Batch(64)
+	p, err := lower.Lower(b.Network())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, precision := range p.Precisions {
+	const backward = "loss_sum_backward0_backward1 backward2_backward3 backward4"
+	for i, precision := range p.Precisions {
 		for _, c := range []struct {
 			least float64
-			want  int // of the backward pass, and the sum of the losses
-		}{{0, 3}, {1, 6}} {
+			want  string
+		}{
+			{0, "forward0 forward1 forward2 " + backward},
+			{1, "forward0 forward1 forward2 loss_sum backward0 backward1 backward2 backward3 backward4"},
+			{2 * 64 * 40 * 30, "forward0 forward1 forward2 " + backward}, // the first layer's alone
+		} {
 			pl, err := plan.With(p, plan.Options{Precision: precision, LibraryFLOPs: c.least})
 			if err != nil {
 				t.Fatal(err)
 			}
-			loss := slices.IndexFunc(pl.Pass, func(l *plan.Launch) bool { _, ok := l.Work.(*plan.Loss); return ok })
-			if got := len(pl.Pass) - loss - 1; got != c.want {
-				t.Errorf("%s, products from %g operations on alone: %d launches after the loss, want %d", precision.Name, c.least, got, c.want)
+			var names []string
+			for _, l := range pl.Pass {
+				names = append(names, l.Name)
+			}
+			if i > 0 {
+				c.want = "convert " + c.want
+			}
+			if got := strings.Join(names, " "); got != c.want {
+				t.Errorf("%s, products from %g operations on alone: %s, want %s", precision.Name, c.least, got, c.want)
+			}
+		}
+	}
+	// Logits that no tile has whole rows of have a launch for their loss.
+	loss, set, ok := op.Find(op.Losses, "cross_entropy")
+	if !ok {
+		t.Fatal("no cross_entropy")
+	}
+	for _, c := range []struct {
+		outputs int
+		alone   bool
+	}{{32, false}, {129, true}} {
+		p, err := lower.Lower(nettest.New("logits", 8).Linear(c.outputs, true).Loss(loss, set).Batch(64).Network())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, precision := range p.Precisions {
+			pl, err := plan.With(p, plan.Options{Precision: precision})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.ContainsFunc(pl.Pass, func(l *plan.Launch) bool { return l.Name == "loss" }); got != c.alone {
+				t.Errorf("%s: the loss of %d logits has a launch: %t, want %t", precision.Name, c.outputs, got, c.alone)
 			}
 		}
 	}

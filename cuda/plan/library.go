@@ -164,6 +164,9 @@ func (p *Plan) libraryProduct(l *Launch, w *Product) *Library {
 	for _, b := range ir.Writes(w.Step) {
 		lib.Writes = append(lib.Writes, p.values(b))
 	}
+	if w.Loss != nil {
+		lib.Writes = append(lib.Writes, p.values(w.Loss.Loss.Grad))
+	}
 	lib.After = []*Launch{{Name: l.Name + "_epilogue", Grid: l.Grid, Work: &Epilogue{w, l.Name, lib.Cols}}}
 	return lib
 }

@@ -87,6 +87,17 @@ type Product struct {
 	TM, TN int  // elements of a thread
 	Tile   Tile // on tensor cores
 	Sum    *Sum
+	// Loss follows on a block's part of the raw outputs, while they are in its
+	// multiprocessor's cache; nil: it does not.
+	Loss *Loss
+}
+
+// Block is the number of rows and columns that a block makes.
+func (w *Product) Block() (rows, cols int) {
+	if w.Tile.Rows > 0 {
+		return w.Tile.Rows, w.Tile.Cols
+	}
+	return 16 * w.TM, 16 * w.TN
 }
 
 // weight is what the rows are multiplied with.
@@ -112,12 +123,16 @@ type Sum struct {
 	Whole   bool // one sum, not one a unit
 }
 
-// Loss is the loss and its gradient, LossSum the sum over all blocks, which ends
-// the pass's turn in a launch of many steps.
-type (
-	Loss    struct{ Loss *ir.Loss }
-	LossSum struct{ Blocks int }
-)
+// Loss is the loss and its gradient. By itself a block takes the rows that follow
+// each other of an element-wise loss, or of a row-wise one each of 8 rows at a time.
+type Loss struct {
+	Loss *ir.Loss
+	Rows int // of a block, of an element-wise loss
+}
+
+// LossSum is the sum over all blocks, which ends the pass's turn in a launch of many
+// steps.
+type LossSum struct{ Blocks int }
 
 // GradWeight is a GradWeight with its tile and the rows of a part.
 type GradWeight struct {
@@ -224,17 +239,9 @@ func scalars(r ir.Rule) []string {
 func (p *Plan) train(o Options) {
 	p.convert(&p.Pass, "convert", p.Program.Batch)
 	p.steps(&p.Pass, "forward", p.Program.Forward, false)
-	// A block takes 8 rows of logits, or 256 losses, at a time.
-	l, blocks := p.Program.Loss, 0
-	if l.Classes() {
-		blocks = min(ceil(p.Program.Batch, 8), 512)
-	} else {
-		blocks = min(ceil(p.Program.Batch*p.Program.Output, Threads), 512)
-	}
+	blocks := p.loss()
 	p.Partial.Size = 2 * blocks
-	p.Pass = append(p.Pass,
-		&Launch{Name: "loss", Grid: [3]int{blocks, 1, 1}, Work: &Loss{l}},
-		&Launch{Name: "loss_sum", Grid: [3]int{1, 1, 1}, Work: &LossSum{blocks}})
+	p.Pass = append(p.Pass, &Launch{Name: "loss_sum", Grid: [3]int{1, 1, 1}, Work: &LossSum{blocks}})
 	var backward []*Launch
 	p.steps(&backward, "backward", p.Program.Backward, false)
 	// A sum is folded beside the gradients of the layer below.
@@ -253,6 +260,30 @@ func (p *Plan) train(o Options) {
 		u := p.Update[0]
 		p.Refresh = []*Launch{{Name: "refresh", Grid: u.Grid, Work: &Refresh{u.Work.(*Update)}}}
 	}
+}
+
+// loss plans the loss, and returns the number of blocks that leave a part of its sum.
+// It belongs to the product that makes the raw outputs where a block has all that it
+// needs of them: some elements, or whole rows of logits.
+func (p *Plan) loss() (blocks int) {
+	l, batch := p.Program.Loss, p.Program.Batch
+	if len(p.Pass) > 0 {
+		last := p.Pass[len(p.Pass)-1]
+		w, ok := last.Work.(*Product)
+		if ok && slices.Contains(ir.Writes(w.Step), l.Raw) && Stride(ir.FusedMap(w.Step)) == 1 && (!l.Classes() || last.Grid[1] == 1) {
+			w.Loss = &Loss{Loss: l}
+			return last.Blocks()
+		}
+	}
+	w := &Loss{Loss: l}
+	if l.Classes() {
+		blocks = min(ceil(batch, 8), 512)
+	} else {
+		w.Rows = ceil(batch, min(ceil(batch*p.Program.Output, Threads), 512))
+		blocks = ceil(batch, w.Rows)
+	}
+	p.Pass = append(p.Pass, &Launch{Name: "loss", Grid: [3]int{blocks, 1, 1}, Work: w})
+	return blocks
 }
 
 // fold adds up what a launch has left of a learned parameter's gradient.

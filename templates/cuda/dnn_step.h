@@ -22,29 +22,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -61,7 +66,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.

@@ -503,29 +503,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -542,7 +547,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.
@@ -1833,25 +1838,8 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
-// concrete.yaml:10  linear: 1
-struct of_forward2 {
-    float *m;
-    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
-    static constexpr bool PAIRS = false;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
-        const long long r = row;
-        const float z0 = acc[0] + m[5600LL + unit];
-        m[12928LL + r * 1 + unit] = z0;
-        return 0.0f;
-    }
-};
-DNN_KERNEL(forward2, 256, 2) {
-    const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 10048LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
-}
-
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-struct of_loss {
+struct loss_of_forward2 {
     static DNN_METHOD float of(float z, float y, float &slope) {
         const float t10 = z - y;
         const float t11 = dnn_abs(t10);
@@ -1870,9 +1858,26 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256, 2) {
+// concrete.yaml:10  linear: 1
+struct of_forward2 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[5600LL + unit];
+        m[12928LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward2, 256, 2) {
+    const of_forward2 epilogue = {m};
+    dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 10048LL), 12, (DnnTf32::Word *)(m + 7936LL), 12, dnn_rows(m + 4352LL), 1, 12, epilogue, (float *)0);
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 4352LL), row = block.x * 32;
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 10368LL)};
-    dnn_element_loss<of_loss, 1>(m + 12928LL, m + 4224LL, grad, dnn_rows(m + 4352LL), dnn_scale(m + 4352LL), (double *)(m + 4736LL));
+    dnn_element_loss<loss_of_forward2, 1, 1>(m + 12928LL, m + 4224LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 4352LL), (double *)(m + 4736LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2414,25 +2419,8 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
-// concrete.yaml:10  linear: 1
-struct of_forward2 {
-    float *m;
-    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
-    static constexpr bool PAIRS = false;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
-        const long long r = row;
-        const float z0 = acc[0] + m[4576LL + unit];
-        m[10752LL + r * 1 + unit] = z0;
-        return 0.0f;
-    }
-};
-DNN_KERNEL(forward2, 256, 2) {
-    const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 9856LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
-}
-
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-struct of_loss {
+struct loss_of_forward2 {
     static DNN_METHOD float of(float z, float y, float &slope) {
         const float t10 = z - y;
         const float t11 = dnn_abs(t10);
@@ -2451,9 +2439,26 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256, 2) {
+// concrete.yaml:10  linear: 1
+struct of_forward2 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[4576LL + unit];
+        m[10752LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward2, 256, 2) {
+    const of_forward2 epilogue = {m};
+    dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 9856LL), 16, (DnnBf16::Word *)(m + 6592LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 3328LL), row = block.x * 32;
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 10624LL)};
-    dnn_element_loss<of_loss, 1>(m + 10752LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL), (double *)(m + 3712LL));
+    dnn_element_loss<loss_of_forward2, 1, 1>(m + 10752LL, m + 3200LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 3328LL), (double *)(m + 3712LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -3023,25 +3028,8 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
-// concrete.yaml:10  linear: 1
-struct of_forward2 {
-    float *m;
-    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
-    static constexpr bool PAIRS = false;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
-        const long long r = row;
-        const float z0 = acc[0] + m[4704LL + unit];
-        m[10880LL + r * 1 + unit] = z0;
-        return 0.0f;
-    }
-};
-DNN_KERNEL(forward2, 256, 2) {
-    const of_forward2 epilogue = {m};
-    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 9984LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
-}
-
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-struct of_loss {
+struct loss_of_forward2 {
     static DNN_METHOD float of(float z, float y, float &slope) {
         const float t10 = z - y;
         const float t11 = dnn_abs(t10);
@@ -3060,9 +3048,26 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256, 2) {
+// concrete.yaml:10  linear: 1
+struct of_forward2 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    static constexpr bool PAIRS = false;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[4704LL + unit];
+        m[10880LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward2, 256, 2) {
+    const of_forward2 epilogue = {m};
+    dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 9984LL), 16, (DnnF16::Word *)(m + 6720LL), 16, dnn_rows(m + 3328LL), 1, 12, epilogue, (float *)0);
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 3328LL), row = block.x * 32;
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 10752LL)};
-    dnn_element_loss<of_loss, 1>(m + 10880LL, m + 3200LL, grad, dnn_rows(m + 3328LL), dnn_scale(m + 3328LL) * ((DnnScaling *)(m + 3840LL))->scale, (double *)(m + 3712LL));
+    dnn_element_loss<loss_of_forward2, 1, 1>(m + 10880LL, m + 3200LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 3328LL) * ((DnnScaling *)(m + 3840LL))->scale, (double *)(m + 3712LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -3613,26 +3618,8 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
-// concrete.yaml:10  linear: 1
-struct of_forward2 {
-    float *m;
-    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
-    DNN_METHOD float unit(int row, int unit, const float *acc) const {
-        const long long r = row;
-        const float z0 = acc[0] + m[3488LL + unit];
-        m[9280LL + r * 1 + unit] = z0;
-        return 0.0f;
-    }
-};
-DNN_KERNEL(forward2, 256, 2) {
-    const DnnRowMajor<12> a = {m + 6400LL};
-    const DnnRowMajor<12> b = {m + 3476LL};
-    const of_forward2 epilogue = {m};
-    dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
-}
-
 // mean of |z - y| - 1 <= 0 ? 0.5*((z - y)*(z - y)) : |z - y| - 0.5 over z=z4, dz4 = |z - y| - 1 <= 0 ? 0.5*(z - y + (z - y)) : z - y <= 0 ? (-(z - y) <= 0 ? 0 : -1) : 1
-struct of_loss {
+struct loss_of_forward2 {
     static DNN_METHOD float of(float z, float y, float &slope) {
         const float t10 = z - y;
         const float t11 = dnn_abs(t10);
@@ -3651,9 +3638,27 @@ struct of_loss {
         return t16;
     }
 };
-DNN_KERNEL(loss, 256, 2) {
+// concrete.yaml:10  linear: 1
+struct of_forward2 {
+    float *m;
+    static constexpr int STRIDE = 1, WIDTH = 1, SUM = DNN_NO_SUM;
+    DNN_METHOD float unit(int row, int unit, const float *acc) const {
+        const long long r = row;
+        const float z0 = acc[0] + m[3488LL + unit];
+        m[9280LL + r * 1 + unit] = z0;
+        return 0.0f;
+    }
+};
+DNN_KERNEL(forward2, 256, 2) {
+    const DnnRowMajor<12> a = {m + 6400LL};
+    const DnnRowMajor<12> b = {m + 3476LL};
+    const of_forward2 epilogue = {m};
+    dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 2240LL), 1, 12, epilogue, (float *)0);
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 2240LL), row = block.x * 32;
     const DnnRows<1> grad = {m + 6720LL};
-    dnn_element_loss<of_loss, 1>(m + 9280LL, m + 2112LL, grad, dnn_rows(m + 2240LL), dnn_scale(m + 2240LL), (double *)(m + 2624LL));
+    dnn_element_loss<loss_of_forward2, 1, 1>(m + 9280LL, m + 2112LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 16, dnn_scale(m + 2240LL), (double *)(m + 2624LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn

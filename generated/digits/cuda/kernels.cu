@@ -503,29 +503,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -542,7 +547,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.
@@ -1821,6 +1826,7 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
+// softmax_cross_entropy(z4), dz4
 // digits.yaml:9  linear: 10
 struct of_forward2 {
     float *m;
@@ -1836,12 +1842,11 @@ struct of_forward2 {
 DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
     dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 244992LL), 128, (DnnTf32::Word *)(m + 184512LL), 128, dnn_rows(m + 33024LL), 10, 128, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 33024LL), row = block.x * 32;
     const DnnOperand<DnnTf32, 12> grad = {(DnnTf32::Word *)(m + 249088LL)};
-    dnn_cross_entropy<10>(m + 257280LL, m + 32896LL, grad, dnn_rows(m + 33024LL), dnn_scale(m + 33024LL), (double *)(m + 33408LL));
+    dnn_cross_entropy<10>(m + 257280LL, m + 32896LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 33024LL), (double *)(m + 33408LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -1868,7 +1873,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 33408LL), 4, true, (double *)(m + 33280LL));
+        dnn_loss_sum((const double *)(m + 33408LL), 1, true, (double *)(m + 33280LL));
         dnn_advance(m, (DnnFeed *)(m + 33152LL), (const double *)(m + 33280LL));
         return;
     }
@@ -2124,6 +2129,7 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
+// softmax_cross_entropy(z4), dz4
 // digits.yaml:9  linear: 10
 struct of_forward2 {
     float *m;
@@ -2139,12 +2145,11 @@ struct of_forward2 {
 DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
     dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 258304LL), 128, (DnnBf16::Word *)(m + 151744LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 24832LL), row = block.x * 32;
     const DnnOperand<DnnBf16, 16> grad = {(DnnBf16::Word *)(m + 260352LL)};
-    dnn_cross_entropy<10>(m + 264448LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL), (double *)(m + 25216LL));
+    dnn_cross_entropy<10>(m + 264448LL, m + 24704LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 24832LL), (double *)(m + 25216LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2185,7 +2190,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+        dnn_loss_sum((const double *)(m + 25216LL), 1, true, (double *)(m + 25088LL));
         dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
         return;
     }
@@ -2649,6 +2654,7 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
+// softmax_cross_entropy(z4), dz4
 // digits.yaml:9  linear: 10
 struct of_forward2 {
     float *m;
@@ -2664,12 +2670,11 @@ struct of_forward2 {
 DNN_KERNEL(forward2, 256, 2) {
     const of_forward2 epilogue = {m};
     dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 258432LL), 128, (DnnF16::Word *)(m + 151872LL), 128, dnn_rows(m + 24832LL), 10, 128, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 24832LL), row = block.x * 32;
     const DnnOperand<DnnF16, 16> grad = {(DnnF16::Word *)(m + 260480LL)};
-    dnn_cross_entropy<10>(m + 264576LL, m + 24704LL, grad, dnn_rows(m + 24832LL), dnn_scale(m + 24832LL) * ((DnnScaling *)(m + 25344LL))->scale, (double *)(m + 25216LL));
+    dnn_cross_entropy<10>(m + 264576LL, m + 24704LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 24832LL) * ((DnnScaling *)(m + 25344LL))->scale, (double *)(m + 25216LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2710,7 +2715,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 25216LL), 4, true, (double *)(m + 25088LL));
+        dnn_loss_sum((const double *)(m + 25216LL), 1, true, (double *)(m + 25088LL));
         dnn_advance(m, (DnnFeed *)(m + 24960LL), (const double *)(m + 25088LL));
         return;
     }
@@ -3144,6 +3149,7 @@ DNN_KERNEL(forward1, 256, 2) {
 }
 
 // linear z4 = a3*4.weight^T + 4.bias
+// softmax_cross_entropy(z4), dz4
 // digits.yaml:9  linear: 10
 struct of_forward2 {
     float *m;
@@ -3160,12 +3166,11 @@ DNN_KERNEL(forward2, 256, 2) {
     const DnnRowMajor<128> b = {m + 66624LL};
     const of_forward2 epilogue = {m};
     dnn_linear<2, 1>(dnn_block(), a, b, dnn_rows(m + 16576LL), 10, 128, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z4), dz4
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z4 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 16576LL), row = block.x * 32;
     const DnnRows<10> grad = {m + 182144LL};
-    dnn_cross_entropy<10>(m + 190336LL, m + 16448LL, grad, dnn_rows(m + 16576LL), dnn_scale(m + 16576LL), (double *)(m + 16960LL));
+    dnn_cross_entropy<10>(m + 190336LL, m + 16448LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 16576LL), (double *)(m + 16960LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -3191,7 +3196,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 16960LL), 4, true, (double *)(m + 16832LL));
+        dnn_loss_sum((const double *)(m + 16960LL), 1, true, (double *)(m + 16832LL));
         dnn_advance(m, (DnnFeed *)(m + 16704LL), (const double *)(m + 16832LL));
         return;
     }

@@ -503,29 +503,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -542,7 +547,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.
@@ -1798,6 +1803,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t1 = dnn_softplus(z);
+        const float t2 = z * y;
+        const float t3 = t1 - t2;
+        const float t4 = dnn_sigmoid(z);
+        const float t5 = t4 - y;
+        slope = t5;
+        return t3;
+    }
+};
 // single.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -1813,23 +1830,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 2752LL), 8, (DnnTf32::Word *)(m + 2496LL), 8, dnn_rows(m + 1792LL), 1, 8, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t1 = dnn_softplus(z);
-        const float t2 = z * y;
-        const float t3 = t1 - t2;
-        const float t4 = dnn_sigmoid(z);
-        const float t5 = t4 - y;
-        slope = t5;
-        return t3;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 1792LL), row = block.x * 32;
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 2880LL)};
-    dnn_element_loss<of_loss, 1>(m + 2816LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL), (double *)(m + 2176LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 2816LL, m + 1664LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 1792LL), (double *)(m + 2176LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2146,6 +2151,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t1 = dnn_softplus(z);
+        const float t2 = z * y;
+        const float t3 = t1 - t2;
+        const float t4 = dnn_sigmoid(z);
+        const float t5 = t4 - y;
+        slope = t5;
+        return t3;
+    }
+};
 // single.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -2161,23 +2178,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 2752LL), 8, (DnnBf16::Word *)(m + 2496LL), 8, dnn_rows(m + 1792LL), 1, 8, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t1 = dnn_softplus(z);
-        const float t2 = z * y;
-        const float t3 = t1 - t2;
-        const float t4 = dnn_sigmoid(z);
-        const float t5 = t4 - y;
-        slope = t5;
-        return t3;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 1792LL), row = block.x * 32;
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 2880LL)};
-    dnn_element_loss<of_loss, 1>(m + 2816LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL), (double *)(m + 2176LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 2816LL, m + 1664LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 1792LL), (double *)(m + 2176LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2522,6 +2527,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t1 = dnn_softplus(z);
+        const float t2 = z * y;
+        const float t3 = t1 - t2;
+        const float t4 = dnn_sigmoid(z);
+        const float t5 = t4 - y;
+        slope = t5;
+        return t3;
+    }
+};
 // single.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -2537,23 +2554,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 2880LL), 8, (DnnF16::Word *)(m + 2624LL), 8, dnn_rows(m + 1792LL), 1, 8, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t1 = dnn_softplus(z);
-        const float t2 = z * y;
-        const float t3 = t1 - t2;
-        const float t4 = dnn_sigmoid(z);
-        const float t5 = t4 - y;
-        slope = t5;
-        return t3;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 1792LL), row = block.x * 32;
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 3008LL)};
-    dnn_element_loss<of_loss, 1>(m + 2944LL, m + 1664LL, grad, dnn_rows(m + 1792LL), dnn_scale(m + 1792LL) * ((DnnScaling *)(m + 2304LL))->scale, (double *)(m + 2176LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 2944LL, m + 1664LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 1792LL) * ((DnnScaling *)(m + 2304LL))->scale, (double *)(m + 2176LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2883,6 +2888,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t1 = dnn_softplus(z);
+        const float t2 = z * y;
+        const float t3 = t1 - t2;
+        const float t4 = dnn_sigmoid(z);
+        const float t5 = t4 - y;
+        slope = t5;
+        return t3;
+    }
+};
 // single.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -2899,23 +2916,11 @@ DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<8> b = {m + 1240LL};
     const of_forward1 epilogue = {m};
     dnn_linear<1, 1>(dnn_block(), a, b, dnn_rows(m + 704LL), 1, 8, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t1 = dnn_softplus(z);
-        const float t2 = z * y;
-        const float t3 = t1 - t2;
-        const float t4 = dnn_sigmoid(z);
-        const float t5 = t4 - y;
-        slope = t5;
-        return t3;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 704LL), row = block.x * 16;
     const DnnRows<1> grad = {m + 1600LL};
-    dnn_element_loss<of_loss, 1>(m + 1536LL, m + 576LL, grad, dnn_rows(m + 704LL), dnn_scale(m + 704LL), (double *)(m + 1088LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 1536LL, m + 576LL, grad, row, row + 16 < rows ? row + 16 : rows, block.y * 16, dnn_scale(m + 704LL), (double *)(m + 1088LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn

@@ -503,29 +503,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -542,7 +547,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.
@@ -1810,6 +1815,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
 // tumour.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -1825,23 +1842,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 27008LL), 16, (DnnTf32::Word *)(m + 18560LL), 16, dnn_rows(m + 16320LL), 1, 16, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t12 = dnn_softplus(z);
-        const float t13 = z * y;
-        const float t14 = t12 - t13;
-        const float t15 = dnn_sigmoid(z);
-        const float t16 = t15 - y;
-        slope = t16;
-        return t14;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 16320LL), row = block.x * 32;
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 39296LL)};
-    dnn_element_loss<of_loss, 1>(m + 40320LL, m + 16000LL, grad, dnn_rows(m + 16320LL), dnn_scale(m + 16320LL), (double *)(m + 16704LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 40320LL, m + 16000LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 16320LL), (double *)(m + 16704LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -1867,7 +1872,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 16704LL), 1, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+        dnn_loss_sum((const double *)(m + 16704LL), 8, dnn_first(m + 16320LL), (double *)(m + 16576LL));
         dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
         return;
     }
@@ -2208,6 +2213,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
 // tumour.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -2223,23 +2240,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 26752LL), 16, (DnnBf16::Word *)(m + 14208LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t12 = dnn_softplus(z);
-        const float t13 = z * y;
-        const float t14 = t12 - t13;
-        const float t15 = dnn_sigmoid(z);
-        const float t16 = t15 - y;
-        slope = t16;
-        return t14;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 12224LL), row = block.x * 32;
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 30848LL)};
-    dnn_element_loss<of_loss, 1>(m + 31872LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL), (double *)(m + 12608LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 31872LL, m + 11904LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 12224LL), (double *)(m + 12608LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2279,7 +2284,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        dnn_loss_sum((const double *)(m + 12608LL), 8, dnn_first(m + 12224LL), (double *)(m + 12480LL));
         dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
         return;
     }
@@ -2634,6 +2639,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
 // tumour.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -2649,23 +2666,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 26880LL), 16, (DnnF16::Word *)(m + 14336LL), 16, dnn_rows(m + 12224LL), 1, 16, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t12 = dnn_softplus(z);
-        const float t13 = z * y;
-        const float t14 = t12 - t13;
-        const float t15 = dnn_sigmoid(z);
-        const float t16 = t15 - y;
-        slope = t16;
-        return t14;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 12224LL), row = block.x * 32;
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 30976LL)};
-    dnn_element_loss<of_loss, 1>(m + 32000LL, m + 11904LL, grad, dnn_rows(m + 12224LL), dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale, (double *)(m + 12608LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 32000LL, m + 11904LL, grad, row, row + 32 < rows ? row + 32 : rows, block.y * 32, dnn_scale(m + 12224LL) * ((DnnScaling *)(m + 12736LL))->scale, (double *)(m + 12608LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2705,7 +2710,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 12608LL), 1, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        dnn_loss_sum((const double *)(m + 12608LL), 8, dnn_first(m + 12224LL), (double *)(m + 12480LL));
         dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
         return;
     }
@@ -3042,6 +3047,18 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
+struct loss_of_forward1 {
+    static DNN_METHOD float of(float z, float y, float &slope) {
+        const float t12 = dnn_softplus(z);
+        const float t13 = z * y;
+        const float t14 = t12 - t13;
+        const float t15 = dnn_sigmoid(z);
+        const float t16 = t15 - y;
+        slope = t16;
+        return t14;
+    }
+};
 // tumour.yaml:8  linear: 1
 struct of_forward1 {
     float *m;
@@ -3058,23 +3075,11 @@ DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<16> b = {m + 9072LL};
     const of_forward1 epilogue = {m};
     dnn_linear<4, 1>(dnn_block(), a, b, dnn_rows(m + 8064LL), 1, 16, epilogue, (float *)0);
-}
-
-// mean of softplus(z) - z*y over z=z2, dz2 = sigmoid(z) - y
-struct of_loss {
-    static DNN_METHOD float of(float z, float y, float &slope) {
-        const float t12 = dnn_softplus(z);
-        const float t13 = z * y;
-        const float t14 = t12 - t13;
-        const float t15 = dnn_sigmoid(z);
-        const float t16 = t15 - y;
-        slope = t16;
-        return t14;
-    }
-};
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 8064LL), row = block.x * 64;
     const DnnRows<1> grad = {m + 24512LL};
-    dnn_element_loss<of_loss, 1>(m + 24256LL, m + 7744LL, grad, dnn_rows(m + 8064LL), dnn_scale(m + 8064LL), (double *)(m + 8448LL));
+    dnn_element_loss<loss_of_forward1, 1, 1>(m + 24256LL, m + 7744LL, grad, row, row + 64 < rows ? row + 64 : rows, block.y * 16, dnn_scale(m + 8064LL), (double *)(m + 8448LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -3099,7 +3104,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 8448LL), 1, dnn_first(m + 8064LL), (double *)(m + 8320LL));
+        dnn_loss_sum((const double *)(m + 8448LL), 4, dnn_first(m + 8064LL), (double *)(m + 8320LL));
         dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
         return;
     }

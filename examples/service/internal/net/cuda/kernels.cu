@@ -503,29 +503,34 @@ template <int WIDTH> struct DnnRows {
     DNN_METHOD void put(long long row, int col, float v) const { p[row * WIDTH + col] = v; }
 };
 
-// dnn_element_loss computes an element-wise loss of raw [rows, OUT] against y
-// and scale times its gradient; each block writes the sum of its losses.
-template <class Loss, int OUT, class Grad>
-DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const long long all = (long long)rows * OUT, stride = (long long)dnn_grid_x() * DNN_THREADS;
+// dnn_element_loss computes an element-wise loss of a block's part of raw [..,
+// OUT] against y, and scale times its gradient: of the rows from row to end and of
+// ACROSS columns from col on. partial gets the sum of these losses.
+template <class Loss, int OUT, int ACROSS, class Grad>
+DNN_DEVICE void dnn_element_loss(const float *raw, const float *y, const Grad &grad, int row, int end, int col, float scale, double *partial) {
     double sum = 0.0;
-    for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
+    for (int i = dnn_thread(); i < (end - row) * ACROSS; i += DNN_THREADS) {
+        const int c = col + i % ACROSS;
+        if (c >= OUT) continue;
+        const long long r = row + i / ACROSS;
         float slope;
-        sum += (double)Loss::of(raw[i], y[i], slope);
-        grad.put(i / OUT, (int)(i % OUT), slope * scale);
+        sum += (double)Loss::of(raw[r * OUT + c], y[r * OUT + c], slope);
+        grad.put(r, c, slope * scale);
     }
     sum = dnn_block_sum(sum);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = sum;
+    if (dnn_thread() == 0) *partial = sum;
 }
 
-// dnn_cross_entropy computes log(sum exp(z)) - z[class] of each row of raw
-// [rows, OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class):
-// a warp takes a row.
+// dnn_cross_entropy computes log(sum exp(z)) - z[class] of a block's rows of raw
+// [.., OUT], and scale times its gradient exp(z)/sum exp(z) - (1 at class). A warp
+// takes a row, the first of them row, and those at the distance stride before end.
+// partial gets the sum of these losses.
 template <int OUT, class Grad>
-DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int rows, float scale, double *partial) {
-    const int warps = DNN_THREADS / 32, lane = dnn_thread() % 32;
+DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &grad, int row, int end, int stride, float scale,
+                                  double *partial) {
+    const int lane = dnn_thread() % 32;
     double loss = 0.0;
-    for (int row = dnn_block_x() * warps + dnn_thread() / 32; row < rows; row += dnn_grid_x() * warps) {
+    for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
@@ -542,7 +547,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
     }
     loss = dnn_block_sum(loss);
-    if (dnn_thread() == 0) partial[dnn_block_x()] = loss;
+    if (dnn_thread() == 0) *partial = loss;
 }
 
 // dnn_loss_sum adds the blocks' losses, in order, to the step's.
@@ -1798,6 +1803,7 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// softmax_cross_entropy(z2), dz2
 // net.yaml:7  linear: 3
 struct of_forward1 {
     float *m;
@@ -1813,12 +1819,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnTf32, 32, 32, false>(dnn_block(), (DnnTf32::Word *)(m + 6720LL), 32, (DnnTf32::Word *)(m + 6080LL), 32, dnn_rows(m + 4096LL), 3, 32, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 4096LL), row = block.x * 32;
     const DnnOperand<DnnTf32, 4> grad = {(DnnTf32::Word *)(m + 7808LL)};
-    dnn_cross_entropy<3>(m + 7744LL, m + 3968LL, grad, dnn_rows(m + 4096LL), dnn_scale(m + 4096LL), (double *)(m + 4480LL));
+    dnn_cross_entropy<3>(m + 7744LL, m + 3968LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 4096LL), (double *)(m + 4480LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -1845,7 +1850,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 4480LL), 2, true, (double *)(m + 4352LL));
+        dnn_loss_sum((const double *)(m + 4480LL), 1, true, (double *)(m + 4352LL));
         dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
         return;
     }
@@ -2155,6 +2160,7 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// softmax_cross_entropy(z2), dz2
 // net.yaml:7  linear: 3
 struct of_forward1 {
     float *m;
@@ -2170,12 +2176,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnBf16, 32, 32, false>(dnn_block(), (DnnBf16::Word *)(m + 5504LL), 32, (DnnBf16::Word *)(m + 4928LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 3072LL), row = block.x * 32;
     const DnnOperand<DnnBf16, 8> grad = {(DnnBf16::Word *)(m + 6080LL)};
-    dnn_cross_entropy<3>(m + 6016LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL), (double *)(m + 3456LL));
+    dnn_cross_entropy<3>(m + 6016LL, m + 2944LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 3072LL), (double *)(m + 3456LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2216,7 +2221,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+        dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
         dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
         return;
     }
@@ -2540,6 +2545,7 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// softmax_cross_entropy(z2), dz2
 // net.yaml:7  linear: 3
 struct of_forward1 {
     float *m;
@@ -2555,12 +2561,11 @@ struct of_forward1 {
 DNN_KERNEL(forward1, 256, 2) {
     const of_forward1 epilogue = {m};
     dnn_tensor_linear<DnnF16, 32, 32, false>(dnn_block(), (DnnF16::Word *)(m + 5632LL), 32, (DnnF16::Word *)(m + 5056LL), 32, dnn_rows(m + 3072LL), 3, 32, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 3072LL), row = block.x * 32;
     const DnnOperand<DnnF16, 8> grad = {(DnnF16::Word *)(m + 6208LL)};
-    dnn_cross_entropy<3>(m + 6144LL, m + 2944LL, grad, dnn_rows(m + 3072LL), dnn_scale(m + 3072LL) * ((DnnScaling *)(m + 3584LL))->scale, (double *)(m + 3456LL));
+    dnn_cross_entropy<3>(m + 6144LL, m + 2944LL, grad, row, row + 32 < rows ? row + 32 : rows, 8, dnn_scale(m + 3072LL) * ((DnnScaling *)(m + 3584LL))->scale, (double *)(m + 3456LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2601,7 +2606,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 3456LL), 2, true, (double *)(m + 3328LL));
+        dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
         dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
         return;
     }
@@ -2910,6 +2915,7 @@ DNN_KERNEL(forward0, 256, 2) {
 }
 
 // linear z2 = a1*2.weight^T + 2.bias
+// softmax_cross_entropy(z2), dz2
 // net.yaml:7  linear: 3
 struct of_forward1 {
     float *m;
@@ -2926,12 +2932,11 @@ DNN_KERNEL(forward1, 256, 2) {
     const DnnRowMajor<32> b = {m + 2752LL};
     const of_forward1 epilogue = {m};
     dnn_linear<1, 1>(dnn_block(), a, b, dnn_rows(m + 1984LL), 3, 32, epilogue, (float *)0);
-}
-
-// softmax_cross_entropy(z2), dz2
-DNN_KERNEL(loss, 256, 2) {
+    DNN_SYNC(); // the block's part of z2 is written
+    const DnnBlock block = dnn_block();
+    const int rows = dnn_rows(m + 1984LL), row = block.x * 16;
     const DnnRows<3> grad = {m + 5248LL};
-    dnn_cross_entropy<3>(m + 5184LL, m + 1856LL, grad, dnn_rows(m + 1984LL), dnn_scale(m + 1984LL), (double *)(m + 2368LL));
+    dnn_cross_entropy<3>(m + 5184LL, m + 1856LL, grad, row, row + 16 < rows ? row + 16 : rows, 8, dnn_scale(m + 1984LL), (double *)(m + 2368LL) + block.x * block.down + block.y);
 }
 
 // the sum of the step's losses; then it is the next pass's turn
@@ -2957,7 +2962,7 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 2368LL), 2, true, (double *)(m + 2240LL));
+        dnn_loss_sum((const double *)(m + 2368LL), 1, true, (double *)(m + 2240LL));
         dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
         return;
     }
