@@ -209,10 +209,12 @@ func (e *emitter) codeFunc(f *jen.File, pl *plan.Plan) {
 		id("Infer"):   launches(pl.Infer),
 		id("Refresh"): launches(pl.Refresh),
 		id("Scaling"): hostRegion(pl.Scaling),
-		id("Fetch"):   launch(pl.Fetch),
 		id("Steps"):   jen.Lit(pl.Steps),
 		id("Scalars"): id("cudaScalars"),
 		id("Fused"):   fused(pl.Fused),
+	}
+	if pl.Fetch != nil {
+		fields[id("Fetch")] = launch(pl.Fetch)
 	}
 	if len(pl.Libraries) > 0 {
 		fields[id("Libraries")] = libraries(pl)

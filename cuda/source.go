@@ -74,11 +74,7 @@ func (s *source) kernel(l *plan.Launch) {
 	case *plan.Loss:
 		s.loss(l, w)
 	case *plan.Convert:
-		p := s.Program
-		s.comment("operands of the batch")
-		s.open(l.Name)
-		s.line("dnn_convert<%s, %d, %d>(%s, %s, %s);", s.policy(), p.Input, s.Lead(p.Input), at(s.X.Offset), s.words(s.Inputs.Offset), s.rows())
-		s.line("}")
+		s.convert(l, w)
 	case *plan.Refresh:
 		s.comment("operands of the weights, from the parameters that the host wrote")
 		s.tensors(l, w.Update)
@@ -108,6 +104,23 @@ func (s *source) kernel(l *plan.Launch) {
 		block("dnn_block()")
 		s.line("}")
 	}
+}
+
+// convert writes what makes the operands of a batch.
+func (s *source) convert(l *plan.Launch, w *plan.Convert) {
+	in, out := s.Program.Input, s.targets()
+	s.comment("operands of the batch")
+	s.open(l.Name)
+	if w.Infer {
+		s.line("const DnnBatch batch = {%s, 0, %s, 0};", at(s.X.Offset), at(s.Step.Offset))
+	} else {
+		s.line("float *const y = %s;", at(s.Y.Offset))
+		s.line("const DnnBatch batch = dnn_batch<%d, %d, %d>(m, (const DnnFeed *)(%s), %s, y, %s);", in, out, s.Step.Size,
+			at(s.Feed.Offset), at(s.X.Offset), at(s.Step.Offset))
+		s.line("if (batch.y != y) dnn_gather<%d>(y, batch.y, batch.order, 0, dnn_rows(batch.step));", out)
+	}
+	s.line("dnn_convert<%s, %d, %d>(batch, %s, dnn_rows(batch.step));", s.policy(), in, s.Lead(in), s.words(s.Inputs.Offset))
+	s.line("}")
 }
 
 // jobs writes the kernel of launches that stand side by side.

@@ -33,8 +33,8 @@ type Plan struct {
 	Refresh []*Launch
 
 	// Fetch makes the batch of a pass from rows that lie on the GPU, so that a graph
-	// has many steps; it is nil where the pass finds its rows itself. The host asks
-	// for up to Steps at once.
+	// has many steps; it is nil where the pass finds its rows itself, be it in Convert.
+	// The host asks for up to Steps at once.
 	Fetch *Launch
 	Steps int
 
@@ -196,7 +196,7 @@ func With(p *ir.Program, o Options) (*Plan, error) {
 	}
 	pl.train(o)
 	pl.feed()
-	pl.convert(&pl.Infer, "convert_infer", pl.InferRows)
+	pl.convert(&pl.Infer, "convert_infer", pl.InferRows, true)
 	pl.steps(&pl.Infer, "infer", p.Infer, true)
 	pl.buffers()
 	pl.fuse(o)
@@ -237,7 +237,7 @@ func scalars(r ir.Rule) []string {
 }
 
 func (p *Plan) train(o Options) {
-	p.convert(&p.Pass, "convert", p.Program.Batch)
+	p.convert(&p.Pass, "convert", p.Program.Batch, false)
 	p.steps(&p.Pass, "forward", p.Program.Forward, false)
 	blocks := p.loss()
 	p.Partial.Size = 2 * blocks
@@ -321,8 +321,10 @@ const (
 
 // feed plans what stands around a pass where many steps are one launch.
 func (p *Plan) feed() {
-	blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), fetchBlocks)
-	p.Fetch = &Launch{Name: "fetch", Grid: [3]int{blocks, 1, 1}, Work: &Fetch{}}
+	if p.Inputs.Size == 0 {
+		blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), fetchBlocks)
+		p.Fetch = &Launch{Name: "fetch", Grid: [3]int{blocks, 1, 1}, Work: &Fetch{}}
+	}
 	flops := 0.0
 	for _, q := range p.Program.Params {
 		flops += 6 * float64(q.Size()) * float64(p.Program.Batch)

@@ -26,8 +26,9 @@ func (p *Plan) Copy(q *ir.Param) (offset, lead int, ok bool) {
 	return p.Copies.Offset + at, p.Lead(q.Shape[1]), true
 }
 
-// Convert makes the operands of a batch.
-type Convert struct{}
+// Convert makes the operands of a batch. In training it gathers its rows itself
+// where many steps are one launch, and brings what Fetch does else.
+type Convert struct{ Infer bool }
 
 // Refresh makes the operands of all weights, and Rescale changes the scale of
 // the loss's gradient at the end of a step.
@@ -77,10 +78,10 @@ func (p *Plan) tensor() {
 }
 
 // convert adds the launch that makes the operands of a batch.
-func (p *Plan) convert(list *[]*Launch, name string, rows int) {
+func (p *Plan) convert(list *[]*Launch, name string, rows int, infer bool) {
 	if p.Inputs.Size > 0 {
-		blocks := min(ceil(rows*p.Program.Input, 4*Threads), 1024)
-		*list = append(*list, &Launch{Name: name, Grid: [3]int{blocks, 1, 1}, Work: &Convert{}})
+		blocks := min(ceil(rows*p.Program.Input, 4*Threads), fetchBlocks)
+		*list = append(*list, &Launch{Name: name, Grid: [3]int{blocks, 1, 1}, Work: &Convert{infer}})
 	}
 }
 

@@ -83,7 +83,6 @@ func cudaTF32() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(4480, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
@@ -154,7 +153,6 @@ func cudaBF16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(3456, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
@@ -225,7 +223,6 @@ func cudaFP16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(3456, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{

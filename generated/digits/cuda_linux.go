@@ -82,7 +82,6 @@ func cudaTF32() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(33152, 10),
-		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused:      nil,
@@ -141,7 +140,6 @@ func cudaBF16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(24960, 10),
-		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
@@ -212,7 +210,6 @@ func cudaFP16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(24960, 10),
-		Fetch:      host.Run("fetch", 2, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{

@@ -77,7 +77,6 @@ func cudaTF32() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(16448, 10),
-		Fetch:      host.Run("fetch", 8, 1, 1),
 		Files:      cudaFiles,
 		Full:       true,
 		Fused: []host.Fused{
@@ -143,7 +142,6 @@ func cudaBF16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(12352, 10),
-		Fetch:      host.Run("fetch", 8, 1, 1),
 		Files:      cudaFiles,
 		Full:       true,
 		Fused: []host.Fused{
@@ -209,7 +207,6 @@ func cudaFP16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    false,
 		Feed:       host.At(12352, 10),
-		Fetch:      host.Run("fetch", 8, 1, 1),
 		Files:      cudaFiles,
 		Full:       true,
 		Fused: []host.Fused{

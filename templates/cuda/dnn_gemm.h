@@ -284,17 +284,19 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// dnn_convert makes operands [rows, WIDTH] of a batch, two at a time where rows
 // have an even number.
-template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const DnnBatch &batch, typename P::Word *to, int rows) {
     const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
     const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
-        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        const int row = (int)(i / ACROSS), col = (int)(i % ACROSS) * EACH;
+        const float *const from = batch.x + batch.row(row) * WIDTH + col;
+        typename P::Word *const word = to + (long long)row * LEAD + col;
         if (EACH == 2)
-            P::put2(word, from[2 * i], from[2 * i + 1]);
+            P::put2(word, from[0], from[1]);
         else
-            P::put(word, from[i]);
+            P::put(word, from[0]);
     }
 }
 

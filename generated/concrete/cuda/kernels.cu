@@ -1342,17 +1342,19 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// dnn_convert makes operands [rows, WIDTH] of a batch, two at a time where rows
 // have an even number.
-template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const DnnBatch &batch, typename P::Word *to, int rows) {
     const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
     const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
-        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        const int row = (int)(i / ACROSS), col = (int)(i % ACROSS) * EACH;
+        const float *const from = batch.x + batch.row(row) * WIDTH + col;
+        typename P::Word *const word = to + (long long)row * LEAD + col;
         if (EACH == 2)
-            P::put2(word, from[2 * i], from[2 * i + 1]);
+            P::put2(word, from[0], from[1]);
         else
-            P::put(word, from[i]);
+            P::put(word, from[0]);
     }
 }
 
@@ -1777,14 +1779,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 4480LL), m + 0LL, m + 4224LL, m + 4352LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnTf32, 8, 8>(m + 0LL, (DnnTf32::Word *)(m + 2112LL), dnn_rows(m + 4352LL));
+    float *const y = m + 4224LL;
+    const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 4480LL), m + 0LL, y, m + 4352LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnTf32, 8, 8>(batch, (DnnTf32::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)), s1[0::2] = g*sigmoid(g), s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))) with z=acc[0::2], g=acc[1::2]
@@ -2013,7 +2013,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnTf32, 8, 8>(m + 0LL, (DnnTf32::Word *)(m + 2112LL), dnn_rows(m + 4352LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 4352LL, 0};
+    dnn_convert<DnnTf32, 8, 8>(batch, (DnnTf32::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2]
@@ -2341,14 +2342,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnBf16, 8, 8>(m + 0LL, (DnnBf16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
+    float *const y = m + 3200LL;
+    const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, y, m + 3328LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnBf16, 8, 8>(batch, (DnnBf16::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)), s1[0::2] = g*sigmoid(g), s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))) with z=acc[0::2], g=acc[1::2]
@@ -2608,7 +2607,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnBf16, 8, 8>(m + 0LL, (DnnBf16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 3328LL, 0};
+    dnn_convert<DnnBf16, 8, 8>(batch, (DnnBf16::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2]
@@ -2950,14 +2950,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, m + 3200LL, m + 3328LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnF16, 8, 8>(m + 0LL, (DnnF16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
+    float *const y = m + 3200LL;
+    const DnnBatch batch = dnn_batch<8, 1, 6>(m, (const DnnFeed *)(m + 3456LL), m + 0LL, y, m + 3328LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnF16, 8, 8>(batch, (DnnF16::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)), s1[0::2] = g*sigmoid(g), s1[1::2] = z*(sigmoid(g) + g*(sigmoid(g)*(1 - sigmoid(g)))) with z=acc[0::2], g=acc[1::2]
@@ -3222,7 +3220,8 @@ DNN_KERNEL(update_rescale, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnF16, 8, 8>(m + 0LL, (DnnF16::Word *)(m + 2112LL), dnn_rows(m + 3328LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 3328LL, 0};
+    dnn_convert<DnnF16, 8, 8>(batch, (DnnF16::Word *)(m + 2112LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 24: a1 = z*(g*sigmoid(g)) with z=acc[0::2], g=acc[1::2]

@@ -1342,17 +1342,19 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// dnn_convert makes operands [rows, WIDTH] of a batch, two at a time where rows
 // have an even number.
-template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const DnnBatch &batch, typename P::Word *to, int rows) {
     const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
     const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
-        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        const int row = (int)(i / ACROSS), col = (int)(i % ACROSS) * EACH;
+        const float *const from = batch.x + batch.row(row) * WIDTH + col;
+        typename P::Word *const word = to + (long long)row * LEAD + col;
         if (EACH == 2)
-            P::put2(word, from[2 * i], from[2 * i + 1]);
+            P::put2(word, from[0], from[1]);
         else
-            P::put(word, from[i]);
+            P::put(word, from[0]);
     }
 }
 
@@ -1777,14 +1779,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 33152LL), m + 0LL, m + 32896LL, m + 33024LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnTf32, 64, 64>(m + 0LL, (DnnTf32::Word *)(m + 16448LL), dnn_rows(m + 33024LL));
+    float *const y = m + 32896LL;
+    const DnnBatch batch = dnn_batch<64, 1, 6>(m, (const DnnFeed *)(m + 33152LL), m + 0LL, y, m + 33024LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnTf32, 64, 64>(batch, (DnnTf32::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -1961,7 +1961,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnTf32, 64, 64>(m + 0LL, (DnnTf32::Word *)(m + 16448LL), dnn_rows(m + 33024LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 33024LL, 0};
+    dnn_convert<DnnTf32, 64, 64>(batch, (DnnTf32::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -2052,14 +2053,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnBf16, 64, 64>(m + 0LL, (DnnBf16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
+    float *const y = m + 24704LL;
+    const DnnBatch batch = dnn_batch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, y, m + 24832LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnBf16, 64, 64>(batch, (DnnBf16::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -2292,7 +2291,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnBf16, 64, 64>(m + 0LL, (DnnBf16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 24832LL, 0};
+    dnn_convert<DnnBf16, 64, 64>(batch, (DnnBf16::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -2577,14 +2577,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 4.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, m + 24704LL, m + 24832LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnF16, 64, 64>(m + 0LL, (DnnF16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
+    float *const y = m + 24704LL;
+    const DnnBatch batch = dnn_batch<64, 1, 6>(m, (const DnnFeed *)(m + 24960LL), m + 0LL, y, m + 24832LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnF16, 64, 64>(batch, (DnnF16::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc
@@ -2822,7 +2820,8 @@ DNN_KERNEL(update_rescale, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnF16, 64, 64>(m + 0LL, (DnnF16::Word *)(m + 16448LL), dnn_rows(m + 24832LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 24832LL, 0};
+    dnn_convert<DnnF16, 64, 64>(batch, (DnnF16::Word *)(m + 16448LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 256: a1 = z <= 0 ? 0 : z with z=acc

@@ -1342,17 +1342,19 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// dnn_convert makes operands [rows, WIDTH] of a batch, two at a time where rows
 // have an even number.
-template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const DnnBatch &batch, typename P::Word *to, int rows) {
     const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
     const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
-        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        const int row = (int)(i / ACROSS), col = (int)(i % ACROSS) * EACH;
+        const float *const from = batch.x + batch.row(row) * WIDTH + col;
+        typename P::Word *const word = to + (long long)row * LEAD + col;
         if (EACH == 2)
-            P::put2(word, from[2 * i], from[2 * i + 1]);
+            P::put2(word, from[0], from[1]);
         else
-            P::put(word, from[i]);
+            P::put(word, from[0]);
     }
 }
 
@@ -1773,14 +1775,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnTf32, 2, 4>(m + 0LL, (DnnTf32::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    float *const y = m + 1664LL;
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, y, m + 1792LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnTf32, 2, 4>(batch, (DnnTf32::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -1908,7 +1908,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnTf32, 2, 4>(m + 0LL, (DnnTf32::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 1792LL, 0};
+    dnn_convert<DnnTf32, 2, 4>(batch, (DnnTf32::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -2107,14 +2108,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnBf16, 2, 8>(m + 0LL, (DnnBf16::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    float *const y = m + 1664LL;
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, y, m + 1792LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnBf16, 2, 8>(batch, (DnnBf16::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -2270,7 +2269,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnBf16, 2, 8>(m + 0LL, (DnnBf16::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 1792LL, 0};
+    dnn_convert<DnnBf16, 2, 8>(batch, (DnnBf16::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -2483,14 +2483,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, m + 1664LL, m + 1792LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnF16, 2, 8>(m + 0LL, (DnnF16::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    float *const y = m + 1664LL;
+    const DnnBatch batch = dnn_batch<2, 1, 5>(m, (const DnnFeed *)(m + 1920LL), m + 0LL, y, m + 1792LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnF16, 2, 8>(batch, (DnnF16::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc
@@ -2651,7 +2649,8 @@ DNN_KERNEL(update_rescale, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnF16, 2, 8>(m + 0LL, (DnnF16::Word *)(m + 576LL), dnn_rows(m + 1792LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 1792LL, 0};
+    dnn_convert<DnnF16, 2, 8>(batch, (DnnF16::Word *)(m + 576LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 8: a1 = tanh(z) with z=acc

@@ -1342,17 +1342,19 @@ template <class P, int LEAD> struct DnnOperand {
     DNN_METHOD void put(long long row, int col, float v) const { P::put(p + row * LEAD + col, v); }
 };
 
-// dnn_convert makes operands [rows, WIDTH] of a matrix, two at a time where rows
+// dnn_convert makes operands [rows, WIDTH] of a batch, two at a time where rows
 // have an even number.
-template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const float *from, typename P::Word *to, int rows) {
+template <class P, int WIDTH, int LEAD> DNN_DEVICE void dnn_convert(const DnnBatch &batch, typename P::Word *to, int rows) {
     const int EACH = WIDTH % 2 == 0 ? 2 : 1, ACROSS = WIDTH / EACH;
     const long long all = (long long)rows * ACROSS, stride = (long long)dnn_grid_x() * DNN_THREADS;
     for (long long i = (long long)dnn_block_x() * DNN_THREADS + dnn_thread(); i < all; i += stride) {
-        typename P::Word *const word = to + i / ACROSS * LEAD + i % ACROSS * EACH;
+        const int row = (int)(i / ACROSS), col = (int)(i % ACROSS) * EACH;
+        const float *const from = batch.x + batch.row(row) * WIDTH + col;
+        typename P::Word *const word = to + (long long)row * LEAD + col;
         if (EACH == 2)
-            P::put2(word, from[2 * i], from[2 * i + 1]);
+            P::put2(word, from[0], from[1]);
         else
-            P::put(word, from[i]);
+            P::put(word, from[0]);
     }
 }
 
@@ -1773,14 +1775,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 16448LL), m + 0LL, m + 16000LL, m + 16320LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
+    float *const y = m + 16000LL;
+    const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 16448LL), m + 0LL, y, m + 16320LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnTf32, 30, 32>(batch, (DnnTf32::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
@@ -1927,7 +1927,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnTf32, 30, 32>(m + 0LL, (DnnTf32::Word *)(m + 7744LL), dnn_rows(m + 16320LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 16320LL, 0};
+    dnn_convert<DnnTf32, 30, 32>(batch, (DnnTf32::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
@@ -2154,14 +2155,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+    float *const y = m + 11904LL;
+    const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, y, m + 12224LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnBf16, 30, 32>(batch, (DnnBf16::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
@@ -2339,7 +2338,8 @@ DNN_KERNEL(update, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnBf16, 30, 32>(m + 0LL, (DnnBf16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 12224LL, 0};
+    dnn_convert<DnnBf16, 30, 32>(batch, (DnnBf16::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc
@@ -2580,14 +2580,12 @@ DNN_TABLE DnnCopy copies[] = {
     {0LL, 1, 1}, // 2.bias
 };
 
-// the batch and the step's words, where many steps are one launch
-DNN_KERNEL(fetch, 256, 2) {
-    dnn_fetch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, m + 11904LL, m + 12224LL);
-}
-
 // operands of the batch
 DNN_KERNEL(convert, 256, 2) {
-    dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+    float *const y = m + 11904LL;
+    const DnnBatch batch = dnn_batch<30, 1, 6>(m, (const DnnFeed *)(m + 12352LL), m + 0LL, y, m + 12224LL);
+    if (batch.y != y) dnn_gather<1>(y, batch.y, batch.order, 0, dnn_rows(batch.step));
+    dnn_convert<DnnF16, 30, 32>(batch, (DnnF16::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)), s1 = 0.5*(1 + erf(0.7071067811865476*z)) + 0.5*z*(0.7978845608028654*exp(-(0.7071067811865476*z*(0.7071067811865476*z)))) with z=acc
@@ -2770,7 +2768,8 @@ DNN_KERNEL(update_rescale, 256, 2) {
 
 // operands of the batch
 DNN_KERNEL(convert_infer, 256, 2) {
-    dnn_convert<DnnF16, 30, 32>(m + 0LL, (DnnF16::Word *)(m + 7744LL), dnn_rows(m + 12224LL));
+    const DnnBatch batch = {m + 0LL, 0, m + 12224LL, 0};
+    dnn_convert<DnnF16, 30, 32>(batch, (DnnF16::Word *)(m + 7744LL), dnn_rows(batch.step));
 }
 
 // linear acc = x*0.weight^T + 0.bias; map 16: a1 = 0.5*z*(1 + erf(0.7071067811865476*z)) with z=acc

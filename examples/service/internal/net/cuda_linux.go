@@ -78,7 +78,6 @@ func cudaTF32() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(4224, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
@@ -144,7 +143,6 @@ func cudaBF16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(3200, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
@@ -210,7 +208,6 @@ func cudaFP16() *host.Code {
 		Capability: [2]int{8, 0},
 		Classes:    true,
 		Feed:       host.At(3200, 10),
-		Fetch:      host.Run("fetch", 1, 1, 1),
 		Files:      cudaFiles,
 		Full:       false,
 		Fused: []host.Fused{
