@@ -209,6 +209,9 @@ func TestPlantedTensorBugs(t *testing.T) {
 	}{
 		{"a slab is read before it is there", "dnn_copy_wait<STAGES - 2>();", "dnn_copy_wait<STAGES - 1>();", bf16},
 		{"no barrier before a slab is read", "DNN_SYNC(); // slab s", "// slab s", bf16},
+		{"the second team's part is read before it is there", "DNN_SYNC(); // the second team's part", "// the second team's part", bf16},
+		{"the last slab is overwritten", "DNN_SYNC(); // the last slab", "// the last slab", bf16},
+		{"both teams take the same steps", "(s + team) * P::K", "s * P::K", bf16},
 		{"a slab is overwritten", "stages + next % STAGES", "stages + next % 2", bf16},
 		{"no zeros behind the inner dimension", "const int left = TURNED || end - k > CHUNK ? CHUNK : end - k;", "const int left = CHUNK;", bf16},
 		{"rows behind the last", "const bool inside = o < outers && k < end;", "const bool inside = o < outers;", bf16},

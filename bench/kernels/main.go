@@ -237,16 +237,18 @@ func gemm(t plan.Tile, tm, tn int, inner, size float64) work {
 		return work{fma: rows * cols * inner, shared: 4 * inner * (rows + cols + 16*(rows+cols)/2)}
 	}
 	rows, cols := float64(t.Rows), float64(t.Cols)
-	wn := map[int]float64{32: 2, 64: 4, 128: 4}[t.Cols]
-	if t.Cols == 64 && t.Rows == 128 {
-		wn = 2
-	}
-	wm := 8 / wn
-	if t.Rows == 32 {
-		wm = 2
+	wm, wn := 2.0, 2.0 // WM and WN of DnnGemm
+	if t.Cols == 128 {
+		wn = 4
+	} else if t.Rows == 128 {
+		wm = 4
 	}
 	fragments := wn*rows/16 + wm*cols/16 // of a step over 32 bytes of the inner dimension
-	return work{fma: rows * cols * inner, shared: inner*size/32*512*fragments + inner*size*(rows+cols)}
+	shared := inner*size/32*512*fragments + inner*size*(rows+cols)
+	if wm*wn == 4 {
+		shared += 2 * 4 * rows * cols // two teams' sums
+	}
+	return work{fma: rows * cols * inner, shared: shared}
 }
 
 // fused counts the work of a block in a fused pass: all its tiles.

@@ -1093,9 +1093,12 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
     static constexpr int CHUNK = 16 / (int)sizeof(Word); // Words that are copied at once
     static constexpr int SLAB = 64 / (int)sizeof(Word);
     static constexpr int STAGES = 3;
-    // Warps stand in WM rows and WN columns; with the smallest tile some are idle.
-    static constexpr int WN = BN == 128 ? 4 : BN == 32 ? 2 : BM == 128 ? 2 : 4;
-    static constexpr int WM = BM == 32 ? 2 : 8 / WN;
+    // Warps stand in WM rows and WN columns. Where these are four, there are two such
+    // teams, of which each takes every other step of the inner dimension: the larger a
+    // warp's part of the tile, the less it reads of shared memory for each product.
+    static constexpr int WN = BN == 128 ? 4 : 2;
+    static constexpr int WM = BM == 128 && BN < 128 ? 4 : 2;
+    static constexpr int WARPS = WM * WN, TEAMS = DNN_THREADS / 32 / WARPS;
     // A warp has MT by NT fragments of 16 rows and 8 columns.
     static constexpr int MT = BM / WM / 16, NT = BN / WN / 8;
     static constexpr int LEAD_A = A_TURNED ? BM + 8 : SLAB + CHUNK;
@@ -1127,11 +1130,11 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
 
     // slab multiplies what one stage holds.
     template <bool SUMS> DNN_METHOD void slab(const Word *a, const Word *b) {
-        const int warp = dnn_thread() / 32;
-        if (WM * WN < 8 && warp >= WM * WN) return;
+        const int warp = dnn_thread() / 32 % WARPS, team = dnn_thread() / 32 / WARPS;
         const int row = warp / WN * MT * 16, col = warp % WN * NT * 8;
         DNN_UNROLL
-        for (int k = 0; k < SLAB; k += P::K) {
+        for (int s = 0; s < SLAB / P::K; s += TEAMS) {
+            const int k = (s + team) * P::K;
             unsigned x[MT][4], y[NT / 2][4];
             DNN_UNROLL
             for (int i = 0; i < MT; i++) {
@@ -1156,8 +1159,39 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
         }
     }
 
-    // run computes the tile at (row, col) over the inner range [from, to). With
-    // SUMS the first column of warps adds up the rows of a.
+    // join adds what the second team has to what the first has, which then goes on
+    // alone.
+    template <bool SUMS> DNN_METHOD void join(float *part) {
+        if (TEAMS == 1) return;
+        const int thread = dnn_thread(), team = WARPS * 32;
+        part += thread % team;
+        DNN_SYNC(); // the last slab is read
+        if (thread >= team) {
+            DNN_UNROLL
+            for (int i = 0; i < MT; i++) {
+                DNN_UNROLL
+                for (int e = 0; e < 4; e++) {
+                    DNN_UNROLL
+                    for (int j = 0; j < NT; j++) part[((i * NT + j) * 4 + e) * team] = acc[i][j][e];
+                    if (SUMS) part[(MT * NT * 4 + i * 4 + e) * team] = sums[i][e];
+                }
+            }
+        }
+        DNN_SYNC(); // the second team's part is there
+        if (thread >= team) return;
+        DNN_UNROLL
+        for (int i = 0; i < MT; i++) {
+            DNN_UNROLL
+            for (int e = 0; e < 4; e++) {
+                DNN_UNROLL
+                for (int j = 0; j < NT; j++) acc[i][j][e] += part[((i * NT + j) * 4 + e) * team];
+                if (SUMS) sums[i][e] += part[(MT * NT * 4 + i * 4 + e) * team];
+            }
+        }
+    }
+
+    // run computes the tile at (row, col) over the inner range [from, to), for the
+    // first team's threads. With SUMS the first column of warps adds up the rows of a.
     template <bool SUMS>
     DNN_METHOD void run(const Word *a, int lead_a, int row, int rows, const Word *b, int lead_b, int col, int cols, int from,
                         int to) {
@@ -1190,12 +1224,13 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
                 slab<SUMS>(stage, stage + SIZE_A);
             }
         }
+        join<SUMS>((float *)memory);
     }
 
     // load takes the elements of the tile from a float32 matrix [rows, cols].
     DNN_METHOD void load(const float *z, int row, int rows, int col, int cols) {
         const int lane = dnn_thread() % 32, warp = dnn_thread() / 32;
-        if (WM * WN < 8 && warp >= WM * WN) return;
+        if (warp >= WARPS) return;
         const int top = row + warp / WN * MT * 16 + lane / 4, left = col + warp % WN * NT * 8 + lane % 4 * 2;
         DNN_UNROLL
         for (int i = 0; i < MT; i++) {
@@ -1219,7 +1254,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
         float sums[NT * UNITS];
         DNN_UNROLL
         for (int j = 0; j < NT * UNITS; j++) sums[j] = 0.0f;
-        if (WM * WN == 8 || warp < WM * WN) {
+        if (warp < WARPS) {
             DNN_UNROLL
             for (int i = 0; i < MT; i++) {
                 DNN_UNROLL
@@ -1241,7 +1276,7 @@ template <class P, int BM, int BN, bool A_TURNED, bool B_TURNED> struct DnnGemm 
             for (int j = 0; j < NT * UNITS; j++) {
                 for (int mask = 4; mask < 32; mask *= 2) sums[j] += DNN_SHUFFLE(sums[j], mask);
                 const int unit = (left + 8 * (j / UNITS)) / S + j % UNITS;
-                if (lane < 4 && (WM * WN == 8 || warp < WM * WN)) part[warp / WN * (BN / S) + unit] = sums[j];
+                if (lane < 4 && warp < WARPS) part[warp / WN * (BN / S) + unit] = sums[j];
             }
             DNN_SYNC();
             const int unit = col / S + thread;
@@ -1301,7 +1336,7 @@ DNN_DEVICE void dnn_tensor_gradient(const DnnBlock &block, const typename P::Wor
     else
         gemm.template run<false>(dz, lead_dz, row, OUT, x, lead_x, col, IN, from, to);
     const int lane = dnn_thread() % 32, warp = dnn_thread() / 32;
-    if (Gemm::WM * Gemm::WN < 8 && warp >= Gemm::WM * Gemm::WN) return;
+    if (warp >= Gemm::WARPS) return;
     const int top = row + warp / Gemm::WN * Gemm::MT * 16 + lane / 4, left = col + warp % Gemm::WN * Gemm::NT * 8 + lane % 4 * 2;
     bool finite = true;
     dw += (long long)block.z * OUT * IN;
