@@ -143,16 +143,17 @@ func TestLaunches(t *testing.T) {
 			}
 		}
 	}
-	// Logits that no tile has whole rows of have a launch for their loss.
+	// Logits that no tile has whole rows of, or one has too many of, have a launch for
+	// their loss.
 	loss, set, ok := op.Find(op.Losses, "cross_entropy")
 	if !ok {
 		t.Fatal("no cross_entropy")
 	}
 	for _, c := range []struct {
-		outputs int
-		alone   bool
-	}{{32, false}, {129, true}} {
-		p, err := lower.Lower(nettest.New("logits", 8).Linear(c.outputs, true).Loss(loss, set).Batch(64).Network())
+		outputs, batch int
+		alone          bool
+	}{{32, 64, false}, {129, 64, true}, {128, 1 << 14, true}} {
+		p, err := lower.Lower(nettest.New("logits", 8).Linear(c.outputs, true).Loss(loss, set).Batch(c.batch).Network())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +163,7 @@ func TestLaunches(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := slices.ContainsFunc(pl.Pass, func(l *plan.Launch) bool { return l.Name == "loss" }); got != c.alone {
-				t.Errorf("%s: the loss of %d logits has a launch: %t, want %t", precision.Name, c.outputs, got, c.alone)
+				t.Errorf("%s: the loss of %d rows of %d logits has a launch: %t, want %t", precision.Name, c.batch, c.outputs, got, c.alone)
 			}
 		}
 	}

@@ -262,6 +262,10 @@ func (p *Plan) train(o Options) {
 	}
 }
 
+// warpLogits is the most rows of logits that one of a block's 8 warps takes, one
+// after the other, before a launch that shares them among more warps is no loss.
+const warpLogits = 8
+
 // loss plans the loss, and returns the number of blocks that leave a part of its sum.
 // It belongs to the product that makes the raw outputs where a block has all that it
 // needs of them: some elements, or whole rows of logits.
@@ -269,10 +273,12 @@ func (p *Plan) loss() (blocks int) {
 	l, batch := p.Program.Loss, p.Program.Batch
 	if len(p.Pass) > 0 {
 		last := p.Pass[len(p.Pass)-1]
-		w, ok := last.Work.(*Product)
-		if ok && slices.Contains(ir.Writes(w.Step), l.Raw) && Stride(ir.FusedMap(w.Step)) == 1 && (!l.Classes() || last.Grid[1] == 1) {
-			w.Loss = &Loss{Loss: l}
-			return last.Blocks()
+		if w, ok := last.Work.(*Product); ok && slices.Contains(ir.Writes(w.Step), l.Raw) && Stride(ir.FusedMap(w.Step)) == 1 {
+			rows, _ := w.Block()
+			if !l.Classes() || last.Grid[1] == 1 && rows <= 8*warpLogits {
+				w.Loss = &Loss{Loss: l}
+				return last.Blocks()
+			}
 		}
 	}
 	w := &Loss{Loss: l}

@@ -51,6 +51,7 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
     double loss = 0.0;
     for (row += dnn_thread() / 32; row < end; row += stride) {
         const float *z = raw + (long long)row * OUT;
+        const int hit = (int)dnn_bits(y[row]);
         float top = dnn_float(0xff800000u);
         for (int i = lane; i < OUT; i += 32) top = z[i] > top ? z[i] : top;
         for (int mask = 16; mask > 0; mask /= 2) {
@@ -60,7 +61,6 @@ DNN_DEVICE void dnn_cross_entropy(const float *raw, const float *y, const Grad &
         float sum = 0.0f;
         for (int i = lane; i < OUT; i += 32) sum += dnn_exp(z[i] - top);
         for (int mask = 16; mask > 0; mask /= 2) sum += DNN_SHUFFLE(sum, mask);
-        const int hit = (int)dnn_bits(y[row]);
         const float factor = scale / sum;
         for (int i = lane; i < OUT; i += 32) grad.put(row, i, dnn_fma(dnn_exp(z[i] - top), factor, i == hit ? -scale : 0.0f));
         if (lane == 0) loss += ((double)top - (double)z[hit]) + (double)dnn_log(sum);
