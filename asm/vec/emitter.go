@@ -36,9 +36,9 @@ type Emitter struct {
 	// fusings holds the ways of writing each fused operation.
 	fusings map[*ir.Instruction]fusings
 	owning  map[*ir.Instruction]bool // prefetches for writing
-	legends map[string][]*legend // by function
-	current string               // function being built
-	values  int                  // vectors it has made
+	legends map[string][]*legend     // by function
+	current string                   // function being built
+	values  int                      // vectors it has made
 }
 
 // New returns an Emitter for one file. The file's constants are kept in a
