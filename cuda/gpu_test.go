@@ -87,7 +87,8 @@ func TestGPU(t *testing.T) {
 }
 
 // buildForGPU compiles engines with their kernels in each precision, as PTX alone:
-// machine code for every architecture would take minutes, and is the same.
+// machine code for every architecture would take minutes. So it is the driver that
+// makes the code which is tested here.
 func buildForGPU(t *testing.T, list []*training) (binary string) {
 	t.Helper()
 	tools := toolchain.Find(t.Context()).Portable()

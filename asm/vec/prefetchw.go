@@ -14,7 +14,8 @@ import (
 // have read it. A line that PREFETCHT0 fetches stays theirs too: each store to it
 // then waits until they have given it up, and stores wait for one another.
 //
-// Processors of before 2014 do nothing here. Go's assembler has no such
+// Every processor with AVX2 runs it, and Intel's of before Broadwell do nothing here:
+// no feature is asked for. Go's assembler has no such
 // instruction, nor has avo: it goes through avo's passes as a PREFETCHT0 and is
 // written as bytes.
 func (e *Emitter) PREFETCHW(line operand.Mem) {
