@@ -117,7 +117,8 @@ func TestFeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list = append(list, newTraining("fused", pl, 1))
+	// The same where a block has not the shared memory for one kernel.
+	list = append(list, newTraining("fused", pl, 1), newTraining("layered", pl, 1))
 	binary := build(t, list, func(pl *plan.Plan, _ []byte) map[string][]byte {
 		if len(pl.Fused) > 0 {
 			return map[string][]byte{"bf16/kernels.sm_80.ptx": fakePTX(pl)}
@@ -131,7 +132,7 @@ func TestFeed(t *testing.T) {
 			kernels := "FAKECUDA_KERNELS=" + emulator.Library(t, tr.plan)
 			report := filepath.Join(t.TempDir(), "report")
 			ask := func(q *runner.Request, settings string) runner.Response {
-				if len(tr.plan.Fused) > 0 {
+				if tr.name == "fused" {
 					settings = fmt.Sprintf("shared=%d,%s", tr.plan.Fused[0].Shared, settings)
 				}
 				r := serve(t, binary, q, append(fakecuda.Variables(directory), "FAKECUDA_REPORT="+report, kernels, "FAKECUDA="+settings)...)
@@ -156,6 +157,7 @@ func TestFeed(t *testing.T) {
 			case 2: // more passes than a graph has
 				rows, epochs = 66*p.Batch-3, 2
 			}
+			streamed := fmt.Sprintf("largest=%d", max(4*tr.plan.Total, 8*p.Batch*(p.Input+p.Output)+room))
 			for _, shuffled := range []bool{false, true} {
 				f := tr.feedOf(rows, epochs, shuffled)
 				q := tr.request()
@@ -169,7 +171,7 @@ func TestFeed(t *testing.T) {
 						continue // the rows are smaller than the arena
 					}
 					if !kept {
-						settings = fmt.Sprintf("largest=%d", max(4*tr.plan.Total, 8*p.Batch*(p.Input+p.Output)+room))
+						settings = streamed
 					}
 					got := ask(q, settings)
 					if got.Kept != kept {
@@ -186,7 +188,8 @@ func TestFeed(t *testing.T) {
 					}
 				}
 			}
-			// A loss that is not finite, in the middle of a call.
+			// A loss that is not finite, in the middle of a call. Rows that stream go on
+			// making way for others meanwhile.
 			f := tr.feedOf(rows, epochs, false)
 			bad := len(f.Steps) / 2
 			lo := f.Steps[bad].Lo
@@ -197,9 +200,13 @@ func TestFeed(t *testing.T) {
 			lastAlone(f, q.Steps)
 			q.Steps, q.Feed = nil, f
 			f.Again = 1
-			got := ask(q, "")
-			if !sameBits(got, want) {
-				t.Errorf("with a loss that is not finite: losses are %v, want %v", got.Losses, want.Losses)
+			for _, settings := range []string{"", streamed} {
+				if got := ask(q, settings); !sameBits(got, want) {
+					t.Errorf("with a loss that is not finite, %q: losses are %v, want %v", settings, got.Losses, want.Losses)
+				}
+				if i == 2 {
+					break // the rows are smaller than the arena
+				}
 			}
 			if !slices.ContainsFunc(want.Losses, func(v float64) bool { return v-v != 0 }) {
 				t.Errorf("losses are %v: none is not finite", want.Losses)

@@ -160,7 +160,8 @@ func (s *source) job(l *plan.Launch) (block func(place string)) {
 	case *plan.LossSum:
 		s.comment("the sum of the step's losses; then it is the next pass's turn")
 		return func(string) {
-			s.line("dnn_loss_sum((const double *)(%s), %d, %s, (double *)(%s));", at(s.Partial.Offset), w.Blocks, s.first(), at(s.Loss.Offset))
+			s.line("const bool first = %s && !dnn_halted((const DnnFeed *)(%s));", s.first(), at(s.Feed.Offset))
+			s.line("dnn_loss_sum((const double *)(%s), %d, first, (double *)(%s));", at(s.Partial.Offset), w.Blocks, at(s.Loss.Offset))
 			s.line("dnn_advance(m, (DnnFeed *)(%s), (const double *)(%s));", at(s.Feed.Offset), at(s.Loss.Offset))
 		}
 	case *plan.GradWeight:

@@ -247,8 +247,9 @@ func prepare(ctx context.Context, temp, dir string) error {
 	if err != nil {
 		return err
 	}
-	// What was measured before was measured of other programs.
-	for _, name := range []string{resultsFile, networksFile} {
+	// What was measured before was measured of other programs, and until all are there
+	// anew nothing is prepared.
+	for _, name := range []string{preparedFile, resultsFile, networksFile} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}

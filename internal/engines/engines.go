@@ -52,7 +52,7 @@ func Slots(e engine.Engine, sizes []int, states int) (slots [][][]float32) {
 // Allocs counts the allocations of a call, on average over some: the least of
 // some rounds, as the runtime allocates by itself now and then.
 func Allocs(calls int, f func()) float64 {
-	const rounds = 5
+	const rounds = 20
 	f()
 	least := uint64(math.MaxUint64)
 	for range rounds {

@@ -60,7 +60,8 @@ struct DnnBatch {
 
 // dnn_batch finds the batch of a pass that gathers it itself: by its entry in
 // the table, or at x, y and step. Kernels that follow find the words at step.
-// After a halt it is the batch whose loss was not finite, once more.
+// After a halt it is the place of the batch whose loss was not finite, where rows that
+// stream may have made way for others.
 template <int IN, int OUT, int WORDS>
 DNN_DEVICE DnnBatch dnn_batch(const float *m, const DnnFeed *feed, const float *x, const float *y, float *step) {
     DnnBatch batch = {x, y, step, (const int *)0};
@@ -92,6 +93,11 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
+
+// dnn_halted tells that a loss of this table was not finite. From then on no pass begins
+// the step's sum of losses anew: it stays what is not finite, whatever a pass is made
+// of, and so nothing is updated.
+DNN_DEVICE bool dnn_halted(const DnnFeed *feed) { return feed->table != 0 && feed->halted; }
 
 // dnn_advance gives the turn to the next entry, once the pass's losses are added
 // up. At the end of a step it notes the loss.

@@ -716,7 +716,8 @@ struct DnnBatch {
 
 // dnn_batch finds the batch of a pass that gathers it itself: by its entry in
 // the table, or at x, y and step. Kernels that follow find the words at step.
-// After a halt it is the batch whose loss was not finite, once more.
+// After a halt it is the place of the batch whose loss was not finite, where rows that
+// stream may have made way for others.
 template <int IN, int OUT, int WORDS>
 DNN_DEVICE DnnBatch dnn_batch(const float *m, const DnnFeed *feed, const float *x, const float *y, float *step) {
     DnnBatch batch = {x, y, step, (const int *)0};
@@ -748,6 +749,11 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
+
+// dnn_halted tells that a loss of this table was not finite. From then on no pass begins
+// the step's sum of losses anew: it stays what is not finite, whatever a pass is made
+// of, and so nothing is updated.
+DNN_DEVICE bool dnn_halted(const DnnFeed *feed) { return feed->table != 0 && feed->halted; }
 
 // dnn_advance gives the turn to the next entry, once the pass's losses are added
 // up. At the end of a step it notes the loss.
@@ -1907,7 +1913,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 16704LL), 8, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+        const bool first = dnn_first(m + 16320LL) && !dnn_halted((const DnnFeed *)(m + 16448LL));
+        dnn_loss_sum((const double *)(m + 16704LL), 8, first, (double *)(m + 16576LL));
         dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
         return;
     }
@@ -2141,7 +2148,8 @@ DNN_KERNEL(fused_tf32_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 16704LL), 16, dnn_first(m + 16320LL), (double *)(m + 16576LL));
+    const bool first = dnn_first(m + 16320LL) && !dnn_halted((const DnnFeed *)(m + 16448LL));
+    dnn_loss_sum((const double *)(m + 16704LL), 16, first, (double *)(m + 16576LL));
     dnn_advance(m, (DnnFeed *)(m + 16448LL), (const double *)(m + 16576LL));
 }
 
@@ -2318,7 +2326,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 12608LL), 8, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        const bool first = dnn_first(m + 12224LL) && !dnn_halted((const DnnFeed *)(m + 12352LL));
+        dnn_loss_sum((const double *)(m + 12608LL), 8, first, (double *)(m + 12480LL));
         dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
         return;
     }
@@ -2566,7 +2575,8 @@ DNN_KERNEL(fused_bf16_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    const bool first = dnn_first(m + 12224LL) && !dnn_halted((const DnnFeed *)(m + 12352LL));
+    dnn_loss_sum((const double *)(m + 12608LL), 16, first, (double *)(m + 12480LL));
     dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
@@ -2743,7 +2753,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 12608LL), 8, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+        const bool first = dnn_first(m + 12224LL) && !dnn_halted((const DnnFeed *)(m + 12352LL));
+        dnn_loss_sum((const double *)(m + 12608LL), 8, first, (double *)(m + 12480LL));
         dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
         return;
     }
@@ -2996,7 +3007,8 @@ DNN_KERNEL(fused_fp16_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 12608LL), 16, dnn_first(m + 12224LL), (double *)(m + 12480LL));
+    const bool first = dnn_first(m + 12224LL) && !dnn_halted((const DnnFeed *)(m + 12352LL));
+    dnn_loss_sum((const double *)(m + 12608LL), 16, first, (double *)(m + 12480LL));
     dnn_advance(m, (DnnFeed *)(m + 12352LL), (const double *)(m + 12480LL));
 }
 
@@ -3138,7 +3150,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 8448LL), 4, dnn_first(m + 8064LL), (double *)(m + 8320LL));
+        const bool first = dnn_first(m + 8064LL) && !dnn_halted((const DnnFeed *)(m + 8192LL));
+        dnn_loss_sum((const double *)(m + 8448LL), 4, first, (double *)(m + 8320LL));
         dnn_advance(m, (DnnFeed *)(m + 8192LL), (const double *)(m + 8320LL));
         return;
     }

@@ -716,7 +716,8 @@ struct DnnBatch {
 
 // dnn_batch finds the batch of a pass that gathers it itself: by its entry in
 // the table, or at x, y and step. Kernels that follow find the words at step.
-// After a halt it is the batch whose loss was not finite, once more.
+// After a halt it is the place of the batch whose loss was not finite, where rows that
+// stream may have made way for others.
 template <int IN, int OUT, int WORDS>
 DNN_DEVICE DnnBatch dnn_batch(const float *m, const DnnFeed *feed, const float *x, const float *y, float *step) {
     DnnBatch batch = {x, y, step, (const int *)0};
@@ -748,6 +749,11 @@ DNN_DEVICE void dnn_fetch(float *m, const DnnFeed *feed, float *x, float *y, flo
     dnn_gather<OUT>(y, m + entry->y, order, entry->row, dnn_rows(words));
     if (dnn_block_x() == 0 && dnn_thread() < WORDS) step[dnn_thread()] = words[dnn_thread()];
 }
+
+// dnn_halted tells that a loss of this table was not finite. From then on no pass begins
+// the step's sum of losses anew: it stays what is not finite, whatever a pass is made
+// of, and so nothing is updated.
+DNN_DEVICE bool dnn_halted(const DnnFeed *feed) { return feed->table != 0 && feed->halted; }
 
 // dnn_advance gives the turn to the next entry, once the pass's losses are added
 // up. At the end of a step it notes the loss.
@@ -1885,7 +1891,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 4480LL), 1, true, (double *)(m + 4352LL));
+        const bool first = true && !dnn_halted((const DnnFeed *)(m + 4224LL));
+        dnn_loss_sum((const double *)(m + 4480LL), 1, first, (double *)(m + 4352LL));
         dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
         return;
     }
@@ -2093,7 +2100,8 @@ DNN_KERNEL(fused_tf32_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_tf32_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 4480LL), 1, true, (double *)(m + 4352LL));
+    const bool first = true && !dnn_halted((const DnnFeed *)(m + 4224LL));
+    dnn_loss_sum((const double *)(m + 4480LL), 1, first, (double *)(m + 4352LL));
     dnn_advance(m, (DnnFeed *)(m + 4224LL), (const double *)(m + 4352LL));
 }
 
@@ -2255,7 +2263,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+        const bool first = true && !dnn_halted((const DnnFeed *)(m + 3200LL));
+        dnn_loss_sum((const double *)(m + 3456LL), 1, first, (double *)(m + 3328LL));
         dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
         return;
     }
@@ -2477,7 +2486,8 @@ DNN_KERNEL(fused_bf16_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_bf16_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+    const bool first = true && !dnn_halted((const DnnFeed *)(m + 3200LL));
+    dnn_loss_sum((const double *)(m + 3456LL), 1, first, (double *)(m + 3328LL));
     dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
@@ -2639,7 +2649,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+        const bool first = true && !dnn_halted((const DnnFeed *)(m + 3200LL));
+        dnn_loss_sum((const double *)(m + 3456LL), 1, first, (double *)(m + 3328LL));
         dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
         return;
     }
@@ -2866,7 +2877,8 @@ DNN_KERNEL(fused_fp16_16, 256, 1) {
 
 // the sum of the step's losses; then it is the next pass's turn
 DNN_KERNEL(loss_sum_fp16_16, 256, 2) {
-    dnn_loss_sum((const double *)(m + 3456LL), 1, true, (double *)(m + 3328LL));
+    const bool first = true && !dnn_halted((const DnnFeed *)(m + 3200LL));
+    dnn_loss_sum((const double *)(m + 3456LL), 1, first, (double *)(m + 3328LL));
     dnn_advance(m, (DnnFeed *)(m + 3200LL), (const double *)(m + 3328LL));
 }
 
@@ -2996,7 +3008,8 @@ struct of_backward0 {
 DNN_KERNEL(loss_sum_backward0_backward1, 256, 2) {
     // loss_sum
     if (dnn_block_x() < 1) {
-        dnn_loss_sum((const double *)(m + 2368LL), 1, true, (double *)(m + 2240LL));
+        const bool first = true && !dnn_halted((const DnnFeed *)(m + 2112LL));
+        dnn_loss_sum((const double *)(m + 2368LL), 1, first, (double *)(m + 2240LL));
         dnn_advance(m, (DnnFeed *)(m + 2112LL), (const double *)(m + 2240LL));
         return;
     }
