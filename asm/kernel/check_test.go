@@ -157,11 +157,9 @@ func TestKernels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	checker, err := os.ReadFile(filepath.Join("testdata", "checker", "main.go"))
-	if err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "checker"))); err != nil {
 		t.Fatal(err)
 	}
-	write("main.go", checker)
 	write("go.mod", []byte("module checker\n\ngo 1.26\n"))
 	depths := depths()
 	table := "package main\n\nvar sets = map[string]set{\n"
