@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,20 +122,7 @@ func assemble(t *testing.T, tools *toolchain.Toolchain, net *spec.Network, preci
 }
 
 // fits tells whether an architecture's blocks have the shared memory of a kernel: one
-// that is never launched there may spill. The limits are those of the CUDA C++
-// Programming Guide, "Technical Specifications per Compute Capability".
+// that is never launched there may spill.
 func fits(pl *plan.Plan, kernel string, sm int) bool {
-	limit := 99 << 10
-	switch sm {
-	case 80:
-		limit = 163 << 10
-	case 90, 100:
-		limit = 227 << 10
-	}
-	for _, l := range pl.Launches() {
-		if l.Name == kernel {
-			return l.Shared <= limit
-		}
-	}
-	return true
+	return !slices.ContainsFunc(pl.Launches(), func(l *plan.Launch) bool { return l.Name == kernel && l.Shared > plan.SharedLimit(sm) })
 }

@@ -462,10 +462,12 @@ func (s *source) loss(l *plan.Launch, w *plan.Loss) {
 	s.open(l.Name)
 	s.line("const int rows = %s;", s.rows())
 	if w.Loss.Classes() {
-		s.lossCall(l.Name, w.Loss, w.Loss.Raw.Width, "dnn_block_x() * 8", "rows", "dnn_grid_x() * 8", "0", "dnn_block_x()")
+		s.lossCall(l.Name, w.Loss, lossPart{
+			row: fmt.Sprintf("dnn_block_x() * %d", plan.Warps), end: "rows", stride: fmt.Sprintf("dnn_grid_x() * %d", plan.Warps), number: "dnn_block_x()",
+		})
 	} else {
 		s.line("const int row = dnn_block_x() * %d;", w.Rows)
-		s.lossCall(l.Name, w.Loss, w.Loss.Raw.Width, "row", fmt.Sprintf("row + %[1]d < rows ? row + %[1]d : rows", w.Rows), "", "0", "dnn_block_x()")
+		s.lossCall(l.Name, w.Loss, lossPart{row: "row", end: endOf(w.Rows), columns: w.Loss.Raw.Width, column: "0", number: "dnn_block_x()"})
 	}
 	s.line("}")
 }
@@ -480,8 +482,11 @@ func (s *source) productLoss(kernel string, w *plan.Product, place string) {
 	s.line("DNN_SYNC(); // the block's part of %s is written", w.Loss.Loss.Raw.Name)
 	s.line("const DnnBlock block = %s;", place)
 	s.line("const int rows = %s, row = block.x * %d;", s.rows(), tall)
-	s.lossCall(kernel, w.Loss.Loss, min(wide, w.Loss.Loss.Raw.Width), "row", fmt.Sprintf("row + %[1]d < rows ? row + %[1]d : rows", tall),
-		fmt.Sprint(plan.Threads/32), fmt.Sprintf("block.y * %d", wide), "block.x * block.down + block.y")
+	s.lossCall(kernel, w.Loss.Loss, lossPart{
+		row: "row", end: endOf(tall), stride: fmt.Sprint(plan.Warps),
+		columns: min(wide, w.Loss.Loss.Raw.Width), column: fmt.Sprintf("block.y * %d", wide),
+		number: "block.x * block.down + block.y",
+	})
 }
 
 // lossType writes the struct of an element-wise loss.
@@ -499,22 +504,33 @@ func (s *source) lossType(kernel string, loss *ir.Loss) {
 	s.line("};")
 }
 
-// lossCall writes a block's losses: of the rows from row to end, a row-wise one of
-// those at the distance stride, an element-wise one of so many columns from col on.
-// Their sum is number part.
-func (s *source) lossCall(kernel string, loss *ir.Loss, across int, row, end, stride, col, part string) {
+// lossPart is a block's part of the losses, in expressions of its kernel.
+type lossPart struct {
+	row, end string // its rows
+	stride   string // of a row-wise loss: the distance to a warp's next row
+	// Of an element-wise one: the number of columns, and the first.
+	columns int
+	column  string
+	number  string // which of the parts of the sum it is
+}
+
+// endOf is the end of so many rows from row on.
+func endOf(rows int) string { return fmt.Sprintf("row + %[1]d < rows ? row + %[1]d : rows", rows) }
+
+// lossCall writes a block's losses.
+func (s *source) lossCall(kernel string, loss *ir.Loss, part lossPart) {
 	grad := fmt.Sprintf("DnnRows<%d> grad = {%s}", loss.Grad.Width, at(s.Buffer(loss.Grad, false)))
 	if s.Operand(loss.Grad) {
 		p, lead := s.operands(loss.Grad, false)
 		grad = fmt.Sprintf("DnnOperand<%s, %d> grad = {%s}", s.policy(), lead, p)
 	}
-	call, rest := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width), stride
+	call, rest := fmt.Sprintf("dnn_cross_entropy<%d>", loss.Raw.Width), part.stride
 	if !loss.Classes() {
-		call, rest = fmt.Sprintf("dnn_element_loss<loss_%s, %d, %d>", typeName(kernel), loss.Raw.Width, across), col
+		call, rest = fmt.Sprintf("dnn_element_loss<loss_%s, %d, %d>", typeName(kernel), loss.Raw.Width, part.columns), part.column
 	}
 	s.line("const %s;", grad)
-	s.line("%s(%s, %s, grad, %s, %s, %s, %s, (double *)(%s) + %s);", call, at(s.Buffer(loss.Raw, false)), at(s.Y.Offset), row, end, rest, s.scale(),
-		at(s.Partial.Offset), part)
+	s.line("%s(%s, %s, grad, %s, %s, %s, %s, (double *)(%s) + %s);", call, at(s.Buffer(loss.Raw, false)), at(s.Y.Offset), part.row, part.end, rest, s.scale(),
+		at(s.Partial.Offset), part.number)
 }
 
 func (s *source) gradWeight(w *plan.GradWeight) (block func(place string)) {

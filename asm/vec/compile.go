@@ -65,7 +65,7 @@ func (e *Emitter) passes(f *ir.File) ([]Stats, error) {
 		pass.Func(pass.IncludeTextFlagHeader),
 		pass.FunctionPass(pass.PruneSelfMoves),
 		pass.FunctionPass(pass.RequiredISAExtensions),
-		pass.FunctionPass(e.encodeOwning),
+		pass.FunctionPass(e.encodePrefetchW),
 		pass.FunctionPass(e.checkISA),
 	).Execute(f)
 	return stats, err

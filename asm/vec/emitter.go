@@ -34,17 +34,17 @@ type Emitter struct {
 	pool pool
 	errs []error
 	// fusings holds the ways of writing each fused operation.
-	fusings map[*ir.Instruction]fusings
-	owning  map[*ir.Instruction]bool // prefetches for writing
-	legends map[string][]*legend     // by function
-	current string                   // function being built
-	values  int                      // vectors it has made
+	fusings    map[*ir.Instruction]fusings
+	forWriting map[*ir.Instruction]bool // the prefetches that are a PREFETCHW
+	legends    map[string][]*legend     // by function
+	current    string                   // function being built
+	values     int                      // vectors it has made
 }
 
 // New returns an Emitter for one file. The file's constants are kept in a
 // static data section named pool.
 func New(isa ISA, poolName string) *Emitter {
-	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, owning: map[*ir.Instruction]bool{}, legends: map[string][]*legend{}}
+	return &Emitter{Context: build.NewContext(), isa: isa, pool: newPool(isa, poolName), fusings: map[*ir.Instruction]fusings{}, forWriting: map[*ir.Instruction]bool{}, legends: map[string][]*legend{}}
 }
 
 // ISA returns the instruction set that the Emitter writes for.

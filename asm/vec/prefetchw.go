@@ -15,23 +15,22 @@ import (
 // then waits until they have given it up, and stores wait for one another.
 //
 // Every processor with AVX2 runs it, and Intel's of before Broadwell do nothing here:
-// no feature is asked for. Go's assembler has no such
-// instruction, nor has avo: it goes through avo's passes as a PREFETCHT0 and is
-// written as bytes.
+// no feature is asked for. Go's assembler has no such instruction, nor has avo: it
+// goes through avo's passes as a PREFETCHT0 and is written as bytes.
 func (e *Emitter) PREFETCHW(line operand.Mem) {
 	i, err := x86.PREFETCHT0(line)
 	if err != nil {
 		e.Errorf("vec: PREFETCHW: %w", err)
 		return
 	}
-	e.owning[i] = true
+	e.forWriting[i] = true
 	e.Instruction(i)
 }
 
-// encodeOwning replaces each PREFETCHW by its bytes, when registers are known.
-func (e *Emitter) encodeOwning(fn *ir.Function) error {
+// encodePrefetchW replaces each PREFETCHW by its bytes, when registers are known.
+func (e *Emitter) encodePrefetchW(fn *ir.Function) error {
 	for _, i := range fn.Instructions() {
-		if !e.owning[i] {
+		if !e.forWriting[i] {
 			continue
 		}
 		line, ok := i.Operands[0].(operand.Mem)

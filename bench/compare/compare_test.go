@@ -118,7 +118,7 @@ func TestLeaveOut(t *testing.T) {
 }
 
 func TestOnCPU(t *testing.T) {
-	for name, want := range map[string]bool{TorchEager: true, TorchGraph: false, ownName + "cpu:avx2": true, ownName + "cuda:0": false, Interpreted: true} {
+	for name, want := range map[string]bool{TorchEager: true, TorchGraph: false, TorchCompiledGraph: false, ownName + "cpu:avx2": true, ownName + "cuda:0": false, Interpreted: true} {
 		if OnCPU(name) != want {
 			t.Errorf("%s is on the CPU: %v", name, !want)
 		}

@@ -12,6 +12,15 @@ import (
 	"github.com/dnngen/dnngen/runtime/device"
 )
 
+// GPUPeers are the ways in which PyTorch makes a step on a GPU, with the heads of their
+// columns in a table and what bench/peers/torch_peer.py calls them.
+var GPUPeers = []struct{ Name, Title, Mode string }{
+	{TorchEager, "PyTorch eager", "eager"},
+	{TorchCompile, "torch.compile", "compile"},
+	{TorchGraph, "CUDA graph", "cudagraph"},
+	{TorchCompiledGraph, "compiled, CUDA graph", "compiled-cudagraph"},
+}
+
 // GPUReport is the outcome of RunGPU.
 type GPUReport struct {
 	PeerReport

@@ -46,7 +46,9 @@ const sumRoundoff = 1e-4 / 16
 const ownName = "dnngen "
 
 // OnCPU tells that a result of RunPeers was computed by the machine's own cores.
-func OnCPU(name string) bool { return name != TorchGraph && !onGPU(strings.TrimPrefix(name, ownName)) }
+func OnCPU(name string) bool {
+	return name != TorchGraph && name != TorchCompiledGraph && !onGPU(strings.TrimPrefix(name, ownName))
+}
 
 // Absence tells why a peer did not take part.
 type Absence struct {

@@ -47,7 +47,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		s := &session{dir: dir, temp: temp, seconds: *seconds, out: *out}
+		s := &inquiry{dir: dir, temp: temp, seconds: *seconds, out: *out}
 		if err := lab.Read(filepath.Join(dir, preparedFile), &s.prepared); err != nil {
 			return &lab.Exit{Status: statusUsage, Why: fmt.Sprintf("%v; prepare the directory first", err)}
 		}
@@ -55,8 +55,8 @@ func main() {
 	})
 }
 
-// session is one run of the command.
-type session struct {
+// inquiry is one run of the command.
+type inquiry struct {
 	prepared  prepared
 	dir, temp string
 	seconds   float64
@@ -74,7 +74,7 @@ type part struct {
 func (p part) is(name string) bool { return p.name == name || strings.HasPrefix(p.name, name+":") }
 
 // log is where all that a part's programs say is kept.
-func (s *session) log(p part) string {
+func (s *inquiry) log(p part) string {
 	return filepath.Join(s.dir, "logs", strings.ReplaceAll(p.name, ":", "-")+".log")
 }
 
@@ -82,7 +82,7 @@ func (s *session) log(p part) string {
 const resultsFile = "results.json"
 
 // run asks the parts that are named; without names, those that are not done yet.
-func (s *session) run(ctx context.Context, limit time.Duration, names []string) error {
+func (s *inquiry) run(ctx context.Context, limit time.Duration, names []string) error {
 	begun := time.Now()
 	all := s.parts()
 	for _, name := range names {
@@ -153,7 +153,7 @@ func titles(list []part) string {
 }
 
 // findGPU asks a trainer whether it can use a GPU here.
-func (s *session) findGPU(ctx context.Context) error {
+func (s *inquiry) findGPU(ctx context.Context) error {
 	if len(s.prepared.Networks) == 0 {
 		return fmt.Errorf("%s names no network", preparedFile)
 	}
@@ -167,7 +167,7 @@ func (s *session) findGPU(ctx context.Context) error {
 
 // begin reads the results that are there, and says where the new ones come from.
 // Results of another GPU or of other code are not gone on with.
-func (s *session) begin(ctx context.Context) error {
+func (s *inquiry) begin(ctx context.Context) error {
 	for _, name := range []string{s.out, filepath.Join(s.dir, resultsFile)} {
 		if err := lab.Writable(name); err != nil {
 			return err
@@ -202,12 +202,12 @@ func (s *session) begin(ctx context.Context) error {
 	return nil
 }
 
-func (s *session) done(p part) bool {
+func (s *inquiry) done(p part) bool {
 	return slices.ContainsFunc(s.results.Checks, func(c record.Check) bool { return c.Part == p.name && c.Done })
 }
 
 // keep writes what is known so far, in the order of the parts.
-func (s *session) keep() error {
+func (s *inquiry) keep() error {
 	order := map[string]int{}
 	for i, p := range s.parts() {
 		order[p.name] = i

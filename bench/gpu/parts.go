@@ -44,7 +44,7 @@ var networks = []network{
 var tools = []string{"memcheck", "racecheck", "initcheck", "synccheck"}
 
 // parts lists all that can be asked, in the order in which it is.
-func (s *session) parts() (list []part) {
+func (s *inquiry) parts() (list []part) {
 	for _, p := range op.Precisions {
 		list = append(list, part{"golden:" + p.Name, func(ctx context.Context, own part) (record.Check, *record.Steps) {
 			return s.test(ctx, own, "^TestGPU$/^"+p.Name+"$"), nil
@@ -77,7 +77,7 @@ var (
 
 // test runs a test of package cuda, in whose folder it looks for its files. One
 // that skips, or runs nothing, has checked nothing.
-func (s *session) test(ctx context.Context, p part, pattern string, env ...string) record.Check {
+func (s *inquiry) test(ctx context.Context, p part, pattern string, env ...string) record.Check {
 	log, err := os.Create(s.log(p))
 	if err != nil {
 		return failed("%v", err)
@@ -106,7 +106,7 @@ func (s *session) test(ctx context.Context, p part, pattern string, env ...strin
 
 // sanitizer runs part of the tests under a tool of compute-sanitizer: each network
 // is a process of its own under it.
-func (s *session) sanitizer(ctx context.Context, p part, tool string) record.Check {
+func (s *inquiry) sanitizer(ctx context.Context, p part, tool string) record.Check {
 	program, err := exec.LookPath("compute-sanitizer")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/local/cuda/bin/compute-sanitizer"); err != nil {
@@ -119,7 +119,7 @@ func (s *session) sanitizer(ctx context.Context, p part, tool string) record.Che
 }
 
 // time measures a network in one precision, beside PyTorch.
-func (s *session) time(ctx context.Context, p part, n network, precision string) (record.Check, *record.Steps) {
+func (s *inquiry) time(ctx context.Context, p part, n network, precision string) (record.Check, *record.Steps) {
 	steps, err := s.measure(ctx, p, n, precision)
 	if err != nil {
 		return failed("%v", err), nil
@@ -132,7 +132,7 @@ func (s *session) time(ctx context.Context, p part, n network, precision string)
 	return record.Check{Done: true, Result: fmt.Sprintf("passed: the losses of %s agree", wording.Count(steps.Checked, "step"))}, steps
 }
 
-func (s *session) measure(ctx context.Context, p part, n network, precision string) (*record.Steps, error) {
+func (s *inquiry) measure(ctx context.Context, p part, n network, precision string) (*record.Steps, error) {
 	text, err := os.ReadFile(n.Spec)
 	if err != nil {
 		return nil, err
@@ -160,12 +160,10 @@ func (s *session) measure(ctx context.Context, p part, n network, precision stri
 
 // peers are the ways in which PyTorch makes a step on a GPU.
 func peers(precision string) (list []compare.Peer) {
-	for _, p := range []struct{ name, mode string }{
-		{compare.TorchEager, "eager"}, {compare.TorchCompile, "compile"}, {compare.TorchGraph, "cudagraph"}, {compare.TorchCompiledGraph, "compiled-cudagraph"},
-	} {
+	for _, p := range compare.GPUPeers {
 		list = append(list, compare.Peer{
-			Name: p.name, Threads: 1, Elsewhere: true, Env: []string{"PEER_THREADS=1"},
-			Command: []string{lab.Python(), filepath.Join("bench", "peers", "torch_peer.py"), p.mode, "cuda", precision},
+			Name: p.Name, Threads: 1, Elsewhere: true, Env: []string{"PEER_THREADS=1"},
+			Command: []string{lab.Python(), filepath.Join("bench", "peers", "torch_peer.py"), p.Mode, "cuda", precision},
 		})
 	}
 	return list

@@ -47,12 +47,6 @@ func (g *GPU) Note(c Check, s *Steps) {
 	}
 }
 
-// Peers on a GPU, and what their columns are called.
-var columns = []struct{ name, title string }{
-	{compare.TorchEager, "PyTorch eager"}, {compare.TorchCompile, "torch.compile"},
-	{compare.TorchGraph, "CUDA graph"}, {compare.TorchCompiledGraph, "compiled, CUDA graph"},
-}
-
 // Table writes the times of steps, and all else that was asked, as Markdown.
 func (g *GPU) Table() string {
 	var b strings.Builder
@@ -60,8 +54,8 @@ func (g *GPU) Table() string {
 	fmt.Fprintf(&b, "%s, driver %s; %s, %d threads, %s; commit %s. Again: `%s`\n\n", g.Device, g.Driver, g.Machine.CPU, g.Machine.Threads, g.Date, g.Commit, g.Command)
 	if len(g.Steps) > 0 {
 		head := []string{"network", "precision", "dnngen"}
-		for _, c := range columns {
-			head = append(head, c.title)
+		for _, c := range compare.GPUPeers {
+			head = append(head, c.Title)
 		}
 		head = append(head, "the fastest of PyTorch beside dnngen", "to reach", "reached")
 		row(head...)
@@ -78,6 +72,9 @@ func (g *GPU) Table() string {
 	}
 	b.WriteString("\n")
 	for _, s := range g.Steps {
+		for note := range strings.Lines(s.Notes) {
+			fmt.Fprintf(&b, "- %s, dnngen: %s\n", s.Part, strings.TrimSpace(note))
+		}
 		for _, a := range s.Absent {
 			fmt.Fprintf(&b, "- %s, %s: %s\n", s.Part, a.Name, a.Why)
 		}
@@ -93,8 +90,8 @@ func (s *Steps) cells() []string {
 	own := s.Own()
 	list := []string{s.Shape, s.Precision, duration(own)}
 	var nearest *bench.Result
-	for _, c := range columns {
-		x := s.Of(c.name)
+	for _, c := range compare.GPUPeers {
+		x := s.Of(c.Name)
 		list = append(list, duration(x))
 		if x != nil && (nearest == nil || x.Step.Median < nearest.Step.Median) {
 			nearest = x

@@ -47,8 +47,8 @@ const (
 const codeMissingFromLibrary = -1
 
 // sticky are the codes after which the process can do nothing more on the
-// device: every later call gives the same code. Those are among them of which
-// cuda.h says that the process must be terminated.
+// device: every later call gives the same code. All are among them of
+// which cuda.h says that the process must be terminated.
 var sticky = map[int]bool{
 	4:   true, // CUDA_ERROR_DEINITIALIZED
 	46:  true, // CUDA_ERROR_DEVICE_UNAVAILABLE

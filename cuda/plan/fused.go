@@ -66,9 +66,21 @@ func (s *TileSum) Units() int { return roundUp(s.Param.Size(), 16) }
 // of sums is the program's.
 const multiprocessors = 132
 
-// The shared memory of a block, in bytes: of sm_90, of sm_80, and of the smaller
-// devices of these generations (sm_86, sm_89, sm_120).
+// The shared memory of a block, in bytes: of sm_90 and sm_100, of sm_80, and of the
+// smaller devices of these generations, such as sm_86, sm_89 and sm_120 (CUDA C++
+// Programming Guide, "Technical Specifications per Compute Capability").
 var sharedLimits = []int{227 << 10, 163 << 10, 99 << 10}
+
+// SharedLimit is the shared memory of a block of an architecture, in bytes.
+func SharedLimit(sm int) int {
+	switch sm {
+	case 90, 100:
+		return sharedLimits[0]
+	case 80:
+		return sharedLimits[1]
+	}
+	return sharedLimits[2]
+}
 
 // ownShared is what a kernel's own variables take: dnn_block_sum's 256 float64.
 const ownShared = 8 * Threads

@@ -120,60 +120,9 @@ func touched(l *Launch) (list []touch) {
 	case *Fold:
 		list = append(list, touch{w.Sum, false}, touch{w.Sum.Param.Param, true})
 	case *LossSum:
+		// It also writes the step's loss and the feed, which no other launch of a pass but
+		// the first one reads.
 		list = append(list, touch{lossParts{}, false})
 	}
 	return list
-}
-
-// turns numbers the steps of a pass by their launches: Forward, Loss, Backward and
-// what comes after, as ir.Lifetimes numbers them.
-func (p *Plan) turns() (list []int) {
-	at := map[any]int{}
-	for i, l := range p.Pass {
-		for _, j := range l.Jobs() {
-			switch w := j.Work.(type) {
-			case *Product:
-				at[w.Step] = i
-				if w.Loss != nil {
-					at[w.Loss.Loss] = i
-				}
-			case *Map:
-				at[w.Map] = i
-			case *Loss:
-				at[w.Loss] = i
-			case *GradWeight:
-				at[w.Step] = i
-			}
-		}
-	}
-	for _, s := range p.Program.Forward {
-		list = append(list, at[s])
-	}
-	list = append(list, at[p.Program.Loss])
-	for _, s := range p.Program.Backward {
-		list = append(list, at[s])
-	}
-	return append(list, len(p.Pass))
-}
-
-// buffers places the buffers: those share their place that no two launches need at
-// once.
-func (p *Plan) buffers() {
-	q := p.Program
-	size := func(rows int) func(*ir.Buffer) int {
-		return func(b *ir.Buffer) int {
-			if p.operands[b] {
-				return roundUp(p.words(rows, b.Width), 64)
-			}
-			return roundUp(rows*b.Width, 64)
-		}
-	}
-	turns, life := p.turns(), ir.Lifetimes(q)
-	for b, l := range life {
-		life[b] = ir.Lifetime{First: turns[l.First], Last: turns[l.Last]}
-	}
-	train, most := ir.Pack(q.Buffers, life, size(q.Batch))
-	infer, mostInfer := ir.Pack(q.InferBuffers, ir.InferLifetimes(q), size(p.InferRows))
-	p.places = [2]map[*ir.Buffer]int{train, infer}
-	p.Work.Size, p.inferWords = max(most, mostInfer), mostInfer
 }

@@ -18,7 +18,8 @@ type span struct {
 	written  bool
 }
 
-// spans lists where in the arena a launch of a pass touches buffers and gradients.
+// spans lists where in the arena a launch of a pass touches buffers, gradients, and
+// the parts of sums.
 func spans(p *plan.Plan, l *plan.Launch) (list []span) {
 	buffers := func(written bool, buffers []*ir.Buffer) {
 		for _, b := range buffers {
@@ -35,14 +36,23 @@ func spans(p *plan.Plan, l *plan.Launch) (list []span) {
 			list = append(list, span{g.Grad, g.Grad + g.Parts*g.Size(), true})
 		}
 	}
+	region := func(r plan.Region) { list = append(list, span{r.Offset, r.End(), true}) }
+	sum := func(s *plan.Sum) {
+		if s != nil {
+			list = append(list, span{s.Partial, s.Partial + s.Count*s.Param.Size(), true})
+		}
+	}
 	switch w := l.Work.(type) {
 	case *plan.Product:
+		sum(w.Sum)
 		buffers(false, ir.Reads(w.Step))
 		buffers(true, ir.Writes(w.Step))
 		if w.Loss != nil {
 			buffers(true, []*ir.Buffer{w.Loss.Loss.Grad})
+			region(p.Partial)
 		}
 	case *plan.Map:
+		sum(w.Sum)
 		buffers(false, ir.Reads(w.Map))
 		buffers(true, ir.Writes(w.Map))
 	case *plan.GradWeight:
@@ -50,7 +60,12 @@ func spans(p *plan.Plan, l *plan.Launch) (list []span) {
 		gradient(w.Step.W)
 		gradient(w.Step.Bias)
 	case *plan.Fold:
+		sum(w.Sum)
 		gradient(w.Sum.Param.Param)
+	case *plan.LossSum:
+		region(p.Partial)
+		region(p.Loss)
+		region(p.Feed)
 	}
 	return list
 }

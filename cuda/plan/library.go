@@ -192,7 +192,7 @@ func (p *Plan) libraryGradient(l *Launch, w *GradWeight) *Library {
 		lib.After = append(lib.After, &Launch{Name: l.Name + "_bias", Grid: [3]int{ceil(lib.Rows, SumColumns), 1, bias.Parts}, Work: &ColumnSums{w}})
 	}
 	if p.Precision.Scaled {
-		blocks := min(ceil(s.W.Size(), 4*Threads), fetchBlocks)
+		blocks := min(ceil(s.W.Size(), 4*Threads), copyBlocks)
 		lib.After = append(lib.After, &Launch{Name: l.Name + "_finite", Grid: [3]int{blocks, 1, 1}, Work: &Finite{w}})
 	}
 	return lib

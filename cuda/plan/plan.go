@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnngen/dnngen/internal/expr"
@@ -124,7 +125,7 @@ type Sum struct {
 }
 
 // Loss is the loss and its gradient. By itself a block takes the rows that follow
-// each other of an element-wise loss, or of a row-wise one each of 8 rows at a time.
+// each other of an element-wise loss, or of a row-wise one a row for each warp at a time.
 type Loss struct {
 	Loss *ir.Loss
 	Rows int // of a block, of an element-wise loss
@@ -262,9 +263,13 @@ func (p *Plan) train(o Options) {
 	}
 }
 
-// warpLogits is the most rows of logits that one of a block's 8 warps takes, one
-// after the other, before a launch that shares them among more warps is no loss.
-const warpLogits = 8
+// Warps is the number of warps of every block.
+const Warps = Threads / 32
+
+// warpRows is the most rows of logits that one of a block's warps takes, one after the
+// other. Where there would be more, a launch of its own, which shares them among all
+// warps of the GPU, should be faster: that was not measured.
+const warpRows = 8
 
 // loss plans the loss, and returns the number of blocks that leave a part of its sum.
 // It belongs to the product that makes the raw outputs where a block has all that it
@@ -275,7 +280,7 @@ func (p *Plan) loss() (blocks int) {
 		last := p.Pass[len(p.Pass)-1]
 		if w, ok := last.Work.(*Product); ok && slices.Contains(ir.Writes(w.Step), l.Raw) && Stride(ir.FusedMap(w.Step)) == 1 {
 			rows, _ := w.Block()
-			if !l.Classes() || last.Grid[1] == 1 && rows <= 8*warpLogits {
+			if !l.Classes() || last.Grid[1] == 1 && rows <= Warps*warpRows {
 				w.Loss = &Loss{Loss: l}
 				return last.Blocks()
 			}
@@ -283,7 +288,7 @@ func (p *Plan) loss() (blocks int) {
 	}
 	w := &Loss{Loss: l}
 	if l.Classes() {
-		blocks = min(ceil(batch, 8), 512)
+		blocks = min(ceil(batch, Warps), 512)
 	} else {
 		w.Rows = ceil(batch, min(ceil(batch*p.Program.Output, Threads), 512))
 		blocks = ceil(batch, w.Rows)
@@ -321,14 +326,14 @@ const (
 	// their work: it hears nothing, an interrupt included, before they are made.
 	mostSteps = 512
 	callFLOPs = 1e11
-	// fetchBlocks are enough to copy a batch as fast as memory allows.
-	fetchBlocks = 1024
+	// copyBlocks are enough to walk a matrix as fast as memory allows.
+	copyBlocks = 1024
 )
 
 // feed plans what stands around a pass where many steps are one launch.
 func (p *Plan) feed() {
 	if p.Inputs.Size == 0 {
-		blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), fetchBlocks)
+		blocks := min(ceil(p.Program.Batch*p.Program.Input, 4*Threads), copyBlocks)
 		p.Fetch = &Launch{Name: "fetch", Grid: [3]int{blocks, 1, 1}, Work: &Fetch{}}
 	}
 	flops := 0.0
@@ -483,7 +488,7 @@ const maxGrid = 65535
 func (p *Plan) check() error {
 	var jobs []*Launch
 	for _, l := range p.Launches() {
-		if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 {
+		if l.Grid[1] > maxGrid || l.Grid[2] > maxGrid || l.Grid[0] < 1 || l.Grid[0] > math.MaxInt32 {
 			return fmt.Errorf("cuda: %s needs a grid of %v blocks", l.Name, l.Grid)
 		}
 		jobs = append(jobs, l.Jobs()...)

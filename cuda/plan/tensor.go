@@ -27,7 +27,7 @@ func (p *Plan) Copy(q *ir.Param) (offset, lead int, ok bool) {
 }
 
 // Convert makes the operands of a batch. In training it gathers its rows itself
-// where many steps are one launch, and brings what Fetch does else.
+// where many steps are one launch, and brings what Fetch otherwise does.
 type Convert struct{ Infer bool }
 
 // Refresh makes the operands of all weights, and Rescale changes the scale of
@@ -80,7 +80,7 @@ func (p *Plan) tensor() {
 // convert adds the launch that makes the operands of a batch.
 func (p *Plan) convert(list *[]*Launch, name string, rows int, infer bool) {
 	if p.Inputs.Size > 0 {
-		blocks := min(ceil(rows*p.Program.Input, 4*Threads), fetchBlocks)
+		blocks := min(ceil(rows*p.Program.Input, 4*Threads), copyBlocks)
 		*list = append(*list, &Launch{Name: name, Grid: [3]int{blocks, 1, 1}, Work: &Convert{infer}})
 	}
 }

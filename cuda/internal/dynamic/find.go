@@ -11,18 +11,28 @@ import (
 // Python environment that variables name.
 func Installed(library string, names []string) []string {
 	list := slices.Clone(names)
-	versions := library + ".so.1[0-9]"
-	for _, place := range []struct{ variable, directory string }{
-		{"CUDA_HOME", "lib64"},
-		{"CUDA_PATH", "lib64"},
-		{"VIRTUAL_ENV", "lib/python3*/site-packages/nvidia/*/lib"},
-		{"CONDA_PREFIX", "lib/python3*/site-packages/nvidia/*/lib"},
-	} {
-		if prefix := os.Getenv(place.variable); filepath.IsAbs(prefix) {
-			found, _ := filepath.Glob(filepath.Join(prefix, place.directory, versions))
-			slices.Reverse(found)
-			list = append(list, found...)
-		}
+	for _, place := range Places("lib64", "lib") {
+		found, _ := filepath.Glob(filepath.Join(place, library+".so.1[0-9]"))
+		slices.Reverse(found)
+		list = append(list, found...)
 	}
 	return list
+}
+
+// Places lists directories, as patterns, of a toolkit or a Python environment that
+// variables name: toolkit of the one, and packages of each of NVIDIA's packages in the
+// other.
+func Places(toolkit, packages string) (patterns []string) {
+	packages = filepath.Join("lib", "python3*", "site-packages", "nvidia", "*", packages)
+	for _, place := range []struct{ variable, below string }{
+		{"CUDA_HOME", toolkit},
+		{"CUDA_PATH", toolkit},
+		{"VIRTUAL_ENV", packages},
+		{"CONDA_PREFIX", packages},
+	} {
+		if prefix := os.Getenv(place.variable); filepath.IsAbs(prefix) {
+			patterns = append(patterns, filepath.Join(prefix, place.below))
+		}
+	}
+	return patterns
 }

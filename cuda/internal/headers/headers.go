@@ -25,7 +25,7 @@ func Find(t testing.TB, names ...string) []string {
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skipf("NOTICE: no C compiler (cc), so nothing is compared with %s", names[0])
 	}
-	for _, place := range places() {
+	for _, place := range append(dynamic.Places("include", "include"), "/usr/local/cuda/include", "/opt/cuda/include", "/usr/include") {
 		dirs, _ := filepath.Glob(place)
 		lacks := func(name string) bool {
 			return !slices.ContainsFunc(dirs, func(dir string) bool {
@@ -39,22 +39,6 @@ func Find(t testing.TB, names ...string) []string {
 	}
 	t.Skipf("NOTICE: nothing is compared with NVIDIA's %s: %s not installed", names[0], strings.Join(names, ", "))
 	return nil
-}
-
-// places are patterns of directories, which belong together.
-func places() []string {
-	var list []string
-	for _, p := range []struct{ variable, below string }{
-		{"VIRTUAL_ENV", "lib/python3*/site-packages/nvidia/*/include"},
-		{"CONDA_PREFIX", "lib/python3*/site-packages/nvidia/*/include"},
-		{"CUDA_HOME", "include"},
-		{"CUDA_PATH", "include"},
-	} {
-		if prefix := os.Getenv(p.variable); filepath.IsAbs(prefix) {
-			list = append(list, filepath.Join(prefix, p.below))
-		}
-	}
-	return append(list, "/usr/local/cuda/include", "/opt/cuda/include", "/usr/include")
 }
 
 // Functions asks for functions that give a result and take what is said. C refuses

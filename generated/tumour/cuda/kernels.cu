@@ -75,12 +75,12 @@ DNN_DEVICE float dnn_shuffle(float value, int mask) {
 // Threads of every block; the mask in dnn_thread rests on it.
 #define DNN_THREADS 256
 
-// DnnBlock is where a block stands in its grid, whose first two sides are told.
+// DnnBlock is where a block stands in its grid, which has down blocks of the same x and z.
 struct DnnBlock {
-    int x, y, z, across, down;
+    int x, y, z, down;
 };
 DNN_DEVICE DnnBlock dnn_block() {
-    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_x(), dnn_grid_y()};
+    const DnnBlock block = {dnn_block_x(), dnn_block_y(), dnn_block_z(), dnn_grid_y()};
     return block;
 }
 // dnn_job is where a block stands in the grid of its job: several jobs, none of
@@ -88,7 +88,7 @@ DNN_DEVICE DnnBlock dnn_block() {
 // with number first.
 template <int ACROSS, int DOWN> DNN_DEVICE DnnBlock dnn_job(int first) {
     const unsigned i = (unsigned)(dnn_block_x() - first);
-    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), ACROSS, DOWN};
+    const DnnBlock block = {(int)(i % ACROSS), (int)(i / ACROSS % DOWN), (int)(i / ACROSS / DOWN), DOWN};
     return block;
 }
 
