@@ -107,6 +107,14 @@ train: {batch: 1, optimizer: {sgd: {lr: 0.01}}}`, []int{1, 1, 1}},
 layers: [{linear: 257}, relu, {linear: 190}, elu, {linear: 100}]
 loss: cross_entropy
 train: {batch: 77, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{77, 13, 76}},
+	{"deep", `input: 1601
+layers: [{linear: 40}, tanh, {linear: 2600}, swish, {linear: 37}, {prelu: {per: channel}}, {linear: 2}]
+loss: cross_entropy
+train: {batch: 60, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{60, 59, 11, 1}},
+	{"deepchunks", `input: 1600
+layers: [{linear: 40}, swiglu, {linear: 3400}, swiglu, {linear: 7}, relu, {linear: 1}]
+loss: mse
+train: {batch: 520, optimizer: {sgd: {lr: 0.1, momentum: 0.9, nesterov: true}}}`, []int{520, 33}},
 	{"noeps", `input: 5
 layers: [{linear: 19}, tanh, {linear: 21}, sigmoid, {linear: 3}]
 loss: mse

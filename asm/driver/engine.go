@@ -2,6 +2,7 @@ package driver
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -103,7 +104,7 @@ func (e *emitter) types(f *jen.File) {
 		if e.SlabSize > 0 && e.Tiled {
 			g.Id("slab").Add(floats()).Comment("// transposed weights")
 		} else if e.SlabSize > 0 {
-			g.Id("slabs").Index().Add(floats()).Comment("// by worker: transposed weights of one group of inputs")
+			g.Id("slabs").Index().Add(floats()).Comment("// by worker: " + e.slabDoc())
 		}
 		if e.Tiled {
 			g.Line()
@@ -140,6 +141,22 @@ func (e *emitter) types(f *jen.File) {
 			g.Id(t.Name).Add(floats()).Comment("// " + shapeOf(t))
 		}
 	})
+}
+
+// slabDoc says what a worker's slab holds.
+func (e *emitter) slabDoc() string {
+	const weights, sums = "transposed weights of one group of inputs", "sums that wait for the next block of a product's depth"
+	kept := slices.ContainsFunc(slices.Concat(append([][]plan.Step{e.Forward}, e.Backward...)...), func(s plan.Step) bool {
+		m, ok := s.(*plan.Multiply)
+		return ok && len(m.Blocks) > 1 && m.Sums == nil
+	})
+	switch {
+	case !kept:
+		return weights
+	case len(e.Transposes) == 0:
+		return sums
+	}
+	return weights + ", " + sums
 }
 
 // gradsDoc says which gradients are kept.

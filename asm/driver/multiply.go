@@ -12,34 +12,36 @@ import (
 
 // multiply writes the body of a product.
 func (e *emitter) multiply(g *jen.Group, s *plan.Multiply) {
-	g.Comment(fmt.Sprintf("// %s of %d columns by tiles of rows.", groupsOf(s.Groups), s.Kernel.Panels*kernel.Lanes))
+	if len(s.Blocks) > 1 {
+		e.multiplyBlocks(g, s)
+		return
+	}
+	g.Comment(fmt.Sprintf("// %s of %d columns by tiles of rows.", groupsOf(s.Groups), s.Panels*kernel.Lanes))
 	// A worker transposes the weights of a group when it comes to it; a tiled
 	// plan does so once a step.
-	turn := s.Transpose != nil && !e.Tiled
+	block := &s.Blocks[0]
+	transpose := block.Transpose
+	turn := transpose != nil && !e.Tiled
 	if turn {
-		worker := n(0)
-		if s.Sharing != plan.Unshared {
-			worker = id("worker")
-		}
-		g.Id("t").Op(":=").Add(own("slabs").Index(worker))
+		g.Id("t").Op(":=").Add(slab(s))
 		if s.Groups > 1 && !s.Whole {
 			g.Id("turned").Op(":=").Lit(-1).Comment("// the group whose transposed weights are in t")
 		}
 	}
 	c := calls{how: s.Sharing, groups: s.Groups, name: "tile", most: s.Most, whole: s.Whole}
 	if turn && s.Groups == 1 {
-		e.transposeCall(g, s.Transpose, nil, at(id("t"), n(0)))
+		e.transposeCall(g, transpose, nil, at(id("t"), n(0)))
 	}
 	c.write(g, func(g *jen.Group, group, tile, count code) {
 		if turn && s.Groups > 1 && s.Whole {
-			e.transposeCall(g, s.Transpose, group, at(id("t"), n(0)))
+			e.transposeCall(g, transpose, group, at(id("t"), n(0)))
 		} else if turn && s.Groups > 1 {
 			g.If(id("g").Op("!=").Id("turned")).BlockFunc(func(g *jen.Group) {
-				e.transposeCall(g, s.Transpose, group, at(id("t"), n(0)))
+				e.transposeCall(g, transpose, group, at(id("t"), n(0)))
 				g.Id("turned").Op("=").Id("g")
 			})
 		}
-		e.choose(g, "f", s.Groups, s.Kernel, s.Last, append(e.multiplyArgs(s, group), tile, count))
+		e.choose(g, "f", s.Groups, block.Kernel, block.Last, append(e.multiplyArgs(s, block, nil, group), tile, count))
 	})
 }
 
@@ -82,37 +84,79 @@ func isNil(k kernel.Kernel) bool {
 }
 
 // source is the pointer to a layer's input.
-func source(t *plan.Tensor) code {
+func source(t *plan.Tensor) code { return sourceAt(t, nil, 0) }
+
+// sourceAt is the pointer to a layer's input from a column on: from, or first
+// where that is nil.
+func sourceAt(t *plan.Tensor, from code, first int) code {
+	name, column := t.Name, t.Rows
 	if t.Flat {
-		return at(inBatch("batch"), n(0))
+		name, column = "batch", 1
 	}
-	return at(inBatch(t.Name), n(0))
+	if t.Layout.Dense {
+		column = 1
+	}
+	return at(inBatch(name), offset(nil, from, first, column))
 }
 
-func (e *emitter) multiplyArgs(s *plan.Multiply, group code) []jen.Code {
-	k := s.Kernel
-	args := []jen.Code{source(s.Src)}
+// offset is index plus by times from, or times first where from is nil.
+func offset(index, from code, first, by int) code {
 	switch {
-	case s.Transpose == nil:
-		args = append(args, at(own(field(s.Weight)), times(group, k.Panels*s.Weight.InPad*kernel.Lanes)))
+	case from == nil && index == nil:
+		return n(first * by)
+	case from == nil:
+		return plus(index.Clone(), first*by)
+	case index == nil:
+		return times(from, by)
+	}
+	return index.Clone().Op("+").Add(times(from, by))
+}
+
+// multiplyArgs are those of a block's kernel without its tiles. from is the
+// column of Src that the block begins with; nil stands for block.First.
+func (e *emitter) multiplyArgs(s *plan.Multiply, block *plan.Block, from, group code) []jen.Code {
+	k := block.Kernel
+	args := []jen.Code{sourceAt(s.Src, from, block.First)}
+	switch t := block.Transpose; {
+	case t == nil:
+		panels := code(nil)
+		if group != nil {
+			panels = times(group, s.Panels*s.Weight.InPad*kernel.Lanes)
+		}
+		args = append(args, at(own(field(s.Weight)), offset(panels, from, block.First, kernel.Lanes)))
 	case e.Tiled:
-		args = append(args, at(own("slab"), plus(times(group, s.Transpose.Size), s.Transpose.Offset)))
+		args = append(args, at(own("slab"), plus(times(group, t.Size), t.Offset)))
 	default:
 		args = append(args, at(id("t"), n(0)))
 	}
-	if s.Bias != nil {
-		args = append(args, at(own(field(s.Bias)), times(group, k.Panels*kernel.Lanes)))
+	if k.Bias {
+		args = append(args, at(own(field(s.Bias)), times(group, s.Panels*kernel.Lanes)))
 	}
-	if s.Acc != nil {
-		args = append(args, at(inBatch(s.Acc.Name), times(group, k.Panels*s.Acc.Rows*kernel.Lanes)))
+	if k.Resume || k.Store {
+		args = append(args, sums(s, group))
+	}
+	if k.Map == nil {
+		return args
 	}
 	if s.Learned != nil {
-		args = append(args, learned(s.Learned, k.Map, times(group, k.Panels/k.Map.Width()*kernel.Lanes)))
+		args = append(args, learned(s.Learned, k.Map, times(group, s.Panels/k.Map.Width()*kernel.Lanes)))
 	}
 	for _, v := range s.Buffers {
 		args = append(args, at(inBatch(v.Tensor.Name), times(group, v.Step*v.Tensor.Rows*kernel.Lanes)))
 	}
 	return args
+}
+
+// sums is the pointer to the sums of a group, the product itself or that of some
+// blocks of the depth.
+func sums(s *plan.Multiply, group code) code {
+	switch {
+	case s.Acc != nil:
+		return at(inBatch(s.Acc.Name), times(group, s.Panels*s.Acc.Rows*kernel.Lanes))
+	case s.Sums != nil:
+		return at(inBatch(s.Sums.Name), n(0))
+	}
+	return at(id("sums"), n(0))
 }
 
 // learned is the pointer to a learned parameter for a group of units.
@@ -124,8 +168,17 @@ func learned(q *plan.Param, m *kernel.Map, group code) code {
 }
 
 func (e *emitter) transposeCall(g *jen.Group, t *plan.Transpose, group, to code) {
-	w := at(own(field(t.Weight)), times(group, t.Kernel.Lines*kernel.Lanes*kernel.Lanes))
-	e.choose(g, "turn", t.Groups, t.Kernel, t.Last, []jen.Code{to, w})
+	e.choose(g, "turn", t.Groups, t.Kernel, t.Last, transposeArgs(t, nil, group, to))
+}
+
+// transposeArgs are those that transpose a group of inputs from an output on:
+// from, or t.First where that is nil.
+func transposeArgs(t *plan.Transpose, from, group, to code) []jen.Code {
+	inputs := code(nil)
+	if group != nil {
+		inputs = times(group, t.Kernel.Lines*kernel.Lanes*kernel.Lanes)
+	}
+	return []jen.Code{to, at(own(field(t.Weight)), offset(inputs, from, t.First, t.Weight.InPad))}
 }
 
 func (e *emitter) transposeFunc(f *jen.File, t *plan.Transpose) {

@@ -78,13 +78,11 @@ func (s *suite) fill() {
 				}
 				p := &Product{
 					Name: fmt.Sprintf("product_%d_%d_%d_", k, rows, panels), Doc: "is tested.",
-					Depth: k, PanelDepth: k + i%2, Rows: rows, Panels: panels, Bias: k%2 == 1, Store: true,
+					Depth: k, PanelDepth: k + i%2, Rows: rows, Panels: panels, Store: true,
 					Splits: map[vec.ISA]Split{s.isa: SplitRows(rows, MaxRows(s.isa))},
 				}
-				field := "plain"
-				if p.Bias {
-					field = "bias"
-				}
+				field := []string{"plain", "bias", "resume"}[(i+j)%3]
+				p.Bias, p.Resume = field == "bias", field == "resume"
 				split := p.Splits[s.isa]
 				s.add("products", "depth: %d, panelDepth: %d, rows: %d, panels: %d, height: %d, tall: %d, "+field+": %s",
 					k, p.PanelDepth, rows, panels, split.Height, split.Tall, p)

@@ -31,6 +31,7 @@ type Product struct {
 	// the other, [rows][Stride]; 0 if A is blocked.
 	Stride int
 	Bias   bool // start the sums with a bias instead of 0
+	Resume bool // start the sums with those in acc: the product of an earlier part of the depth
 	Store  bool // keep the sums themselves, in acc
 	Map    *Map // what else is computed from the sums
 }
@@ -48,9 +49,12 @@ func (k *Product) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Product) Key() string {
-	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
-		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Store, k.Map.key())
+	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
+		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Resume, k.Store, k.Map.key())
 }
+
+// hasSums reports whether sums are kept in acc, or come from there.
+func (k *Product) hasSums() bool { return k.Resume || k.Store }
 
 // Params implements Kernel.
 func (k *Product) Params() Params {
@@ -68,7 +72,7 @@ func (k *Product) Params() Params {
 	if k.Bias {
 		list = append(list, Pointer("bias", fmt.Sprintf("[%d][16]", k.Panels)))
 	}
-	if k.Store {
+	if k.hasSums() {
 		list = append(list, Pointer("acc", fmt.Sprintf("[%d][%d][16], the product", k.Panels, k.Rows)))
 	}
 	if k.Map != nil {
@@ -153,7 +157,7 @@ func (p *product) rowPointers() []string {
 	if p.rowBytes() == lineBytes {
 		list = append(list, "src")
 	}
-	if p.k.Store {
+	if p.k.hasSums() {
 		list = append(list, "acc")
 	}
 	if p.k.Map != nil {
@@ -228,7 +232,7 @@ func (p *product) panelPointers() []string {
 	if p.k.Bias {
 		list = append(list, "bias")
 	}
-	if p.k.Store {
+	if p.k.hasSums() {
 		list = append(list, "acc")
 	}
 	if m := p.k.Map; m != nil {
@@ -246,7 +250,7 @@ func (p *product) nextPanels() {
 	if p.k.Bias {
 		p.move("bias", p.panels*lineBytes)
 	}
-	if p.k.Store {
+	if p.k.hasSums() {
 		p.move("acc", p.panels*p.k.Rows*lineBytes)
 	}
 	if m := p.k.Map; m != nil {

@@ -14,7 +14,7 @@ func (p *product) rowsOfTiles() {
 	if k.Bias {
 		p.bias = f.arg("bias")
 	}
-	if k.Store {
+	if k.hasSums() {
 		p.c = f.moving("acc", where)
 	}
 	if k.Map != nil {
@@ -52,7 +52,7 @@ func (p *product) tiles(what string, height int, n count) {
 			p.finish(height)
 		}
 		f.add(height*p.rowBytes(), p.a)
-		if k.Store {
+		if k.hasSums() {
 			f.add(height*lineBytes, p.c)
 		}
 		for _, b := range p.ptr.buffer {
@@ -68,14 +68,18 @@ func (p *product) tile(height, q int) {
 	t.name("src", "mat")
 	t.number = func(r, u int) int { return r*p.rowBytes() + 4*u }
 	t.vector = func(panel, u int) int { return (panel*k.PanelDepth + u) * lineBytes }
-	if k.Bias {
+	sums := func(r, panel int) operand.Mem { return at(p.c, (q+panel)*k.Rows*lineBytes+r*lineBytes) }
+	switch {
+	case k.Resume:
+		t.load(sums)
+	case k.Bias:
 		t.loadRow(func(panel int) operand.Mem { return at(p.bias, (q+panel)*lineBytes) })
-	} else {
+	default:
 		t.zero()
 	}
 	p.depth(t, q)
 	if k.Store {
-		t.store(func(r, panel int) operand.Mem { return at(p.c, (q+panel)*k.Rows*lineBytes+r*lineBytes) })
+		t.store(sums)
 	}
 	switch {
 	case p.gather:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/runtime/pool"
 )
 
@@ -44,6 +45,12 @@ const (
 	// moving a number and as the loss of one; dotWork is how many of them take as
 	// long as one in a layer of one output, which reads each number once.
 	moveWork, lossWork, dotWork = 8, 64, 4
+	// mostDepth is about the depth of a block of a product: two panels of it take a
+	// quarter of a second cache of 512 KiB.
+	mostDepth = 1024
+	// blockedPieces is the number of pieces that a product of several blocks is cut
+	// into, if it has fewer groups: a few for each of many workers.
+	blockedPieces = 64
 	// updateLines is the number of cache lines of gradients and states that a call
 	// of the update reads at most: some 5 µs from a third cache.
 	updateLines = 2048
@@ -98,6 +105,18 @@ func groupPanels(rows int) int {
 		return 4
 	}
 	return 2
+}
+
+// blockDepth returns the depth of the blocks in which a product of so many rows
+// is made: all of it, unless a group's panels are too large for the second cache
+// and are read again by the next tile of rows. Where steps are tiled, all weights
+// are in that cache.
+func (b *builder) blockDepth(depth, rows int) int {
+	blocks := (depth + mostDepth/2) / mostDepth
+	if b.Tiled || blocks <= 1 || splits(rows)[vec.AVX512].Tiles() == 1 {
+		return depth
+	}
+	return ((depth+blocks-1)/blocks + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
 }
 
 // Sharing says how workers share the calls of a step.

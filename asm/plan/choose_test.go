@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/dnngen/dnngen/asm/plan"
@@ -28,19 +29,7 @@ func TestChoices(t *testing.T) {
 		{"small", "[{linear: 8}, tanh, {linear: 16}]", "32", false, true, 32, 1, plan.Unshared},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			text := fmt.Sprintf("name: net\ninput: 64\nlayers: %s\nloss: mse\noutput: identity\ntrain: {batch: %s, optimizer: {sgd: {lr: 0.1}}}\n", test.layers, test.batch)
-			net, _, err := spec.Parse("net.yaml", []byte(text), spec.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			program, err := lower.Lower(net)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := plan.New(program)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := planned(t, 64, test.layers, test.batch)
 			if p.Tiled != test.tiled || p.Alone != test.alone || p.Rows != test.rows || p.Shards != test.shards {
 				t.Errorf("tiled %v, alone %v, %d rows, %d shards; want %v, %v, %d, %d",
 					p.Tiled, p.Alone, p.Rows, p.Shards, test.tiled, test.alone, test.rows, test.shards)
@@ -49,5 +38,59 @@ func TestChoices(t *testing.T) {
 				t.Errorf("the first layer is shared in way %d, want %d", got, test.first)
 			}
 		})
+	}
+}
+
+// planned plans a network trained by plain gradient descent.
+func planned(t *testing.T, input int, layers, batch string) *plan.Plan {
+	t.Helper()
+	text := fmt.Sprintf("name: net\ninput: %d\nlayers: %s\nloss: mse\noutput: identity\ntrain: {batch: %s, optimizer: {sgd: {lr: 0.1}}}\n", input, layers, batch)
+	net, _, err := spec.Parse("net.yaml", []byte(text), spec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := lower.Lower(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Into which blocks the depth of a product is cut, and in how many pieces its
+// groups are shared.
+func TestBlocks(t *testing.T) {
+	for _, test := range []struct {
+		depth, width int
+		batch        string
+		want         []int // depths of the blocks
+		pieces       int
+	}{
+		{1535, 512, "128", []int{1535}, 0},
+		{1536, 512, "128", []int{768, 768}, 4}, // of 16 groups
+		{4096, 4096, "512", []int{1024, 1024, 1024, 1024}, 1},
+		{2561, 2048, "128", []int{864, 864, 833}, 1},
+		{4096, 512, "14", []int{4096}, 0}, // one tile reads each panel once
+		{4096, 512, "15", []int{1024, 1024, 1024, 1024}, 2},
+		{1700, 8, "512", []int{1700}, 0}, // tiled
+		{4000, 8, "20", []int{1008, 1008, 1008, 976}, 2},
+	} {
+		p := planned(t, test.depth, fmt.Sprintf("[{linear: %d}]", test.width), test.batch)
+		m := p.Forward[0].(*plan.Multiply)
+		var got []int
+		at := 0
+		for i, b := range m.Blocks {
+			if b.First != at {
+				t.Errorf("%d by %d, batch %s: block %d begins at %d, not %d", test.depth, test.width, test.batch, i, b.First, at)
+			}
+			at += b.Kernel.Depth
+			got = append(got, b.Kernel.Depth)
+		}
+		if !slices.Equal(got, test.want) || m.Pieces != test.pieces {
+			t.Errorf("%d by %d, batch %s: blocks of %d, %d pieces; want %d, %d", test.depth, test.width, test.batch, got, m.Pieces, test.want, test.pieces)
+		}
 	}
 }

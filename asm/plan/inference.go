@@ -34,6 +34,18 @@ func (b *builder) inferRows() int {
 	return b.Rows
 }
 
+// inferSums returns where an inference keeps the sums of a group of panels from
+// one block of the depth to the next, in all of its products.
+func (b *builder) inferSums() *Tensor {
+	const name = "sums"
+	for _, t := range b.infer.Tensors {
+		if t.Name == name {
+			return t
+		}
+	}
+	return b.extra(name, Layout{Width: lanes(groupPanels(b.infer.Rows))})
+}
+
 // inference plans inference. Its buffers are its own, X among them, which
 // stands for another tensor in training.
 func (b *builder) inference(name string, rows int) *Inference {

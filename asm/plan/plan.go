@@ -149,21 +149,37 @@ type Buffer struct {
 type Multiply struct {
 	Name    string
 	Source  ir.Step
-	Kernel  *kernel.Product // for a whole group
-	Last    *kernel.Product // for the last group, if it has fewer panels
 	Groups  int
+	Panels  int     // of a group
+	Blocks  []Block // of the depth, in their order: one, unless it is large
 	Src     *Tensor
 	Weight  *Param
 	Bias    *Param
 	Learned *Param
 	Acc     *Tensor
 	Buffers []Buffer
+	Most    int  // tiles of a call
+	Whole   bool // a call takes all tiles
+	Sharing Sharing
+
+	// Pieces is the number of pieces of about equally many tiles in which a group
+	// is shared, where there are several blocks: a worker takes all tiles of its
+	// piece through one block after the other.
+	Pieces int
+	// Sums is where the sums of such a piece wait for the next block: Acc, if there
+	// is one; nil for the place behind the transposed weights in the worker's slab.
+	Sums *Tensor
+}
+
+// Block is a part of the depth of a product. The first one's kernels start the
+// sums, the last one's finish them.
+type Block struct {
+	First  int             // column of Src that it begins with
+	Kernel *kernel.Product // for a whole group
+	Last   *kernel.Product // for the last group, if it has fewer panels
 	// Transpose turns the weights of a group before they are multiplied with;
 	// nil in forward.
 	Transpose *Transpose
-	Most      int  // tiles of a call
-	Whole     bool // a call takes all tiles
-	Sharing   Sharing
 }
 
 // StepName implements Step.
@@ -172,10 +188,12 @@ func (s *Multiply) StepName() string { return s.Name }
 // How implements Step.
 func (s *Multiply) How() Sharing { return s.Sharing }
 
-// Transpose makes the transposed weight that a gradient by inputs multiplies with.
+// Transpose makes the transposed weight that a gradient by inputs multiplies
+// with, or a block of its depth.
 type Transpose struct {
 	Name   string
 	Weight *Param
+	First  int               // output that it begins with
 	Kernel *kernel.Transpose // for a whole group
 	Last   *kernel.Transpose // for the last group, if it has fewer panels
 	Groups int

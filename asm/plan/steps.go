@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/asm/kernel"
-	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/ir"
 )
 
@@ -99,65 +98,9 @@ func (b *builder) gradInput(s *ir.GradInput) *Multiply {
 		b.multiply(m, s.Map, "spreads gradients of one output over the inputs.", w.Layout.Panels(), 1, 1, b.Rows)
 		return m
 	}
-	panels := w.InPad / kernel.Lanes
 	doc := fmt.Sprintf("multiplies gradients of %d outputs by the transposed weights of %d inputs.", s.W.Shape[0], s.W.Shape[1])
-	b.multiply(m, s.Map, doc, panels, w.Layout.Extent(), lanes(w.Layout.Panels()), b.Rows)
-	m.Transpose = b.transpose(s, w, panels, m.Groups)
+	b.multiply(m, s.Map, doc, w.InPad/kernel.Lanes, w.Layout.Extent(), 0, b.Rows)
 	return m
-}
-
-// multiply fills in a product of panels columns and its map.
-func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, depth, panelDepth, rows int) {
-	group := min(groupPanels(rows), panels)
-	mp, buffers, learned := b.mapOf(source, rows)
-	m.Learned = learned
-	product := func(name string, panels int) *kernel.Product {
-		return share(b, &kernel.Product{
-			Name: name, Doc: doc, Splits: splits(rows), Depth: depth, PanelDepth: panelDepth, Rows: rows,
-			Panels: panels, Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
-		})
-	}
-	m.Kernel = product(m.Name, group)
-	m.Groups = panels / group
-	if rest := panels % group; rest > 0 {
-		m.Last = product(m.Name+"Last", rest)
-		m.Groups++
-	}
-	if mp != nil {
-		units := group / mp.Width()
-		for _, v := range buffers {
-			v.Step *= units
-			m.Buffers = append(m.Buffers, v)
-		}
-	}
-	split := splits(rows)[vec.AVX512]
-	m.Most = b.most(split.Height*depth*lanes(group), split.Tiles()*m.Groups)
-	m.Whole = m.Most >= max(split.Tiles(), splits(rows)[vec.AVX2].Tiles())
-	m.Sharing = b.sharing(rows * depth * lanes(panels))
-}
-
-// transpose plans the transposed weights of a gradient by inputs.
-func (b *builder) transpose(s *ir.GradInput, w *Param, panels, groups int) *Transpose {
-	group := min(groupPanels(b.Rows), panels)
-	lines := func(name string, lines int) *kernel.Transpose {
-		return share(b, &kernel.Transpose{Name: name, Panels: w.Layout.Panels(), PanelRows: w.InPad, Lines: lines})
-	}
-	t := &Transpose{
-		Name: fmt.Sprintf("transpose%d", s.Layer), Weight: w, Groups: groups,
-		Size: group * w.Layout.Panels() * kernel.Lanes * kernel.Lanes,
-	}
-	t.Kernel = lines(t.Name, group)
-	if rest := panels % group; rest > 0 {
-		t.Last = lines(t.Name+"Last", rest)
-	}
-	if b.Tiled {
-		t.Offset = b.SlabSize
-		b.SlabSize += panels * w.Layout.Panels() * kernel.Lanes * kernel.Lanes
-	} else {
-		b.SlabSize = max(b.SlabSize, t.Size)
-	}
-	b.Transposes = append(b.Transposes, t)
-	return t
 }
 
 // mapOf turns a program's map into a kernel's. The steps of the buffers are

@@ -128,20 +128,23 @@ func (w *wholeStep) step(list *[]kernel.Call, s Step) {
 }
 
 func (w *wholeStep) multiply(list *[]kernel.Call, s *Multiply) {
-	panels := s.Kernel.Panels
+	if len(s.Blocks) > 1 {
+		panic("plan: a step of one function has a product in blocks") // twice the work that one may have
+	}
+	panels, block := s.Panels, s.Blocks[0]
 	for g := range s.Groups {
-		k, t := s.Kernel, kernel.Kernel(nil)
-		if s.Transpose != nil {
-			t = s.Transpose.Kernel
+		k, t := block.Kernel, kernel.Kernel(nil)
+		if block.Transpose != nil {
+			t = block.Transpose.Kernel
 		}
-		if g == s.Groups-1 && s.Last != nil {
-			k = s.Last
-			if s.Transpose != nil {
-				t = s.Transpose.Last
+		if g == s.Groups-1 && block.Last != nil {
+			k = block.Last
+			if block.Transpose != nil {
+				t = block.Transpose.Last
 			}
 		}
 		args := []kernel.Arg{w.source(s.Src)}
-		if s.Transpose != nil {
+		if block.Transpose != nil {
 			w.add(list, t, w.slab(), w.param(s.Weight, g*panels*kernel.Lanes*kernel.Lanes))
 			args = append(args, w.slab())
 		} else {

@@ -12,6 +12,7 @@ type product struct {
 	stride                                        int // 0: blocked
 	plain                                         func(src, mat, acc *float32, tile, tiles int)
 	bias                                          func(src, mat, bias, acc *float32, tile, tiles int)
+	resume                                        func(src, mat, acc *float32, tile, tiles int) // from what acc holds
 }
 
 func (p product) cover(n int) int {
@@ -29,13 +30,18 @@ func (p product) check(atEnd bool) int {
 	for _, draw := range []func(*rand.Rand) float32{whole, normal} {
 		exact := checks == 0
 		a, b, bias := matrix(r, p.rows, p.depth, draw), matrix(r, p.depth, most, draw), matrix(r, 1, most, draw)[0]
+		earlier := matrix(r, p.rows, most, draw)
 		want, size := make([][]float64, p.rows), make([][]float64, p.rows)
 		for m := range want {
 			want[m], size[m] = make([]float64, most), make([]float64, most)
 			for n := range most {
-				if p.bias != nil {
-					want[m][n], size[m][n] = float64(bias[n]), math.Abs(float64(bias[n]))
+				switch {
+				case p.bias != nil:
+					want[m][n] = float64(bias[n])
+				case p.resume != nil:
+					want[m][n] = float64(earlier[m][n])
 				}
+				size[m][n] = math.Abs(want[m][n])
 				for k := range p.depth {
 					v := float64(a[m][k]) * float64(b[k][n])
 					want[m][n] += v
@@ -65,6 +71,13 @@ func (p product) check(atEnd bool) int {
 				}
 				checks++
 				acc := guarded(panels(n)*p.rows*lanes, atEnd)
+				if p.resume != nil {
+					for i := range m {
+						for j := range n {
+							acc.v[(j/lanes*p.rows+i)*lanes+j%lanes] = earlier[i][j]
+						}
+					}
+				}
 				tiles := p.cover(m)
 				for g := 0; g < panels(n); g += p.panels {
 					out, w := &acc.v[g*p.rows*lanes], &mat.v[g*p.panelDepth*lanes]
@@ -73,9 +86,12 @@ func (p product) check(atEnd bool) int {
 						if part[1] == 0 {
 							continue
 						}
-						if p.bias != nil {
+						switch {
+						case p.bias != nil:
 							p.bias(src.p(), w, &bs.v[g*lanes], out, part[0], part[1])
-						} else {
+						case p.resume != nil:
+							p.resume(src.p(), w, out, part[0], part[1])
+						default:
 							p.plain(src.p(), w, out, part[0], part[1])
 						}
 					}

@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/dnngen/dnngen/asm/kernel"
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/ir"
+)
+
+// multiply fills in a product of panels columns and its map. panelDepth is the
+// number of rows that a panel takes in memory, 0 where weights are transposed.
+func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, depth, panelDepth, rows int) {
+	m.Panels = min(groupPanels(rows), panels)
+	m.Groups = (panels + m.Panels - 1) / m.Panels
+	mp, buffers, learned := b.mapOf(source, rows)
+	m.Learned = learned
+	if mp != nil {
+		units := m.Panels / mp.Width()
+		for _, v := range buffers {
+			v.Step *= units
+			m.Buffers = append(m.Buffers, v)
+		}
+	}
+	whole := kernel.Product{
+		Splits: splits(rows), PanelDepth: panelDepth, Rows: rows,
+		Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+	}
+	size := b.blockDepth(depth, rows)
+	for first := 0; first < depth; first += size {
+		b.block(m, whole, doc, first, min(size, depth-first), depth, panels)
+	}
+	split := splits(rows)[vec.AVX512]
+	m.Sharing = b.sharing(rows * depth * lanes(panels))
+	m.Most = b.most(split.Height*size*lanes(m.Panels), split.Tiles()*m.Groups)
+	if size < depth {
+		b.blocked(m, split.Tiles())
+	} else {
+		m.Whole = m.Most >= max(split.Tiles(), splits(rows)[vec.AVX2].Tiles())
+	}
+}
+
+// block adds a block of the depth to a product. whole is the kernel for all of
+// it, to make that of the block from.
+func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, size, depth, panels int) {
+	k, suffix := whole, ""
+	k.Doc, k.Depth = doc, size
+	switch begins, ends := first == 0, first+size == depth; {
+	case begins && ends:
+	case begins:
+		suffix = "Begin"
+		k.Doc += fmt.Sprintf(" It begins, with the first %d.", size)
+		k.Store, k.Map = true, nil
+	case ends:
+		suffix = "End"
+		k.Doc += fmt.Sprintf(" It ends, with the last %d.", size)
+		k.Bias, k.Resume = false, true
+	default:
+		suffix = "Middle"
+		k.Doc += fmt.Sprintf(" It goes on with the sums of those before, by %d.", size)
+		k.Bias, k.Resume, k.Store, k.Map = false, true, true, nil
+	}
+	transposed := k.PanelDepth == 0
+	if transposed {
+		k.PanelDepth = (size + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
+	}
+	part := Block{First: first}
+	product := func(suffix string, panels int) *kernel.Product {
+		k := k
+		k.Name, k.Panels = m.Name+suffix, panels
+		return share(b, &k)
+	}
+	part.Kernel = product(suffix, m.Panels)
+	if rest := panels % m.Panels; rest > 0 {
+		part.Last = product(suffix+"Last", rest)
+	}
+	if transposed {
+		if suffix != "End" {
+			suffix = "" // blocks of equal size are transposed alike
+		}
+		part.Transpose = b.transpose(m, suffix, first, size, panels)
+	}
+	m.Blocks = append(m.Blocks, part)
+}
+
+// blocked decides how a product of several blocks is shared, and where its sums
+// wait from one block to the next.
+func (b *builder) blocked(m *Multiply, tiles int) {
+	m.Pieces = 1
+	if m.Sharing != Unshared {
+		m.Pieces = min(tiles, (blockedPieces+m.Groups-1)/m.Groups)
+	}
+	switch size := m.Panels * b.Rows * kernel.Lanes; {
+	case m.Acc != nil:
+		m.Sums = m.Acc
+	case b.infer != nil:
+		m.Sums = b.inferSums()
+	case m.Blocks[0].Transpose != nil:
+		b.SlabSize = max(b.SlabSize, m.Blocks[0].Transpose.Size+size)
+	default:
+		b.SlabSize = max(b.SlabSize, size)
+	}
+}
+
+// transpose plans the transposed weights of a gradient by inputs: of all
+// outputs, or of size of them.
+func (b *builder) transpose(m *Multiply, suffix string, first, size, panels int) *Transpose {
+	w, depth := m.Weight, (size+kernel.Lanes-1)/kernel.Lanes
+	t := &Transpose{
+		Name: fmt.Sprintf("transpose%d%s", m.Source.(*ir.GradInput).Layer, suffix), Weight: w, First: first, Groups: m.Groups,
+		Size: m.Panels * depth * kernel.Lanes * kernel.Lanes,
+	}
+	lines := func(name string, lines int) *kernel.Transpose {
+		return share(b, &kernel.Transpose{Name: name, Panels: depth, PanelRows: w.InPad, Lines: lines})
+	}
+	t.Kernel = lines(t.Name, m.Panels)
+	if rest := panels % m.Panels; rest > 0 {
+		t.Last = lines(t.Name+"Last", rest)
+	}
+	if b.Tiled {
+		t.Offset = b.SlabSize
+		b.SlabSize += panels * depth * kernel.Lanes * kernel.Lanes
+	} else {
+		b.SlabSize = max(b.SlabSize, t.Size)
+	}
+	b.Transposes = append(b.Transposes, t)
+	return t
+}
