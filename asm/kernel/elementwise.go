@@ -74,16 +74,6 @@ func (m *Map) Width() int {
 	return w
 }
 
-// reads reports whether the map reads buffers besides its sums.
-func (m *Map) reads() bool {
-	for _, in := range m.In {
-		if in.Buffer != Accumulator {
-			return true
-		}
-	}
-	return false
-}
-
 // key tells maps apart.
 func (m *Map) key() string {
 	if m == nil {

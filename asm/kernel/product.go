@@ -34,6 +34,8 @@ type Product struct {
 	Resume bool // start the sums with those in acc: the product of an earlier part of the depth
 	Store  bool // keep the sums themselves, in acc
 	Map    *Map // what else is computed from the sums
+	// Private tells that no other core reads what is written.
+	Private bool
 }
 
 // MaxRows returns the most rows that a tile may have.
@@ -49,8 +51,8 @@ func (k *Product) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Product) Key() string {
-	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %v %s", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
-		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Resume, k.Store, k.Map.key())
+	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %v %s %v", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
+		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Resume, k.Store, k.Map.key(), k.Private)
 }
 
 // hasSums reports whether sums are kept in acc, or come from there.
@@ -133,9 +135,9 @@ type product struct {
 	a, b, bias, c    gp
 	numbers, vectors gp // a and b, on their way through a tile's sums
 	ptr              pointers
-	// ahead is where the next vectors, next where the next numbers, inputs how far
-	// into the map's buffers what the map will read is fetched from.
-	ahead, next, inputs gp
+	// ahead is where the next vectors, next where the next numbers, row how far
+	// into the other buffers what the tile touches is fetched from.
+	ahead, next, row gp
 }
 
 // plan chooses between a map on registers and one through scratch memory.

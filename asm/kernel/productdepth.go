@@ -1,7 +1,10 @@
 package kernel
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // depth writes the loop over the sums: blocks of 16 columns of A, in steps of
@@ -25,6 +28,9 @@ func (p *product) depth(t *tile, q int) {
 	if blocks > 0 {
 		p.blocks(t, blocks, odd, jump, fetch)
 	}
+	if blocks*perBlock < t.rows {
+		p.fetchNextTile(t.rows)
+	}
 	if rest > 0 {
 		// The last block's line goes on where the loop left it, less the jump.
 		back := 0
@@ -43,19 +49,19 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 	f, k, numbers, vectors := p.function, p.k, p.numbers, p.vectors
 	perBlock := Lanes / unroll
 	fetchB := fetch && p.fetchVectors()
-	// What the map reads is fetched a row at a time: by blocks if there are as
-	// many as rows, or else by groups of four steps.
-	byBlock := blocks >= t.rows
-	byGroup := !byBlock && blocks*perBlock >= t.rows
-	if f.inline != nil {
-		byBlock, byGroup = false, false // all is in the first cache
-	}
+	// What the tile reads and writes beside is fetched a row at a time: by blocks
+	// if there are as many as rows, or else by groups of four steps.
+	lines := p.touched()
+	byBlock := len(lines) > 0 && blocks >= t.rows
+	byGroup := len(lines) > 0 && !byBlock && blocks*perBlock >= t.rows
 	if byBlock || byGroup {
-		p.startInputs()
+		p.row = f.GP64()
+		f.Name(p.row, "offset in the other buffers of the row to fetch")
+		f.XORQ(p.row, p.row)
 	}
 	group := func() {
 		if byGroup {
-			p.fetchInputs()
+			p.fetchRow(lines)
 		}
 		extra := func(u int) {
 			if fetchB {
@@ -109,7 +115,7 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 		p.fetchNumbers(t.rows, blocks, left)
 	}
 	if byBlock {
-		p.fetchInputs()
+		p.fetchRow(lines)
 	}
 	f.MOVQ(operand.U32(uint32(perBlock)), groups)
 	if odd > 0 {
@@ -147,7 +153,7 @@ func (p *product) fetchNumbers(rows, blocks int, left gp) {
 // farBlocks is the number of blocks of 16 steps by which rows are fetched ahead:
 // about the latency of memory, where the caller's rows may be, and of another
 // core's cache, where half of the activations are.
-const farBlocks = 3
+const farBlocks = 6
 
 // fetchDistance is the number of steps by which vectors are fetched ahead of
 // their use: about the latency of the second cache, and enough of a start for
@@ -158,34 +164,78 @@ const fetchDistance = 64
 // cache, so that it pays to fetch them.
 func (p *product) fetchVectors() bool { return p.k.Depth >= 2*fetchDistance }
 
-// startInputs begins to fetch what the map will read of this tile.
-func (p *product) startInputs() {
-	if m := p.k.Map; m == nil || !m.reads() {
-		return
-	}
-	p.inputs = p.GP64()
-	p.Name(p.inputs, "offset in the map's buffers of the row to fetch")
-	p.XORQ(p.inputs, p.inputs)
+// line is a cache line of each row that a tile touches when its sums are done.
+type line struct {
+	base    reg.Register // at the tile's first row
+	disp    int
+	written bool
 }
 
-// fetchInputs fetches the lines of one row that the map will read.
-func (p *product) fetchInputs() {
-	m := p.k.Map
-	if m == nil || !m.reads() {
-		return
+// touched lists the lines of a row that the map and the sums themselves are read
+// from and written to. Nothing is fetched where all is in the first cache, and
+// nothing for writing where no other core has read it.
+func (p *product) touched() []line {
+	k, m := p.k, p.k.Map
+	if p.inline != nil {
+		return nil
+	}
+	panels := p.panels
+	if p.gather {
+		panels = k.Panels
+	}
+	var list []line
+	if k.Store && !k.Resume && !k.Private {
+		for panel := range panels {
+			list = append(list, line{p.c, panel * k.Rows * lineBytes, true})
+		}
+	}
+	if m == nil {
+		return list
+	}
+	add := func(v View, written bool) {
+		for u := range panels / m.Width() {
+			l := line{p.ptr.buffer[v.Buffer], (v.Offset + v.Stride*u) * m.Rows * lineBytes, written}
+			if i := slices.IndexFunc(list, func(o line) bool { return o.base == l.base && o.disp == l.disp }); i < 0 {
+				list = append(list, l)
+			}
+		}
+	}
+	if !k.Private {
+		for _, out := range m.Out {
+			add(out.View, true)
+		}
 	}
 	for _, in := range m.In {
-		if in.Buffer == Accumulator {
-			continue
-		}
-		units := p.panels / m.Width()
-		if p.gather {
-			units = p.k.Panels / m.Width()
-		}
-		for u := range units {
-			panel := in.Offset + in.Stride*u
-			p.PREFETCHT0(operand.Mem{Base: p.ptr.buffer[in.Buffer], Index: p.inputs, Scale: 1, Disp: panel * m.Rows * lineBytes})
+		if in.Buffer != Accumulator {
+			add(in.View, false)
 		}
 	}
-	p.add(lineBytes, p.inputs)
+	return list
+}
+
+// fetchRow fetches the lines of the next row of the tile.
+func (p *product) fetchRow(lines []line) {
+	for _, l := range lines {
+		p.fetch(operand.Mem{Base: l.base, Index: p.row, Scale: 1, Disp: l.disp}, l.written)
+	}
+	p.add(lineBytes, p.row)
+}
+
+// fetchNextTile fetches what the next tile of rows will touch, where a tile has
+// too few steps to fetch a row in each.
+func (p *product) fetchNextTile(rows int) {
+	for _, l := range p.touched() {
+		for r := range rows {
+			p.fetch(at(l.base, l.disp+(rows+r)*lineBytes), l.written)
+		}
+	}
+}
+
+// fetch fetches a line, from the cores that have read it if it will be written.
+func (p *product) fetch(where operand.Mem, written bool) {
+	if written {
+		p.PREFETCHW(where)
+	} else {
+		p.PREFETCHT0(where)
+	}
 }

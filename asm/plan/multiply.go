@@ -25,6 +25,7 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 	whole := kernel.Product{
 		Splits: splits(rows), PanelDepth: panelDepth, Rows: rows,
 		Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+		Private: b.sharing(0) == Unshared,
 	}
 	size := b.blockDepth(depth, rows)
 	for first := 0; first < depth; first += size {
@@ -51,6 +52,7 @@ func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, si
 		suffix = "Begin"
 		k.Doc += fmt.Sprintf(" It begins, with the first %d.", size)
 		k.Store, k.Map = true, nil
+		k.Private = k.Private || m.Acc == nil // the sums wait in the worker's slab
 	case ends:
 		suffix = "End"
 		k.Doc += fmt.Sprintf(" It ends, with the last %d.", size)
@@ -59,6 +61,7 @@ func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, si
 		suffix = "Middle"
 		k.Doc += fmt.Sprintf(" It goes on with the sums of those before, by %d.", size)
 		k.Bias, k.Resume, k.Store, k.Map = false, true, true, nil
+		k.Private = true // nothing is written that was not read before
 	}
 	transposed := k.PanelDepth == 0
 	if transposed {

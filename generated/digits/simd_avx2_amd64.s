@@ -13,9 +13,10 @@ TEXT ·forward0AVX2(SB), $136-48
 	// DI       src: at the step, in the tile's first row
 	// DX       bias: [2][16]
 	// R8       mat: at the step
-	// R9       blocks of 16 steps to do
-	// R10      src: a later block, to fetch
-	// R11      groups of 4 steps to do in the block
+	// R9       offset in the other buffers of the row to fetch
+	// R10      blocks of 16 steps to do
+	// R11      src: a later block, to fetch
+	// R12      groups of 4 steps to do in the block
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of mat
@@ -74,23 +75,26 @@ tall3:
 	VMOVAPS Y1, Y11
 	MOVQ    AX, DI
 	MOVQ    CX, R8
+	XORQ    R9, R9
 
 	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
+	MOVQ $0x00000004, R10
 
 block4:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
+	LEAQ 192(DI), R11
+	CMPQ R10, $0x00000003
 	JGT  fetch5
-	ADDQ $+1280, R10
+	ADDQ $+1280, R11
 
 fetch5:
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, R12
 
 step6:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
+	ADDQ         $+64, R9
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -111,7 +115,7 @@ step6:
 	VFMADD231PS  Y13, Y14, Y11
 	VMOVUPS      64(R8), Y12
 	VMOVUPS      96(R8), Y13
-	PREFETCHT0   256(R10)
+	PREFETCHT0   256(R11)
 	VBROADCASTSS 4(DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -172,10 +176,10 @@ step6:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
+	ADDQ         $+1024, R11
+	DECQ         R12
 	JNZ          step6
-	DECQ         R9
+	DECQ         R10
 	JNZ          block4
 	VXORPS       Y12, Y12, Y12
 	VMAXPS       Y0, Y12, Y0
@@ -237,23 +241,26 @@ short8:
 	VMOVAPS Y1, Y9
 	MOVQ    AX, DI
 	MOVQ    CX, R8
+	XORQ    R9, R9
 
 	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
+	MOVQ $0x00000004, R10
 
 block9:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
+	LEAQ 192(DI), R11
+	CMPQ R10, $0x00000003
 	JGT  fetch10
-	ADDQ $+1024, R10
+	ADDQ $+1024, R11
 
 fetch10:
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, R12
 
 step11:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
+	ADDQ         $+64, R9
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -271,7 +278,7 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	VMOVUPS      64(R8), Y10
 	VMOVUPS      96(R8), Y11
-	PREFETCHT0   256(R10)
+	PREFETCHT0   256(R11)
 	VBROADCASTSS 4(DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -323,10 +330,10 @@ step11:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
+	ADDQ         $+1024, R11
+	DECQ         R12
 	JNZ          step11
-	DECQ         R9
+	DECQ         R10
 	JNZ          block9
 	VXORPS       Y10, Y10, Y10
 	VMAXPS       Y0, Y10, Y0
@@ -381,9 +388,10 @@ TEXT ·forward2AVX2(SB), $136-48
 	// DX       bias: [2][16]
 	// R8       src: at the step, in the tile's first row
 	// R9       mat: at the step
-	// R10      blocks of 16 steps to do
-	// R11      src: a later block, to fetch
-	// R12      groups of 4 steps to do in the block
+	// R10      offset in the other buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: a later block, to fetch
+	// R13      groups of 4 steps to do in the block
 	// SI       mat: 64 steps ahead, to fetch
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
@@ -442,29 +450,32 @@ tall3:
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
+	MOVQ $0x00000010, R11
 
 block4:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch5
 	MOVQ CX, SI
 
 fetch5:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch6
-	ADDQ $-32384, R11
+	ADDQ $-32384, R12
 
 fetch6:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step7:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -486,7 +497,7 @@ step7:
 	VMOVUPS      64(R9), Y12
 	VMOVUPS      96(R9), Y13
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -550,11 +561,11 @@ step7:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step7
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block4
 	VXORPS       Y12, Y12, Y12
 	VMAXPS       Y0, Y12, Y0
@@ -616,29 +627,32 @@ short9:
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
+	MOVQ $0x00000010, R11
 
 block10:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch11
 	MOVQ CX, SI
 
 fetch11:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch12
-	ADDQ $-32448, R11
+	ADDQ $-32448, R12
 
 fetch12:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step13:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -657,7 +671,7 @@ step13:
 	VMOVUPS      64(R9), Y10
 	VMOVUPS      96(R9), Y11
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -712,11 +726,11 @@ step13:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step13
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block10
 	VXORPS       Y10, Y10, Y10
 	VMAXPS       Y0, Y10, Y0
@@ -771,9 +785,10 @@ TEXT ·forward4AVX2(SB), $128-48
 	// DX       bias: [1][16]
 	// R8       src: at the step, in the tile's first row
 	// R9       mat: at the step
-	// R10      blocks of 16 steps to do
-	// R11      src: a later block, to fetch
-	// R12      groups of 4 steps to do in the block
+	// R10      offset in the other buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: a later block, to fetch
+	// R13      groups of 4 steps to do in the block
 	// SI       mat: 64 steps ahead, to fetch
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
@@ -827,29 +842,32 @@ tall2:
 	VMOVAPS Y1, Y11
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
+	MOVQ $0x00000008, R11
 
 block3:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch4
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch5
-	ADDQ $-16000, R11
+	ADDQ $-16000, R12
 
 fetch5:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step6:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -871,7 +889,7 @@ step6:
 	VMOVUPS      64(R9), Y12
 	VMOVUPS      96(R9), Y13
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -935,11 +953,11 @@ step6:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step6
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block3
 	VMOVUPS      Y0, (BX)
 	VMOVUPS      Y1, 32(BX)
@@ -977,29 +995,32 @@ short8:
 	VMOVAPS Y1, Y9
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
+	MOVQ $0x00000008, R11
 
 block9:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch10
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch11
-	ADDQ $-16064, R11
+	ADDQ $-16064, R12
 
 fetch11:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step12:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1018,7 +1039,7 @@ step12:
 	VMOVUPS      64(R9), Y10
 	VMOVUPS      96(R9), Y11
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1073,11 +1094,11 @@ step12:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step12
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block9
 	VMOVUPS      Y0, (BX)
 	VMOVUPS      Y1, 32(BX)
@@ -1601,6 +1622,18 @@ step4:
 	DECQ         R9
 	JNZ          step4
 	ADDQ         $+1984, DI
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 640(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 704(BX)
+	PREFETCHT0   384(DX)
+	PREFETCHT0   448(DX)
+	PREFETCHT0   512(DX)
+	PREFETCHT0   576(DX)
+	PREFETCHT0   640(DX)
+	PREFETCHT0   704(DX)
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	VBROADCASTSS -1984(DI), Y14
@@ -1804,6 +1837,16 @@ step7:
 	DECQ         R9
 	JNZ          step7
 	ADDQ         $+1984, DI
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 320(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
+	PREFETCHT0   320(DX)
+	PREFETCHT0   384(DX)
+	PREFETCHT0   448(DX)
+	PREFETCHT0   512(DX)
+	PREFETCHT0   576(DX)
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS -1984(DI), Y12
@@ -3032,7 +3075,7 @@ TEXT ·gradInput2AVX2(SB), $136-48
 	// DX       a: at the tile's first row
 	// R8       src: at the step, in the tile's first row
 	// R9       mat: at the step
-	// R10      offset in the map's buffers of the row to fetch
+	// R10      offset in the other buffers of the row to fetch
 	// R11      blocks of 16 steps to do
 	// R12      src: a later block, to fetch
 	// R13      groups of 4 steps to do in the block
@@ -3106,12 +3149,13 @@ block4:
 	MOVQ CX, SI
 
 fetch5:
-	LEAQ 6144(R8), R12
-	CMPQ R11, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch6
 	ADDQ $-16000, R12
 
 fetch6:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	PREFETCHT0 (DX)(R10*1)
 	ADDQ       $+64, R10
 	MOVQ       $0x00000004, R13
@@ -3310,12 +3354,13 @@ block10:
 	MOVQ CX, SI
 
 fetch11:
-	LEAQ 6144(R8), R12
-	CMPQ R11, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch12
 	ADDQ $-16064, R12
 
 fetch12:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	PREFETCHT0 (DX)(R10*1)
 	ADDQ       $+64, R10
 	MOVQ       $0x00000004, R13
@@ -5833,8 +5878,8 @@ block4:
 	MOVQ CX, SI
 
 fetch5:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch6
 	ADDQ $-65152, R11
 
@@ -6007,8 +6052,8 @@ block10:
 	MOVQ CX, SI
 
 fetch11:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch12
 	ADDQ $-65216, R11
 
@@ -6218,8 +6263,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-32384, R11
 
@@ -6368,8 +6413,8 @@ block9:
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch11
 	ADDQ $-32448, R11
 
@@ -6725,8 +6770,8 @@ block4:
 	MOVQ CX, SI
 
 fetch5:
-	LEAQ 192(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 384(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch6
 	ADDQ $-960, R11
 
@@ -6881,8 +6926,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 192(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 384(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-448, R11
 

@@ -13,9 +13,10 @@ TEXT ·forward0AVX512(SB), $128-48
 	// DI       src: at the step, in the tile's first row
 	// DX       bias: [2][16]
 	// R8       mat: at the step
-	// R9       blocks of 16 steps to do
-	// R10      src: a later block, to fetch
-	// R11      groups of 4 steps to do in the block
+	// R9       offset in the other buffers of the row to fetch
+	// R10      blocks of 16 steps to do
+	// R11      src: a later block, to fetch
+	// R12      groups of 4 steps to do in the block
 	// Z0-Z21   sums of the tile [11][2][16], row by row
 	// Z0-Z19   sums of the tile [10][2][16], row by row
 	// Z20-Z23  vectors of mat
@@ -79,23 +80,27 @@ tall2:
 	VMOVAPS Z1, Z21
 	MOVQ    AX, DI
 	MOVQ    CX, R8
+	XORQ    R9, R9
 
 	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
+	MOVQ $0x00000004, R10
 
 block3:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
+	LEAQ 192(DI), R11
+	CMPQ R10, $0x00000003
 	JGT  fetch4
-	ADDQ $+2560, R10
+	ADDQ $+2560, R11
 
 fetch4:
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, R12
 
 step5:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R9*1)
+	ADDQ         $+64, R9
 	VMOVUPS      (R8), Z22
 	VMOVUPS      4096(R8), Z23
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (DI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -131,7 +136,7 @@ step5:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS      64(R8), Z22
 	VMOVUPS      4160(R8), Z23
-	PREFETCHT0   256(R10)
+	PREFETCHT0   256(R11)
 	VBROADCASTSS 4(DI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -167,7 +172,7 @@ step5:
 	VFMADD231PS  Z23, Z24, Z21
 	VMOVUPS      128(R8), Z22
 	VMOVUPS      4224(R8), Z23
-	PREFETCHT0   512(R10)
+	PREFETCHT0   512(R11)
 	VBROADCASTSS 8(DI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -238,10 +243,10 @@ step5:
 	VFMADD231PS  Z23, Z24, Z21
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
+	ADDQ         $+1024, R11
+	DECQ         R12
 	JNZ          step5
-	DECQ         R9
+	DECQ         R10
 	JNZ          block3
 	VXORPS       Z22, Z22, Z22
 	VMAXPS       Z0, Z22, Z0
@@ -343,23 +348,27 @@ short7:
 	VMOVAPS Z1, Z19
 	MOVQ    AX, DI
 	MOVQ    CX, R8
+	XORQ    R9, R9
 
 	// 64 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000004, R9
+	MOVQ $0x00000004, R10
 
 block8:
-	LEAQ 192(DI), R10
-	CMPQ R9, $0x00000003
+	LEAQ 192(DI), R11
+	CMPQ R10, $0x00000003
 	JGT  fetch9
-	ADDQ $+2304, R10
+	ADDQ $+2304, R11
 
 fetch9:
-	MOVQ $0x00000004, R11
+	MOVQ $0x00000004, R12
 
 step10:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R9*1)
+	ADDQ         $+64, R9
 	VMOVUPS      (R8), Z20
 	VMOVUPS      4096(R8), Z21
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VBROADCASTSS (DI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -392,7 +401,7 @@ step10:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS      64(R8), Z20
 	VMOVUPS      4160(R8), Z21
-	PREFETCHT0   256(R10)
+	PREFETCHT0   256(R11)
 	VBROADCASTSS 4(DI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -425,7 +434,7 @@ step10:
 	VFMADD231PS  Z21, Z22, Z19
 	VMOVUPS      128(R8), Z20
 	VMOVUPS      4224(R8), Z21
-	PREFETCHT0   512(R10)
+	PREFETCHT0   512(R11)
 	VBROADCASTSS 8(DI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -490,10 +499,10 @@ step10:
 	VFMADD231PS  Z21, Z22, Z19
 	ADDQ         $+16, DI
 	ADDQ         $+256, R8
-	ADDQ         $+1024, R10
-	DECQ         R11
+	ADDQ         $+1024, R11
+	DECQ         R12
 	JNZ          step10
-	DECQ         R9
+	DECQ         R10
 	JNZ          block8
 	VXORPS       Z20, Z20, Z20
 	VMAXPS       Z0, Z20, Z0
@@ -573,9 +582,10 @@ TEXT ·forward2AVX512(SB), $128-48
 	// DX       bias: [2][16]
 	// R8       src: at the step, in the tile's first row
 	// R9       mat: at the step
-	// R10      blocks of 16 steps to do
-	// R11      src: a later block, to fetch
-	// R12      groups of 4 steps to do in the block
+	// R10      offset in the other buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: a later block, to fetch
+	// R13      groups of 4 steps to do in the block
 	// SI       mat: 64 steps ahead, to fetch
 	// Z0-Z21   sums of the tile [11][2][16], row by row
 	// Z0-Z19   sums of the tile [10][2][16], row by row
@@ -639,30 +649,34 @@ tall2:
 	VMOVAPS Z1, Z21
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
+	MOVQ $0x00000010, R11
 
 block3:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch4
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch5
-	ADDQ $-32064, R11
+	ADDQ $-32064, R12
 
 fetch5:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step6:
 	VMOVUPS      (R9), Z22
 	VMOVUPS      16384(R9), Z23
 	PREFETCHT0   (SI)
 	PREFETCHT0   16384(SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -700,7 +714,7 @@ step6:
 	VMOVUPS      16448(R9), Z23
 	PREFETCHT0   64(SI)
 	PREFETCHT0   16448(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -738,7 +752,7 @@ step6:
 	VMOVUPS      16512(R9), Z23
 	PREFETCHT0   128(SI)
 	PREFETCHT0   16512(SI)
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R8), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -812,11 +826,11 @@ step6:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step6
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block3
 	VXORPS       Z22, Z22, Z22
 	VMAXPS       Z0, Z22, Z0
@@ -918,30 +932,34 @@ short8:
 	VMOVAPS Z1, Z19
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R10
+	MOVQ $0x00000010, R11
 
 block9:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch10
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch11
-	ADDQ $-32128, R11
+	ADDQ $-32128, R12
 
 fetch11:
-	MOVQ $0x00000004, R12
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R10*1)
+	ADDQ $+64, R10
+	MOVQ $0x00000004, R13
 
 step12:
 	VMOVUPS      (R9), Z20
 	VMOVUPS      16384(R9), Z21
 	PREFETCHT0   (SI)
 	PREFETCHT0   16384(SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -976,7 +994,7 @@ step12:
 	VMOVUPS      16448(R9), Z21
 	PREFETCHT0   64(SI)
 	PREFETCHT0   16448(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1011,7 +1029,7 @@ step12:
 	VMOVUPS      16512(R9), Z21
 	PREFETCHT0   128(SI)
 	PREFETCHT0   16512(SI)
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R8), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1079,11 +1097,11 @@ step12:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step12
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block9
 	VXORPS       Z20, Z20, Z20
 	VMAXPS       Z0, Z20, Z0
@@ -1163,9 +1181,10 @@ TEXT ·forward4AVX512(SB), $128-48
 	// DX      bias: [1][16]
 	// R8      src: at the step, in the tile's first row
 	// R9      mat: at the step
-	// R10     blocks of 16 steps to do
-	// R11     src: a later block, to fetch
-	// R12     groups of 4 steps to do in the block
+	// R10     offset in the other buffers of the row to fetch
+	// R11     blocks of 16 steps to do
+	// R12     src: a later block, to fetch
+	// R13     groups of 4 steps to do in the block
 	// SI      mat: 64 steps ahead, to fetch
 	// Z0-Z10  sums of the tile [11][1][16], row by row
 	// Z0-Z9   sums of the tile [10][1][16], row by row
@@ -1218,28 +1237,31 @@ tall2:
 	VMOVAPS Z0, Z10
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
+	MOVQ $0x00000008, R11
 
 block3:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch4
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch5
-	ADDQ $-15680, R11
+	ADDQ $-15680, R12
 
 fetch5:
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R13
 
 step6:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ         $+64, R10
 	VMOVUPS      (R9), Z11
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Z12
 	VFMADD231PS  Z11, Z12, Z0
 	VBROADCASTSS 64(R8), Z12
@@ -1264,7 +1286,7 @@ step6:
 	VFMADD231PS  Z11, Z12, Z10
 	VMOVUPS      64(R9), Z11
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Z12
 	VFMADD231PS  Z11, Z12, Z0
 	VBROADCASTSS 68(R8), Z12
@@ -1289,7 +1311,7 @@ step6:
 	VFMADD231PS  Z11, Z12, Z10
 	VMOVUPS      128(R9), Z11
 	PREFETCHT0   128(SI)
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R8), Z12
 	VFMADD231PS  Z11, Z12, Z0
 	VBROADCASTSS 72(R8), Z12
@@ -1339,11 +1361,11 @@ step6:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step6
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block3
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -1380,28 +1402,31 @@ short8:
 	VMOVAPS Z0, Z9
 	MOVQ    AX, R8
 	MOVQ    CX, R9
+	XORQ    R10, R10
 
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R10
+	MOVQ $0x00000008, R11
 
 block9:
-	CMPQ R10, $0x04
+	CMPQ R11, $0x04
 	JNE  fetch10
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 6144(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch11
-	ADDQ $-15744, R11
+	ADDQ $-15744, R12
 
 fetch11:
-	MOVQ $0x00000004, R12
+	MOVQ $0x00000004, R13
 
 step12:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ         $+64, R10
 	VMOVUPS      (R9), Z10
 	PREFETCHT0   (SI)
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	VBROADCASTSS (R8), Z11
 	VFMADD231PS  Z10, Z11, Z0
 	VBROADCASTSS 64(R8), Z11
@@ -1424,7 +1449,7 @@ step12:
 	VFMADD231PS  Z10, Z11, Z9
 	VMOVUPS      64(R9), Z10
 	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R11)
+	PREFETCHT0   64(R12)
 	VBROADCASTSS 4(R8), Z11
 	VFMADD231PS  Z10, Z11, Z0
 	VBROADCASTSS 68(R8), Z11
@@ -1447,7 +1472,7 @@ step12:
 	VFMADD231PS  Z10, Z11, Z9
 	VMOVUPS      128(R9), Z10
 	PREFETCHT0   128(SI)
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VBROADCASTSS 8(R8), Z11
 	VFMADD231PS  Z10, Z11, Z0
 	VBROADCASTSS 72(R8), Z11
@@ -1493,11 +1518,11 @@ step12:
 	ADDQ         $+16, R8
 	ADDQ         $+256, R9
 	ADDQ         $+256, SI
-	ADDQ         $+256, R11
-	DECQ         R12
+	ADDQ         $+256, R12
+	DECQ         R13
 	JNZ          step12
 	ADDQ         $+1984, R8
-	DECQ         R10
+	DECQ         R11
 	JNZ          block9
 	VMOVUPS      Z0, (BX)
 	VMOVUPS      Z1, 64(BX)
@@ -1916,6 +1941,50 @@ step3:
 	DECQ           R9
 	JNZ            step3
 	ADDQ           $+1984, DI
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 704(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 768(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 832(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 896(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 960(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1088(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1152(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1216(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x05; BYTE $0x00; BYTE $0x00 // PREFETCHW 1280(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x05; BYTE $0x00; BYTE $0x00 // PREFETCHW 1344(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0a; BYTE $0x00; BYTE $0x00 // PREFETCHW 2752(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2816(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2880(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2944(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 3008(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3072(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3136(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3200(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3264(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x0d; BYTE $0x00; BYTE $0x00 // PREFETCHW 3328(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x0d; BYTE $0x00; BYTE $0x00 // PREFETCHW 3392(BX)
+	PREFETCHT0     704(DX)
+	PREFETCHT0     768(DX)
+	PREFETCHT0     832(DX)
+	PREFETCHT0     896(DX)
+	PREFETCHT0     960(DX)
+	PREFETCHT0     1024(DX)
+	PREFETCHT0     1088(DX)
+	PREFETCHT0     1152(DX)
+	PREFETCHT0     1216(DX)
+	PREFETCHT0     1280(DX)
+	PREFETCHT0     1344(DX)
+	PREFETCHT0     2752(DX)
+	PREFETCHT0     2816(DX)
+	PREFETCHT0     2880(DX)
+	PREFETCHT0     2944(DX)
+	PREFETCHT0     3008(DX)
+	PREFETCHT0     3072(DX)
+	PREFETCHT0     3136(DX)
+	PREFETCHT0     3200(DX)
+	PREFETCHT0     3264(DX)
+	PREFETCHT0     3328(DX)
+	PREFETCHT0     3392(DX)
 	VMOVUPS        (R8), Z22
 	VMOVUPS        1024(R8), Z23
 	VBROADCASTSS   -1984(DI), Z24
@@ -2268,6 +2337,46 @@ step6:
 	DECQ           R9
 	JNZ            step6
 	ADDQ           $+1984, DI
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 640(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 704(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 768(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 832(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 896(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x03; BYTE $0x00; BYTE $0x00 // PREFETCHW 960(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1088(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1152(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1216(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x0a; BYTE $0x00; BYTE $0x00 // PREFETCHW 2688(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0a; BYTE $0x00; BYTE $0x00 // PREFETCHW 2752(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2816(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2880(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 2944(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0b; BYTE $0x00; BYTE $0x00 // PREFETCHW 3008(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3072(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3136(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3200(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x0c; BYTE $0x00; BYTE $0x00 // PREFETCHW 3264(BX)
+	PREFETCHT0     640(DX)
+	PREFETCHT0     704(DX)
+	PREFETCHT0     768(DX)
+	PREFETCHT0     832(DX)
+	PREFETCHT0     896(DX)
+	PREFETCHT0     960(DX)
+	PREFETCHT0     1024(DX)
+	PREFETCHT0     1088(DX)
+	PREFETCHT0     1152(DX)
+	PREFETCHT0     1216(DX)
+	PREFETCHT0     2688(DX)
+	PREFETCHT0     2752(DX)
+	PREFETCHT0     2816(DX)
+	PREFETCHT0     2880(DX)
+	PREFETCHT0     2944(DX)
+	PREFETCHT0     3008(DX)
+	PREFETCHT0     3072(DX)
+	PREFETCHT0     3136(DX)
+	PREFETCHT0     3200(DX)
+	PREFETCHT0     3264(DX)
 	VMOVUPS        (R8), Z20
 	VMOVUPS        1024(R8), Z21
 	VBROADCASTSS   -1984(DI), Z22
@@ -3097,7 +3206,7 @@ TEXT ·gradInput2AVX512(SB), $128-48
 	// DX       a: at the tile's first row
 	// R8       src: at the step, in the tile's first row
 	// R9       mat: at the step
-	// R10      offset in the map's buffers of the row to fetch
+	// R10      offset in the other buffers of the row to fetch
 	// R11      blocks of 16 steps to do
 	// R12      src: a later block, to fetch
 	// R13      groups of 4 steps to do in the block
@@ -3176,8 +3285,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 6144(R8), R12
-	CMPQ R11, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch5
 	ADDQ $-15680, R12
 
@@ -3185,6 +3294,8 @@ fetch5:
 	MOVQ $0x00000004, R13
 
 step6:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R10*1)
 	PREFETCHT0     (DX)(R10*1)
 	PREFETCHT0     2048(DX)(R10*1)
 	ADDQ           $+64, R10
@@ -3505,8 +3616,8 @@ block9:
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 6144(R8), R12
-	CMPQ R11, $0x00000003
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
 	JGT  fetch11
 	ADDQ $-15744, R12
 
@@ -3514,6 +3625,8 @@ fetch11:
 	MOVQ $0x00000004, R13
 
 step12:
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R10*1)
 	PREFETCHT0     (DX)(R10*1)
 	PREFETCHT0     2048(DX)(R10*1)
 	ADDQ           $+64, R10
@@ -6100,8 +6213,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-64704, R11
 
@@ -6420,8 +6533,8 @@ block9:
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch11
 	ADDQ $-64768, R11
 
@@ -6758,8 +6871,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-31936, R11
 
@@ -6941,8 +7054,8 @@ block9:
 	MOVQ CX, SI
 
 fetch10:
-	LEAQ 12288(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 24576(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch11
 	ADDQ $-32000, R11
 
@@ -7317,8 +7430,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 192(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 384(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-960, R11
 
@@ -7484,8 +7597,8 @@ block3:
 	MOVQ CX, SI
 
 fetch4:
-	LEAQ 192(R8), R11
-	CMPQ R10, $0x00000003
+	LEAQ 384(R8), R11
+	CMPQ R10, $0x00000006
 	JGT  fetch5
 	ADDQ $-448, R11
 
