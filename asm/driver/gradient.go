@@ -22,6 +22,9 @@ func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
 	c.write(g, func(g *jen.Group, group, block, count code) {
 		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
 		args := e.target(s.Weight, times(group, k.Panels*s.Weight.InPad*kernel.Lanes))
+		if k.Bias {
+			args = append(args, e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))...)
+		}
 		args = append(args, source(s.X), dz, inBatch("rows"), block, count)
 		e.choose(g, "f", s.Groups, k, s.Last, e.more(args))
 		if s.Bias == nil {

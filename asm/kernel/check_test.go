@@ -101,6 +101,9 @@ func (s *suite) fill() {
 				Name: fmt.Sprintf("gradient_%d_%d_", k, panels), Doc: "is tested.",
 				Inputs: k, PanelRows: pad(k), Rows: 129, Panels: panels, Rule: rule,
 			}
+			if g.Bias = rule == nil && i%3 > 0; g.Bias {
+				field = "keepBias"
+			}
 			s.add("gradients", "inputs: %d, panelRows: %d, rows: %d, panels: %d, "+field+": %s", k, g.PanelRows, g.Rows, panels, g)
 			flat := *g
 			flat.Name, flat.Stride = "flat"+g.Name, k+i%3
@@ -119,9 +122,8 @@ func (s *suite) fill() {
 			&Loss{Name: fmt.Sprintf("square_%d_", k), Width: k, Rows: 129, Value: expr.Prod(miss, miss), Slope: expr.Prod(expr.C(2), miss)})
 	}
 	for panels := 1; panels <= 2; panels++ {
-		s.add("biases", "rows: 129, panels: %d, keep: %s, update: %s", panels,
-			&BiasGradient{Name: fmt.Sprintf("biaskeep_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels},
-			&BiasGradient{Name: fmt.Sprintf("biasupdate_%d_", panels), Doc: "is tested.", Rows: 129, Panels: panels, Rule: descent})
+		s.add("biases", "rows: 129, panels: %d, f: %s", panels,
+			&BiasGradient{Name: fmt.Sprintf("bias_%d_", panels), Rows: 129, Panels: panels, Rule: descent})
 	}
 	const stride = 560 // 35 vectors: more than the checker updates
 	s.add("updates", "stride: %d, f: %s", stride, &Update{Name: "update", Rule: descent, Stride: stride})

@@ -27,6 +27,9 @@ type Gradient struct {
 	Stride int
 	Panels int // panels of outputs that a call works on: 1 or 2
 	Rule   *Rule
+	// Bias tells to make the gradient of the bias too, the sum of dZ over the rows,
+	// with the first block. It is for gradients that are kept: Rule is nil.
+	Bias bool
 }
 
 // FuncName implements Kernel.
@@ -34,7 +37,7 @@ func (k *Gradient) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Gradient) Key() string {
-	return fmt.Sprintf("gradient %d %d %d %d %d %s", k.Inputs, k.PanelRows, k.Rows, k.Stride, k.Panels, k.Rule.key())
+	return fmt.Sprintf("gradient %d %d %d %d %d %s %v", k.Inputs, k.PanelRows, k.Rows, k.Stride, k.Panels, k.Rule.key(), k.Bias)
 }
 
 // Params implements Kernel.
@@ -45,6 +48,9 @@ func (k *Gradient) Params() Params {
 		list = k.Rule.params(shape)
 	} else {
 		list = []Param{Pointer("w", shape+", the gradient")}
+	}
+	if k.Bias {
+		list = append(list, Pointer("bias", fmt.Sprintf("[%d][16], the gradient of the bias", k.Panels)))
 	}
 	x := fmt.Sprintf("[%d][%d][16], inputs of the layer", (k.Inputs+Lanes-1)/Lanes, k.Rows)
 	if k.Stride > 0 {
@@ -91,6 +97,16 @@ func (k *Gradient) body(f *function) {
 		g.buffer = f.scratch(g.heights(Lanes)[0] * g.panels * lineBytes)
 		f.Name(g.buffer, "scratch, gradients of the tile")
 	}
+	if k.Bias {
+		g.begins, g.owed = f.AllocLocal(8), f.AllocLocal(8)
+		f.Comment("The first block makes the gradient of the bias too.")
+		zero, one := f.GP64(), f.GP64()
+		f.XORQ(zero, zero)
+		f.MOVQ(operand.U32(1), one)
+		f.CMPQ(f.slot("block"), operand.U8(0))
+		f.CMOVQNE(zero, one)
+		f.MOVQ(one, g.begins)
+	}
 	g.whole, g.rest = f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.blockBytes(), []string{"x"}})
 	if g.panels < k.Panels {
 		f.Comment("One panel after the other; the pointers on the stack move on.")
@@ -105,6 +121,9 @@ func (k *Gradient) body(f *function) {
 			f.move(name, k.PanelRows*lineBytes)
 		}
 		f.move("dz", k.Rows*lineBytes)
+		if k.Bias {
+			f.move("bias", lineBytes)
+		}
 		f.DECQ(left)
 		f.JNZ(operand.LabelRef(again))
 	} else {
@@ -126,6 +145,9 @@ type gradient struct {
 	// offset is the place of the next tile's line to fetch, later that of the next
 	// outputs' dz.
 	offset, later gp
+	// begins is a word that is 1 if the call makes the gradient of the bias, and
+	// owed one that is 1 until these panels have it.
+	begins, owed operand.Mem
 }
 
 // heights cuts n rows of a block into tiles.
@@ -138,6 +160,9 @@ func (g *gradient) heights(n int) []int {
 		most = 16
 	}
 	s := SplitRows(n, most)
+	if g.k.Bias && g.ISA() == vec.AVX2 && s.Short == 0 && s.Height == most {
+		s = SplitRows(n, most-1) // the last tile needs registers for the bias
+	}
 	var list []int
 	for range s.Tall {
 		list = append(list, s.Height)
@@ -164,6 +189,11 @@ func (g *gradient) blocks() {
 	if g.fetchWeights() {
 		g.offset = f.GP64()
 		f.Name(g.offset, "offset of the next tile's line to fetch")
+	}
+	if k.Bias {
+		begins := f.GP64()
+		f.MOVQ(g.begins, begins)
+		f.MOVQ(begins, g.owed)
 	}
 	f.repeat("block", g.whole, func() {
 		g.block(Lanes)
@@ -204,18 +234,15 @@ func (g *gradient) tile(first, height int, last bool) {
 	t.vector = func(panel, u int) int { return (panel*k.Rows + u) * lineBytes }
 	line := weightLine(g.to.w, first, k.PanelRows)
 	if k.Rule == nil {
-		add, ready := f.label("add"), f.label("start")
-		f.CMPQ(f.slot("more"), operand.U8(0))
-		f.JNE(operand.LabelRef(add))
-		t.zero()
-		f.JMP(operand.LabelRef(ready))
-		f.Label(add)
-		t.load(line)
-		f.Label(ready)
+		t.startKept(line)
 	} else {
 		t.zero()
 	}
-	g.rows(t, first, last)
+	if last && k.Bias {
+		g.rowsAndBias(t, first)
+	} else {
+		g.rows(t, first, last)
+	}
 	switch {
 	case k.Rule == nil:
 		t.store(line)
@@ -231,6 +258,44 @@ func (g *gradient) tile(first, height int, last bool) {
 		t.store(func(r, p int) operand.Mem { return at(g.buffer, (p*height+r)*lineBytes) })
 		g.finish(first, height)
 	}
+}
+
+// rowsAndBias writes the loop over rows of a block's last tile, for the first
+// block one that adds up dz beside.
+func (g *gradient) rowsAndBias(t *tile, first int) {
+	f := g.function
+	plain, done := f.label("plain"), f.label("made")
+	f.CMPQ(g.owed, operand.U8(0))
+	f.JE(operand.LabelRef(plain))
+	f.MOVQ(operand.U32(0), g.owed)
+	bias := f.GP64()
+	f.load("bias", bias)
+	f.Name(bias, "bias: at the panel")
+	sums := f.newTile(1, g.panels)
+	line := func(_, panel int) operand.Mem { return at(bias, panel*lineBytes) }
+	sums.startKept(line)
+	t.beside = func(panel, v int, dz vec.Val) { f.AddInto(sums.acc[0][panel][v], dz) }
+	g.rows(t, first, true)
+	t.beside = nil
+	sums.store(line)
+	f.JMP(operand.LabelRef(done))
+	f.Label(plain)
+	g.rows(t, first, true)
+	f.Label(done)
+}
+
+// startKept starts sums that are kept: with 0, or with what is there if the
+// parameter more says so.
+func (t *tile) startKept(where func(row, panel int) operand.Mem) {
+	f := t.f
+	add, ready := f.label("add"), f.label("start")
+	f.CMPQ(f.slot("more"), operand.U8(0))
+	f.JNE(operand.LabelRef(add))
+	t.zero()
+	f.JMP(operand.LabelRef(ready))
+	f.Label(add)
+	t.load(where)
+	f.Label(ready)
 }
 
 // rows writes the loop over rows: four at a time, then one at a time.
@@ -298,73 +363,4 @@ func (g *gradient) finish(first, height int) {
 		f.advance(g.to, lineBytes)
 	})
 	f.advance(g.to, -height*lineBytes)
-}
-
-// BiasGradient computes the gradient of a bias, the sum of dZ over the rows,
-// for one or two panels, and updates the bias or keeps the gradient as
-// Gradient does.
-type BiasGradient struct {
-	Name   string
-	Doc    string
-	Rows   int // rows that each panel of dZ holds
-	Panels int
-	Rule   *Rule
-}
-
-// FuncName implements Kernel.
-func (k *BiasGradient) FuncName() string { return k.Name }
-
-// Key implements Kernel.
-func (k *BiasGradient) Key() string {
-	return fmt.Sprintf("bias %d %d %s", k.Rows, k.Panels, k.Rule.key())
-}
-
-// Params implements Kernel.
-func (k *BiasGradient) Params() Params {
-	shape := fmt.Sprintf("[%d][16]", k.Panels)
-	var list []Param
-	if k.Rule != nil {
-		list = k.Rule.params(shape)
-	} else {
-		list = []Param{Pointer("w", shape+", the gradient")}
-	}
-	list = append(list,
-		Pointer("dz", fmt.Sprintf("[%d][%d][16], gradient by the outputs", k.Panels, k.Rows)),
-		Count("rows", "number of rows"))
-	if k.Rule == nil {
-		list = append(list, Count("more", "0 to store the gradient, 1 to add to it"))
-	}
-	return Params{List: list}
-}
-
-// about implements Kernel.
-func (k *BiasGradient) about() string { return k.Doc }
-
-// body implements Kernel.
-func (k *BiasGradient) body(f *function) {
-	to := f.destination(k.Rule, "the panel")
-	dz, rows := f.moving("dz", "at the row"), f.count("rows")
-	sums := f.newTile(1, k.Panels)
-	line := func(_, panel int) operand.Mem { return at(to.w, panel*lineBytes) }
-	sums.zero()
-	if k.Rule == nil {
-		ready := f.label("start")
-		f.CMPQ(f.slot("more"), operand.U8(0))
-		f.JE(operand.LabelRef(ready))
-		sums.load(line)
-		f.Label(ready)
-	}
-	f.repeat("row", rows, func() {
-		sums.each(func(_, panel, v int, acc vec.Vec) {
-			f.AddInto(acc, vec.At(at(dz, panel*k.Rows*lineBytes+f.part(v))))
-		})
-		f.add(lineBytes, dz)
-	})
-	if k.Rule == nil {
-		sums.store(line)
-	} else {
-		sums.each(func(_, panel, v int, acc vec.Vec) {
-			f.update(k.Rule, to, acc, panel*lineBytes+f.part(v))
-		})
-	}
 }

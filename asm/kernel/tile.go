@@ -21,6 +21,8 @@ type tile struct {
 	// running pointers.
 	number func(row, u int) int
 	vector func(panel, u int) int
+	// beside, if it is set, gets each vector of a step.
+	beside func(panel, v int, y vec.Val)
 	// numbers and vectors name what the operands come from, for the legend.
 	numbers, vectors string
 }
@@ -107,7 +109,11 @@ func (t *tile) highStep(u int, numbers, vectors reg.Register, extra func(u int))
 	row := make([]vec.Wide, t.panels)
 	for p := range row {
 		for v := range f.parts() {
-			row[p] = append(row[p], t.loadVector(u, p, v, vectors))
+			y := t.loadVector(u, p, v, vectors)
+			row[p] = append(row[p], y)
+			if t.beside != nil {
+				t.beside(p, v, y)
+			}
 		}
 	}
 	if extra != nil {
@@ -136,11 +142,14 @@ func (t *tile) lowStep(u int, numbers, vectors reg.Register, extra func(u int)) 
 	}
 	for p := range t.panels {
 		for v := range f.parts() {
-			if t.rows == 1 {
+			if t.rows == 1 && t.beside == nil {
 				f.FmaInto(t.acc[0][p][v], column[0], vec.At(t.place(u, p, v, vectors)))
 				continue
 			}
 			y := t.loadVector(u, p, v, vectors)
+			if t.beside != nil {
+				t.beside(p, v, y)
+			}
 			for r, x := range column {
 				f.FmaInto(t.acc[r][p][v], x, y)
 			}

@@ -125,16 +125,12 @@ func (b *builder) rankOne(s *ir.GradWeight, in *ir.GradInput) *RankOne {
 	return r
 }
 
-// biasGrad plans the gradient of a bias, in groups of panels.
+// biasGrad plans the update of a bias by its gradient, in groups of panels.
 func (b *builder) biasGrad(s *ir.GradWeight, group int) (k, last *kernel.BiasGradient, groups int) {
-	rule, doc := b.Rule, "updates a bias by the sum of the gradients by the outputs."
-	if b.Keep {
-		rule, doc = nil, "adds up the gradients by the outputs over the rows."
-	}
 	panels := b.params[s.Bias].Layout.Panels()
 	bias := func(suffix string, panels int) *kernel.BiasGradient {
 		return share(b, &kernel.BiasGradient{
-			Name: fmt.Sprintf("gradBias%d%s", s.Layer, suffix), Doc: doc, Rows: b.Rows, Panels: panels, Rule: rule,
+			Name: fmt.Sprintf("gradBias%d%s", s.Layer, suffix), Rows: b.Rows, Panels: panels, Rule: b.Rule,
 		})
 	}
 	k = bias("", group)
@@ -184,13 +180,14 @@ func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
 	gradient := func(suffix string, panels int) *kernel.Gradient {
 		return share(b, &kernel.Gradient{
 			Name: g.Name + suffix, Doc: doc, Inputs: w.In, PanelRows: w.InPad, Rows: b.Rows, Stride: g.X.Stride(), Panels: panels, Rule: rule,
+			Bias: b.Keep && s.Bias != nil,
 		})
 	}
 	g.Kernel = gradient("", group)
 	if rest := panels % group; rest > 0 {
 		g.Last = gradient("Last", rest)
 	}
-	if s.Bias != nil {
+	if s.Bias != nil && !b.Keep {
 		g.Bias, g.BiasLast, _ = b.biasGrad(s, group)
 	}
 	return g

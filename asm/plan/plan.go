@@ -289,7 +289,7 @@ type WeightGrad struct {
 	Name           string
 	Source         *ir.GradWeight
 	Kernel, Last   *kernel.Gradient
-	Bias, BiasLast *kernel.BiasGradient // nil without a bias
+	Bias, BiasLast *kernel.BiasGradient // nil without a bias, and where Kernel makes its gradient too
 	Groups, Blocks int
 	Weight, BiasOf *Param
 	X, DZ          *Tensor

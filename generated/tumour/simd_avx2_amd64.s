@@ -1522,43 +1522,53 @@ store4:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
+// func gradWeight0AVX2(w *float32, bias *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $128-56
+TEXT ·gradWeight0AVX2(SB), $144-64
 	// AX            w: at the block
 	// CX            x: at the block
 	// DI            dz: at the row
 	// DX            dz: [1][128][16], gradient by its outputs
+	// R8            bias: at the panel
 	// SI            x: at the row
 	// Y0-Y11        sums of the tile [6][1][16], row by row
 	// Y0-Y9         sums of the tile [5][1][16], row by row
 	// Y0-Y7         sums of the tile [4][1][16], row by row
 	// Y8-Y13        vectors of dz
 	// Y10, Y12, Y14 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+40(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 128(SP)
+
 	// Go to the first block.
-	MOVQ   block+32(FP), AX
+	MOVQ   block+40(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	IMUL3Q $0x00000040, AX, CX
-	ADDQ   CX, x+8(FP)
+	ADDQ   CX, x+16(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000001, CX
 	SUBQ    AX, CX
-	CMPQ    CX, blocks+40(FP)
-	CMOVQGT blocks+40(FP), CX
-	MOVQ    CX, block+32(FP)
-	SUBQ    CX, blocks+40(FP)
+	CMPQ    CX, blocks+48(FP)
+	CMOVQGT blocks+48(FP), CX
+	MOVQ    CX, block+40(FP)
+	SUBQ    CX, blocks+48(FP)
 	MOVQ    w+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    dz+16(FP), DX
-	MOVQ    block+32(FP), BX
+	MOVQ    x+16(FP), CX
+	MOVQ    dz+24(FP), DX
+	MOVQ    128(SP), BX
+	MOVQ    BX, 136(SP)
+	MOVQ    block+40(FP), BX
 	TESTQ   BX, BX
 	JZ      blockDone1
 
 block2:
 	// The gradient of inputs 0 to 5 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
+	CMPQ   more+56(FP), $0x00
 	JNE    add3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1591,7 +1601,7 @@ add3:
 start4:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
@@ -1729,7 +1739,7 @@ oneDone7:
 	VMOVUPS Y11, 352(AX)
 
 	// The gradient of inputs 6 to 10 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
+	CMPQ   more+56(FP), $0x00
 	JNE    add9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1758,7 +1768,7 @@ add9:
 start10:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
@@ -1879,7 +1889,7 @@ oneDone13:
 	VMOVUPS Y9, 672(AX)
 
 	// The gradient of inputs 11 to 15 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
+	CMPQ   more+56(FP), $0x00
 	JNE    add15
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1906,16 +1916,161 @@ add15:
 	VMOVUPS 992(AX), Y9
 
 start16:
+	CMPQ   136(SP), $0x00
+	JE     plain17
+	MOVQ   $0x00000000, 136(SP)
+	MOVQ   bias+8(FP), R8
+	CMPQ   more+56(FP), $0x00
+	JNE    add19
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    start20
+
+add19:
+	VMOVUPS (R8), Y10
+	VMOVUPS 32(R8), Y11
+
+start20:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R9
+	MOVQ  R9, R10
+	SHRQ  $0x02, R10
+	ANDQ  $0x03, R9
+	TESTQ R10, R10
+	JZ    fourDone21
+
+four22:
+	VMOVUPS      (DI), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(DI), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   64(SI)
+	VBROADCASTSS 44(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(SI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(DI), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(DI), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   184(SI)
+	VBROADCASTSS 164(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 168(SI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 172(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 176(SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 180(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(DI), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(DI), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   304(SI)
+	VBROADCASTSS 284(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 288(SI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 292(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 296(SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 300(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(DI), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(DI), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   424(SI)
+	VBROADCASTSS 404(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 408(SI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 412(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 416(SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 420(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+480, SI
+	ADDQ         $+256, DI
+	DECQ         R10
+	JNZ          four22
+
+fourDone21:
+	TESTQ R9, R9
+	JZ    oneDone23
+
+one24:
+	VMOVUPS      (DI), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(DI), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(SI), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(SI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+120, SI
+	ADDQ         $+64, DI
+	DECQ         R9
+	JNZ          one24
+
+oneDone23:
+	VMOVUPS Y10, (R8)
+	VMOVUPS Y11, 32(R8)
+	JMP     made18
+
+plain17:
+	MOVQ  CX, SI
+	MOVQ  DX, DI
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone17
+	JZ    fourDone25
 
-four18:
+four26:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	PREFETCHT0   64(SI)
@@ -1991,13 +2146,13 @@ four18:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four18
+	JNZ          four26
 
-fourDone17:
+fourDone25:
 	TESTQ R8, R8
-	JZ    oneDone19
+	JZ    oneDone27
 
-one20:
+one28:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 44(SI), Y12
@@ -2018,9 +2173,10 @@ one20:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one20
+	JNZ          one28
 
-oneDone19:
+oneDone27:
+made18:
 	VMOVUPS Y0, 704(AX)
 	VMOVUPS Y1, 736(AX)
 	VMOVUPS Y2, 768(AX)
@@ -2037,14 +2193,14 @@ oneDone19:
 	JNZ     block2
 
 blockDone1:
-	MOVQ  blocks+40(FP), BX
+	MOVQ  blocks+48(FP), BX
 	TESTQ BX, BX
-	JZ    restDone21
+	JZ    restDone29
 
-rest22:
+rest30:
 	// The gradient of inputs 0 to 4 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
-	JNE    add23
+	CMPQ   more+56(FP), $0x00
+	JNE    add31
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2055,9 +2211,9 @@ rest22:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    start24
+	JMP    start32
 
-add23:
+add31:
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -2069,17 +2225,17 @@ add23:
 	VMOVUPS 256(AX), Y8
 	VMOVUPS 288(AX), Y9
 
-start24:
+start32:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone25
+	JZ    fourDone33
 
-four26:
+four34:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -2151,13 +2307,13 @@ four26:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four26
+	JNZ          four34
 
-fourDone25:
+fourDone33:
 	TESTQ R8, R8
-	JZ    oneDone27
+	JZ    oneDone35
 
-one28:
+one36:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -2178,9 +2334,9 @@ one28:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one28
+	JNZ          one36
 
-oneDone27:
+oneDone35:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -2193,8 +2349,8 @@ oneDone27:
 	VMOVUPS Y9, 288(AX)
 
 	// The gradient of inputs 5 to 9 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
-	JNE    add29
+	CMPQ   more+56(FP), $0x00
+	JNE    add37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2205,9 +2361,9 @@ oneDone27:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    start30
+	JMP    start38
 
-add29:
+add37:
 	VMOVUPS 320(AX), Y0
 	VMOVUPS 352(AX), Y1
 	VMOVUPS 384(AX), Y2
@@ -2219,17 +2375,17 @@ add29:
 	VMOVUPS 576(AX), Y8
 	VMOVUPS 608(AX), Y9
 
-start30:
+start38:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone31
+	JZ    fourDone39
 
-four32:
+four40:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 20(SI), Y12
@@ -2301,13 +2457,13 @@ four32:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four32
+	JNZ          four40
 
-fourDone31:
+fourDone39:
 	TESTQ R8, R8
-	JZ    oneDone33
+	JZ    oneDone41
 
-one34:
+one42:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 20(SI), Y12
@@ -2328,9 +2484,9 @@ one34:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one34
+	JNZ          one42
 
-oneDone33:
+oneDone41:
 	VMOVUPS Y0, 320(AX)
 	VMOVUPS Y1, 352(AX)
 	VMOVUPS Y2, 384(AX)
@@ -2343,8 +2499,8 @@ oneDone33:
 	VMOVUPS Y9, 608(AX)
 
 	// The gradient of inputs 10 to 13 of the block, for 16 outputs.
-	CMPQ   more+48(FP), $0x00
-	JNE    add35
+	CMPQ   more+56(FP), $0x00
+	JNE    add43
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2353,9 +2509,9 @@ oneDone33:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    start36
+	JMP    start44
 
-add35:
+add43:
 	VMOVUPS 640(AX), Y0
 	VMOVUPS 672(AX), Y1
 	VMOVUPS 704(AX), Y2
@@ -2365,17 +2521,147 @@ add35:
 	VMOVUPS 832(AX), Y6
 	VMOVUPS 864(AX), Y7
 
-start36:
+start44:
+	CMPQ   136(SP), $0x00
+	JE     plain45
+	MOVQ   $0x00000000, 136(SP)
+	MOVQ   bias+8(FP), R8
+	CMPQ   more+56(FP), $0x00
+	JNE    add47
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	JMP    start48
+
+add47:
+	VMOVUPS (R8), Y8
+	VMOVUPS 32(R8), Y9
+
+start48:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+24(FP), R8
+	MOVQ  rows+32(FP), R9
+	MOVQ  R9, R10
+	SHRQ  $0x02, R10
+	ANDQ  $0x03, R9
+	TESTQ R10, R10
+	JZ    fourDone49
+
+four50:
+	VMOVUPS      (DI), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   64(SI)
+	VBROADCASTSS 40(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 44(SI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 48(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 52(SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      64(DI), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      96(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   184(SI)
+	VBROADCASTSS 160(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 164(SI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 168(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 172(SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      128(DI), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      160(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   304(SI)
+	VBROADCASTSS 280(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 284(SI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 288(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 292(SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      192(DI), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      224(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   424(SI)
+	VBROADCASTSS 400(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 404(SI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 408(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 412(SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $+480, SI
+	ADDQ         $+256, DI
+	DECQ         R10
+	JNZ          four50
+
+fourDone49:
+	TESTQ R9, R9
+	JZ    oneDone51
+
+one52:
+	VMOVUPS      (DI), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(DI), Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS 40(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 44(SI), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 48(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 52(SI), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $+120, SI
+	ADDQ         $+64, DI
+	DECQ         R9
+	JNZ          one52
+
+oneDone51:
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	JMP     made46
+
+plain45:
+	MOVQ  CX, SI
+	MOVQ  DX, DI
+	MOVQ  rows+32(FP), R8
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone37
+	JZ    fourDone53
 
-four38:
+four54:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	PREFETCHT0   64(SI)
@@ -2439,13 +2725,13 @@ four38:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four38
+	JNZ          four54
 
-fourDone37:
+fourDone53:
 	TESTQ R8, R8
-	JZ    oneDone39
+	JZ    oneDone55
 
-one40:
+one56:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 40(SI), Y10
@@ -2463,9 +2749,10 @@ one40:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one40
+	JNZ          one56
 
-oneDone39:
+oneDone55:
+made46:
 	VMOVUPS Y0, 640(AX)
 	VMOVUPS Y1, 672(AX)
 	VMOVUPS Y2, 704(AX)
@@ -2475,42 +2762,9 @@ oneDone39:
 	VMOVUPS Y6, 832(AX)
 	VMOVUPS Y7, 864(AX)
 	DECQ    BX
-	JNZ     rest22
+	JNZ     rest30
 
-restDone21:
-	VZEROUPPER
-	RET
-
-// func gradBias0AVX2(w *float32, dz *float32, rows int, more int)
-// Requires: AVX
-TEXT ·gradBias0AVX2(SB), $128-32
-	// AX    w: the panel
-	// CX    dz: at the row
-	// DX    rows: number of rows
-	MOVQ    w+0(FP), AX
-	MOVQ    dz+8(FP), CX
-	MOVQ    rows+16(FP), DX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPQ    more+24(FP), $0x00
-	JE      start1
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-
-start1:
-	TESTQ DX, DX
-	JZ    rowDone2
-
-row3:
-	VADDPS (CX), Y0, Y0
-	VADDPS 32(CX), Y1, Y1
-	ADDQ   $+64, CX
-	DECQ   DX
-	JNZ    row3
-
-rowDone2:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
+restDone29:
 	VZEROUPPER
 	RET
 

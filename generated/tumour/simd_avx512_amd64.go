@@ -65,21 +65,14 @@ func gradBias2AVX512(w *float32, dz *float32, rows int, more int)
 // gradWeight0AVX512 makes the gradient of weights of 30 inputs.
 //
 //	w        [1][32][16], the gradient
+//	bias     [1][16], the gradient of the bias
 //	x        [rows][30], inputs of the layer
 //	dz       [1][128][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
 //	more     0 to store the gradient, 1 to add to it
-func gradWeight0AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
-
-// gradBias0AVX512 adds up the gradients by the outputs over the rows.
-//
-//	w        [1][16], the gradient
-//	dz       [1][128][16], gradient by the outputs
-//	rows     number of rows
-//	more     0 to store the gradient, 1 to add to it
-func gradBias0AVX512(w *float32, dz *float32, rows int, more int)
+func gradWeight0AVX512(w *float32, bias *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 
 // updateAVX512 adds the shards' gradients and updates a run of parameters.
 //

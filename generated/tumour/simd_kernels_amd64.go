@@ -14,8 +14,7 @@ type vectorKernels struct {
 	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
 	gradWeight2 func(w, x, dz *float32, rows, block, blocks, more int)
 	gradBias2   func(w, dz *float32, rows, more int)
-	gradWeight0 func(w, x, dz *float32, rows, block, blocks, more int)
-	gradBias0   func(w, dz *float32, rows, more int)
+	gradWeight0 func(w, bias, x, dz *float32, rows, block, blocks, more int)
 	update      func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
 	infer0      func(src, mat, bias, a *float32, tile, tiles int)
 	inferRow0   func(src, mat, bias, a *float32, tile, tiles int)
@@ -38,7 +37,6 @@ func (s vectorSplit) cover(n int) int {
 var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
 	forward2:    forward2AVX2,
-	gradBias0:   gradBias0AVX2,
 	gradBias2:   gradBias2AVX2,
 	gradInput2:  gradInput2AVX2,
 	gradWeight0: gradWeight0AVX2,
@@ -61,7 +59,6 @@ var vectorAVX2 = vectorKernels{
 var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
 	forward2:    forward2AVX512,
-	gradBias0:   gradBias0AVX512,
 	gradBias2:   gradBias2AVX512,
 	gradInput2:  gradInput2AVX512,
 	gradWeight0: gradWeight0AVX512,

@@ -64,8 +64,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	tumour.yaml:6
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// One group of 16 outputs by 2 blocks of 16 inputs.
-	e.k.gradWeight0(&b.grads[0], &b.batch[0], &b.dz0[0], b.rows, 0, 2, b.more)
-	e.k.gradBias0(&b.grads[512+0], &b.dz0[0], b.rows, b.more)
+	e.k.gradWeight0(&b.grads[0], &b.grads[512+0], &b.batch[0], &b.dz0[0], b.rows, 0, 2, b.more)
 }
 
 // update updates the parameters whose gradients are kept, from the sum of so many shards.
