@@ -23,17 +23,14 @@ func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
 		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
 		args := e.target(s.Weight, times(group, k.Panels*s.Weight.InPad*kernel.Lanes))
 		if k.Bias {
-			args = append(args, e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))...)
+			bias := e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))
+			if !e.Keep {
+				bias = bias[:len(bias)-1] // it has the weights' scalars
+			}
+			args = append(args, bias...)
 		}
 		args = append(args, source(s.X), dz, inBatch("rows"), block, count)
 		e.choose(g, "f", s.Groups, k, s.Last, e.more(args))
-		if s.Bias == nil {
-			return
-		}
-		c.firstOf(g, func(g *jen.Group) {
-			args := e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))
-			e.choose(g, "bias", s.Groups, s.Bias, s.BiasLast, e.more(append(args, dz.Clone(), inBatch("rows"))))
-		})
 	})
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/dnngen/dnngen/asm/vec"
 )
 
-// BiasGradient computes the gradient of a bias, the sum of dZ over the rows,
-// for one or two panels, and updates the bias.
+// BiasGradient updates one or two panels of a bias by its gradient, the sum of
+// dZ over the rows. Gradient does so beside the weights; this is for RankOne.
 type BiasGradient struct {
 	Name   string
 	Rows   int // rows that each panel of dZ holds

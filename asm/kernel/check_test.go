@@ -101,8 +101,8 @@ func (s *suite) fill() {
 				Name: fmt.Sprintf("gradient_%d_%d_", k, panels), Doc: "is tested.",
 				Inputs: k, PanelRows: pad(k), Rows: 129, Panels: panels, Rule: rule,
 			}
-			if g.Bias = rule == nil && i%3 > 0; g.Bias {
-				field = "keepBias"
+			if g.Bias = i%3 > 0; g.Bias {
+				field += "Bias"
 			}
 			s.add("gradients", "inputs: %d, panelRows: %d, rows: %d, panels: %d, "+field+": %s", k, g.PanelRows, g.Rows, panels, g)
 			flat := *g

@@ -28,7 +28,7 @@ type Gradient struct {
 	Panels int // panels of outputs that a call works on: 1 or 2
 	Rule   *Rule
 	// Bias tells to make the gradient of the bias too, the sum of dZ over the rows,
-	// with the first block. It is for gradients that are kept: Rule is nil.
+	// with the first block.
 	Bias bool
 }
 
@@ -50,7 +50,7 @@ func (k *Gradient) Params() Params {
 		list = []Param{Pointer("w", shape+", the gradient")}
 	}
 	if k.Bias {
-		list = append(list, Pointer("bias", fmt.Sprintf("[%d][16], the gradient of the bias", k.Panels)))
+		list = append(list, k.biasParams(fmt.Sprintf("[%d][16]", k.Panels))...)
 	}
 	x := fmt.Sprintf("[%d][%d][16], inputs of the layer", (k.Inputs+Lanes-1)/Lanes, k.Rows)
 	if k.Stride > 0 {
@@ -98,19 +98,15 @@ func (k *Gradient) body(f *function) {
 		f.Name(g.buffer, "scratch, gradients of the tile")
 	}
 	if k.Bias {
-		g.begins, g.owed = f.AllocLocal(8), f.AllocLocal(8)
-		f.Comment("The first block makes the gradient of the bias too.")
-		zero, one := f.GP64(), f.GP64()
-		f.XORQ(zero, zero)
-		f.MOVQ(operand.U32(1), one)
-		f.CMPQ(f.slot("block"), operand.U8(0))
-		f.CMOVQNE(zero, one)
-		f.MOVQ(one, g.begins)
+		g.expectBias()
 	}
 	g.whole, g.rest = f.goToBlock(k.Inputs, step{Lanes * lineBytes, weightNames(k.Rule)}, step{k.blockBytes(), []string{"x"}})
 	if g.panels < k.Panels {
 		f.Comment("One panel after the other; the pointers on the stack move on.")
 		f.keep(append(weightNames(k.Rule), "dz")...)
+		if k.Bias {
+			f.keep(k.biasNames()...)
+		}
 		left := f.GP64()
 		f.Name(left, "panels to do")
 		f.MOVQ(operand.U32(uint32(k.Panels)), left)
@@ -122,7 +118,9 @@ func (k *Gradient) body(f *function) {
 		}
 		f.move("dz", k.Rows*lineBytes)
 		if k.Bias {
-			f.move("bias", lineBytes)
+			for _, name := range k.biasNames() {
+				f.move(name, lineBytes)
+			}
 		}
 		f.DECQ(left)
 		f.JNZ(operand.LabelRef(again))
@@ -145,9 +143,7 @@ type gradient struct {
 	// offset is the place of the next tile's line to fetch, later that of the next
 	// outputs' dz.
 	offset, later gp
-	// begins is a word that is 1 if the call makes the gradient of the bias, and
-	// owed one that is 1 until these panels have it.
-	begins, owed operand.Mem
+	bias          biasSums
 }
 
 // heights cuts n rows of a block into tiles.
@@ -191,9 +187,7 @@ func (g *gradient) blocks() {
 		f.Name(g.offset, "offset of the next tile's line to fetch")
 	}
 	if k.Bias {
-		begins := f.GP64()
-		f.MOVQ(g.begins, begins)
-		f.MOVQ(begins, g.owed)
+		g.oweBias()
 	}
 	f.repeat("block", g.whole, func() {
 		g.block(Lanes)
@@ -258,30 +252,9 @@ func (g *gradient) tile(first, height int, last bool) {
 		t.store(func(r, p int) operand.Mem { return at(g.buffer, (p*height+r)*lineBytes) })
 		g.finish(first, height)
 	}
-}
-
-// rowsAndBias writes the loop over rows of a block's last tile, for the first
-// block one that adds up dz beside.
-func (g *gradient) rowsAndBias(t *tile, first int) {
-	f := g.function
-	plain, done := f.label("plain"), f.label("made")
-	f.CMPQ(g.owed, operand.U8(0))
-	f.JE(operand.LabelRef(plain))
-	f.MOVQ(operand.U32(0), g.owed)
-	bias := f.GP64()
-	f.load("bias", bias)
-	f.Name(bias, "bias: at the panel")
-	sums := f.newTile(1, g.panels)
-	line := func(_, panel int) operand.Mem { return at(bias, panel*lineBytes) }
-	sums.startKept(line)
-	t.beside = func(panel, v int, dz vec.Val) { f.AddInto(sums.acc[0][panel][v], dz) }
-	g.rows(t, first, true)
-	t.beside = nil
-	sums.store(line)
-	f.JMP(operand.LabelRef(done))
-	f.Label(plain)
-	g.rows(t, first, true)
-	f.Label(done)
+	if last && k.Bias {
+		g.finishBias()
+	}
 }
 
 // startKept starts sums that are kept: with 0, or with what is there if the

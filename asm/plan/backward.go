@@ -180,15 +180,12 @@ func (b *builder) weightGrad(s *ir.GradWeight) *WeightGrad {
 	gradient := func(suffix string, panels int) *kernel.Gradient {
 		return share(b, &kernel.Gradient{
 			Name: g.Name + suffix, Doc: doc, Inputs: w.In, PanelRows: w.InPad, Rows: b.Rows, Stride: g.X.Stride(), Panels: panels, Rule: rule,
-			Bias: b.Keep && s.Bias != nil,
+			Bias: s.Bias != nil,
 		})
 	}
 	g.Kernel = gradient("", group)
 	if rest := panels % group; rest > 0 {
 		g.Last = gradient("Last", rest)
-	}
-	if s.Bias != nil && !b.Keep {
-		g.Bias, g.BiasLast, _ = b.biasGrad(s, group)
 	}
 	return g
 }

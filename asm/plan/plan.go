@@ -288,8 +288,7 @@ func (s *Apply) How() Sharing { return s.Sharing }
 type WeightGrad struct {
 	Name           string
 	Source         *ir.GradWeight
-	Kernel, Last   *kernel.Gradient
-	Bias, BiasLast *kernel.BiasGradient // nil without a bias, and where Kernel makes its gradient too
+	Kernel, Last   *kernel.Gradient // of the bias too, if there is one
 	Groups, Blocks int
 	Weight, BiasOf *Param
 	X, DZ          *Tensor

@@ -178,16 +178,17 @@ func (w *wholeStep) apply(list *[]kernel.Call, s *Apply) {
 func (w *wholeStep) weightGrad(list *[]kernel.Call, s *WeightGrad) {
 	panels := s.Kernel.Panels
 	for g := range s.Groups {
-		k, bias := s.Kernel, s.Bias
+		k := s.Kernel
 		if g == s.Groups-1 && s.Last != nil {
-			k, bias = s.Last, s.BiasLast
+			k = s.Last
 		}
-		dz := w.tensor(s.DZ, g*panels*s.DZ.Rows*kernel.Lanes)
-		args := append(w.target(s.Weight, g*panels*s.Weight.InPad*kernel.Lanes), w.source(s.X), dz, w.rows())
+		args := w.target(s.Weight, g*panels*s.Weight.InPad*kernel.Lanes)
+		if k.Bias {
+			bias := w.target(s.BiasOf, g*panels*kernel.Lanes)
+			args = append(args, bias[:len(bias)-1]...) // it has the weights' scalars
+		}
+		args = append(args, w.source(s.X), w.tensor(s.DZ, g*panels*s.DZ.Rows*kernel.Lanes), w.rows())
 		w.add(list, k, append(args, number(0), number(s.Blocks))...)
-		if bias != nil {
-			w.add(list, bias, append(w.target(s.BiasOf, g*panels*kernel.Lanes), dz, w.rows())...)
-		}
 	}
 }
 

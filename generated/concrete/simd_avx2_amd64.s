@@ -3006,9 +3006,9 @@ restDone18:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $576-72
+TEXT ·gradWeight0AVX2(SB), $656-96
 	// AX            scratch, gradients of the tile
 	// BX            scalars: [2], hoisted0, scalar2
 	// CX            panels to do
@@ -3017,7 +3017,10 @@ TEXT ·gradWeight0AVX2(SB), $576-72
 	// R8            x: at the block
 	// R9            dz: [2][24][16], gradient by its outputs
 	// R11           x: at the row
+	// R11           bias: [2][16], the bias
 	// R12           dz: at the row
+	// R12           biasExpAvg: [2][16], its state
+	// R13           biasExpAvgSq: [2][16], its state
 	// R15           offset of the next tile's line to fetch
 	// SI            expAvg: at the block
 	// Y0-Y11        sums of the tile [6][1][16], row by row
@@ -3028,22 +3031,29 @@ TEXT ·gradWeight0AVX2(SB), $576-72
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 640(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000040, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
-	CMPQ    DX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), DX
-	MOVQ    DX, block+56(FP)
-	SUBQ    DX, blocks+64(FP)
+	CMPQ    DX, blocks+88(FP)
+	CMOVQGT blocks+88(FP), DX
+	MOVQ    DX, block+80(FP)
+	SUBQ    DX, blocks+88(FP)
 
 	// One panel after the other; the pointers on the stack move on.
 	MOVQ $0x00000002, CX
@@ -3053,9 +3063,11 @@ panel1:
 	MOVQ  scalars+24(FP), BX
 	MOVQ  expAvg+8(FP), SI
 	MOVQ  expAvgSq+16(FP), DI
-	MOVQ  x+32(FP), R8
-	MOVQ  dz+40(FP), R9
-	MOVQ  block+56(FP), R10
+	MOVQ  x+56(FP), R8
+	MOVQ  dz+64(FP), R9
+	MOVQ  640(SP), R10
+	MOVQ  R10, 648(SP)
+	MOVQ  block+80(FP), R10
 	TESTQ R10, R10
 	JZ    blockDone2
 
@@ -3075,7 +3087,7 @@ block3:
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
@@ -3287,7 +3299,7 @@ update8:
 	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
@@ -3480,17 +3492,157 @@ update13:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   648(SP), $0x00
+	JE     plain14
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone14
+	JZ     fourDone16
 
-four15:
+four17:
+	VMOVUPS      (R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 44(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   96(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3a; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R15*1)
+	VBROADCASTSS 76(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 80(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 84(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 88(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 92(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   128(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3e; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R15*1)
+	VBROADCASTSS 108(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 112(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 116(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 120(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 124(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   160(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3f; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DI)(R15*1)
+	VBROADCASTSS 140(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 144(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 148(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 152(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 156(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+128, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four17
+
+fourDone16:
+	TESTQ R13, R13
+	JZ    oneDone18
+
+one19:
+	VMOVUPS      (R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+32, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one19
+
+oneDone18:
+	VMOVUPS Y10, 576(SP)
+	VMOVUPS Y11, 608(SP)
+	JMP     made15
+
+plain14:
+	MOVQ  R8, R11
+	MOVQ  R9, R12
+	MOVQ  rows+72(FP), R13
+	MOVQ  R13, R14
+	SHRQ  $0x02, R14
+	ANDQ  $0x03, R13
+	XORQ  R15, R15
+	TESTQ R14, R14
+	JZ    fourDone20
+
+four21:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	PREFETCHT0   64(R11)
@@ -3571,13 +3723,13 @@ four15:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four15
+	JNZ          four21
 
-fourDone14:
+fourDone20:
 	TESTQ R13, R13
-	JZ    oneDone16
+	JZ    oneDone22
 
-one17:
+one23:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	VBROADCASTSS 44(R11), Y12
@@ -3598,9 +3750,10 @@ one17:
 	ADDQ         $+32, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one17
+	JNZ          one23
 
-oneDone16:
+oneDone22:
+made15:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3619,7 +3772,7 @@ oneDone16:
 	VMOVUPS simdConstsAVX2<>+736(SB), Y3
 	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
-update18:
+update24:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      704(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3663,23 +3816,69 @@ update18:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update18
+	JNZ          update24
 	ADDQ         $-320, DX
 	ADDQ         $-320, SI
 	ADDQ         $-320, DI
-	ADDQ         $+1024, DX
-	ADDQ         $+1024, SI
-	ADDQ         $+1024, DI
-	ADDQ         $+64, R8
-	DECQ         R10
-	JNZ          block3
+	CMPQ         648(SP), $0x00
+	JE           paid25
+	MOVQ         $0x00000000, 648(SP)
+	MOVQ         bias+32(FP), R11
+	MOVQ         biasExpAvg+40(FP), R12
+	MOVQ         biasExpAvgSq+48(FP), R13
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      (R12), Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R13), Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R11), Y2
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y1, (R12)
+	VMOVUPS      Y3, (R13)
+	VMOVUPS      Y0, (R11)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      32(R12), Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R13), Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R11), Y2
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y1, 32(R12)
+	VMOVUPS      Y3, 32(R13)
+	VMOVUPS      Y0, 32(R11)
+
+paid25:
+	ADDQ $+1024, DX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	ADDQ $+64, R8
+	DECQ R10
+	JNZ  block3
 
 blockDone2:
-	MOVQ  blocks+64(FP), R10
+	MOVQ  blocks+88(FP), R10
 	TESTQ R10, R10
-	JZ    restDone19
+	JZ    restDone26
 
-rest20:
+rest27:
 	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3691,15 +3890,15 @@ rest20:
 	VXORPS Y7, Y7, Y7
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone21
+	JZ     fourDone28
 
-four22:
+four29:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3764,13 +3963,13 @@ four22:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four22
+	JNZ          four29
 
-fourDone21:
+fourDone28:
 	TESTQ R13, R13
-	JZ    oneDone23
+	JZ    oneDone30
 
-one24:
+one31:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3788,9 +3987,9 @@ one24:
 	ADDQ         $+32, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one24
+	JNZ          one31
 
-oneDone23:
+oneDone30:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3807,7 +4006,7 @@ oneDone23:
 	VMOVUPS simdConstsAVX2<>+736(SB), Y3
 	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
-update25:
+update32:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3851,7 +4050,7 @@ update25:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update25
+	JNZ          update32
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
@@ -3865,17 +4064,142 @@ update25:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	CMPQ   648(SP), $0x00
+	JE     plain33
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone26
+	JZ     fourDone35
 
-four27:
+four36:
+	VMOVUPS      (R12), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(R12), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 16(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 20(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      64(R12), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      96(R12), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   96(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3a; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(DX)(R15*1)
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 56(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 60(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      128(R12), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      160(R12), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   128(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3e; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(SI)(R15*1)
+	VBROADCASTSS 80(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 84(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 88(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 92(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VMOVUPS      192(R12), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      224(R12), Y11
+	VADDPS       Y11, Y9, Y9
+	PREFETCHT0   160(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3f; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(DI)(R15*1)
+	VBROADCASTSS 112(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 116(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 120(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 124(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $+128, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four36
+
+fourDone35:
+	TESTQ R13, R13
+	JZ    oneDone37
+
+one38:
+	VMOVUPS      (R12), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      32(R12), Y11
+	VADDPS       Y11, Y9, Y9
+	VBROADCASTSS 16(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 20(R11), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 24(R11), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 28(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $+32, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one38
+
+oneDone37:
+	VMOVUPS Y8, 576(SP)
+	VMOVUPS Y9, 608(SP)
+	JMP     made34
+
+plain33:
+	MOVQ  R8, R11
+	MOVQ  R9, R12
+	MOVQ  rows+72(FP), R13
+	MOVQ  R13, R14
+	SHRQ  $0x02, R14
+	ANDQ  $0x03, R13
+	XORQ  R15, R15
+	TESTQ R14, R14
+	JZ    fourDone39
+
+four40:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	PREFETCHT0   64(R11)
@@ -3944,13 +4268,13 @@ four27:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four27
+	JNZ          four40
 
-fourDone26:
+fourDone39:
 	TESTQ R13, R13
-	JZ    oneDone28
+	JZ    oneDone41
 
-one29:
+one42:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS 16(R11), Y10
@@ -3968,9 +4292,10 @@ one29:
 	ADDQ         $+32, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one29
+	JNZ          one42
 
-oneDone28:
+oneDone41:
+made34:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3987,7 +4312,7 @@ oneDone28:
 	VMOVUPS simdConstsAVX2<>+736(SB), Y3
 	VMOVUPS simdConstsAVX2<>+768(SB), Y4
 
-update30:
+update43:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      256(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -4031,132 +4356,69 @@ update30:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update30
+	JNZ          update43
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
-	DECQ         R10
-	JNZ          rest20
+	CMPQ         648(SP), $0x00
+	JE           paid44
+	MOVQ         $0x00000000, 648(SP)
+	MOVQ         bias+32(FP), R11
+	MOVQ         biasExpAvg+40(FP), R12
+	MOVQ         biasExpAvgSq+48(FP), R13
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      (R12), Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R13), Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R11), Y2
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y1, (R12)
+	VMOVUPS      Y3, (R13)
+	VMOVUPS      Y0, (R11)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      32(R12), Y1
+	VMULPS       simdConstsAVX2<>+640(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+672(SB), Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R13), Y3
+	VMULPS       simdConstsAVX2<>+704(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+736(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+768(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R11), Y2
+	VSUBPS       Y0, Y2, Y0
+	VMOVUPS      Y1, 32(R12)
+	VMOVUPS      Y3, 32(R13)
+	VMOVUPS      Y0, 32(R11)
 
-restDone19:
+paid44:
+	DECQ R10
+	JNZ  rest27
+
+restDone26:
 	ADDQ $+1024, w+0(FP)
 	ADDQ $+1024, expAvg+8(FP)
 	ADDQ $+1024, expAvgSq+16(FP)
-	ADDQ $+1536, dz+40(FP)
+	ADDQ $+1536, dz+64(FP)
+	ADDQ $+64, bias+32(FP)
+	ADDQ $+64, biasExpAvg+40(FP)
+	ADDQ $+64, biasExpAvgSq+48(FP)
 	DECQ CX
 	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·gradBias0AVX2(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [2], hoisted0, scalar2
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	VADDPS 1536(SI), Y2, Y2
-	VADDPS 1568(SI), Y3, Y3
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS      (DX), Y4
-	VMOVUPS      simdConstsAVX2<>+640(SB), Y5
-	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsAVX2<>+672(SB), Y6
-	VFMADD231PS  Y6, Y0, Y4
-	VBROADCASTSS 4(CX), Y7
-	VMULPS       Y7, Y4, Y7
-	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (BX), Y8
-	VMOVUPS      simdConstsAVX2<>+704(SB), Y9
-	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsAVX2<>+736(SB), Y10
-	VFMADD231PS  Y10, Y0, Y8
-	VSQRTPS      Y8, Y0
-	VBROADCASTSS (CX), Y11
-	VMOVUPS      simdConstsAVX2<>+768(SB), Y12
-	VFMADD213PS  Y12, Y11, Y0
-	VDIVPS       Y0, Y7, Y0
-	VMOVUPS      (AX), Y7
-	VSUBPS       Y0, Y7, Y0
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y1, Y0
-	VBROADCASTSS 4(CX), Y4
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(BX), Y7
-	VMULPS       Y9, Y7, Y7
-	VFMADD231PS  Y10, Y1, Y7
-	VSQRTPS      Y7, Y1
-	VBROADCASTSS (CX), Y8
-	VFMADD213PS  Y12, Y8, Y1
-	VDIVPS       Y1, Y4, Y1
-	VMOVUPS      32(AX), Y4
-	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 32(DX)
-	VMOVUPS      Y7, 32(BX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      64(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y2, Y0
-	VBROADCASTSS 4(CX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y2, Y2, Y2
-	VMOVUPS      64(BX), Y4
-	VMULPS       Y9, Y4, Y4
-	VFMADD231PS  Y10, Y2, Y4
-	VSQRTPS      Y4, Y2
-	VBROADCASTSS (CX), Y7
-	VFMADD213PS  Y12, Y7, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      64(AX), Y2
-	VSUBPS       Y1, Y2, Y1
-	VMOVUPS      Y0, 64(DX)
-	VMOVUPS      Y4, 64(BX)
-	VMOVUPS      Y1, 64(AX)
-	VMOVUPS      96(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VBROADCASTSS 4(CX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      96(BX), Y3
-	VMULPS       Y9, Y3, Y3
-	VFMADD231PS  Y10, Y2, Y3
-	VSQRTPS      Y3, Y2
-	VBROADCASTSS (CX), Y4
-	VFMADD213PS  Y12, Y4, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      96(AX), Y2
-	VSUBPS       Y1, Y2, Y1
-	VMOVUPS      Y0, 96(DX)
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y1, 96(AX)
 	VZEROUPPER
 	RET
 

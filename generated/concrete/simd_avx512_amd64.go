@@ -121,22 +121,15 @@ func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *
 //	expAvg   [2][16][16], the optimizer's state
 //	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
+//	bias     [2][16], the bias
+//	biasExpAvg [2][16], its state
+//	biasExpAvgSq [2][16], its state
 //	x        [rows][8], inputs of the layer
 //	dz       [2][24][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-
-// gradBias0AVX512 updates a bias by the sum of the gradients by the outputs.
-//
-//	w        [2][16], the parameter
-//	expAvg   [2][16], the optimizer's state
-//	expAvgSq [2][16], the optimizer's state
-//	scalars  [2], hoisted0, scalar2
-//	dz       [2][24][16], gradient by the outputs
-//	rows     number of rows
-func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
+func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // updateAVX512 adds the shards' gradients and updates a run of parameters.
 //

@@ -2311,48 +2311,60 @@ restDone8:
 	VZEROUPPER
 	RET
 
-// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight0AVX512(SB), $1216-72
-	// AX      scratch, gradients of the tile
-	// BX      expAvg: at the block
-	// CX      w: at the block
-	// DI      x: at the block
-	// DX      scalars: [2], hoisted0, scalar2
-	// R8      dz: [2][24][16], gradient by its outputs
-	// R10     x: at the row
-	// R11     dz: at the row
-	// R14     offset of the next tile's line to fetch
-	// SI      expAvgSq: at the block
-	// Z0-Z15  sums of the tile [8][2][16], row by row
-	// Z16-Z17 vectors of dz
-	// Z18     a number of x, in all lanes
+TEXT ·gradWeight0AVX512(SB), $1360-96
+	// AX       scratch, gradients of the tile
+	// BX       expAvg: at the block
+	// CX       w: at the block
+	// DI       x: at the block
+	// DX       scalars: [2], hoisted0, scalar2
+	// R8       dz: [2][24][16], gradient by its outputs
+	// R10      x: at the row
+	// R10      bias: [2][16], the bias
+	// R11      dz: at the row
+	// R11      biasExpAvg: [2][16], its state
+	// R12      biasExpAvgSq: [2][16], its state
+	// R14      offset of the next tile's line to fetch
+	// SI       expAvgSq: at the block
+	// Z0-Z15   sums of the tile [8][2][16], row by row
+	// Z16-Z19  vectors of dz
+	// Z18, Z20 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 1344(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000040, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
-	CMPQ    DX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), DX
-	MOVQ    DX, block+56(FP)
-	SUBQ    DX, blocks+64(FP)
+	CMPQ    DX, blocks+88(FP)
+	CMOVQGT blocks+88(FP), DX
+	MOVQ    DX, block+80(FP)
+	SUBQ    DX, blocks+88(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
 	MOVQ    expAvg+8(FP), BX
 	MOVQ    expAvgSq+16(FP), SI
-	MOVQ    x+32(FP), DI
-	MOVQ    dz+40(FP), R8
-	MOVQ    block+56(FP), R9
+	MOVQ    x+56(FP), DI
+	MOVQ    dz+64(FP), R8
+	MOVQ    1344(SP), R9
+	MOVQ    R9, 1352(SP)
+	MOVQ    block+80(FP), R9
 	TESTQ   R9, R9
 	JZ      blockDone1
 
@@ -2376,7 +2388,7 @@ block2:
 	VXORPS Z15, Z15, Z15
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
@@ -2627,17 +2639,205 @@ update7:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   1352(SP), $0x00
+	JE     plain8
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone8
+	JZ     fourDone10
 
-four9:
+four11:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1536(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   64(R10)
+	VBROADCASTSS 32(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      64(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1600(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   96(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(CX)(R14*1)
+	VBROADCASTSS 64(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 68(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 72(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 76(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 80(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 84(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 88(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 92(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1664(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   128(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R14*1)
+	VBROADCASTSS 96(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 100(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 104(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 108(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 112(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 116(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 120(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 124(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      192(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1728(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   160(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(SI)(R14*1)
+	VBROADCASTSS 128(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 132(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 136(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 140(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 144(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 148(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 152(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 156(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+128, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four11
+
+fourDone10:
+	TESTQ R12, R12
+	JZ    oneDone12
+
+one13:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1536(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	VBROADCASTSS 32(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+32, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one13
+
+oneDone12:
+	VMOVUPS Z16, 1216(SP)
+	VMOVUPS Z17, 1280(SP)
+	JMP     made9
+
+plain8:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone14
+
+four15:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	PREFETCHT0   64(R10)
@@ -2757,13 +2957,13 @@ four9:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four9
+	JNZ          four15
 
-fourDone8:
+fourDone14:
 	TESTQ R12, R12
-	JZ    oneDone10
+	JZ    oneDone16
 
-one11:
+one17:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	VBROADCASTSS 32(R10), Z18
@@ -2793,9 +2993,10 @@ one11:
 	ADDQ         $+32, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one11
+	JNZ          one17
 
-oneDone10:
+oneDone16:
+made9:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 512(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -2820,65 +3021,109 @@ oneDone10:
 	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
-update12:
-	VMOVUPS      (R10), Z5
-	VMOVUPS      512(BX), Z6
-	VMULPS       Z0, Z6, Z6
-	VFMADD231PS  Z1, Z5, Z6
-	VMULPS.BCST  4(DX), Z6, Z7
-	VMULPS       Z5, Z5, Z5
-	VMOVUPS      512(SI), Z8
-	VMULPS       Z2, Z8, Z8
-	VFMADD231PS  Z3, Z5, Z8
-	VSQRTPS      Z8, Z5
-	VBROADCASTSS (DX), Z9
-	VFMADD213PS  Z4, Z5, Z9
-	VDIVPS       Z9, Z7, Z5
-	VMOVUPS      512(CX), Z7
-	VSUBPS       Z5, Z7, Z5
-	VMOVUPS      Z6, 512(BX)
-	VMOVUPS      Z8, 512(SI)
-	VMOVUPS      Z5, 512(CX)
-	VMOVUPS      512(R10), Z5
-	VMOVUPS      1536(BX), Z6
-	VMULPS       Z0, Z6, Z6
-	VFMADD231PS  Z1, Z5, Z6
-	VMULPS.BCST  4(DX), Z6, Z7
-	VMULPS       Z5, Z5, Z5
-	VMOVUPS      1536(SI), Z8
-	VMULPS       Z2, Z8, Z8
-	VFMADD231PS  Z3, Z5, Z8
-	VSQRTPS      Z8, Z5
-	VBROADCASTSS (DX), Z9
-	VFMADD213PS  Z4, Z5, Z9
-	VDIVPS       Z9, Z7, Z5
-	VMOVUPS      1536(CX), Z7
-	VSUBPS       Z5, Z7, Z5
-	VMOVUPS      Z6, 1536(BX)
-	VMOVUPS      Z8, 1536(SI)
-	VMOVUPS      Z5, 1536(CX)
-	ADDQ         $+64, R10
-	ADDQ         $+64, CX
-	ADDQ         $+64, BX
-	ADDQ         $+64, SI
-	DECQ         R11
-	JNZ          update12
-	ADDQ         $-512, CX
-	ADDQ         $-512, BX
-	ADDQ         $-512, SI
-	ADDQ         $+1024, CX
-	ADDQ         $+1024, BX
-	ADDQ         $+1024, SI
-	ADDQ         $+64, DI
-	DECQ         R9
-	JNZ          block2
+update18:
+	VMOVUPS          (R10), Z5
+	VMOVUPS          512(BX), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS      Z1, Z5, Z6
+	VMULPS.BCST      4(DX), Z6, Z7
+	VMULPS           Z5, Z5, Z5
+	VMOVUPS          512(SI), Z8
+	VMULPS           Z2, Z8, Z8
+	VFMADD231PS      Z3, Z5, Z8
+	VSQRTPS          Z8, Z5
+	VBROADCASTSS     (DX), Z9
+	VFMADD213PS      Z4, Z5, Z9
+	VDIVPS           Z9, Z7, Z5
+	VMOVUPS          512(CX), Z7
+	VSUBPS           Z5, Z7, Z5
+	VMOVUPS          Z6, 512(BX)
+	VMOVUPS          Z8, 512(SI)
+	VMOVUPS          Z5, 512(CX)
+	VMOVUPS          512(R10), Z5
+	VMOVUPS          1536(BX), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS      Z1, Z5, Z6
+	VMULPS.BCST      4(DX), Z6, Z7
+	VMULPS           Z5, Z5, Z5
+	VMOVUPS          1536(SI), Z8
+	VMULPS           Z2, Z8, Z8
+	VFMADD231PS      Z3, Z5, Z8
+	VSQRTPS          Z8, Z5
+	VBROADCASTSS     (DX), Z9
+	VFMADD213PS      Z4, Z5, Z9
+	VDIVPS           Z9, Z7, Z5
+	VMOVUPS          1536(CX), Z7
+	VSUBPS           Z5, Z7, Z5
+	VMOVUPS          Z6, 1536(BX)
+	VMOVUPS          Z8, 1536(SI)
+	VMOVUPS          Z5, 1536(CX)
+	ADDQ             $+64, R10
+	ADDQ             $+64, CX
+	ADDQ             $+64, BX
+	ADDQ             $+64, SI
+	DECQ             R11
+	JNZ              update18
+	ADDQ             $-512, CX
+	ADDQ             $-512, BX
+	ADDQ             $-512, SI
+	CMPQ             1352(SP), $0x00
+	JE               paid19
+	MOVQ             $0x00000000, 1352(SP)
+	MOVQ             bias+32(FP), R10
+	MOVQ             biasExpAvg+40(FP), R11
+	MOVQ             biasExpAvgSq+48(FP), R12
+	VMOVUPS          1216(SP), Z0
+	VMOVUPS          (R11), Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
+	VMULPS.BCST      4(DX), Z1, Z2
+	VMULPS           Z0, Z0, Z0
+	VMOVUPS          (R12), Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
+	VSQRTPS          Z3, Z0
+	VBROADCASTSS     (DX), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
+	VDIVPS           Z4, Z2, Z0
+	VMOVUPS          (R10), Z2
+	VSUBPS           Z0, Z2, Z0
+	VMOVUPS          Z1, (R11)
+	VMOVUPS          Z3, (R12)
+	VMOVUPS          Z0, (R10)
+	VMOVUPS          1280(SP), Z0
+	VMOVUPS          64(R11), Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
+	VMULPS.BCST      4(DX), Z1, Z2
+	VMULPS           Z0, Z0, Z0
+	VMOVUPS          64(R12), Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
+	VSQRTPS          Z3, Z0
+	VBROADCASTSS     (DX), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
+	VDIVPS           Z4, Z2, Z0
+	VMOVUPS          64(R10), Z2
+	VSUBPS           Z0, Z2, Z0
+	VMOVUPS          Z1, 64(R11)
+	VMOVUPS          Z3, 64(R12)
+	VMOVUPS          Z0, 64(R10)
+
+paid19:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+1024, SI
+	ADDQ $+64, DI
+	DECQ R9
+	JNZ  block2
 
 blockDone1:
-	MOVQ  blocks+64(FP), R9
+	MOVQ  blocks+88(FP), R9
 	TESTQ R9, R9
-	JZ    restDone13
+	JZ    restDone20
 
-rest14:
+rest21:
 	// The gradient of inputs 0 to 7 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2896,17 +3141,205 @@ rest14:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   1352(SP), $0x00
+	JE     plain22
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone15
+	JZ     fourDone24
 
-four16:
+four25:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1536(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   64(R10)
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      64(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1600(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   96(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(CX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x06; BYTE $0x00; BYTE $0x00 // PREFETCHW 1536(CX)(R14*1)
+	VBROADCASTSS 32(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1664(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   128(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x06; BYTE $0x00; BYTE $0x00 // PREFETCHW 1536(BX)(R14*1)
+	VBROADCASTSS 64(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 68(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 72(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 76(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 80(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 84(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 88(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 92(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      192(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1728(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   160(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(SI)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x06; BYTE $0x00; BYTE $0x00 // PREFETCHW 1536(SI)(R14*1)
+	VBROADCASTSS 96(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 100(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 104(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 108(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 112(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 116(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 120(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 124(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+128, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four25
+
+fourDone24:
+	TESTQ R12, R12
+	JZ    oneDone26
+
+one27:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1536(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+32, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one27
+
+oneDone26:
+	VMOVUPS Z16, 1216(SP)
+	VMOVUPS Z17, 1280(SP)
+	JMP     made23
+
+plain22:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone28
+
+four29:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	PREFETCHT0   64(R10)
@@ -3026,13 +3459,13 @@ four16:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four16
+	JNZ          four29
 
-fourDone15:
+fourDone28:
 	TESTQ R12, R12
-	JZ    oneDone17
+	JZ    oneDone30
 
-one18:
+one31:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1536(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -3062,9 +3495,10 @@ one18:
 	ADDQ         $+32, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one18
+	JNZ          one31
 
-oneDone17:
+oneDone30:
+made23:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 512(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -3089,121 +3523,100 @@ oneDone17:
 	VBROADCASTSS simdConstsAVX512<>+76(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
-update19:
-	VMOVUPS      (R10), Z5
-	VMOVUPS      (BX), Z6
-	VMULPS       Z0, Z6, Z6
-	VFMADD231PS  Z1, Z5, Z6
-	VMULPS.BCST  4(DX), Z6, Z7
-	VMULPS       Z5, Z5, Z5
-	VMOVUPS      (SI), Z8
-	VMULPS       Z2, Z8, Z8
-	VFMADD231PS  Z3, Z5, Z8
-	VSQRTPS      Z8, Z5
-	VBROADCASTSS (DX), Z9
-	VFMADD213PS  Z4, Z5, Z9
-	VDIVPS       Z9, Z7, Z5
-	VMOVUPS      (CX), Z7
-	VSUBPS       Z5, Z7, Z5
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      Z8, (SI)
-	VMOVUPS      Z5, (CX)
-	VMOVUPS      512(R10), Z5
-	VMOVUPS      1024(BX), Z6
-	VMULPS       Z0, Z6, Z6
-	VFMADD231PS  Z1, Z5, Z6
-	VMULPS.BCST  4(DX), Z6, Z7
-	VMULPS       Z5, Z5, Z5
-	VMOVUPS      1024(SI), Z8
-	VMULPS       Z2, Z8, Z8
-	VFMADD231PS  Z3, Z5, Z8
-	VSQRTPS      Z8, Z5
-	VBROADCASTSS (DX), Z9
-	VFMADD213PS  Z4, Z5, Z9
-	VDIVPS       Z9, Z7, Z5
-	VMOVUPS      1024(CX), Z7
-	VSUBPS       Z5, Z7, Z5
-	VMOVUPS      Z6, 1024(BX)
-	VMOVUPS      Z8, 1024(SI)
-	VMOVUPS      Z5, 1024(CX)
-	ADDQ         $+64, R10
-	ADDQ         $+64, CX
-	ADDQ         $+64, BX
-	ADDQ         $+64, SI
-	DECQ         R11
-	JNZ          update19
-	ADDQ         $-512, CX
-	ADDQ         $-512, BX
-	ADDQ         $-512, SI
-	DECQ         R9
-	JNZ          rest14
-
-restDone13:
-	VZEROUPPER
-	RET
-
-// func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [2], hoisted0, scalar2
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Z0, Z0
-	VADDPS 1536(SI), Z1, Z1
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS          (DX), Z2
-	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z2, Z2
-	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z2
-	VMULPS.BCST      4(CX), Z2, Z3
+update32:
+	VMOVUPS          (R10), Z5
+	VMOVUPS          (BX), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS      Z1, Z5, Z6
+	VMULPS.BCST      4(DX), Z6, Z7
+	VMULPS           Z5, Z5, Z5
+	VMOVUPS          (SI), Z8
+	VMULPS           Z2, Z8, Z8
+	VFMADD231PS      Z3, Z5, Z8
+	VSQRTPS          Z8, Z5
+	VBROADCASTSS     (DX), Z9
+	VFMADD213PS      Z4, Z5, Z9
+	VDIVPS           Z9, Z7, Z5
+	VMOVUPS          (CX), Z7
+	VSUBPS           Z5, Z7, Z5
+	VMOVUPS          Z6, (BX)
+	VMOVUPS          Z8, (SI)
+	VMOVUPS          Z5, (CX)
+	VMOVUPS          512(R10), Z5
+	VMOVUPS          1024(BX), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS      Z1, Z5, Z6
+	VMULPS.BCST      4(DX), Z6, Z7
+	VMULPS           Z5, Z5, Z5
+	VMOVUPS          1024(SI), Z8
+	VMULPS           Z2, Z8, Z8
+	VFMADD231PS      Z3, Z5, Z8
+	VSQRTPS          Z8, Z5
+	VBROADCASTSS     (DX), Z9
+	VFMADD213PS      Z4, Z5, Z9
+	VDIVPS           Z9, Z7, Z5
+	VMOVUPS          1024(CX), Z7
+	VSUBPS           Z5, Z7, Z5
+	VMOVUPS          Z6, 1024(BX)
+	VMOVUPS          Z8, 1024(SI)
+	VMOVUPS          Z5, 1024(CX)
+	ADDQ             $+64, R10
+	ADDQ             $+64, CX
+	ADDQ             $+64, BX
+	ADDQ             $+64, SI
+	DECQ             R11
+	JNZ              update32
+	ADDQ             $-512, CX
+	ADDQ             $-512, BX
+	ADDQ             $-512, SI
+	CMPQ             1352(SP), $0x00
+	JE               paid33
+	MOVQ             $0x00000000, 1352(SP)
+	MOVQ             bias+32(FP), R10
+	MOVQ             biasExpAvg+40(FP), R11
+	MOVQ             biasExpAvgSq+48(FP), R12
+	VMOVUPS          1216(SP), Z0
+	VMOVUPS          (R11), Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
+	VMULPS.BCST      4(DX), Z1, Z2
 	VMULPS           Z0, Z0, Z0
-	VMOVUPS          (BX), Z4
-	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z4, Z4
-	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z4
-	VSQRTPS          Z4, Z0
-	VBROADCASTSS     (CX), Z5
-	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z5
-	VDIVPS           Z5, Z3, Z0
-	VMOVUPS          (AX), Z3
-	VSUBPS           Z0, Z3, Z0
-	VMOVUPS          Z2, (DX)
-	VMOVUPS          Z4, (BX)
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          64(DX), Z0
-	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z0, Z0
-	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z1, Z0
-	VMULPS.BCST      4(CX), Z0, Z2
-	VMULPS           Z1, Z1, Z1
-	VMOVUPS          64(BX), Z3
+	VMOVUPS          (R12), Z3
 	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
-	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z1, Z3
-	VSQRTPS          Z3, Z1
-	VBROADCASTSS     (CX), Z4
-	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z1, Z4
-	VDIVPS           Z4, Z2, Z1
-	VMOVUPS          64(AX), Z2
-	VSUBPS           Z1, Z2, Z1
-	VMOVUPS          Z0, 64(DX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z1, 64(AX)
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
+	VSQRTPS          Z3, Z0
+	VBROADCASTSS     (DX), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
+	VDIVPS           Z4, Z2, Z0
+	VMOVUPS          (R10), Z2
+	VSUBPS           Z0, Z2, Z0
+	VMOVUPS          Z1, (R11)
+	VMOVUPS          Z3, (R12)
+	VMOVUPS          Z0, (R10)
+	VMOVUPS          1280(SP), Z0
+	VMOVUPS          64(R11), Z1
+	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
+	VFMADD231PS.BCST simdConstsAVX512<>+68(SB), Z0, Z1
+	VMULPS.BCST      4(DX), Z1, Z2
+	VMULPS           Z0, Z0, Z0
+	VMOVUPS          64(R12), Z3
+	VMULPS.BCST      simdConstsAVX512<>+72(SB), Z3, Z3
+	VFMADD231PS.BCST simdConstsAVX512<>+76(SB), Z0, Z3
+	VSQRTPS          Z3, Z0
+	VBROADCASTSS     (DX), Z4
+	VFMADD213PS.BCST simdConstsAVX512<>+80(SB), Z0, Z4
+	VDIVPS           Z4, Z2, Z0
+	VMOVUPS          64(R10), Z2
+	VSUBPS           Z0, Z2, Z0
+	VMOVUPS          Z1, 64(R11)
+	VMOVUPS          Z3, 64(R12)
+	VMOVUPS          Z0, 64(R10)
+
+paid33:
+	DECQ R9
+	JNZ  rest21
+
+restDone20:
 	VZEROUPPER
 	RET
 

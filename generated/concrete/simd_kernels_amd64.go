@@ -19,8 +19,7 @@ type vectorKernels struct {
 	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
 	transpose2  func(t, w *float32)
 	gradWeight2 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradWeight0 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias0   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	gradWeight0 func(w, expAvg, expAvgSq, scalars, bias, biasExpAvg, biasExpAvgSq, x, dz *float32, rows, block, blocks int)
 	update      func(w, expAvg, expAvgSq, scalars, grads *float32, shards, vectors int)
 	infer0      func(src, mat, bias, a *float32, tile, tiles int)
 	infer2      func(src, mat, p, a *float32, tile, tiles int)
@@ -48,7 +47,6 @@ var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
 	forward2:    forward2AVX2,
 	forward4:    forward4AVX2,
-	gradBias0:   gradBias0AVX2,
 	gradBias4:   gradBias4AVX2,
 	gradInput2:  gradInput2AVX2,
 	gradInput4:  gradInput4AVX2,
@@ -79,7 +77,6 @@ var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
 	forward2:    forward2AVX512,
 	forward4:    forward4AVX512,
-	gradBias0:   gradBias0AVX512,
 	gradBias4:   gradBias4AVX512,
 	gradInput2:  gradInput2AVX512,
 	gradInput4:  gradInput4AVX512,

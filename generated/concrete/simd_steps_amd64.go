@@ -111,8 +111,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// 2 groups of 32 outputs by 1 blocks of 16 inputs.
 	for g := range 2 {
-		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &b.batch[0], &b.dz0[g*768], b.rows, 0, 1)
-		e.k.gradBias0(&e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &e.scalars[0], &b.dz0[g*768], b.rows)
+		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &b.batch[0], &b.dz0[g*768], b.rows, 0, 1)
 	}
 }
 

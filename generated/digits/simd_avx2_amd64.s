@@ -2316,34 +2316,45 @@ TEXT ·transpose4AVX2(SB), $128-16
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3
-TEXT ·gradWeight4AVX2(SB), $128-64
+// func gradWeight4AVX2(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·gradWeight4AVX2(SB), $208-80
 	// AX       w: at the block
 	// BX       x: at the block
 	// CX       scalars: [2], lr, momentum
 	// DX       momentumBuffer: at the block
 	// R8       x: at the row
+	// R8       bias: [1][16], the bias
 	// R9       dz: at the row
+	// R9       biasMomentumBuffer: [1][16], its state
 	// R12      offset of the next tile's line to fetch
 	// SI       dz: [1][32][16], gradient by its outputs
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
 	// Y12, Y14 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 192(SP)
+
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
 	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   x+24(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   blocks+56(FP), DI
+	MOVQ   x+40(FP), BX
+	MOVQ   dz+48(FP), SI
+	MOVQ   192(SP), DI
+	MOVQ   DI, 200(SP)
+	MOVQ   blocks+72(FP), DI
 	TESTQ  DI, DI
 	JZ     blockDone1
 
@@ -2363,7 +2374,7 @@ block2:
 	VXORPS Y11, Y11, Y11
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
@@ -2603,7 +2614,7 @@ oneDone5:
 	VXORPS Y9, Y9, Y9
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
@@ -2810,17 +2821,156 @@ oneDone9:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   200(SP), $0x00
+	JE     plain11
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
 	XORQ   R12, R12
 	TESTQ  R11, R11
-	JZ     fourDone11
+	JZ     fourDone13
 
-four12:
+four14:
+	VMOVUPS      (R9), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R9), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2048(R8)
+	VBROADCASTSS 44(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R9), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R9), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2112(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(AX)(R12*1)
+	VBROADCASTSS 108(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 112(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 116(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 120(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 124(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R9), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R9), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2176(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R12*1)
+	VBROADCASTSS 172(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 176(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 180(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 184(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 188(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R9), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R9), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2240(R8)
+	VBROADCASTSS 236(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 240(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 244(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 248(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 252(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	ADDQ         $+64, R12
+	ANDQ         $0x000001ff, R12
+	DECQ         R11
+	JNZ          four14
+
+fourDone13:
+	TESTQ R10, R10
+	JZ    oneDone15
+
+one16:
+	VMOVUPS      (R9), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R9), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one16
+
+oneDone15:
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y11, 160(SP)
+	JMP     made12
+
+plain11:
+	MOVQ  BX, R8
+	MOVQ  SI, R9
+	MOVQ  rows+56(FP), R10
+	MOVQ  R10, R11
+	SHRQ  $0x02, R11
+	ANDQ  $0x03, R10
+	XORQ  R12, R12
+	TESTQ R11, R11
+	JZ    fourDone17
+
+four18:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	PREFETCHT0   2048(R8)
@@ -2900,13 +3050,13 @@ four12:
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
 	DECQ         R11
-	JNZ          four12
+	JNZ          four18
 
-fourDone11:
+fourDone17:
 	TESTQ R10, R10
-	JZ    oneDone13
+	JZ    oneDone19
 
-one14:
+one20:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS 44(R8), Y12
@@ -2927,9 +3077,10 @@ one14:
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          one14
+	JNZ          one20
 
-oneDone13:
+oneDone19:
+made12:
 	VMOVUPS      704(AX), Y10
 	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
@@ -3011,58 +3162,38 @@ oneDone13:
 	VFNMADD213PS Y0, Y9, Y1
 	VMOVUPS      Y9, 992(DX)
 	VMOVUPS      Y1, 992(AX)
-	ADDQ         $+1024, AX
-	ADDQ         $+1024, DX
-	ADDQ         $+2048, BX
-	DECQ         DI
-	JNZ          block2
+	CMPQ         200(SP), $0x00
+	JE           paid21
+	MOVQ         $0x00000000, 200(SP)
+	MOVQ         bias+24(FP), R8
+	MOVQ         biasMomentumBuffer+32(FP), R9
+	VMOVUPS      128(SP), Y0
+	VMOVUPS      (R8), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(CX), Y2
+	VFMADD231PS  (R9), Y2, Y0
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      160(SP), Y0
+	VMOVUPS      32(R8), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(CX), Y2
+	VFMADD231PS  32(R9), Y2, Y0
+	VBROADCASTSS (CX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, 32(R9)
+	VMOVUPS      Y2, 32(R8)
+
+paid21:
+	ADDQ $+1024, AX
+	ADDQ $+1024, DX
+	ADDQ $+2048, BX
+	DECQ DI
+	JNZ  block2
 
 blockDone1:
-	VZEROUPPER
-	RET
-
-// func gradBias4AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·gradBias4AVX2(SB), $128-40
-	// AX    w: the panel
-	// BX    dz: at the row
-	// CX    scalars: [2], lr, momentum
-	// DX    momentumBuffer: the panel
-	// SI    rows: number of rows
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+16(FP), CX
-	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   dz+24(FP), BX
-	MOVQ   rows+32(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	TESTQ  SI, SI
-	JZ     rowDone1
-
-row2:
-	VADDPS (BX), Y0, Y0
-	VADDPS 32(BX), Y1, Y1
-	ADDQ   $+64, BX
-	DECQ   SI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS      (AX), Y2
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y2, Y0
-	VBROADCASTSS 4(CX), Y3
-	VFMADD231PS  (DX), Y3, Y0
-	VBROADCASTSS (CX), Y3
-	VFNMADD213PS Y2, Y0, Y3
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      32(AX), Y0
-	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y0, Y1
-	VBROADCASTSS 4(CX), Y2
-	VFMADD231PS  32(DX), Y2, Y1
-	VBROADCASTSS (CX), Y2
-	VFNMADD213PS Y0, Y1, Y2
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -3889,29 +4020,38 @@ panel1:
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), $128-64
+// func gradWeight2AVX2(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·gradWeight2AVX2(SB), $208-80
 	// AX       panels to do
 	// BX       momentumBuffer: at the block
 	// CX       w: at the block
 	// DI       dz: [2][32][16], gradient by its outputs
 	// DX       scalars: [2], lr, momentum
 	// R9       x: at the row
+	// R9       bias: [2][16], the bias
 	// R10      dz: at the row
+	// R10      biasMomentumBuffer: [2][16], its state
 	// R13      offset of the next tile's line to fetch
 	// SI       x: at the block
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
 	// Y12, Y14 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 192(SP)
+
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 
 	// One panel after the other; the pointers on the stack move on.
 	MOVQ $0x00000002, AX
@@ -3920,9 +4060,11 @@ panel1:
 	MOVQ  w+0(FP), CX
 	MOVQ  scalars+16(FP), DX
 	MOVQ  momentumBuffer+8(FP), BX
-	MOVQ  x+24(FP), SI
-	MOVQ  dz+32(FP), DI
-	MOVQ  blocks+56(FP), R8
+	MOVQ  x+40(FP), SI
+	MOVQ  dz+48(FP), DI
+	MOVQ  192(SP), R8
+	MOVQ  R8, 200(SP)
+	MOVQ  blocks+72(FP), R8
 	TESTQ R8, R8
 	JZ    blockDone2
 
@@ -3942,7 +4084,7 @@ block3:
 	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
@@ -4182,7 +4324,7 @@ oneDone6:
 	VXORPS Y9, Y9, Y9
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
@@ -4389,17 +4531,156 @@ oneDone10:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   200(SP), $0x00
+	JE     plain12
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
 	XORQ   R13, R13
 	TESTQ  R12, R12
-	JZ     fourDone12
+	JZ     fourDone14
 
-four13:
+four15:
+	VMOVUPS      (R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2048(R9)
+	VBROADCASTSS 44(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2112(R9)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x29; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R13*1)
+	VBROADCASTSS 108(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 112(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 116(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 120(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 124(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2176(R9)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x2b; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R13*1)
+	VBROADCASTSS 172(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 176(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 180(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 184(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 188(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   2240(R9)
+	VBROADCASTSS 236(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 240(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 244(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 248(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 252(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+256, R9
+	ADDQ         $+256, R10
+	ADDQ         $+64, R13
+	ANDQ         $0x000001ff, R13
+	DECQ         R12
+	JNZ          four15
+
+fourDone14:
+	TESTQ R11, R11
+	JZ    oneDone16
+
+one17:
+	VMOVUPS      (R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+64, R9
+	ADDQ         $+64, R10
+	DECQ         R11
+	JNZ          one17
+
+oneDone16:
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y11, 160(SP)
+	JMP     made13
+
+plain12:
+	MOVQ  SI, R9
+	MOVQ  DI, R10
+	MOVQ  rows+56(FP), R11
+	MOVQ  R11, R12
+	SHRQ  $0x02, R12
+	ANDQ  $0x03, R11
+	XORQ  R13, R13
+	TESTQ R12, R12
+	JZ    fourDone18
+
+four19:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	PREFETCHT0   2048(R9)
@@ -4479,13 +4760,13 @@ four13:
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
 	DECQ         R12
-	JNZ          four13
+	JNZ          four19
 
-fourDone12:
+fourDone18:
 	TESTQ R11, R11
-	JZ    oneDone14
+	JZ    oneDone20
 
-one15:
+one21:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS 44(R9), Y12
@@ -4506,9 +4787,10 @@ one15:
 	ADDQ         $+64, R9
 	ADDQ         $+64, R10
 	DECQ         R11
-	JNZ          one15
+	JNZ          one21
 
-oneDone14:
+oneDone20:
+made13:
 	VMOVUPS      704(CX), Y10
 	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
@@ -4590,110 +4872,80 @@ oneDone14:
 	VFNMADD213PS Y0, Y9, Y1
 	VMOVUPS      Y9, 992(BX)
 	VMOVUPS      Y1, 992(CX)
-	ADDQ         $+1024, CX
-	ADDQ         $+1024, BX
-	ADDQ         $+2048, SI
-	DECQ         R8
-	JNZ          block3
+	CMPQ         200(SP), $0x00
+	JE           paid22
+	MOVQ         $0x00000000, 200(SP)
+	MOVQ         bias+24(FP), R9
+	MOVQ         biasMomentumBuffer+32(FP), R10
+	VMOVUPS      128(SP), Y0
+	VMOVUPS      (R9), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(DX), Y2
+	VFMADD231PS  (R10), Y2, Y0
+	VBROADCASTSS (DX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      160(SP), Y0
+	VMOVUPS      32(R9), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(DX), Y2
+	VFMADD231PS  32(R10), Y2, Y0
+	VBROADCASTSS (DX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, 32(R10)
+	VMOVUPS      Y2, 32(R9)
+
+paid22:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+2048, SI
+	DECQ R8
+	JNZ  block3
 
 blockDone2:
 	ADDQ $+16384, w+0(FP)
 	ADDQ $+16384, momentumBuffer+8(FP)
-	ADDQ $+2048, dz+32(FP)
+	ADDQ $+2048, dz+48(FP)
+	ADDQ $+64, bias+24(FP)
+	ADDQ $+64, biasMomentumBuffer+32(FP)
 	DECQ AX
 	JNZ  panel1
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX2(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·gradBias2AVX2(SB), $128-40
-	// AX    w: the panel
-	// BX    dz: at the row
-	// CX    scalars: [2], lr, momentum
-	// DX    momentumBuffer: the panel
-	// SI    rows: number of rows
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+16(FP), CX
-	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   dz+24(FP), BX
-	MOVQ   rows+32(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	TESTQ  SI, SI
-	JZ     rowDone1
-
-row2:
-	VADDPS (BX), Y0, Y0
-	VADDPS 32(BX), Y1, Y1
-	VADDPS 2048(BX), Y2, Y2
-	VADDPS 2080(BX), Y3, Y3
-	ADDQ   $+64, BX
-	DECQ   SI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS      (AX), Y4
-	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VBROADCASTSS 4(CX), Y6
-	VFMADD231PS  (DX), Y6, Y0
-	VBROADCASTSS (CX), Y6
-	VFNMADD213PS Y4, Y0, Y6
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      32(AX), Y0
-	VFMADD231PS  Y5, Y0, Y1
-	VBROADCASTSS 4(CX), Y4
-	VFMADD231PS  32(DX), Y4, Y1
-	VBROADCASTSS (CX), Y4
-	VFNMADD213PS Y0, Y1, Y4
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y4, 32(AX)
-	VMOVUPS      64(AX), Y0
-	VFMADD231PS  Y5, Y0, Y2
-	VBROADCASTSS 4(CX), Y1
-	VFMADD231PS  64(DX), Y1, Y2
-	VBROADCASTSS (CX), Y1
-	VFNMADD213PS Y0, Y2, Y1
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y1, 64(AX)
-	VMOVUPS      96(AX), Y0
-	VFMADD231PS  Y5, Y0, Y3
-	VBROADCASTSS 4(CX), Y1
-	VFMADD231PS  96(DX), Y1, Y3
-	VBROADCASTSS (CX), Y1
-	VFNMADD213PS Y0, Y3, Y1
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y1, 96(AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight0AVX2(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3
-TEXT ·gradWeight0AVX2(SB), $128-64
+// func gradWeight0AVX2(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·gradWeight0AVX2(SB), $208-80
 	// AX       panels to do
 	// BX       momentumBuffer: at the block
 	// CX       w: at the block
 	// DI       dz: [2][32][16], gradient by its outputs
 	// DX       scalars: [2], lr, momentum
 	// R9       x: at the row
+	// R9       bias: [2][16], the bias
 	// R10      dz: at the row
+	// R10      biasMomentumBuffer: [2][16], its state
 	// R13      offset of the next tile's line to fetch
 	// SI       x: at the block
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
 	// Y12, Y14 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 192(SP)
+
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000040, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 
 	// One panel after the other; the pointers on the stack move on.
 	MOVQ $0x00000002, AX
@@ -4702,9 +4954,11 @@ panel1:
 	MOVQ  w+0(FP), CX
 	MOVQ  scalars+16(FP), DX
 	MOVQ  momentumBuffer+8(FP), BX
-	MOVQ  x+24(FP), SI
-	MOVQ  dz+32(FP), DI
-	MOVQ  blocks+56(FP), R8
+	MOVQ  x+40(FP), SI
+	MOVQ  dz+48(FP), DI
+	MOVQ  192(SP), R8
+	MOVQ  R8, 200(SP)
+	MOVQ  blocks+72(FP), R8
 	TESTQ R8, R8
 	JZ    blockDone2
 
@@ -4724,7 +4978,7 @@ block3:
 	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
@@ -4964,7 +5218,7 @@ oneDone6:
 	VXORPS Y9, Y9, Y9
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
@@ -5171,17 +5425,156 @@ oneDone10:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   200(SP), $0x00
+	JE     plain12
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
 	MOVQ   DI, R10
-	MOVQ   rows+40(FP), R11
+	MOVQ   rows+56(FP), R11
 	MOVQ   R11, R12
 	SHRQ   $0x02, R12
 	ANDQ   $0x03, R11
 	XORQ   R13, R13
 	TESTQ  R12, R12
-	JZ     fourDone12
+	JZ     fourDone14
 
-four13:
+four15:
+	VMOVUPS      (R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   64(R9)
+	VBROADCASTSS 44(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   320(R9)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x29; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R13*1)
+	VBROADCASTSS 300(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 304(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 308(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 312(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 316(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   576(R9)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x2b; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R13*1)
+	VBROADCASTSS 556(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 560(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 564(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 568(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 572(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   832(R9)
+	VBROADCASTSS 812(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 816(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 820(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 824(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 828(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+1024, R9
+	ADDQ         $+256, R10
+	ADDQ         $+64, R13
+	ANDQ         $0x000001ff, R13
+	DECQ         R12
+	JNZ          four15
+
+fourDone14:
+	TESTQ R11, R11
+	JZ    oneDone16
+
+one17:
+	VMOVUPS      (R10), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R10), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+256, R9
+	ADDQ         $+64, R10
+	DECQ         R11
+	JNZ          one17
+
+oneDone16:
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y11, 160(SP)
+	JMP     made13
+
+plain12:
+	MOVQ  SI, R9
+	MOVQ  DI, R10
+	MOVQ  rows+56(FP), R11
+	MOVQ  R11, R12
+	SHRQ  $0x02, R12
+	ANDQ  $0x03, R11
+	XORQ  R13, R13
+	TESTQ R12, R12
+	JZ    fourDone18
+
+four19:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	PREFETCHT0   64(R9)
@@ -5261,13 +5654,13 @@ four13:
 	ADDQ         $+64, R13
 	ANDQ         $0x000001ff, R13
 	DECQ         R12
-	JNZ          four13
+	JNZ          four19
 
-fourDone12:
+fourDone18:
 	TESTQ R11, R11
-	JZ    oneDone14
+	JZ    oneDone20
 
-one15:
+one21:
 	VMOVUPS      (R10), Y10
 	VMOVUPS      32(R10), Y11
 	VBROADCASTSS 44(R9), Y12
@@ -5288,9 +5681,10 @@ one15:
 	ADDQ         $+256, R9
 	ADDQ         $+64, R10
 	DECQ         R11
-	JNZ          one15
+	JNZ          one21
 
-oneDone14:
+oneDone20:
+made13:
 	VMOVUPS      704(CX), Y10
 	VMOVUPS      simdConstsAVX2<>+1088(SB), Y11
 	VFMADD231PS  Y11, Y10, Y0
@@ -5372,16 +5766,43 @@ oneDone14:
 	VFNMADD213PS Y0, Y9, Y1
 	VMOVUPS      Y9, 992(BX)
 	VMOVUPS      Y1, 992(CX)
-	ADDQ         $+1024, CX
-	ADDQ         $+1024, BX
-	ADDQ         $+64, SI
-	DECQ         R8
-	JNZ          block3
+	CMPQ         200(SP), $0x00
+	JE           paid22
+	MOVQ         $0x00000000, 200(SP)
+	MOVQ         bias+24(FP), R9
+	MOVQ         biasMomentumBuffer+32(FP), R10
+	VMOVUPS      128(SP), Y0
+	VMOVUPS      (R9), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(DX), Y2
+	VFMADD231PS  (R10), Y2, Y0
+	VBROADCASTSS (DX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      160(SP), Y0
+	VMOVUPS      32(R9), Y1
+	VFMADD231PS  simdConstsAVX2<>+1088(SB), Y1, Y0
+	VBROADCASTSS 4(DX), Y2
+	VFMADD231PS  32(R10), Y2, Y0
+	VBROADCASTSS (DX), Y2
+	VFNMADD213PS Y1, Y0, Y2
+	VMOVUPS      Y0, 32(R10)
+	VMOVUPS      Y2, 32(R9)
+
+paid22:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+64, SI
+	DECQ R8
+	JNZ  block3
 
 blockDone2:
 	ADDQ $+4096, w+0(FP)
 	ADDQ $+4096, momentumBuffer+8(FP)
-	ADDQ $+2048, dz+32(FP)
+	ADDQ $+2048, dz+48(FP)
+	ADDQ $+64, bias+24(FP)
+	ADDQ $+64, biasMomentumBuffer+32(FP)
 	DECQ AX
 	JNZ  panel1
 	VZEROUPPER

@@ -64,21 +64,14 @@ func transpose4AVX512(t *float32, w *float32)
 //	w        [1][128][16], the parameter
 //	momentumBuffer [1][128][16], the optimizer's state
 //	scalars  [2], lr, momentum
+//	bias     [1][16], the bias
+//	biasMomentumBuffer [1][16], its state
 //	x        [8][32][16], inputs of the layer
 //	dz       [1][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-
-// gradBias4AVX512 updates a bias by the sum of the gradients by the outputs.
-//
-//	w        [1][16], the parameter
-//	momentumBuffer [1][16], the optimizer's state
-//	scalars  [2], lr, momentum
-//	dz       [1][32][16], gradient by the outputs
-//	rows     number of rows
-func gradBias4AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
+func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradInput2AVX512 multiplies gradients of 128 outputs by the transposed weights of 256 inputs.
 //
@@ -101,33 +94,28 @@ func transpose2AVX512(t *float32, w *float32)
 //	w        [2][256][16], the parameter
 //	momentumBuffer [2][256][16], the optimizer's state
 //	scalars  [2], lr, momentum
+//	bias     [2][16], the bias
+//	biasMomentumBuffer [2][16], its state
 //	x        [16][32][16], inputs of the layer
 //	dz       [2][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-
-// gradBias2AVX512 updates a bias by the sum of the gradients by the outputs.
-//
-//	w        [2][16], the parameter
-//	momentumBuffer [2][16], the optimizer's state
-//	scalars  [2], lr, momentum
-//	dz       [2][32][16], gradient by the outputs
-//	rows     number of rows
-func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
+func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradWeight0AVX512 updates weights of 64 inputs by their gradient.
 //
 //	w        [2][64][16], the parameter
 //	momentumBuffer [2][64][16], the optimizer's state
 //	scalars  [2], lr, momentum
+//	bias     [2][16], the bias
+//	biasMomentumBuffer [2][16], its state
 //	x        [rows][64], inputs of the layer
 //	dz       [2][32][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // inferUnpackAVX512 copies rows from panels of 16 columns.
 //

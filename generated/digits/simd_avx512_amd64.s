@@ -2792,33 +2792,44 @@ TEXT ·transpose4AVX512(SB), $128-16
 	VZEROUPPER
 	RET
 
-// func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight4AVX512(SB), $128-64
-	// AX     w: at the block
-	// BX     x: at the block
-	// CX     scalars: [2], lr, momentum
-	// DX     momentumBuffer: at the block
-	// R8     x: at the row
-	// R9     dz: at the row
-	// R12    offset of the next tile's line to fetch
-	// SI     dz: [1][32][16], gradient by its outputs
-	// Z0-Z15 sums of the tile [16][1][16], row by row
-	// Z16    vectors of dz
-	// Z17    a number of x, in all lanes
+// func gradWeight4AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
+TEXT ·gradWeight4AVX512(SB), $208-80
+	// AX      w: at the block
+	// BX      x: at the block
+	// CX      scalars: [2], lr, momentum
+	// DX      momentumBuffer: at the block
+	// R8      x: at the row
+	// R8      bias: [1][16], the bias
+	// R9      dz: at the row
+	// R9      biasMomentumBuffer: [1][16], its state
+	// R12     offset of the next tile's line to fetch
+	// SI      dz: [1][32][16], gradient by its outputs
+	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z17-Z18 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 192(SP)
+
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
 	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   x+24(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   blocks+56(FP), DI
+	MOVQ   x+40(FP), BX
+	MOVQ   dz+48(FP), SI
+	MOVQ   192(SP), DI
+	MOVQ   DI, 200(SP)
+	MOVQ   blocks+72(FP), DI
 	TESTQ  DI, DI
 	JZ     blockDone1
 
@@ -2840,17 +2851,229 @@ block2:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   200(SP), $0x00
+	JE     plain3
+	VXORPS Z16, Z16, Z16
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
 	XORQ   R12, R12
 	TESTQ  R11, R11
-	JZ     fourDone3
+	JZ     fourDone5
 
-four4:
+four6:
+	VMOVUPS      (R9), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   2048(R8)
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 20(R8), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(R8), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 28(R8), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 32(R8), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 36(R8), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 40(R8), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 44(R8), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 48(R8), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 52(R8), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 56(R8), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 60(R8), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R9), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   2112(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(AX)(R12*1)
+	VBROADCASTSS 64(R8), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 68(R8), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 72(R8), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 76(R8), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 80(R8), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 84(R8), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 88(R8), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 92(R8), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 96(R8), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 100(R8), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 104(R8), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 108(R8), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 112(R8), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 116(R8), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 120(R8), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 124(R8), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R9), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   2176(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R12*1)
+	VBROADCASTSS 128(R8), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 132(R8), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 136(R8), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 140(R8), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 144(R8), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 148(R8), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 152(R8), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 156(R8), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 160(R8), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 164(R8), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 168(R8), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 172(R8), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 176(R8), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 180(R8), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 184(R8), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 188(R8), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R9), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   2240(R8)
+	VBROADCASTSS 192(R8), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 196(R8), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 200(R8), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 204(R8), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 208(R8), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 212(R8), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 216(R8), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 220(R8), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 224(R8), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 228(R8), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 232(R8), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 236(R8), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 240(R8), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 244(R8), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 248(R8), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 252(R8), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	ADDQ         $+64, R12
+	ANDQ         $0x000001ff, R12
+	DECQ         R11
+	JNZ          four6
+
+fourDone5:
+	TESTQ R10, R10
+	JZ    oneDone7
+
+one8:
+	VMOVUPS      (R9), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 20(R8), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(R8), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 28(R8), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 32(R8), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 36(R8), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 40(R8), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 44(R8), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 48(R8), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 52(R8), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 56(R8), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 60(R8), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one8
+
+oneDone7:
+	VMOVUPS Z16, 128(SP)
+	JMP     made4
+
+plain3:
+	MOVQ  BX, R8
+	MOVQ  SI, R9
+	MOVQ  rows+56(FP), R10
+	MOVQ  R10, R11
+	SHRQ  $0x02, R11
+	ANDQ  $0x03, R10
+	XORQ  R12, R12
+	TESTQ R11, R11
+	JZ    fourDone9
+
+four10:
 	VMOVUPS      (R9), Z16
 	PREFETCHT0   2048(R8)
 	VBROADCASTSS (R8), Z17
@@ -2994,13 +3217,13 @@ four4:
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
 	DECQ         R11
-	JNZ          four4
+	JNZ          four10
 
-fourDone3:
+fourDone9:
 	TESTQ R10, R10
-	JZ    oneDone5
+	JZ    oneDone11
 
-one6:
+one12:
 	VMOVUPS      (R9), Z16
 	VBROADCASTSS (R8), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -3037,9 +3260,10 @@ one6:
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          one6
+	JNZ          one12
 
-oneDone5:
+oneDone11:
+made4:
 	VMOVUPS           (AX), Z16
 	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
@@ -3153,47 +3377,28 @@ oneDone5:
 	VFNMADD231PS.BCST (CX), Z15, Z0
 	VMOVUPS           Z15, 960(DX)
 	VMOVUPS           Z0, 960(AX)
-	ADDQ              $+1024, AX
-	ADDQ              $+1024, DX
-	ADDQ              $+2048, BX
-	DECQ              DI
-	JNZ               block2
-
-blockDone1:
-	VZEROUPPER
-	RET
-
-// func gradBias4AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias4AVX512(SB), $128-40
-	// AX    w: the panel
-	// BX    dz: at the row
-	// CX    scalars: [2], lr, momentum
-	// DX    momentumBuffer: the panel
-	// SI    rows: number of rows
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+16(FP), CX
-	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   dz+24(FP), BX
-	MOVQ   rows+32(FP), SI
-	VXORPS Z0, Z0, Z0
-	TESTQ  SI, SI
-	JZ     rowDone1
-
-row2:
-	VADDPS (BX), Z0, Z0
-	ADDQ   $+64, BX
-	DECQ   SI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS           (AX), Z1
+	CMPQ              200(SP), $0x00
+	JE                paid13
+	MOVQ              $0x00000000, 200(SP)
+	MOVQ              bias+24(FP), R8
+	MOVQ              biasMomentumBuffer+32(FP), R9
+	VMOVUPS           128(SP), Z0
+	VMOVUPS           (R8), Z1
 	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
-	VMOVUPS           (DX), Z2
+	VMOVUPS           (R9), Z2
 	VFMADD231PS.BCST  4(CX), Z2, Z0
 	VFNMADD231PS.BCST (CX), Z0, Z1
-	VMOVUPS           Z0, (DX)
-	VMOVUPS           Z1, (AX)
+	VMOVUPS           Z0, (R9)
+	VMOVUPS           Z1, (R8)
+
+paid13:
+	ADDQ $+1024, AX
+	ADDQ $+1024, DX
+	ADDQ $+2048, BX
+	DECQ DI
+	JNZ  block2
+
+blockDone1:
 	VZEROUPPER
 	RET
 
@@ -4134,33 +4339,44 @@ panel1:
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), $128-64
-	// AX      w: at the block
-	// BX      x: at the block
-	// CX      scalars: [2], lr, momentum
-	// DX      momentumBuffer: at the block
-	// R8      x: at the row
-	// R9      dz: at the row
-	// R12     offset of the next tile's line to fetch
-	// SI      dz: [2][32][16], gradient by its outputs
-	// Z0-Z15  sums of the tile [8][2][16], row by row
-	// Z16-Z17 vectors of dz
-	// Z18     a number of x, in all lanes
+// func gradWeight2AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
+TEXT ·gradWeight2AVX512(SB), $272-80
+	// AX       w: at the block
+	// BX       x: at the block
+	// CX       scalars: [2], lr, momentum
+	// DX       momentumBuffer: at the block
+	// R8       x: at the row
+	// R8       bias: [2][16], the bias
+	// R9       dz: at the row
+	// R9       biasMomentumBuffer: [2][16], its state
+	// R12      offset of the next tile's line to fetch
+	// SI       dz: [2][32][16], gradient by its outputs
+	// Z0-Z15   sums of the tile [8][2][16], row by row
+	// Z16-Z19  vectors of dz
+	// Z18, Z20 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 256(SP)
+
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000800, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
 	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   x+24(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   blocks+56(FP), DI
+	MOVQ   x+40(FP), BX
+	MOVQ   dz+48(FP), SI
+	MOVQ   256(SP), DI
+	MOVQ   DI, 264(SP)
+	MOVQ   blocks+72(FP), DI
 	TESTQ  DI, DI
 	JZ     blockDone1
 
@@ -4184,7 +4400,7 @@ block2:
 	VXORPS Z15, Z15, Z15
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
@@ -4476,17 +4692,203 @@ oneDone5:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   264(SP), $0x00
+	JE     plain7
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
 	XORQ   R12, R12
 	TESTQ  R11, R11
-	JZ     fourDone7
+	JZ     fourDone9
 
-four8:
+four10:
+	VMOVUPS      (R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2048(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   2048(R8)
+	VBROADCASTSS 32(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      64(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2112(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   2112(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(AX)(R12*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x44; BYTE $0x00; BYTE $0x00 // PREFETCHW 17408(AX)(R12*1)
+	VBROADCASTSS 96(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 100(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 104(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 108(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 112(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 116(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 120(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 124(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2176(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   2176(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R12*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x44; BYTE $0x00; BYTE $0x00 // PREFETCHW 17408(DX)(R12*1)
+	VBROADCASTSS 160(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 164(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 168(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 172(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 176(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 180(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 184(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 188(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      192(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2240(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   2240(R8)
+	VBROADCASTSS 224(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 228(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 232(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 236(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 240(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 244(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 248(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 252(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	ADDQ         $+64, R12
+	ANDQ         $0x000001ff, R12
+	DECQ         R11
+	JNZ          four10
+
+fourDone9:
+	TESTQ R10, R10
+	JZ    oneDone11
+
+one12:
+	VMOVUPS      (R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2048(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	VBROADCASTSS 32(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one12
+
+oneDone11:
+	VMOVUPS Z16, 128(SP)
+	VMOVUPS Z17, 192(SP)
+	JMP     made8
+
+plain7:
+	MOVQ  BX, R8
+	MOVQ  SI, R9
+	MOVQ  rows+56(FP), R10
+	MOVQ  R10, R11
+	SHRQ  $0x02, R11
+	ANDQ  $0x03, R10
+	XORQ  R12, R12
+	TESTQ R11, R11
+	JZ    fourDone13
+
+four14:
 	VMOVUPS      (R9), Z16
 	VMOVUPS      2048(R9), Z17
 	PREFETCHT0   2048(R8)
@@ -4604,13 +5006,13 @@ four8:
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
 	DECQ         R11
-	JNZ          four8
+	JNZ          four14
 
-fourDone7:
+fourDone13:
 	TESTQ R10, R10
-	JZ    oneDone9
+	JZ    oneDone15
 
-one10:
+one16:
 	VMOVUPS      (R9), Z16
 	VMOVUPS      2048(R9), Z17
 	VBROADCASTSS 32(R8), Z18
@@ -4640,9 +5042,10 @@ one10:
 	ADDQ         $+64, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          one10
+	JNZ          one16
 
-oneDone9:
+oneDone15:
+made8:
 	VMOVUPS           512(AX), Z16
 	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
@@ -4756,86 +5159,77 @@ oneDone9:
 	VFNMADD231PS.BCST (CX), Z15, Z0
 	VMOVUPS           Z15, 17344(DX)
 	VMOVUPS           Z0, 17344(AX)
-	ADDQ              $+1024, AX
-	ADDQ              $+1024, DX
-	ADDQ              $+2048, BX
-	DECQ              DI
-	JNZ               block2
+	CMPQ              264(SP), $0x00
+	JE                paid17
+	MOVQ              $0x00000000, 264(SP)
+	MOVQ              bias+24(FP), R8
+	MOVQ              biasMomentumBuffer+32(FP), R9
+	VMOVUPS           128(SP), Z0
+	VMOVUPS           (R8), Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
+	VMOVUPS           (R9), Z2
+	VFMADD231PS.BCST  4(CX), Z2, Z0
+	VFNMADD231PS.BCST (CX), Z0, Z1
+	VMOVUPS           Z0, (R9)
+	VMOVUPS           Z1, (R8)
+	VMOVUPS           192(SP), Z0
+	VMOVUPS           64(R8), Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
+	VMOVUPS           64(R9), Z2
+	VFMADD231PS.BCST  4(CX), Z2, Z0
+	VFNMADD231PS.BCST (CX), Z0, Z1
+	VMOVUPS           Z0, 64(R9)
+	VMOVUPS           Z1, 64(R8)
+
+paid17:
+	ADDQ $+1024, AX
+	ADDQ $+1024, DX
+	ADDQ $+2048, BX
+	DECQ DI
+	JNZ  block2
 
 blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX512(w *float32, momentumBuffer *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias2AVX512(SB), $128-40
-	// AX    w: the panel
-	// BX    dz: at the row
-	// CX    scalars: [2], lr, momentum
-	// DX    momentumBuffer: the panel
-	// SI    rows: number of rows
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+16(FP), CX
-	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   dz+24(FP), BX
-	MOVQ   rows+32(FP), SI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	TESTQ  SI, SI
-	JZ     rowDone1
+// func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, bias *float32, biasMomentumBuffer *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
+TEXT ·gradWeight0AVX512(SB), $272-80
+	// AX       w: at the block
+	// BX       x: at the block
+	// CX       scalars: [2], lr, momentum
+	// DX       momentumBuffer: at the block
+	// R8       x: at the row
+	// R8       bias: [2][16], the bias
+	// R9       dz: at the row
+	// R9       biasMomentumBuffer: [2][16], its state
+	// R12      offset of the next tile's line to fetch
+	// SI       dz: [2][32][16], gradient by its outputs
+	// Z0-Z15   sums of the tile [8][2][16], row by row
+	// Z16-Z19  vectors of dz
+	// Z18, Z20 a number of x, in all lanes
+	// The first block makes the gradient of the bias too.
+	XORQ    AX, AX
+	MOVQ    $0x00000001, CX
+	CMPQ    block+64(FP), $0x00
+	CMOVQNE AX, CX
+	MOVQ    CX, 256(SP)
 
-row2:
-	VADDPS (BX), Z0, Z0
-	VADDPS 2048(BX), Z1, Z1
-	ADDQ   $+64, BX
-	DECQ   SI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS           (AX), Z2
-	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z2, Z0
-	VMOVUPS           (DX), Z3
-	VFMADD231PS.BCST  4(CX), Z3, Z0
-	VFNMADD231PS.BCST (CX), Z0, Z2
-	VMOVUPS           Z0, (DX)
-	VMOVUPS           Z2, (AX)
-	VMOVUPS           64(AX), Z0
-	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z0, Z1
-	VMOVUPS           64(DX), Z2
-	VFMADD231PS.BCST  4(CX), Z2, Z1
-	VFNMADD231PS.BCST (CX), Z1, Z0
-	VMOVUPS           Z1, 64(DX)
-	VMOVUPS           Z0, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight0AVX512(w *float32, momentumBuffer *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight0AVX512(SB), $128-64
-	// AX      w: at the block
-	// BX      x: at the block
-	// CX      scalars: [2], lr, momentum
-	// DX      momentumBuffer: at the block
-	// R8      x: at the row
-	// R9      dz: at the row
-	// R12     offset of the next tile's line to fetch
-	// SI      dz: [2][32][16], gradient by its outputs
-	// Z0-Z15  sums of the tile [8][2][16], row by row
-	// Z16-Z17 vectors of dz
-	// Z18     a number of x, in all lanes
 	// Go to the first block.
-	MOVQ   block+48(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000400, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, momentumBuffer+8(FP)
 	IMUL3Q $0x00000040, AX, CX
-	ADDQ   CX, x+24(FP)
+	ADDQ   CX, x+40(FP)
 	MOVQ   w+0(FP), AX
 	MOVQ   scalars+16(FP), CX
 	MOVQ   momentumBuffer+8(FP), DX
-	MOVQ   x+24(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   blocks+56(FP), DI
+	MOVQ   x+40(FP), BX
+	MOVQ   dz+48(FP), SI
+	MOVQ   256(SP), DI
+	MOVQ   DI, 264(SP)
+	MOVQ   blocks+72(FP), DI
 	TESTQ  DI, DI
 	JZ     blockDone1
 
@@ -4859,7 +5253,7 @@ block2:
 	VXORPS Z15, Z15, Z15
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
@@ -5151,17 +5545,203 @@ oneDone5:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   264(SP), $0x00
+	JE     plain7
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
 	MOVQ   BX, R8
 	MOVQ   SI, R9
-	MOVQ   rows+40(FP), R10
+	MOVQ   rows+56(FP), R10
 	MOVQ   R10, R11
 	SHRQ   $0x02, R11
 	ANDQ   $0x03, R10
 	XORQ   R12, R12
 	TESTQ  R11, R11
-	JZ     fourDone7
+	JZ     fourDone9
 
-four8:
+four10:
+	VMOVUPS      (R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2048(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   64(R8)
+	VBROADCASTSS 32(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      64(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2112(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   320(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(AX)(R12*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x20; BYTE $0x00; BYTE $0x14; BYTE $0x00; BYTE $0x00 // PREFETCHW 5120(AX)(R12*1)
+	VBROADCASTSS 288(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 292(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 296(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 300(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 304(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 308(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 312(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 316(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2176(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   576(R8)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R12*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x22; BYTE $0x00; BYTE $0x14; BYTE $0x00; BYTE $0x00 // PREFETCHW 5120(DX)(R12*1)
+	VBROADCASTSS 544(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 548(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 552(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 556(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 560(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 564(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 568(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 572(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      192(R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2240(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   832(R8)
+	VBROADCASTSS 800(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 804(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 808(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 812(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 816(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 820(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 824(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 828(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+1024, R8
+	ADDQ         $+256, R9
+	ADDQ         $+64, R12
+	ANDQ         $0x000001ff, R12
+	DECQ         R11
+	JNZ          four10
+
+fourDone9:
+	TESTQ R10, R10
+	JZ    oneDone11
+
+one12:
+	VMOVUPS      (R9), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      2048(R9), Z19
+	VADDPS       Z19, Z17, Z17
+	VBROADCASTSS 32(R8), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R8), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R8), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R8), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R8), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R8), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+256, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one12
+
+oneDone11:
+	VMOVUPS Z16, 128(SP)
+	VMOVUPS Z17, 192(SP)
+	JMP     made8
+
+plain7:
+	MOVQ  BX, R8
+	MOVQ  SI, R9
+	MOVQ  rows+56(FP), R10
+	MOVQ  R10, R11
+	SHRQ  $0x02, R11
+	ANDQ  $0x03, R10
+	XORQ  R12, R12
+	TESTQ R11, R11
+	JZ    fourDone13
+
+four14:
 	VMOVUPS      (R9), Z16
 	VMOVUPS      2048(R9), Z17
 	PREFETCHT0   64(R8)
@@ -5279,13 +5859,13 @@ four8:
 	ADDQ         $+64, R12
 	ANDQ         $0x000001ff, R12
 	DECQ         R11
-	JNZ          four8
+	JNZ          four14
 
-fourDone7:
+fourDone13:
 	TESTQ R10, R10
-	JZ    oneDone9
+	JZ    oneDone15
 
-one10:
+one16:
 	VMOVUPS      (R9), Z16
 	VMOVUPS      2048(R9), Z17
 	VBROADCASTSS 32(R8), Z18
@@ -5315,9 +5895,10 @@ one10:
 	ADDQ         $+256, R8
 	ADDQ         $+64, R9
 	DECQ         R10
-	JNZ          one10
+	JNZ          one16
 
-oneDone9:
+oneDone15:
+made8:
 	VMOVUPS           512(AX), Z16
 	VBROADCASTSS      simdConstsAVX512<>+104(SB), Z17
 	VFMADD231PS       Z17, Z16, Z0
@@ -5431,11 +6012,34 @@ oneDone9:
 	VFNMADD231PS.BCST (CX), Z15, Z0
 	VMOVUPS           Z15, 5056(DX)
 	VMOVUPS           Z0, 5056(AX)
-	ADDQ              $+1024, AX
-	ADDQ              $+1024, DX
-	ADDQ              $+64, BX
-	DECQ              DI
-	JNZ               block2
+	CMPQ              264(SP), $0x00
+	JE                paid17
+	MOVQ              $0x00000000, 264(SP)
+	MOVQ              bias+24(FP), R8
+	MOVQ              biasMomentumBuffer+32(FP), R9
+	VMOVUPS           128(SP), Z0
+	VMOVUPS           (R8), Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
+	VMOVUPS           (R9), Z2
+	VFMADD231PS.BCST  4(CX), Z2, Z0
+	VFNMADD231PS.BCST (CX), Z0, Z1
+	VMOVUPS           Z0, (R9)
+	VMOVUPS           Z1, (R8)
+	VMOVUPS           192(SP), Z0
+	VMOVUPS           64(R8), Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+104(SB), Z1, Z0
+	VMOVUPS           64(R9), Z2
+	VFMADD231PS.BCST  4(CX), Z2, Z0
+	VFNMADD231PS.BCST (CX), Z0, Z1
+	VMOVUPS           Z0, 64(R9)
+	VMOVUPS           Z1, 64(R8)
+
+paid17:
+	ADDQ $+1024, AX
+	ADDQ $+1024, DX
+	ADDQ $+64, BX
+	DECQ DI
+	JNZ  block2
 
 blockDone1:
 	VZEROUPPER

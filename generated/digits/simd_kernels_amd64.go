@@ -14,13 +14,11 @@ type vectorKernels struct {
 	lossRows       func(z, dz *float32, class *int32, rows int, scale float32) float64
 	gradInput4     func(src, mat, a, dz *float32, tile, tiles int)
 	transpose4     func(t, w *float32)
-	gradWeight4    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias4      func(w, momentumBuffer, scalars, dz *float32, rows int)
+	gradWeight4    func(w, momentumBuffer, scalars, bias, biasMomentumBuffer, x, dz *float32, rows, block, blocks int)
 	gradInput2     func(src, mat, a, dz *float32, tile, tiles int)
 	transpose2     func(t, w *float32)
-	gradWeight2    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2      func(w, momentumBuffer, scalars, dz *float32, rows int)
-	gradWeight0    func(w, momentumBuffer, scalars, x, dz *float32, rows, block, blocks int)
+	gradWeight2    func(w, momentumBuffer, scalars, bias, biasMomentumBuffer, x, dz *float32, rows, block, blocks int)
+	gradWeight0    func(w, momentumBuffer, scalars, bias, biasMomentumBuffer, x, dz *float32, rows, block, blocks int)
 	inferUnpack    func(blocked, flat *float32, rows int)
 	infer0         func(src, mat, bias, a *float32, tile, tiles int)
 	infer2         func(src, mat, bias, a *float32, tile, tiles int)
@@ -48,8 +46,6 @@ var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
 	forward2:    forward2AVX2,
 	forward4:    forward4AVX2,
-	gradBias2:   gradBias2AVX2,
-	gradBias4:   gradBias4AVX2,
 	gradInput2:  gradInput2AVX2,
 	gradInput4:  gradInput4AVX2,
 	gradWeight0: gradWeight0AVX2,
@@ -80,8 +76,6 @@ var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
 	forward2:    forward2AVX512,
 	forward4:    forward4AVX512,
-	gradBias2:   gradBias2AVX512,
-	gradBias4:   gradBias4AVX512,
 	gradInput2:  gradInput2AVX512,
 	gradInput4:  gradInput4AVX512,
 	gradWeight0: gradWeight0AVX512,

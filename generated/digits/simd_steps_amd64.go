@@ -80,8 +80,7 @@ func (e *vector) gradInput4(b *vectorBatch, worker int) {
 func (e *vector) gradWeight4(b *vectorBatch, worker int) {
 	// One group of 16 outputs by 8 blocks of 16 inputs.
 	for range e.pool.Share(worker, 1) {
-		e.k.gradWeight4(&e.weight4[0], &e.weight4MomentumBuffer[0], &e.scalars[0], &b.a3[0], &b.dz4[0], b.rows, 0, 8)
-		e.k.gradBias4(&e.bias4[0], &e.bias4MomentumBuffer[0], &e.scalars[0], &b.dz4[0], b.rows)
+		e.k.gradWeight4(&e.weight4[0], &e.weight4MomentumBuffer[0], &e.scalars[0], &e.bias4[0], &e.bias4MomentumBuffer[0], &b.a3[0], &b.dz4[0], b.rows, 0, 8)
 	}
 }
 
@@ -113,10 +112,7 @@ func (e *vector) gradWeight2(b *vectorBatch, worker int) {
 	// 4 groups of 32 outputs by 16 blocks of 16 inputs.
 	for i := range e.pool.Share(worker, 16) {
 		g, block := i/4, i%4*4
-		e.k.gradWeight2(&e.weight2[g*8192], &e.weight2MomentumBuffer[g*8192], &e.scalars[0], &b.a1[0], &b.dz2[g*1024], b.rows, block, 4)
-		if block == 0 {
-			e.k.gradBias2(&e.bias2[g*32], &e.bias2MomentumBuffer[g*32], &e.scalars[0], &b.dz2[g*1024], b.rows)
-		}
+		e.k.gradWeight2(&e.weight2[g*8192], &e.weight2MomentumBuffer[g*8192], &e.scalars[0], &e.bias2[g*32], &e.bias2MomentumBuffer[g*32], &b.a1[0], &b.dz2[g*1024], b.rows, block, 4)
 	}
 }
 
@@ -128,8 +124,7 @@ func (e *vector) gradWeight2(b *vectorBatch, worker int) {
 func (e *vector) gradWeight0(b *vectorBatch, worker int) {
 	// 8 groups of 32 outputs by 4 blocks of 16 inputs.
 	for g := range e.pool.Share(worker, 8) {
-		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &b.batch[0], &b.dz0[g*1024], b.rows, 0, 4)
-		e.k.gradBias2(&e.bias0[g*32], &e.bias0MomentumBuffer[g*32], &e.scalars[0], &b.dz0[g*1024], b.rows)
+		e.k.gradWeight0(&e.weight0[g*2048], &e.weight0MomentumBuffer[g*2048], &e.scalars[0], &e.bias0[g*32], &e.bias0MomentumBuffer[g*32], &b.batch[0], &b.dz0[g*1024], b.rows, 0, 4)
 	}
 }
 

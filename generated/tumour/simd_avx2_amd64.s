@@ -1524,13 +1524,13 @@ store4:
 
 // func gradWeight0AVX2(w *float32, bias *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $144-64
+TEXT ·gradWeight0AVX2(SB), $208-64
 	// AX            w: at the block
 	// CX            x: at the block
 	// DI            dz: at the row
 	// DX            dz: [1][128][16], gradient by its outputs
-	// R8            bias: at the panel
 	// SI            x: at the row
+	// SI            bias: [1][16], the gradient of the bias
 	// Y0-Y11        sums of the tile [6][1][16], row by row
 	// Y0-Y9         sums of the tile [5][1][16], row by row
 	// Y0-Y7         sums of the tile [4][1][16], row by row
@@ -1541,7 +1541,7 @@ TEXT ·gradWeight0AVX2(SB), $144-64
 	MOVQ    $0x00000001, CX
 	CMPQ    block+40(FP), $0x00
 	CMOVQNE AX, CX
-	MOVQ    CX, 128(SP)
+	MOVQ    CX, 192(SP)
 
 	// Go to the first block.
 	MOVQ   block+40(FP), AX
@@ -1560,8 +1560,8 @@ TEXT ·gradWeight0AVX2(SB), $144-64
 	MOVQ    w+0(FP), AX
 	MOVQ    x+16(FP), CX
 	MOVQ    dz+24(FP), DX
-	MOVQ    128(SP), BX
-	MOVQ    BX, 136(SP)
+	MOVQ    192(SP), BX
+	MOVQ    BX, 200(SP)
 	MOVQ    block+40(FP), BX
 	TESTQ   BX, BX
 	JZ      blockDone1
@@ -1916,10 +1916,9 @@ add15:
 	VMOVUPS 992(AX), Y9
 
 start16:
-	CMPQ   136(SP), $0x00
+	CMPQ   200(SP), $0x00
 	JE     plain17
-	MOVQ   $0x00000000, 136(SP)
-	MOVQ   bias+8(FP), R8
+	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
 	JNE    add19
 	VXORPS Y10, Y10, Y10
@@ -1927,17 +1926,17 @@ start16:
 	JMP    start20
 
 add19:
-	VMOVUPS (R8), Y10
-	VMOVUPS 32(R8), Y11
+	VMOVUPS (SI), Y10
+	VMOVUPS 32(SI), Y11
 
 start20:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+32(FP), R9
-	MOVQ  R9, R10
-	SHRQ  $0x02, R10
-	ANDQ  $0x03, R9
-	TESTQ R10, R10
+	MOVQ  rows+32(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
 	JZ    fourDone21
 
 four22:
@@ -2023,11 +2022,11 @@ four22:
 	VFMADD231PS  Y13, Y14, Y9
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
-	DECQ         R10
+	DECQ         R9
 	JNZ          four22
 
 fourDone21:
-	TESTQ R9, R9
+	TESTQ R8, R8
 	JZ    oneDone23
 
 one24:
@@ -2052,12 +2051,12 @@ one24:
 	VFMADD231PS  Y13, Y14, Y9
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
-	DECQ         R9
+	DECQ         R8
 	JNZ          one24
 
 oneDone23:
-	VMOVUPS Y10, (R8)
-	VMOVUPS Y11, 32(R8)
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y11, 160(SP)
 	JMP     made18
 
 plain17:
@@ -2187,20 +2186,30 @@ made18:
 	VMOVUPS Y7, 928(AX)
 	VMOVUPS Y8, 960(AX)
 	VMOVUPS Y9, 992(AX)
-	ADDQ    $+1024, AX
-	ADDQ    $+64, CX
-	DECQ    BX
-	JNZ     block2
+	CMPQ    200(SP), $0x00
+	JE      paid29
+	MOVQ    $0x00000000, 200(SP)
+	MOVQ    bias+8(FP), SI
+	VMOVUPS 128(SP), Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS 160(SP), Y0
+	VMOVUPS Y0, 32(SI)
+
+paid29:
+	ADDQ $+1024, AX
+	ADDQ $+64, CX
+	DECQ BX
+	JNZ  block2
 
 blockDone1:
 	MOVQ  blocks+48(FP), BX
 	TESTQ BX, BX
-	JZ    restDone29
+	JZ    restDone30
 
-rest30:
+rest31:
 	// The gradient of inputs 0 to 4 of the block, for 16 outputs.
 	CMPQ   more+56(FP), $0x00
-	JNE    add31
+	JNE    add32
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2211,9 +2220,9 @@ rest30:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    start32
+	JMP    start33
 
-add31:
+add32:
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -2225,7 +2234,7 @@ add31:
 	VMOVUPS 256(AX), Y8
 	VMOVUPS 288(AX), Y9
 
-start32:
+start33:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
 	MOVQ  rows+32(FP), R8
@@ -2233,9 +2242,9 @@ start32:
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone33
+	JZ    fourDone34
 
-four34:
+four35:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -2307,13 +2316,13 @@ four34:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four34
+	JNZ          four35
 
-fourDone33:
+fourDone34:
 	TESTQ R8, R8
-	JZ    oneDone35
+	JZ    oneDone36
 
-one36:
+one37:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -2334,9 +2343,9 @@ one36:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one36
+	JNZ          one37
 
-oneDone35:
+oneDone36:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -2350,7 +2359,7 @@ oneDone35:
 
 	// The gradient of inputs 5 to 9 of the block, for 16 outputs.
 	CMPQ   more+56(FP), $0x00
-	JNE    add37
+	JNE    add38
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2361,9 +2370,9 @@ oneDone35:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    start38
+	JMP    start39
 
-add37:
+add38:
 	VMOVUPS 320(AX), Y0
 	VMOVUPS 352(AX), Y1
 	VMOVUPS 384(AX), Y2
@@ -2375,7 +2384,7 @@ add37:
 	VMOVUPS 576(AX), Y8
 	VMOVUPS 608(AX), Y9
 
-start38:
+start39:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
 	MOVQ  rows+32(FP), R8
@@ -2383,9 +2392,9 @@ start38:
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone39
+	JZ    fourDone40
 
-four40:
+four41:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 20(SI), Y12
@@ -2457,13 +2466,13 @@ four40:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four40
+	JNZ          four41
 
-fourDone39:
+fourDone40:
 	TESTQ R8, R8
-	JZ    oneDone41
+	JZ    oneDone42
 
-one42:
+one43:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 20(SI), Y12
@@ -2484,9 +2493,9 @@ one42:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one42
+	JNZ          one43
 
-oneDone41:
+oneDone42:
 	VMOVUPS Y0, 320(AX)
 	VMOVUPS Y1, 352(AX)
 	VMOVUPS Y2, 384(AX)
@@ -2500,7 +2509,7 @@ oneDone41:
 
 	// The gradient of inputs 10 to 13 of the block, for 16 outputs.
 	CMPQ   more+56(FP), $0x00
-	JNE    add43
+	JNE    add44
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2509,9 +2518,9 @@ oneDone41:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    start44
+	JMP    start45
 
-add43:
+add44:
 	VMOVUPS 640(AX), Y0
 	VMOVUPS 672(AX), Y1
 	VMOVUPS 704(AX), Y2
@@ -2521,32 +2530,31 @@ add43:
 	VMOVUPS 832(AX), Y6
 	VMOVUPS 864(AX), Y7
 
-start44:
-	CMPQ   136(SP), $0x00
-	JE     plain45
-	MOVQ   $0x00000000, 136(SP)
-	MOVQ   bias+8(FP), R8
+start45:
+	CMPQ   200(SP), $0x00
+	JE     plain46
+	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
-	JNE    add47
+	JNE    add48
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    start48
+	JMP    start49
 
-add47:
-	VMOVUPS (R8), Y8
-	VMOVUPS 32(R8), Y9
+add48:
+	VMOVUPS (SI), Y8
+	VMOVUPS 32(SI), Y9
 
-start48:
+start49:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
-	MOVQ  rows+32(FP), R9
-	MOVQ  R9, R10
-	SHRQ  $0x02, R10
-	ANDQ  $0x03, R9
-	TESTQ R10, R10
-	JZ    fourDone49
+	MOVQ  rows+32(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x02, R9
+	ANDQ  $0x03, R8
+	TESTQ R9, R9
+	JZ    fourDone50
 
-four50:
+four51:
 	VMOVUPS      (DI), Y10
 	VADDPS       Y10, Y8, Y8
 	VMOVUPS      32(DI), Y11
@@ -2617,14 +2625,14 @@ four50:
 	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
-	DECQ         R10
-	JNZ          four50
+	DECQ         R9
+	JNZ          four51
 
-fourDone49:
-	TESTQ R9, R9
-	JZ    oneDone51
+fourDone50:
+	TESTQ R8, R8
+	JZ    oneDone52
 
-one52:
+one53:
 	VMOVUPS      (DI), Y10
 	VADDPS       Y10, Y8, Y8
 	VMOVUPS      32(DI), Y11
@@ -2643,15 +2651,15 @@ one52:
 	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
-	DECQ         R9
-	JNZ          one52
+	DECQ         R8
+	JNZ          one53
 
-oneDone51:
-	VMOVUPS Y8, (R8)
-	VMOVUPS Y9, 32(R8)
-	JMP     made46
+oneDone52:
+	VMOVUPS Y8, 128(SP)
+	VMOVUPS Y9, 160(SP)
+	JMP     made47
 
-plain45:
+plain46:
 	MOVQ  CX, SI
 	MOVQ  DX, DI
 	MOVQ  rows+32(FP), R8
@@ -2659,9 +2667,9 @@ plain45:
 	SHRQ  $0x02, R9
 	ANDQ  $0x03, R8
 	TESTQ R9, R9
-	JZ    fourDone53
+	JZ    fourDone54
 
-four54:
+four55:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	PREFETCHT0   64(SI)
@@ -2725,13 +2733,13 @@ four54:
 	ADDQ         $+480, SI
 	ADDQ         $+256, DI
 	DECQ         R9
-	JNZ          four54
+	JNZ          four55
 
-fourDone53:
+fourDone54:
 	TESTQ R8, R8
-	JZ    oneDone55
+	JZ    oneDone56
 
-one56:
+one57:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 40(SI), Y10
@@ -2749,10 +2757,10 @@ one56:
 	ADDQ         $+120, SI
 	ADDQ         $+64, DI
 	DECQ         R8
-	JNZ          one56
+	JNZ          one57
 
-oneDone55:
-made46:
+oneDone56:
+made47:
 	VMOVUPS Y0, 640(AX)
 	VMOVUPS Y1, 672(AX)
 	VMOVUPS Y2, 704(AX)
@@ -2761,10 +2769,20 @@ made46:
 	VMOVUPS Y5, 800(AX)
 	VMOVUPS Y6, 832(AX)
 	VMOVUPS Y7, 864(AX)
-	DECQ    BX
-	JNZ     rest30
+	CMPQ    200(SP), $0x00
+	JE      paid58
+	MOVQ    $0x00000000, 200(SP)
+	MOVQ    bias+8(FP), SI
+	VMOVUPS 128(SP), Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS 160(SP), Y0
+	VMOVUPS Y0, 32(SI)
 
-restDone29:
+paid58:
+	DECQ BX
+	JNZ  rest31
+
+restDone30:
 	VZEROUPPER
 	RET
 

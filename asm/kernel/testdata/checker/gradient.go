@@ -13,6 +13,7 @@ type gradient struct {
 	keep                            func(w, x, dz *float32, rows, block, blocks, more int)
 	keepBias                        func(w, bias, x, dz *float32, rows, block, blocks, more int)
 	update                          func(w, scalars, x, dz *float32, rows, block, blocks int)
+	updateBias                      func(w, scalars, bias, x, dz *float32, rows, block, blocks int)
 }
 
 // bias is a kernel.BiasGradient, which does w -= lr·g.
@@ -85,6 +86,8 @@ func (g gradient) try(atEnd bool, draw func(*rand.Rand) float32, exact bool, out
 					switch {
 					case g.update != nil:
 						g.update(wp, scalars.p(), xs.p(), dp, rows, part[0], part[1])
+					case g.updateBias != nil:
+						g.updateBias(wp, scalars.p(), &b.v[p*lanes], xs.p(), dp, rows, part[0], part[1])
 					case g.keepBias != nil:
 						g.keepBias(wp, &b.v[p*lanes], xs.p(), dp, rows, part[0], part[1], more)
 					default:
@@ -92,7 +95,7 @@ func (g gradient) try(atEnd bool, draw func(*rand.Rand) float32, exact bool, out
 					}
 				}
 			}
-			what := fmt.Sprintf("gradient %d rows, %d inputs, %d outputs, panels %d, update %v", rows, g.inputs, n, g.panels, g.update != nil)
+			what := fmt.Sprintf("gradient %d rows, %d inputs, %d outputs, panels %d, update %v", rows, g.inputs, n, g.panels, g.updates())
 			for c := range panels(n) * lanes {
 				for k := range g.panelRows {
 					got, expected, tolerance := float64(w.v[(c/lanes*g.panelRows+k)*lanes+c%lanes]), 0.0, 0.0
@@ -102,7 +105,7 @@ func (g gradient) try(atEnd bool, draw func(*rand.Rand) float32, exact bool, out
 							tolerance = bound(rows+1, size[k*n+c]+math.Abs(float64(old(k, c))))
 						}
 						switch {
-						case g.update != nil:
+						case g.updates():
 							expected = float64(old(k, c)) - 0.5*want[k*n+c]
 						case more == 1:
 							expected = float64(old(k, c)) + want[k*n+c]
@@ -129,15 +132,20 @@ func (g gradient) try(atEnd bool, draw func(*rand.Rand) float32, exact bool, out
 	return checks
 }
 
-// checkBias compares the gradient of the bias, which was 3 before, with the sums:
-// with whole numbers, where it does not matter that it starts from what was there.
+func (g gradient) updates() bool { return g.update != nil || g.updateBias != nil }
+
+// checkBias compares the bias or its gradient, which was 3 before, with the sums:
+// with whole numbers, where it does not matter when what was there is added.
 func (g gradient) checkBias(got, sums []float32, more int, exact bool, what string) bool {
 	for c, b := range got {
 		want := float32(3)
-		if g.keepBias != nil {
+		switch {
+		case g.updateBias != nil:
+			want -= 0.5 * sums[c]
+		case g.keepBias != nil:
 			want = sums[c] + float32(3*more)
 		}
-		if b != want && (exact || more == 0) {
+		if b != want && (exact || more == 0 && g.keepBias != nil) {
 			fail("%s: bias [%d] is %g, want %g", what, c, b, want)
 			return false
 		}

@@ -55,22 +55,15 @@ func transpose2AVX2(t *float32, w *float32)
 //	expAvg   [1][32][16], the optimizer's state
 //	expAvgSq [1][32][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
+//	bias     [1][16], the bias
+//	biasExpAvg [1][16], its state
+//	biasExpAvgSq [1][16], its state
 //	x        [2][16][16], inputs of the layer
 //	dz       [1][16][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-
-// gradBias2AVX2 updates a bias by the sum of the gradients by the outputs.
-//
-//	w        [1][16], the parameter
-//	expAvg   [1][16], the optimizer's state
-//	expAvgSq [1][16], the optimizer's state
-//	scalars  [3], hoisted0, scalar2, scalar3
-//	dz       [1][16][16], gradient by the outputs
-//	rows     number of rows
-func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
+func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // gradWeight0AVX2 updates weights of 7 inputs by their gradient.
 //
@@ -78,22 +71,15 @@ func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *floa
 //	expAvg   [2][16][16], the optimizer's state
 //	expAvgSq [2][16][16], the optimizer's state
 //	scalars  [3], hoisted0, scalar2, scalar3
+//	bias     [2][16], the bias
+//	biasExpAvg [2][16], its state
+//	biasExpAvgSq [2][16], its state
 //	x        [rows][7], inputs of the layer
 //	dz       [2][16][16], gradient by its outputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-
-// gradBias0AVX2 updates a bias by the sum of the gradients by the outputs.
-//
-//	w        [2][16], the parameter
-//	expAvg   [2][16], the optimizer's state
-//	expAvgSq [2][16], the optimizer's state
-//	scalars  [3], hoisted0, scalar2, scalar3
-//	dz       [2][16][16], gradient by the outputs
-//	rows     number of rows
-func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
+func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 
 // inferUnpackAVX2 copies rows from panels of 16 columns.
 //

@@ -1805,9 +1805,9 @@ TEXT ·transpose2AVX2(SB), $128-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), $576-72
+// func gradWeight2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·gradWeight2AVX2(SB), $656-96
 	// AX       scratch, gradients of the tile
 	// BX       expAvg: at the block
 	// CX       w: at the block
@@ -1815,7 +1815,10 @@ TEXT ·gradWeight2AVX2(SB), $576-72
 	// DX       scalars: [3], hoisted0, scalar2, scalar3
 	// R8       dz: [1][16][16], gradient by its outputs
 	// R10      x: at the row
+	// R10      bias: [1][16], the bias
 	// R11      dz: at the row
+	// R11      biasExpAvg: [1][16], its state
+	// R12      biasExpAvgSq: [1][16], its state
 	// R14      offset of the next tile's line to fetch
 	// SI       expAvgSq: at the block
 	// Y0-Y11   sums of the tile [6][1][16], row by row
@@ -1825,21 +1828,30 @@ TEXT ·gradWeight2AVX2(SB), $576-72
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 640(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000400, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 	MOVQ   w+0(FP), CX
 	MOVQ   scalars+24(FP), DX
 	MOVQ   expAvg+8(FP), BX
 	MOVQ   expAvgSq+16(FP), SI
-	MOVQ   x+32(FP), DI
-	MOVQ   dz+40(FP), R8
-	MOVQ   blocks+64(FP), R9
+	MOVQ   x+56(FP), DI
+	MOVQ   dz+64(FP), R8
+	MOVQ   640(SP), R9
+	MOVQ   R9, 648(SP)
+	MOVQ   blocks+88(FP), R9
 	TESTQ  R9, R9
 	JZ     blockDone1
 
@@ -1859,7 +1871,7 @@ block2:
 	VXORPS Y11, Y11, Y11
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
@@ -2075,7 +2087,7 @@ update7:
 	VXORPS Y9, Y9, Y9
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
@@ -2272,17 +2284,157 @@ update12:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   648(SP), $0x00
+	JE     plain13
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone13
+	JZ     fourDone15
 
-four14:
+four16:
+	VMOVUPS      (R11), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R11), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   1024(R10)
+	VBROADCASTSS 44(R10), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R10), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R10), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R10), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R11), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R11), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   1088(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R14*1)
+	VBROADCASTSS 108(R10), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 112(R10), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 116(R10), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 120(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 124(R10), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R11), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R11), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   1152(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R14*1)
+	VBROADCASTSS 172(R10), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 176(R10), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 180(R10), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 184(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 188(R10), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R11), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R11), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   1216(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R14*1)
+	VBROADCASTSS 236(R10), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 240(R10), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 244(R10), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 248(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 252(R10), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four16
+
+fourDone15:
+	TESTQ R12, R12
+	JZ    oneDone17
+
+one18:
+	VMOVUPS      (R11), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R11), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R10), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R10), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R10), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R10), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one18
+
+oneDone17:
+	VMOVUPS Y10, 576(SP)
+	VMOVUPS Y11, 608(SP)
+	JMP     made14
+
+plain13:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone19
+
+four20:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	PREFETCHT0   1024(R10)
@@ -2363,13 +2515,13 @@ four14:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four14
+	JNZ          four20
 
-fourDone13:
+fourDone19:
 	TESTQ R12, R12
-	JZ    oneDone15
+	JZ    oneDone21
 
-one16:
+one22:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS 44(R10), Y12
@@ -2390,9 +2542,10 @@ one16:
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one16
+	JNZ          one22
 
-oneDone15:
+oneDone21:
+made14:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -2411,7 +2564,7 @@ oneDone15:
 	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update17:
+update23:
 	VMOVUPS      (R10), Y5
 	VMOVUPS      704(BX), Y6
 	VMULPS       Y0, Y6, Y6
@@ -2459,95 +2612,74 @@ update17:
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
 	DECQ         R11
-	JNZ          update17
+	JNZ          update23
 	ADDQ         $-320, CX
 	ADDQ         $-320, BX
 	ADDQ         $-320, SI
-	ADDQ         $+1024, CX
-	ADDQ         $+1024, BX
-	ADDQ         $+1024, SI
-	ADDQ         $+1024, DI
-	DECQ         R9
-	JNZ          block2
+	CMPQ         648(SP), $0x00
+	JE           paid24
+	MOVQ         $0x00000000, 648(SP)
+	MOVQ         bias+32(FP), R10
+	MOVQ         biasExpAvg+40(FP), R11
+	MOVQ         biasExpAvgSq+48(FP), R12
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      (R11), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R12), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (DX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R10), Y2
+	VBROADCASTSS 4(DX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, (R11)
+	VMOVUPS      Y3, (R12)
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      32(R11), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R12), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (DX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R10), Y2
+	VBROADCASTSS 4(DX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, 32(R11)
+	VMOVUPS      Y3, 32(R12)
+	VMOVUPS      Y0, 32(R10)
+
+paid24:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	DECQ R9
+	JNZ  block2
 
 blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·gradBias2AVX2(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS      (DX), Y2
-	VMULPS       simdConstsAVX2<>+1088(SB), Y2, Y2
-	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y2
-	VBROADCASTSS 8(CX), Y3
-	VMULPS       Y3, Y2, Y3
-	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (BX), Y4
-	VMULPS       simdConstsAVX2<>+1152(SB), Y4, Y4
-	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y4
-	VSQRTPS      Y4, Y0
-	VBROADCASTSS (CX), Y5
-	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y5, Y0
-	VDIVPS       Y0, Y3, Y0
-	VMOVUPS      (AX), Y3
-	VBROADCASTSS 4(CX), Y5
-	VFNMADD213PS Y3, Y3, Y5
-	VSUBPS       Y0, Y5, Y0
-	VMOVUPS      Y2, (DX)
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VMULPS       simdConstsAVX2<>+1088(SB), Y0, Y0
-	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y1, Y0
-	VBROADCASTSS 8(CX), Y2
-	VMULPS       Y2, Y0, Y2
-	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(BX), Y3
-	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
-	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y1, Y3
-	VSQRTPS      Y3, Y1
-	VBROADCASTSS (CX), Y4
-	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y1
-	VDIVPS       Y1, Y2, Y1
-	VMOVUPS      32(AX), Y2
-	VBROADCASTSS 4(CX), Y4
-	VFNMADD213PS Y2, Y2, Y4
-	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 32(DX)
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight0AVX2(SB), $576-72
+TEXT ·gradWeight0AVX2(SB), $656-96
 	// AX                scratch, gradients of the tile
 	// BX                scalars: [3], hoisted0, scalar2, scalar3
 	// CX                panels to do
@@ -2556,7 +2688,10 @@ TEXT ·gradWeight0AVX2(SB), $576-72
 	// R8                x: at the block
 	// R9                dz: [2][16][16], gradient by its outputs
 	// R11               x: at the row
+	// R11               bias: [2][16], the bias
 	// R12               dz: at the row
+	// R12               biasExpAvg: [2][16], its state
+	// R13               biasExpAvgSq: [2][16], its state
 	// R15               offset of the next tile's line to fetch
 	// SI                expAvg: at the block
 	// Y0-Y11            sums of the tile [6][1][16], row by row
@@ -2568,22 +2703,29 @@ TEXT ·gradWeight0AVX2(SB), $576-72
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 640(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000040, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
-	CMPQ    DX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), DX
-	MOVQ    DX, block+56(FP)
-	SUBQ    DX, blocks+64(FP)
+	CMPQ    DX, blocks+88(FP)
+	CMOVQGT blocks+88(FP), DX
+	MOVQ    DX, block+80(FP)
+	SUBQ    DX, blocks+88(FP)
 
 	// One panel after the other; the pointers on the stack move on.
 	MOVQ $0x00000002, CX
@@ -2593,9 +2735,11 @@ panel1:
 	MOVQ  scalars+24(FP), BX
 	MOVQ  expAvg+8(FP), SI
 	MOVQ  expAvgSq+16(FP), DI
-	MOVQ  x+32(FP), R8
-	MOVQ  dz+40(FP), R9
-	MOVQ  block+56(FP), R10
+	MOVQ  x+56(FP), R8
+	MOVQ  dz+64(FP), R9
+	MOVQ  640(SP), R10
+	MOVQ  R10, 648(SP)
+	MOVQ  block+80(FP), R10
 	TESTQ R10, R10
 	JZ    blockDone2
 
@@ -2615,7 +2759,7 @@ block3:
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
@@ -2831,7 +2975,7 @@ update8:
 	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
@@ -3028,17 +3172,157 @@ update13:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   648(SP), $0x00
+	JE     plain14
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone14
+	JZ     fourDone16
 
-four15:
+four17:
+	VMOVUPS      (R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 44(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   92(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3a; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DX)(R15*1)
+	VBROADCASTSS 72(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 76(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 80(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 84(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 88(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   120(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3e; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R15*1)
+	VBROADCASTSS 100(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 104(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 108(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 112(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 116(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	PREFETCHT0   148(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3f; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(DI)(R15*1)
+	VBROADCASTSS 128(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 132(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 140(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 144(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+112, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four17
+
+fourDone16:
+	TESTQ R13, R13
+	JZ    oneDone18
+
+one19:
+	VMOVUPS      (R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+28, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one19
+
+oneDone18:
+	VMOVUPS Y10, 576(SP)
+	VMOVUPS Y11, 608(SP)
+	JMP     made15
+
+plain14:
+	MOVQ  R8, R11
+	MOVQ  R9, R12
+	MOVQ  rows+72(FP), R13
+	MOVQ  R13, R14
+	SHRQ  $0x02, R14
+	ANDQ  $0x03, R13
+	XORQ  R15, R15
+	TESTQ R14, R14
+	JZ    fourDone20
+
+four21:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	PREFETCHT0   64(R11)
@@ -3119,13 +3403,13 @@ four15:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four15
+	JNZ          four21
 
-fourDone14:
+fourDone20:
 	TESTQ R13, R13
-	JZ    oneDone16
+	JZ    oneDone22
 
-one17:
+one23:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	VBROADCASTSS 44(R11), Y12
@@ -3146,9 +3430,10 @@ one17:
 	ADDQ         $+28, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one17
+	JNZ          one23
 
-oneDone16:
+oneDone22:
+made15:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3167,7 +3452,7 @@ oneDone16:
 	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update18:
+update24:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      704(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3215,23 +3500,73 @@ update18:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update18
+	JNZ          update24
 	ADDQ         $-320, DX
 	ADDQ         $-320, SI
 	ADDQ         $-320, DI
-	ADDQ         $+1024, DX
-	ADDQ         $+1024, SI
-	ADDQ         $+1024, DI
-	ADDQ         $+64, R8
-	DECQ         R10
-	JNZ          block3
+	CMPQ         648(SP), $0x00
+	JE           paid25
+	MOVQ         $0x00000000, 648(SP)
+	MOVQ         bias+32(FP), R11
+	MOVQ         biasExpAvg+40(FP), R12
+	MOVQ         biasExpAvgSq+48(FP), R13
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      (R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R13), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R11), Y2
+	VBROADCASTSS 4(BX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, (R12)
+	VMOVUPS      Y3, (R13)
+	VMOVUPS      Y0, (R11)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      32(R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R13), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R11), Y2
+	VBROADCASTSS 4(BX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, 32(R12)
+	VMOVUPS      Y3, 32(R13)
+	VMOVUPS      Y0, 32(R11)
+
+paid25:
+	ADDQ $+1024, DX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	ADDQ $+64, R8
+	DECQ R10
+	JNZ  block3
 
 blockDone2:
-	MOVQ  blocks+64(FP), R10
+	MOVQ  blocks+88(FP), R10
 	TESTQ R10, R10
-	JZ    restDone19
+	JZ    restDone26
 
-rest20:
+rest27:
 	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3243,15 +3578,15 @@ rest20:
 	VXORPS Y7, Y7, Y7
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone21
+	JZ     fourDone28
 
-four22:
+four29:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3316,13 +3651,13 @@ four22:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four22
+	JNZ          four29
 
-fourDone21:
+fourDone28:
 	TESTQ R13, R13
-	JZ    oneDone23
+	JZ    oneDone30
 
-one24:
+one31:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -3340,9 +3675,9 @@ one24:
 	ADDQ         $+28, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one24
+	JNZ          one31
 
-oneDone23:
+oneDone30:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3359,7 +3694,7 @@ oneDone23:
 	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update25:
+update32:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3407,7 +3742,7 @@ update25:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update25
+	JNZ          update32
 	ADDQ         $-256, DX
 	ADDQ         $-256, SI
 	ADDQ         $-256, DI
@@ -3419,17 +3754,127 @@ update25:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+	CMPQ   648(SP), $0x00
+	JE     plain33
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 	MOVQ   R8, R11
 	MOVQ   R9, R12
-	MOVQ   rows+48(FP), R13
+	MOVQ   rows+72(FP), R13
 	MOVQ   R13, R14
 	SHRQ   $0x02, R14
 	ANDQ   $0x03, R13
 	XORQ   R15, R15
 	TESTQ  R14, R14
-	JZ     fourDone26
+	JZ     fourDone35
 
-four27:
+four36:
+	VMOVUPS      (R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      32(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	PREFETCHT0   64(R11)
+	VBROADCASTSS 16(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 24(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      96(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	PREFETCHT0   92(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3a; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(DX)(R15*1)
+	VBROADCASTSS 44(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 48(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 52(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      128(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      160(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	PREFETCHT0   120(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3e; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(SI)(R15*1)
+	VBROADCASTSS 72(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 76(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 80(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      192(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      224(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	PREFETCHT0   148(R11)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x3f; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(DI)(R15*1)
+	VBROADCASTSS 100(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 104(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 108(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	ADDQ         $+112, R11
+	ADDQ         $+256, R12
+	ADDQ         $+64, R15
+	ANDQ         $0x000001ff, R15
+	DECQ         R14
+	JNZ          four36
+
+fourDone35:
+	TESTQ R13, R13
+	JZ    oneDone37
+
+one38:
+	VMOVUPS      (R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      32(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 16(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 24(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	ADDQ         $+28, R11
+	ADDQ         $+64, R12
+	DECQ         R13
+	JNZ          one38
+
+oneDone37:
+	VMOVUPS Y6, 576(SP)
+	VMOVUPS Y7, 608(SP)
+	JMP     made34
+
+plain33:
+	MOVQ  R8, R11
+	MOVQ  R9, R12
+	MOVQ  rows+72(FP), R13
+	MOVQ  R13, R14
+	SHRQ  $0x02, R14
+	ANDQ  $0x03, R13
+	XORQ  R15, R15
+	TESTQ R14, R14
+	JZ    fourDone39
+
+four40:
 	VMOVUPS      (R12), Y6
 	VMOVUPS      32(R12), Y7
 	PREFETCHT0   64(R11)
@@ -3486,13 +3931,13 @@ four27:
 	ADDQ         $+64, R15
 	ANDQ         $0x000001ff, R15
 	DECQ         R14
-	JNZ          four27
+	JNZ          four40
 
-fourDone26:
+fourDone39:
 	TESTQ R13, R13
-	JZ    oneDone28
+	JZ    oneDone41
 
-one29:
+one42:
 	VMOVUPS      (R12), Y6
 	VMOVUPS      32(R12), Y7
 	VBROADCASTSS 16(R11), Y8
@@ -3507,9 +3952,10 @@ one29:
 	ADDQ         $+28, R11
 	ADDQ         $+64, R12
 	DECQ         R13
-	JNZ          one29
+	JNZ          one42
 
-oneDone28:
+oneDone41:
+made34:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
@@ -3524,7 +3970,7 @@ oneDone28:
 	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
 
-update30:
+update43:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      256(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -3572,140 +4018,73 @@ update30:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update30
+	JNZ          update43
 	ADDQ         $-192, DX
 	ADDQ         $-192, SI
 	ADDQ         $-192, DI
-	DECQ         R10
-	JNZ          rest20
+	CMPQ         648(SP), $0x00
+	JE           paid44
+	MOVQ         $0x00000000, 648(SP)
+	MOVQ         bias+32(FP), R11
+	MOVQ         biasExpAvg+40(FP), R12
+	MOVQ         biasExpAvgSq+48(FP), R13
+	VMOVUPS      576(SP), Y0
+	VMOVUPS      (R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R13), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R11), Y2
+	VBROADCASTSS 4(BX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, (R12)
+	VMOVUPS      Y3, (R13)
+	VMOVUPS      Y0, (R11)
+	VMOVUPS      608(SP), Y0
+	VMOVUPS      32(R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R13), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R11), Y2
+	VBROADCASTSS 4(BX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, 32(R12)
+	VMOVUPS      Y3, 32(R13)
+	VMOVUPS      Y0, 32(R11)
 
-restDone19:
+paid44:
+	DECQ R10
+	JNZ  rest27
+
+restDone26:
 	ADDQ $+1024, w+0(FP)
 	ADDQ $+1024, expAvg+8(FP)
 	ADDQ $+1024, expAvgSq+16(FP)
-	ADDQ $+1024, dz+40(FP)
+	ADDQ $+1024, dz+64(FP)
+	ADDQ $+64, bias+32(FP)
+	ADDQ $+64, biasExpAvg+40(FP)
+	ADDQ $+64, biasExpAvgSq+48(FP)
 	DECQ CX
 	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func gradBias0AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·gradBias0AVX2(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	VADDPS 1024(SI), Y2, Y2
-	VADDPS 1056(SI), Y3, Y3
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS      (DX), Y4
-	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
-	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsAVX2<>+1120(SB), Y6
-	VFMADD231PS  Y6, Y0, Y4
-	VBROADCASTSS 8(CX), Y7
-	VMULPS       Y7, Y4, Y7
-	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (BX), Y8
-	VMOVUPS      simdConstsAVX2<>+1152(SB), Y9
-	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsAVX2<>+1184(SB), Y10
-	VFMADD231PS  Y10, Y0, Y8
-	VSQRTPS      Y8, Y0
-	VBROADCASTSS (CX), Y11
-	VMOVUPS      simdConstsAVX2<>+1216(SB), Y12
-	VFMADD213PS  Y12, Y11, Y0
-	VDIVPS       Y0, Y7, Y0
-	VMOVUPS      (AX), Y7
-	VBROADCASTSS 4(CX), Y11
-	VFNMADD213PS Y7, Y7, Y11
-	VSUBPS       Y0, Y11, Y0
-	VMOVUPS      Y4, (DX)
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y1, Y0
-	VBROADCASTSS 8(CX), Y4
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(BX), Y7
-	VMULPS       Y9, Y7, Y7
-	VFMADD231PS  Y10, Y1, Y7
-	VSQRTPS      Y7, Y1
-	VBROADCASTSS (CX), Y8
-	VFMADD213PS  Y12, Y8, Y1
-	VDIVPS       Y1, Y4, Y1
-	VMOVUPS      32(AX), Y4
-	VBROADCASTSS 4(CX), Y8
-	VFNMADD213PS Y4, Y4, Y8
-	VSUBPS       Y1, Y8, Y1
-	VMOVUPS      Y0, 32(DX)
-	VMOVUPS      Y7, 32(BX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      64(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y2, Y0
-	VBROADCASTSS 8(CX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y2, Y2, Y2
-	VMOVUPS      64(BX), Y4
-	VMULPS       Y9, Y4, Y4
-	VFMADD231PS  Y10, Y2, Y4
-	VSQRTPS      Y4, Y2
-	VBROADCASTSS (CX), Y7
-	VFMADD213PS  Y12, Y7, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      64(AX), Y2
-	VBROADCASTSS 4(CX), Y7
-	VFNMADD213PS Y2, Y2, Y7
-	VSUBPS       Y1, Y7, Y1
-	VMOVUPS      Y0, 64(DX)
-	VMOVUPS      Y4, 64(BX)
-	VMOVUPS      Y1, 64(AX)
-	VMOVUPS      96(DX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VBROADCASTSS 8(CX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      96(BX), Y3
-	VMULPS       Y9, Y3, Y3
-	VFMADD231PS  Y10, Y2, Y3
-	VSQRTPS      Y3, Y2
-	VBROADCASTSS (CX), Y4
-	VFMADD213PS  Y12, Y4, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      96(AX), Y2
-	VBROADCASTSS 4(CX), Y4
-	VFNMADD213PS Y2, Y2, Y4
-	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 96(DX)
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y1, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -4717,7 +5096,7 @@ tallDone1:
 
 // func stepAVX2(memory *float32, batch *float32, target *int32, scale float32) float64
 // Requires: AVX, AVX2, FMA3
-TEXT ·stepAVX2(SB), $4576-40
+TEXT ·stepAVX2(SB), $4720-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4488(SP)
@@ -5414,8 +5793,8 @@ step8:
 	MOVQ    $0x00000010, R8
 
 row9:
-	VMOVUPS      Y4, 4512(SP)
-	VMOVUPS      Y5, 4544(SP)
+	VMOVUPS      Y4, 4656(SP)
+	VMOVUPS      Y5, 4688(SP)
 	VMASKMOVPS   (CX), Y0, Y4
 	VORPS        Y1, Y4, Y4
 	VMASKMOVPS   32(CX), Y2, Y5
@@ -5521,8 +5900,8 @@ row9:
 	ADDQ         $+64, DX
 	ADDQ         $+4, DI
 	CMPQ         DI, $0x40
-	VMOVUPS      4512(SP), Y4
-	VMOVUPS      4544(SP), Y5
+	VMOVUPS      4656(SP), Y4
+	VMOVUPS      4688(SP), Y5
 	JNE          more10
 	VMOVUPS      (SI), Y8
 	VCMPPS       $0x11, simdConstsAVX2<>+512(SB), Y8, Y9
@@ -6392,7 +6771,10 @@ short12:
 	// R8       x: at the block
 	// R9       dz: [1][16][16], gradient by its outputs
 	// R11      x: at the row
+	// R11      bias: [1][16], the bias
 	// R12      dz: at the row
+	// R12      biasExpAvg: [1][16], its state
+	// R13      biasExpAvgSq: [1][16], its state
 	// SI       expAvg: at the block
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
@@ -6400,12 +6782,17 @@ short12:
 	// Y12, Y14 a number of x, in all lanes
 	LEAQ 383(SP), CX
 	ANDQ $-64, CX
+
+	// The first block makes the gradient of the bias too.
+	MOVQ $0x00000001, 4576(SP)
 	LEAQ 2176(AX), DX
 	LEAQ 12864(AX), BX
 	LEAQ 6464(AX), SI
 	LEAQ 10752(AX), DI
 	LEAQ 15424(AX), R8
 	LEAQ 18496(AX), R9
+	MOVQ 4576(SP), R10
+	MOVQ R10, 4584(SP)
 	MOVQ $0x00000002, R10
 
 block13:
@@ -6754,11 +7141,105 @@ update17:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	CMPQ   4584(SP), $0x00
+	JE     plain18
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
 	MOVQ   R9, R12
 	MOVQ   $0x00000004, R13
 
-four18:
+four20:
+	VMOVUPS      (R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      32(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 44(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 48(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 52(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 60(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      64(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      96(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 108(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 112(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 116(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 120(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 124(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      128(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      160(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 172(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 176(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 180(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 184(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 188(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VMOVUPS      192(R12), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      224(R12), Y13
+	VADDPS       Y13, Y11, Y11
+	VBROADCASTSS 236(R11), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 240(R11), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 244(R11), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 248(R11), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 252(R11), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          four20
+	VMOVUPS      Y10, 4512(SP)
+	VMOVUPS      Y11, 4544(SP)
+	JMP          made19
+
+plain18:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ $0x00000004, R13
+
+four21:
 	VMOVUPS      (R12), Y10
 	VMOVUPS      32(R12), Y11
 	VBROADCASTSS 44(R11), Y12
@@ -6830,26 +7311,28 @@ four18:
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          four18
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      Y2, 64(CX)
-	VMOVUPS      Y3, 96(CX)
-	VMOVUPS      Y4, 128(CX)
-	VMOVUPS      Y5, 160(CX)
-	VMOVUPS      Y6, 192(CX)
-	VMOVUPS      Y7, 224(CX)
-	VMOVUPS      Y8, 256(CX)
-	VMOVUPS      Y9, 288(CX)
-	MOVQ         CX, R11
-	MOVQ         $0x00000005, R12
-	VMOVUPS      simdConstsAVX2<>+1088(SB), Y0
-	VMOVUPS      simdConstsAVX2<>+1120(SB), Y1
-	VMOVUPS      simdConstsAVX2<>+1152(SB), Y2
-	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
-	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
+	JNZ          four21
 
-update19:
+made19:
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	VMOVUPS Y8, 256(CX)
+	VMOVUPS Y9, 288(CX)
+	MOVQ    CX, R11
+	MOVQ    $0x00000005, R12
+	VMOVUPS simdConstsAVX2<>+1088(SB), Y0
+	VMOVUPS simdConstsAVX2<>+1120(SB), Y1
+	VMOVUPS simdConstsAVX2<>+1152(SB), Y2
+	VMOVUPS simdConstsAVX2<>+1184(SB), Y3
+	VMOVUPS simdConstsAVX2<>+1216(SB), Y4
+
+update22:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      704(SI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -6897,94 +7380,85 @@ update19:
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
 	DECQ         R12
-	JNZ          update19
+	JNZ          update22
 	ADDQ         $-320, DX
 	ADDQ         $-320, SI
 	ADDQ         $-320, DI
-	ADDQ         $+1024, DX
-	ADDQ         $+1024, SI
-	ADDQ         $+1024, DI
-	ADDQ         $+1024, R8
-	DECQ         R10
-	JNZ          block13
-
-	// GradBias2: updates a bias by the sum of the gradients by the outputs.
-	// BX    expAvg: the panel
-	// CX    w: the panel
-	// DI    dz: at the row
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// SI    expAvgSq: the panel
-	LEAQ   4224(AX), CX
-	LEAQ   12864(AX), DX
-	LEAQ   8512(AX), BX
-	LEAQ   12800(AX), SI
-	LEAQ   18496(AX), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   $0x00000010, R8
-
-row20:
-	VADDPS       (DI), Y0, Y0
-	VADDPS       32(DI), Y1, Y1
-	ADDQ         $+64, DI
-	DECQ         R8
-	JNZ          row20
-	VMOVUPS      (BX), Y2
-	VMULPS       simdConstsAVX2<>+1088(SB), Y2, Y2
-	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y2
-	VBROADCASTSS 8(DX), Y3
-	VMULPS       Y3, Y2, Y3
+	CMPQ         4584(SP), $0x00
+	JE           paid23
+	MOVQ         $0x00000000, 4584(SP)
+	LEAQ         4224(AX), R11
+	LEAQ         8512(AX), R12
+	LEAQ         12800(AX), R13
+	VMOVUPS      4512(SP), Y0
+	VMOVUPS      (R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
 	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (SI), Y4
-	VMULPS       simdConstsAVX2<>+1152(SB), Y4, Y4
-	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y4
-	VSQRTPS      Y4, Y0
-	VBROADCASTSS (DX), Y5
-	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y5, Y0
-	VDIVPS       Y0, Y3, Y0
-	VMOVUPS      (CX), Y3
-	VBROADCASTSS 4(DX), Y5
-	VFNMADD213PS Y3, Y3, Y5
-	VSUBPS       Y0, Y5, Y0
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y4, (SI)
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      32(BX), Y0
-	VMULPS       simdConstsAVX2<>+1088(SB), Y0, Y0
-	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y1, Y0
-	VBROADCASTSS 8(DX), Y2
-	VMULPS       Y2, Y0, Y2
-	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(SI), Y3
+	VMOVUPS      (R13), Y3
 	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
-	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y1, Y3
-	VSQRTPS      Y3, Y1
-	VBROADCASTSS (DX), Y4
-	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y1
-	VDIVPS       Y1, Y2, Y1
-	VMOVUPS      32(CX), Y2
-	VBROADCASTSS 4(DX), Y4
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (R11), Y2
+	VBROADCASTSS 4(BX), Y4
 	VFNMADD213PS Y2, Y2, Y4
-	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 32(BX)
-	VMOVUPS      Y3, 32(SI)
-	VMOVUPS      Y1, 32(CX)
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, (R12)
+	VMOVUPS      Y3, (R13)
+	VMOVUPS      Y0, (R11)
+	VMOVUPS      4544(SP), Y0
+	VMOVUPS      32(R12), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(BX), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R13), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (BX), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(R11), Y2
+	VBROADCASTSS 4(BX), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, 32(R12)
+	VMOVUPS      Y3, 32(R13)
+	VMOVUPS      Y0, 32(R11)
+
+paid23:
+	ADDQ $+1024, DX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	ADDQ $+1024, R8
+	DECQ R10
+	JNZ  block13
 
 	// GradWeight0: updates weights of 7 inputs by their gradient.
-	// BX      w: at the block
-	// CX      scratch, gradients of the tile
-	// DI      expAvg: at the block
-	// DX      panels to do
-	// R8      expAvgSq: at the block
-	// R9      x: at the block
-	// R10     dz: [2][16][16], gradient by its outputs
-	// R11     x: at the row
-	// R12     dz: at the row
-	// SI      scalars: [3], hoisted0, scalar2, scalar3
-	// Y0-Y7   sums of the tile [4][1][16], row by row
-	// Y0-Y5   sums of the tile [3][1][16], row by row
-	// Y6-Y9   vectors of dz
-	// Y8, Y10 a number of x, in all lanes
+	// BX    w: at the block
+	// BX    bias: [2][16], the bias
+	// CX    scratch, gradients of the tile
+	// DI    expAvg: at the block
+	// DI    biasExpAvg: [2][16], its state
+	// DX    panels to do
+	// R8    expAvgSq: at the block
+	// R8    biasExpAvgSq: [2][16], its state
+	// R9    x: at the block
+	// R10   dz: [2][16][16], gradient by its outputs
+	// R11   x: at the row
+	// R12   dz: at the row
+	// SI    scalars: [3], hoisted0, scalar2, scalar3
+	// Y0-Y7 sums of the tile [4][1][16], row by row
+	// Y0-Y5 sums of the tile [3][1][16], row by row
+	// Y8-Y9 vectors of dz
+	// Y10   a number of x, in all lanes
 	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 
@@ -6996,16 +7470,22 @@ row20:
 	LEAQ 8576(AX), DX
 	MOVQ DX, 144(SP)
 	LEAQ 19520(AX), DX
+	MOVQ DX, 192(SP)
+	LEAQ 2048(AX), DX
+	MOVQ DX, 160(SP)
+	LEAQ 6336(AX), DX
 	MOVQ DX, 168(SP)
+	LEAQ 10624(AX), DX
+	MOVQ DX, 176(SP)
 	MOVQ $0x00000002, DX
 
-panel21:
+panel24:
 	MOVQ 128(SP), BX
 	LEAQ 12864(AX), SI
 	MOVQ 136(SP), DI
 	MOVQ 144(SP), R8
 	MOVQ batch+8(FP), R9
-	MOVQ 168(SP), R10
+	MOVQ 192(SP), R10
 
 	// The gradient of inputs 0 to 3 of the block, for 16 outputs.
 	VXORPS Y0, Y0, Y0
@@ -7020,7 +7500,7 @@ panel21:
 	MOVQ   R10, R12
 	MOVQ   $0x00000004, R13
 
-four22:
+four25:
 	VMOVUPS      (R12), Y8
 	VMOVUPS      32(R12), Y9
 	VBROADCASTSS (R11), Y10
@@ -7080,7 +7560,7 @@ four22:
 	ADDQ         $+112, R11
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          four22
+	JNZ          four25
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
 	VMOVUPS      Y2, 64(CX)
@@ -7097,7 +7577,7 @@ four22:
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-update23:
+update26:
 	VMOVUPS      (R11), Y5
 	VMOVUPS      (DI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -7145,7 +7625,7 @@ update23:
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
 	DECQ         R12
-	JNZ          update23
+	JNZ          update26
 	ADDQ         $-256, BX
 	ADDQ         $-256, DI
 	ADDQ         $-256, R8
@@ -7157,59 +7637,71 @@ update23:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
 	MOVQ   R9, R11
 	MOVQ   R10, R12
 	MOVQ   $0x00000004, R9
 
-four24:
-	VMOVUPS      (R12), Y6
-	VMOVUPS      32(R12), Y7
-	VBROADCASTSS 16(R11), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 20(R11), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 24(R11), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R12), Y6
-	VMOVUPS      96(R12), Y7
-	VBROADCASTSS 44(R11), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 48(R11), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 52(R11), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R12), Y6
-	VMOVUPS      160(R12), Y7
-	VBROADCASTSS 72(R11), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 76(R11), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 80(R11), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R12), Y6
-	VMOVUPS      224(R12), Y7
-	VBROADCASTSS 100(R11), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 104(R11), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 108(R11), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
+four29:
+	VMOVUPS      (R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      32(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 16(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 24(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      64(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      96(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 44(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 48(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 52(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      128(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      160(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 72(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 76(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 80(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      192(R12), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      224(R12), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 100(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 104(R11), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 108(R11), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
 	ADDQ         $+112, R11
 	ADDQ         $+256, R12
 	DECQ         R9
-	JNZ          four24
+	JNZ          four29
+	VMOVUPS      Y6, 4592(SP)
+	VMOVUPS      Y7, 4624(SP)
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
 	VMOVUPS      Y2, 64(CX)
@@ -7224,7 +7716,7 @@ four24:
 	VMOVUPS      simdConstsAVX2<>+1184(SB), Y3
 	VMOVUPS      simdConstsAVX2<>+1216(SB), Y4
 
-update25:
+update30:
 	VMOVUPS      (R9), Y5
 	VMOVUPS      256(DI), Y6
 	VMULPS       Y0, Y6, Y6
@@ -7272,127 +7764,64 @@ update25:
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
 	DECQ         R10
-	JNZ          update25
+	JNZ          update30
 	ADDQ         $-192, BX
 	ADDQ         $-192, DI
 	ADDQ         $-192, R8
+	MOVQ         160(SP), BX
+	MOVQ         168(SP), DI
+	MOVQ         176(SP), R8
+	VMOVUPS      4592(SP), Y0
+	VMOVUPS      (DI), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(SI), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      (R8), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (SI), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS 4(SI), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      4624(SP), Y0
+	VMOVUPS      32(DI), Y1
+	VMULPS       simdConstsAVX2<>+1088(SB), Y1, Y1
+	VFMADD231PS  simdConstsAVX2<>+1120(SB), Y0, Y1
+	VBROADCASTSS 8(SI), Y2
+	VMULPS       Y2, Y1, Y2
+	VMULPS       Y0, Y0, Y0
+	VMOVUPS      32(R8), Y3
+	VMULPS       simdConstsAVX2<>+1152(SB), Y3, Y3
+	VFMADD231PS  simdConstsAVX2<>+1184(SB), Y0, Y3
+	VSQRTPS      Y3, Y0
+	VBROADCASTSS (SI), Y4
+	VFMADD213PS  simdConstsAVX2<>+1216(SB), Y4, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      32(BX), Y2
+	VBROADCASTSS 4(SI), Y4
+	VFNMADD213PS Y2, Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y3, 32(R8)
+	VMOVUPS      Y0, 32(BX)
 	ADDQ         $+1024, 128(SP)
 	ADDQ         $+1024, 136(SP)
 	ADDQ         $+1024, 144(SP)
-	ADDQ         $+1024, 168(SP)
+	ADDQ         $+1024, 192(SP)
+	ADDQ         $+64, 160(SP)
+	ADDQ         $+64, 168(SP)
+	ADDQ         $+64, 176(SP)
 	DECQ         DX
-	JNZ          panel21
-
-	// GradBias0: updates a bias by the sum of the gradients by the outputs.
-	// AX    dz: at the row
-	// BX    expAvg: the panel
-	// CX    w: the panel
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// SI    expAvgSq: the panel
-	LEAQ   2048(AX), CX
-	LEAQ   12864(AX), DX
-	LEAQ   6336(AX), BX
-	LEAQ   10624(AX), SI
-	LEAQ   19520(AX), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   $0x00000010, DI
-
-row26:
-	VADDPS       (AX), Y0, Y0
-	VADDPS       32(AX), Y1, Y1
-	VADDPS       1024(AX), Y2, Y2
-	VADDPS       1056(AX), Y3, Y3
-	ADDQ         $+64, AX
-	DECQ         DI
-	JNZ          row26
-	VMOVUPS      (BX), Y4
-	VMOVUPS      simdConstsAVX2<>+1088(SB), Y5
-	VMULPS       Y5, Y4, Y4
-	VMOVUPS      simdConstsAVX2<>+1120(SB), Y6
-	VFMADD231PS  Y6, Y0, Y4
-	VBROADCASTSS 8(DX), Y7
-	VMULPS       Y7, Y4, Y7
-	VMULPS       Y0, Y0, Y0
-	VMOVUPS      (SI), Y8
-	VMOVUPS      simdConstsAVX2<>+1152(SB), Y9
-	VMULPS       Y9, Y8, Y8
-	VMOVUPS      simdConstsAVX2<>+1184(SB), Y10
-	VFMADD231PS  Y10, Y0, Y8
-	VSQRTPS      Y8, Y0
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      simdConstsAVX2<>+1216(SB), Y12
-	VFMADD213PS  Y12, Y11, Y0
-	VDIVPS       Y0, Y7, Y0
-	VMOVUPS      (CX), Y7
-	VBROADCASTSS 4(DX), Y11
-	VFNMADD213PS Y7, Y7, Y11
-	VSUBPS       Y0, Y11, Y0
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y8, (SI)
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      32(BX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y1, Y0
-	VBROADCASTSS 8(DX), Y4
-	VMULPS       Y4, Y0, Y4
-	VMULPS       Y1, Y1, Y1
-	VMOVUPS      32(SI), Y7
-	VMULPS       Y9, Y7, Y7
-	VFMADD231PS  Y10, Y1, Y7
-	VSQRTPS      Y7, Y1
-	VBROADCASTSS (DX), Y8
-	VFMADD213PS  Y12, Y8, Y1
-	VDIVPS       Y1, Y4, Y1
-	VMOVUPS      32(CX), Y4
-	VBROADCASTSS 4(DX), Y8
-	VFNMADD213PS Y4, Y4, Y8
-	VSUBPS       Y1, Y8, Y1
-	VMOVUPS      Y0, 32(BX)
-	VMOVUPS      Y7, 32(SI)
-	VMOVUPS      Y1, 32(CX)
-	VMOVUPS      64(BX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y2, Y0
-	VBROADCASTSS 8(DX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y2, Y2, Y2
-	VMOVUPS      64(SI), Y4
-	VMULPS       Y9, Y4, Y4
-	VFMADD231PS  Y10, Y2, Y4
-	VSQRTPS      Y4, Y2
-	VBROADCASTSS (DX), Y7
-	VFMADD213PS  Y12, Y7, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      64(CX), Y2
-	VBROADCASTSS 4(DX), Y7
-	VFNMADD213PS Y2, Y2, Y7
-	VSUBPS       Y1, Y7, Y1
-	VMOVUPS      Y0, 64(BX)
-	VMOVUPS      Y4, 64(SI)
-	VMOVUPS      Y1, 64(CX)
-	VMOVUPS      96(BX), Y0
-	VMULPS       Y5, Y0, Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VBROADCASTSS 8(DX), Y1
-	VMULPS       Y1, Y0, Y1
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      96(SI), Y3
-	VMULPS       Y9, Y3, Y3
-	VFMADD231PS  Y10, Y2, Y3
-	VSQRTPS      Y3, Y2
-	VBROADCASTSS (DX), Y4
-	VFMADD213PS  Y12, Y4, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMOVUPS      96(CX), Y2
-	VBROADCASTSS 4(DX), Y4
-	VFNMADD213PS Y2, Y2, Y4
-	VSUBPS       Y1, Y4, Y1
-	VMOVUPS      Y0, 96(BX)
-	VMOVUPS      Y3, 96(SI)
-	VMOVUPS      Y1, 96(CX)
+	JNZ          panel24
 
 done1:
 	VZEROUPPER

@@ -1098,40 +1098,52 @@ TEXT ·transpose2AVX512(SB), $128-16
 	VZEROUPPER
 	RET
 
-// func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), $1216-72
-	// AX     scratch, gradients of the tile
-	// BX     expAvg: at the block
-	// CX     w: at the block
-	// DI     x: at the block
-	// DX     scalars: [3], hoisted0, scalar2, scalar3
-	// R8     dz: [1][16][16], gradient by its outputs
-	// R10    x: at the row
-	// R11    dz: at the row
-	// R14    offset of the next tile's line to fetch
-	// SI     expAvgSq: at the block
-	// Z0-Z15 sums of the tile [16][1][16], row by row
-	// Z16    vectors of dz
-	// Z17    a number of x, in all lanes
+// func gradWeight2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
+TEXT ·gradWeight2AVX512(SB), $1296-96
+	// AX      scratch, gradients of the tile
+	// BX      expAvg: at the block
+	// CX      w: at the block
+	// DI      x: at the block
+	// DX      scalars: [3], hoisted0, scalar2, scalar3
+	// R8      dz: [1][16][16], gradient by its outputs
+	// R10     x: at the row
+	// R10     bias: [1][16], the bias
+	// R11     dz: at the row
+	// R11     biasExpAvg: [1][16], its state
+	// R12     biasExpAvgSq: [1][16], its state
+	// R14     offset of the next tile's line to fetch
+	// SI      expAvgSq: at the block
+	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z17-Z18 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 1280(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000400, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 	MOVQ   w+0(FP), CX
 	MOVQ   scalars+24(FP), DX
 	MOVQ   expAvg+8(FP), BX
 	MOVQ   expAvgSq+16(FP), SI
-	MOVQ   x+32(FP), DI
-	MOVQ   dz+40(FP), R8
-	MOVQ   blocks+64(FP), R9
+	MOVQ   x+56(FP), DI
+	MOVQ   dz+64(FP), R8
+	MOVQ   1280(SP), R9
+	MOVQ   R9, 1288(SP)
+	MOVQ   blocks+88(FP), R9
 	TESTQ  R9, R9
 	JZ     blockDone1
 
@@ -1153,17 +1165,230 @@ block2:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   1288(SP), $0x00
+	JE     plain3
+	VXORPS Z16, Z16, Z16
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone3
+	JZ     fourDone5
 
-four4:
+four6:
+	VMOVUPS      (R11), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   1024(R10)
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R11), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   1088(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R14*1)
+	VBROADCASTSS 64(R10), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 68(R10), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 72(R10), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 76(R10), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 80(R10), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 84(R10), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 88(R10), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 92(R10), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 96(R10), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 100(R10), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 104(R10), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 108(R10), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 112(R10), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 116(R10), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 120(R10), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 124(R10), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   1152(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R14*1)
+	VBROADCASTSS 128(R10), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 132(R10), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 136(R10), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 140(R10), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 144(R10), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 148(R10), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 152(R10), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 156(R10), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 160(R10), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 164(R10), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 168(R10), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 172(R10), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 176(R10), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 180(R10), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 184(R10), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 188(R10), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R11), Z17
+	VADDPS       Z17, Z16, Z16
+	PREFETCHT0   1216(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R14*1)
+	VBROADCASTSS 192(R10), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 196(R10), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 200(R10), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 204(R10), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 208(R10), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 212(R10), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 216(R10), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 220(R10), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 224(R10), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 228(R10), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 232(R10), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 236(R10), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 240(R10), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 244(R10), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 248(R10), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 252(R10), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four6
+
+fourDone5:
+	TESTQ R12, R12
+	JZ    oneDone7
+
+one8:
+	VMOVUPS      (R11), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+64, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one8
+
+oneDone7:
+	VMOVUPS Z16, 1216(SP)
+	JMP     made4
+
+plain3:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone9
+
+four10:
 	VMOVUPS      (R11), Z16
 	PREFETCHT0   1024(R10)
 	VBROADCASTSS (R10), Z17
@@ -1308,13 +1533,13 @@ four4:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four4
+	JNZ          four10
 
-fourDone3:
+fourDone9:
 	TESTQ R12, R12
-	JZ    oneDone5
+	JZ    oneDone11
 
-one6:
+one12:
 	VMOVUPS      (R11), Z16
 	VBROADCASTSS (R10), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -1351,9 +1576,10 @@ one6:
 	ADDQ         $+64, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one6
+	JNZ          one12
 
-oneDone5:
+oneDone11:
+made4:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 64(AX)
 	VMOVUPS      Z2, 128(AX)
@@ -1378,7 +1604,7 @@ oneDone5:
 	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update7:
+update13:
 	VMOVUPS           (R10), Z5
 	VMOVUPS           (BX), Z6
 	VMULPS            Z0, Z6, Z6
@@ -1403,111 +1629,103 @@ update7:
 	ADDQ              $+64, BX
 	ADDQ              $+64, SI
 	DECQ              R11
-	JNZ               update7
+	JNZ               update13
 	ADDQ              $-1024, CX
 	ADDQ              $-1024, BX
 	ADDQ              $-1024, SI
-	ADDQ              $+1024, CX
-	ADDQ              $+1024, BX
-	ADDQ              $+1024, SI
-	ADDQ              $+1024, DI
-	DECQ              R9
-	JNZ               block2
+	CMPQ              1288(SP), $0x00
+	JE                paid14
+	MOVQ              $0x00000000, 1288(SP)
+	MOVQ              bias+32(FP), R10
+	MOVQ              biasExpAvg+40(FP), R11
+	MOVQ              biasExpAvgSq+48(FP), R12
+	VMOVUPS           1216(SP), Z0
+	VMOVUPS           (R11), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(DX), Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMOVUPS           (R12), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           (R10), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, (R11)
+	VMOVUPS           Z3, (R12)
+	VMOVUPS           Z0, (R10)
+
+paid14:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	DECQ R9
+	JNZ  block2
 
 blockDone1:
 	VZEROUPPER
 	RET
 
-// func gradBias2AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias2AVX512(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Z0, Z0, Z0
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Z0, Z0
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS           (DX), Z1
-	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
-	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
-	VMULPS.BCST       8(CX), Z1, Z2
-	VMULPS            Z0, Z0, Z0
-	VMOVUPS           (BX), Z3
-	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
-	VSQRTPS           Z3, Z0
-	VBROADCASTSS      (CX), Z4
-	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
-	VDIVPS            Z4, Z2, Z0
-	VMOVUPS           (AX), Z2
-	VFNMADD231PS.BCST 4(CX), Z2, Z2
-	VSUBPS            Z0, Z2, Z0
-	VMOVUPS           Z1, (DX)
-	VMOVUPS           Z3, (BX)
-	VMOVUPS           Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradWeight0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, bias *float32, biasExpAvg *float32, biasExpAvgSq *float32, x *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight0AVX512(SB), $1216-72
-	// AX       scratch, gradients of the tile
-	// BX       expAvg: at the block
-	// CX       w: at the block
-	// DI       x: at the block
-	// DX       scalars: [3], hoisted0, scalar2, scalar3
-	// R8       dz: [2][16][16], gradient by its outputs
-	// R10      x: at the row
-	// R11      dz: at the row
-	// R14      offset of the next tile's line to fetch
-	// SI       expAvgSq: at the block
-	// Z0-Z15   sums of the tile [8][2][16], row by row
-	// Z0-Z13   sums of the tile [7][2][16], row by row
-	// Z14-Z17  vectors of dz
-	// Z16, Z18 a number of x, in all lanes
+TEXT ·gradWeight0AVX512(SB), $1360-96
+	// AX            scratch, gradients of the tile
+	// BX            expAvg: at the block
+	// CX            w: at the block
+	// DI            x: at the block
+	// DX            scalars: [3], hoisted0, scalar2, scalar3
+	// R8            dz: [2][16][16], gradient by its outputs
+	// R10           x: at the row
+	// R10           bias: [2][16], the bias
+	// R11           dz: at the row
+	// R11           biasExpAvg: [2][16], its state
+	// R12           biasExpAvgSq: [2][16], its state
+	// R14           offset of the next tile's line to fetch
+	// SI            expAvgSq: at the block
+	// Z0-Z15        sums of the tile [8][2][16], row by row
+	// Z0-Z13        sums of the tile [7][2][16], row by row
+	// Z14-Z19       vectors of dz
+	// Z16, Z18, Z20 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
 
+	// The first block makes the gradient of the bias too.
+	XORQ    CX, CX
+	MOVQ    $0x00000001, DX
+	CMPQ    block+80(FP), $0x00
+	CMOVQNE CX, DX
+	MOVQ    DX, 1344(SP)
+
 	// Go to the first block.
-	MOVQ   block+56(FP), CX
+	MOVQ   block+80(FP), CX
 	IMUL3Q $0x00000400, CX, DX
 	ADDQ   DX, w+0(FP)
 	ADDQ   DX, expAvg+8(FP)
 	ADDQ   DX, expAvgSq+16(FP)
 	IMUL3Q $0x00000040, CX, DX
-	ADDQ   DX, x+32(FP)
+	ADDQ   DX, x+56(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, DX
 	SUBQ    CX, DX
-	CMPQ    DX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), DX
-	MOVQ    DX, block+56(FP)
-	SUBQ    DX, blocks+64(FP)
+	CMPQ    DX, blocks+88(FP)
+	CMOVQGT blocks+88(FP), DX
+	MOVQ    DX, block+80(FP)
+	SUBQ    DX, blocks+88(FP)
 	MOVQ    w+0(FP), CX
 	MOVQ    scalars+24(FP), DX
 	MOVQ    expAvg+8(FP), BX
 	MOVQ    expAvgSq+16(FP), SI
-	MOVQ    x+32(FP), DI
-	MOVQ    dz+40(FP), R8
-	MOVQ    block+56(FP), R9
+	MOVQ    x+56(FP), DI
+	MOVQ    dz+64(FP), R8
+	MOVQ    1344(SP), R9
+	MOVQ    R9, 1352(SP)
+	MOVQ    block+80(FP), R9
 	TESTQ   R9, R9
 	JZ      blockDone1
 
@@ -1531,7 +1749,7 @@ block2:
 	VXORPS Z15, Z15, Z15
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
@@ -1784,17 +2002,205 @@ update7:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   1352(SP), $0x00
+	JE     plain8
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone8
+	JZ     fourDone10
 
-four9:
+four11:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1024(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   64(R10)
+	VBROADCASTSS 32(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      64(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1088(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   92(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(CX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(CX)(R14*1)
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 64(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 68(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 72(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 76(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 80(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 84(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 88(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1152(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   120(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(BX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(BX)(R14*1)
+	VBROADCASTSS 88(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 92(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 96(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 100(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 104(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 108(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 112(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 116(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      192(R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1216(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	PREFETCHT0   148(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00 // PREFETCHW 1024(SI)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00 // PREFETCHW 2048(SI)(R14*1)
+	VBROADCASTSS 116(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 120(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 124(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 128(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 132(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 136(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 140(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 144(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+112, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four11
+
+fourDone10:
+	TESTQ R12, R12
+	JZ    oneDone12
+
+one13:
+	VMOVUPS      (R11), Z18
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS      1024(R11), Z19
+	VADDPS       Z19, Z17, Z17
+	VBROADCASTSS 32(R10), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 36(R10), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 40(R10), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 44(R10), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 48(R10), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 52(R10), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 56(R10), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 60(R10), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $+28, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one13
+
+oneDone12:
+	VMOVUPS Z16, 1216(SP)
+	VMOVUPS Z17, 1280(SP)
+	JMP     made9
+
+plain8:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone14
+
+four15:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1024(R11), Z17
 	PREFETCHT0   64(R10)
@@ -1914,13 +2320,13 @@ four9:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four9
+	JNZ          four15
 
-fourDone8:
+fourDone14:
 	TESTQ R12, R12
-	JZ    oneDone10
+	JZ    oneDone16
 
-one11:
+one17:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      1024(R11), Z17
 	VBROADCASTSS 32(R10), Z18
@@ -1950,9 +2356,10 @@ one11:
 	ADDQ         $+28, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one11
+	JNZ          one17
 
-oneDone10:
+oneDone16:
+made9:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 512(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -1977,7 +2384,7 @@ oneDone10:
 	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update12:
+update18:
 	VMOVUPS           (R10), Z5
 	VMOVUPS           512(BX), Z6
 	VMULPS            Z0, Z6, Z6
@@ -2021,23 +2428,69 @@ update12:
 	ADDQ              $+64, BX
 	ADDQ              $+64, SI
 	DECQ              R11
-	JNZ               update12
+	JNZ               update18
 	ADDQ              $-512, CX
 	ADDQ              $-512, BX
 	ADDQ              $-512, SI
-	ADDQ              $+1024, CX
-	ADDQ              $+1024, BX
-	ADDQ              $+1024, SI
-	ADDQ              $+64, DI
-	DECQ              R9
-	JNZ               block2
+	CMPQ              1352(SP), $0x00
+	JE                paid19
+	MOVQ              $0x00000000, 1352(SP)
+	MOVQ              bias+32(FP), R10
+	MOVQ              biasExpAvg+40(FP), R11
+	MOVQ              biasExpAvgSq+48(FP), R12
+	VMOVUPS           1216(SP), Z0
+	VMOVUPS           (R11), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(DX), Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMOVUPS           (R12), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           (R10), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, (R11)
+	VMOVUPS           Z3, (R12)
+	VMOVUPS           Z0, (R10)
+	VMOVUPS           1280(SP), Z0
+	VMOVUPS           64(R11), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(DX), Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMOVUPS           64(R12), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           64(R10), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, 64(R11)
+	VMOVUPS           Z3, 64(R12)
+	VMOVUPS           Z0, 64(R10)
+
+paid19:
+	ADDQ $+1024, CX
+	ADDQ $+1024, BX
+	ADDQ $+1024, SI
+	ADDQ $+64, DI
+	DECQ R9
+	JNZ  block2
 
 blockDone1:
-	MOVQ  blocks+64(FP), R9
+	MOVQ  blocks+88(FP), R9
 	TESTQ R9, R9
-	JZ    restDone13
+	JZ    restDone20
 
-rest14:
+rest21:
 	// The gradient of inputs 0 to 6 of the block, for 32 outputs.
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2053,17 +2506,190 @@ rest14:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
+	CMPQ   1352(SP), $0x00
+	JE     plain22
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
 	MOVQ   DI, R10
 	MOVQ   R8, R11
-	MOVQ   rows+48(FP), R12
+	MOVQ   rows+72(FP), R12
 	MOVQ   R12, R13
 	SHRQ   $0x02, R13
 	ANDQ   $0x03, R12
 	XORQ   R14, R14
 	TESTQ  R13, R13
-	JZ     fourDone15
+	JZ     fourDone24
 
-four16:
+four25:
+	VMOVUPS      (R11), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1024(R11), Z17
+	VADDPS       Z17, Z15, Z15
+	PREFETCHT0   64(R10)
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      64(R11), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1088(R11), Z17
+	VADDPS       Z17, Z15, Z15
+	PREFETCHT0   92(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(CX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x31; BYTE $0xc0; BYTE $0x05; BYTE $0x00; BYTE $0x00 // PREFETCHW 1472(CX)(R14*1)
+	VBROADCASTSS 28(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 32(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 36(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 40(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 44(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 48(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 52(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      128(R11), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1152(R11), Z17
+	VADDPS       Z17, Z15, Z15
+	PREFETCHT0   120(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x33; BYTE $0xc0; BYTE $0x05; BYTE $0x00; BYTE $0x00 // PREFETCHW 1472(BX)(R14*1)
+	VBROADCASTSS 56(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 60(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 64(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 68(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 72(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 76(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 80(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      192(R11), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1216(R11), Z17
+	VADDPS       Z17, Z15, Z15
+	PREFETCHT0   148(R10)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(SI)(R14*1)
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x36; BYTE $0xc0; BYTE $0x05; BYTE $0x00; BYTE $0x00 // PREFETCHW 1472(SI)(R14*1)
+	VBROADCASTSS 84(R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 88(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 92(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 96(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 100(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 104(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 108(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	ADDQ         $+112, R10
+	ADDQ         $+256, R11
+	ADDQ         $+64, R14
+	ANDQ         $0x000001ff, R14
+	DECQ         R13
+	JNZ          four25
+
+fourDone24:
+	TESTQ R12, R12
+	JZ    oneDone26
+
+one27:
+	VMOVUPS      (R11), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1024(R11), Z17
+	VADDPS       Z17, Z15, Z15
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R10), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R10), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	ADDQ         $+28, R10
+	ADDQ         $+64, R11
+	DECQ         R12
+	JNZ          one27
+
+oneDone26:
+	VMOVUPS Z14, 1216(SP)
+	VMOVUPS Z15, 1280(SP)
+	JMP     made23
+
+plain22:
+	MOVQ  DI, R10
+	MOVQ  R8, R11
+	MOVQ  rows+72(FP), R12
+	MOVQ  R12, R13
+	SHRQ  $0x02, R13
+	ANDQ  $0x03, R12
+	XORQ  R14, R14
+	TESTQ R13, R13
+	JZ    fourDone28
+
+four29:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      1024(R11), Z15
 	PREFETCHT0   64(R10)
@@ -2171,13 +2797,13 @@ four16:
 	ADDQ         $+64, R14
 	ANDQ         $0x000001ff, R14
 	DECQ         R13
-	JNZ          four16
+	JNZ          four29
 
-fourDone15:
+fourDone28:
 	TESTQ R12, R12
-	JZ    oneDone17
+	JZ    oneDone30
 
-one18:
+one31:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      1024(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -2204,9 +2830,10 @@ one18:
 	ADDQ         $+28, R10
 	ADDQ         $+64, R11
 	DECQ         R12
-	JNZ          one18
+	JNZ          one31
 
-oneDone17:
+oneDone30:
+made23:
 	VMOVUPS      Z0, (AX)
 	VMOVUPS      Z1, 448(AX)
 	VMOVUPS      Z2, 64(AX)
@@ -2229,7 +2856,7 @@ oneDone17:
 	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update19:
+update32:
 	VMOVUPS           (R10), Z5
 	VMOVUPS           (BX), Z6
 	VMULPS            Z0, Z6, Z6
@@ -2273,81 +2900,60 @@ update19:
 	ADDQ              $+64, BX
 	ADDQ              $+64, SI
 	DECQ              R11
-	JNZ               update19
+	JNZ               update32
 	ADDQ              $-448, CX
 	ADDQ              $-448, BX
 	ADDQ              $-448, SI
-	DECQ              R9
-	JNZ               rest14
-
-restDone13:
-	VZEROUPPER
-	RET
-
-// func gradBias0AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradBias0AVX512(SB), $128-48
-	// AX    w: the panel
-	// BX    expAvgSq: the panel
-	// CX    scalars: [3], hoisted0, scalar2, scalar3
-	// DI    rows: number of rows
-	// DX    expAvg: the panel
-	// SI    dz: at the row
-	MOVQ   w+0(FP), AX
-	MOVQ   scalars+24(FP), CX
-	MOVQ   expAvg+8(FP), DX
-	MOVQ   expAvgSq+16(FP), BX
-	MOVQ   dz+32(FP), SI
-	MOVQ   rows+40(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	TESTQ  DI, DI
-	JZ     rowDone1
-
-row2:
-	VADDPS (SI), Z0, Z0
-	VADDPS 1024(SI), Z1, Z1
-	ADDQ   $+64, SI
-	DECQ   DI
-	JNZ    row2
-
-rowDone1:
-	VMOVUPS           (DX), Z2
-	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z2, Z2
-	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z2
-	VMULPS.BCST       8(CX), Z2, Z3
+	CMPQ              1352(SP), $0x00
+	JE                paid33
+	MOVQ              $0x00000000, 1352(SP)
+	MOVQ              bias+32(FP), R10
+	MOVQ              biasExpAvg+40(FP), R11
+	MOVQ              biasExpAvgSq+48(FP), R12
+	VMOVUPS           1216(SP), Z0
+	VMOVUPS           (R11), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(DX), Z1, Z2
 	VMULPS            Z0, Z0, Z0
-	VMOVUPS           (BX), Z4
-	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z4, Z4
-	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z4
-	VSQRTPS           Z4, Z0
-	VBROADCASTSS      (CX), Z5
-	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z5
-	VDIVPS            Z5, Z3, Z0
-	VMOVUPS           (AX), Z3
-	VFNMADD231PS.BCST 4(CX), Z3, Z3
-	VSUBPS            Z0, Z3, Z0
-	VMOVUPS           Z2, (DX)
-	VMOVUPS           Z4, (BX)
-	VMOVUPS           Z0, (AX)
-	VMOVUPS           64(DX), Z0
-	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z0, Z0
-	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z1, Z0
-	VMULPS.BCST       8(CX), Z0, Z2
-	VMULPS            Z1, Z1, Z1
-	VMOVUPS           64(BX), Z3
+	VMOVUPS           (R12), Z3
 	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z1, Z3
-	VSQRTPS           Z3, Z1
-	VBROADCASTSS      (CX), Z4
-	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z1, Z4
-	VDIVPS            Z4, Z2, Z1
-	VMOVUPS           64(AX), Z2
-	VFNMADD231PS.BCST 4(CX), Z2, Z2
-	VSUBPS            Z1, Z2, Z1
-	VMOVUPS           Z0, 64(DX)
-	VMOVUPS           Z3, 64(BX)
-	VMOVUPS           Z1, 64(AX)
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           (R10), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, (R11)
+	VMOVUPS           Z3, (R12)
+	VMOVUPS           Z0, (R10)
+	VMOVUPS           1280(SP), Z0
+	VMOVUPS           64(R11), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(DX), Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMOVUPS           64(R12), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (DX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           64(R10), Z2
+	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, 64(R11)
+	VMOVUPS           Z3, 64(R12)
+	VMOVUPS           Z0, 64(R10)
+
+paid33:
+	DECQ R9
+	JNZ  rest21
+
+restDone20:
 	VZEROUPPER
 	RET
 
@@ -3803,7 +4409,7 @@ tallDone1:
 
 // func stepAVX512(memory *float32, batch *float32, target *int32, scale float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL
-TEXT ·stepAVX512(SB), $4496-40
+TEXT ·stepAVX512(SB), $4704-40
 	// AX    memory: parameters, states and buffers
 	MOVQ memory+0(FP), AX
 	MOVQ $0x00000000, 4488(SP)
@@ -4825,26 +5431,34 @@ tall8:
 	JNZ            tall8
 
 	// GradWeight2: updates weights of 32 inputs by their gradient.
-	// BX     scalars: [3], hoisted0, scalar2, scalar3
-	// CX     scratch, gradients of the tile
-	// DI     expAvgSq: at the block
-	// DX     w: at the block
-	// R8     x: at the block
-	// R9     dz: [1][16][16], gradient by its outputs
-	// R11    x: at the row
-	// R12    dz: at the row
-	// SI     expAvg: at the block
-	// Z0-Z15 sums of the tile [16][1][16], row by row
-	// Z16    vectors of dz
-	// Z17    a number of x, in all lanes
+	// BX      scalars: [3], hoisted0, scalar2, scalar3
+	// CX      scratch, gradients of the tile
+	// DI      expAvgSq: at the block
+	// DX      w: at the block
+	// R8      x: at the block
+	// R9      dz: [1][16][16], gradient by its outputs
+	// R11     x: at the row
+	// R11     bias: [1][16], the bias
+	// R12     dz: at the row
+	// R12     biasExpAvg: [1][16], its state
+	// R13     biasExpAvgSq: [1][16], its state
+	// SI      expAvg: at the block
+	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16-Z17 vectors of dz
+	// Z17-Z18 a number of x, in all lanes
 	LEAQ 383(SP), CX
 	ANDQ $-64, CX
+
+	// The first block makes the gradient of the bias too.
+	MOVQ $0x00000001, 4560(SP)
 	LEAQ 2176(AX), DX
 	LEAQ 12864(AX), BX
 	LEAQ 6464(AX), SI
 	LEAQ 10752(AX), DI
 	LEAQ 15424(AX), R8
 	LEAQ 18496(AX), R9
+	MOVQ 4560(SP), R10
+	MOVQ R10, 4568(SP)
 	MOVQ $0x00000002, R10
 
 block9:
@@ -4865,11 +5479,163 @@ block9:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	CMPQ   4568(SP), $0x00
+	JE     plain10
+	VXORPS Z16, Z16, Z16
 	MOVQ   R8, R11
 	MOVQ   R9, R12
 	MOVQ   $0x00000004, R13
 
-four10:
+four12:
+	VMOVUPS      (R12), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS (R11), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 4(R11), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R11), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 12(R11), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 16(R11), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 20(R11), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(R11), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 28(R11), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 32(R11), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 36(R11), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 40(R11), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 44(R11), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 48(R11), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 52(R11), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 56(R11), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 60(R11), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      64(R12), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS 64(R11), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 68(R11), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 72(R11), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 76(R11), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 80(R11), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 84(R11), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 88(R11), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 92(R11), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 96(R11), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 100(R11), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 104(R11), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 108(R11), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 112(R11), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 116(R11), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 120(R11), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 124(R11), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R12), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS 128(R11), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 132(R11), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 136(R11), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 140(R11), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 144(R11), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 148(R11), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 152(R11), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 156(R11), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 160(R11), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 164(R11), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 168(R11), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 172(R11), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 176(R11), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 180(R11), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 184(R11), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 188(R11), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      192(R12), Z17
+	VADDPS       Z17, Z16, Z16
+	VBROADCASTSS 192(R11), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 196(R11), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 200(R11), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 204(R11), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 208(R11), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 212(R11), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 216(R11), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 220(R11), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 224(R11), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 228(R11), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 232(R11), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 236(R11), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 240(R11), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 244(R11), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 248(R11), Z18
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 252(R11), Z18
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $+256, R11
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          four12
+	VMOVUPS      Z16, 4496(SP)
+	JMP          made11
+
+plain10:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ $0x00000004, R13
+
+four13:
 	VMOVUPS      (R12), Z16
 	VBROADCASTSS (R11), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -5005,7 +5771,9 @@ four10:
 	ADDQ         $+256, R11
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          four10
+	JNZ          four13
+
+made11:
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 64(CX)
 	VMOVUPS      Z2, 128(CX)
@@ -5030,7 +5798,7 @@ four10:
 	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update11:
+update14:
 	VMOVUPS           (R11), Z5
 	VMOVUPS           (SI), Z6
 	VMULPS            Z0, Z6, Z6
@@ -5055,68 +5823,60 @@ update11:
 	ADDQ              $+64, SI
 	ADDQ              $+64, DI
 	DECQ              R12
-	JNZ               update11
+	JNZ               update14
 	ADDQ              $-1024, DX
 	ADDQ              $-1024, SI
 	ADDQ              $-1024, DI
-	ADDQ              $+1024, DX
-	ADDQ              $+1024, SI
-	ADDQ              $+1024, DI
-	ADDQ              $+1024, R8
-	DECQ              R10
-	JNZ               block9
-
-	// GradBias2: updates a bias by the sum of the gradients by the outputs.
-	// BX    expAvg: the panel
-	// CX    w: the panel
-	// DI    dz: at the row
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// SI    expAvgSq: the panel
-	LEAQ   4224(AX), CX
-	LEAQ   12864(AX), DX
-	LEAQ   8512(AX), BX
-	LEAQ   12800(AX), SI
-	LEAQ   18496(AX), DI
-	VXORPS Z0, Z0, Z0
-	MOVQ   $0x00000010, R8
-
-row12:
-	VADDPS            (DI), Z0, Z0
-	ADDQ              $+64, DI
-	DECQ              R8
-	JNZ               row12
-	VMOVUPS           (BX), Z1
+	CMPQ              4568(SP), $0x00
+	JE                paid15
+	MOVQ              $0x00000000, 4568(SP)
+	LEAQ              4224(AX), R11
+	LEAQ              8512(AX), R12
+	LEAQ              12800(AX), R13
+	VMOVUPS           4496(SP), Z0
+	VMOVUPS           (R12), Z1
 	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
 	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
-	VMULPS.BCST       8(DX), Z1, Z2
+	VMULPS.BCST       8(BX), Z1, Z2
 	VMULPS            Z0, Z0, Z0
-	VMOVUPS           (SI), Z3
+	VMOVUPS           (R13), Z3
 	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
 	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
 	VSQRTPS           Z3, Z0
-	VBROADCASTSS      (DX), Z4
+	VBROADCASTSS      (BX), Z4
 	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
 	VDIVPS            Z4, Z2, Z0
-	VMOVUPS           (CX), Z2
-	VFNMADD231PS.BCST 4(DX), Z2, Z2
+	VMOVUPS           (R11), Z2
+	VFNMADD231PS.BCST 4(BX), Z2, Z2
 	VSUBPS            Z0, Z2, Z0
-	VMOVUPS           Z1, (BX)
-	VMOVUPS           Z3, (SI)
-	VMOVUPS           Z0, (CX)
+	VMOVUPS           Z1, (R12)
+	VMOVUPS           Z3, (R13)
+	VMOVUPS           Z0, (R11)
+
+paid15:
+	ADDQ $+1024, DX
+	ADDQ $+1024, SI
+	ADDQ $+1024, DI
+	ADDQ $+1024, R8
+	DECQ R10
+	JNZ  block9
 
 	// GradWeight0: updates weights of 7 inputs by their gradient.
+	// AX      biasExpAvgSq: [2][16], its state
 	// BX      scalars: [3], hoisted0, scalar2, scalar3
 	// CX      scratch, gradients of the tile
+	// CX      bias: [2][16], the bias
 	// DI      expAvgSq: at the block
 	// DX      w: at the block
+	// DX      biasExpAvg: [2][16], its state
 	// R8      x: at the block
 	// R8      x: at the row
 	// R9      dz: [2][16][16], gradient by its outputs
 	// R9      dz: at the row
 	// SI      expAvg: at the block
 	// Z0-Z13  sums of the tile [7][2][16], row by row
-	// Z14-Z15 vectors of dz
-	// Z16     a number of x, in all lanes
+	// Z16-Z17 vectors of dz
+	// Z18     a number of x, in all lanes
 	LEAQ 383(SP), CX
 	ANDQ $-64, CX
 	LEAQ (AX), DX
@@ -5141,105 +5901,117 @@ row12:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
 	MOVQ   $0x00000004, R10
 
-four13:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      1024(R9), Z15
-	VBROADCASTSS (R8), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(R8), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(R8), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(R8), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(R8), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(R8), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(R8), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      64(R9), Z14
-	VMOVUPS      1088(R9), Z15
-	VBROADCASTSS 28(R8), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 32(R8), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 36(R8), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 40(R8), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 44(R8), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 48(R8), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 52(R8), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R9), Z14
-	VMOVUPS      1152(R9), Z15
-	VBROADCASTSS 56(R8), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 60(R8), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 64(R8), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 68(R8), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 72(R8), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 76(R8), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 80(R8), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      192(R9), Z14
-	VMOVUPS      1216(R9), Z15
-	VBROADCASTSS 84(R8), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 88(R8), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 92(R8), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 96(R8), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 100(R8), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 104(R8), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 108(R8), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
+four18:
+	VMOVUPS      (R9), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1024(R9), Z17
+	VADDPS       Z17, Z15, Z15
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      64(R9), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1088(R9), Z17
+	VADDPS       Z17, Z15, Z15
+	VBROADCASTSS 28(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 32(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 36(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 40(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 44(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 48(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 52(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      128(R9), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1152(R9), Z17
+	VADDPS       Z17, Z15, Z15
+	VBROADCASTSS 56(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 60(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 64(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 68(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 72(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 76(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 80(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VMOVUPS      192(R9), Z16
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS      1216(R9), Z17
+	VADDPS       Z17, Z15, Z15
+	VBROADCASTSS 84(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 88(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 92(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 96(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 100(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 104(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 108(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
 	ADDQ         $+112, R8
 	ADDQ         $+256, R9
 	DECQ         R10
-	JNZ          four13
+	JNZ          four18
+	VMOVUPS      Z14, 4576(SP)
+	VMOVUPS      Z15, 4640(SP)
 	VMOVUPS      Z0, (CX)
 	VMOVUPS      Z1, 448(CX)
 	VMOVUPS      Z2, 64(CX)
@@ -5261,7 +6033,7 @@ four13:
 	VBROADCASTSS simdConstsAVX512<>+116(SB), Z3
 	VBROADCASTSS simdConstsAVX512<>+120(SB), Z4
 
-update14:
+update19:
 	VMOVUPS           (CX), Z5
 	VMOVUPS           (SI), Z6
 	VMULPS            Z0, Z6, Z6
@@ -5305,68 +6077,51 @@ update14:
 	ADDQ              $+64, SI
 	ADDQ              $+64, DI
 	DECQ              R8
-	JNZ               update14
+	JNZ               update19
 	ADDQ              $-448, DX
 	ADDQ              $-448, SI
 	ADDQ              $-448, DI
-
-	// GradBias0: updates a bias by the sum of the gradients by the outputs.
-	// AX    dz: at the row
-	// BX    expAvg: the panel
-	// CX    w: the panel
-	// DX    scalars: [3], hoisted0, scalar2, scalar3
-	// SI    expAvgSq: the panel
-	LEAQ   2048(AX), CX
-	LEAQ   12864(AX), DX
-	LEAQ   6336(AX), BX
-	LEAQ   10624(AX), SI
-	LEAQ   19520(AX), AX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	MOVQ   $0x00000010, DI
-
-row15:
-	VADDPS            (AX), Z0, Z0
-	VADDPS            1024(AX), Z1, Z1
-	ADDQ              $+64, AX
-	DECQ              DI
-	JNZ               row15
-	VMOVUPS           (BX), Z2
-	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z2, Z2
-	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z2
-	VMULPS.BCST       8(DX), Z2, Z3
+	LEAQ              2048(AX), CX
+	LEAQ              6336(AX), DX
+	LEAQ              10624(AX), AX
+	VMOVUPS           4576(SP), Z0
+	VMOVUPS           (DX), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(BX), Z1, Z2
 	VMULPS            Z0, Z0, Z0
-	VMOVUPS           (SI), Z4
-	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z4, Z4
-	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z4
-	VSQRTPS           Z4, Z0
-	VBROADCASTSS      (DX), Z5
-	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z5
-	VDIVPS            Z5, Z3, Z0
-	VMOVUPS           (CX), Z3
-	VFNMADD231PS.BCST 4(DX), Z3, Z3
-	VSUBPS            Z0, Z3, Z0
-	VMOVUPS           Z2, (BX)
-	VMOVUPS           Z4, (SI)
-	VMOVUPS           Z0, (CX)
-	VMOVUPS           64(BX), Z0
-	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z0, Z0
-	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z1, Z0
-	VMULPS.BCST       8(DX), Z0, Z2
-	VMULPS            Z1, Z1, Z1
-	VMOVUPS           64(SI), Z3
+	VMOVUPS           (AX), Z3
 	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
-	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z1, Z3
-	VSQRTPS           Z3, Z1
-	VBROADCASTSS      (DX), Z4
-	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z1, Z4
-	VDIVPS            Z4, Z2, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (BX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
+	VMOVUPS           (CX), Z2
+	VFNMADD231PS.BCST 4(BX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, (DX)
+	VMOVUPS           Z3, (AX)
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           4640(SP), Z0
+	VMOVUPS           64(DX), Z1
+	VMULPS.BCST       simdConstsAVX512<>+104(SB), Z1, Z1
+	VFMADD231PS.BCST  simdConstsAVX512<>+108(SB), Z0, Z1
+	VMULPS.BCST       8(BX), Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMOVUPS           64(AX), Z3
+	VMULPS.BCST       simdConstsAVX512<>+112(SB), Z3, Z3
+	VFMADD231PS.BCST  simdConstsAVX512<>+116(SB), Z0, Z3
+	VSQRTPS           Z3, Z0
+	VBROADCASTSS      (BX), Z4
+	VFMADD213PS.BCST  simdConstsAVX512<>+120(SB), Z0, Z4
+	VDIVPS            Z4, Z2, Z0
 	VMOVUPS           64(CX), Z2
-	VFNMADD231PS.BCST 4(DX), Z2, Z2
-	VSUBPS            Z1, Z2, Z1
-	VMOVUPS           Z0, 64(BX)
-	VMOVUPS           Z3, 64(SI)
-	VMOVUPS           Z1, 64(CX)
+	VFNMADD231PS.BCST 4(BX), Z2, Z2
+	VSUBPS            Z0, Z2, Z0
+	VMOVUPS           Z1, 64(DX)
+	VMOVUPS           Z3, 64(AX)
+	VMOVUPS           Z0, 64(CX)
 
 done1:
 	VZEROUPPER

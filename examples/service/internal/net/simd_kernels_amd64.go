@@ -13,10 +13,8 @@ type vectorKernels struct {
 	lossRows       func(z, dz *float32, class *int32, rows int, scale float32) float64
 	gradInput2     func(src, mat, a, dz *float32, tile, tiles int)
 	transpose2     func(t, w *float32)
-	gradWeight2    func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2      func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
-	gradWeight0    func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias0      func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	gradWeight2    func(w, expAvg, expAvgSq, scalars, bias, biasExpAvg, biasExpAvgSq, x, dz *float32, rows, block, blocks int)
+	gradWeight0    func(w, expAvg, expAvgSq, scalars, bias, biasExpAvg, biasExpAvgSq, x, dz *float32, rows, block, blocks int)
 	inferUnpack    func(blocked, flat *float32, rows int)
 	infer0         func(src, mat, bias, a *float32, tile, tiles int)
 	infer2         func(src, mat, bias, acc *float32, tile, tiles int)
@@ -42,8 +40,6 @@ func (s vectorSplit) cover(n int) int {
 var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
 	forward2:    forward2AVX2,
-	gradBias0:   gradBias0AVX2,
-	gradBias2:   gradBias2AVX2,
 	gradInput2:  gradInput2AVX2,
 	gradWeight0: gradWeight0AVX2,
 	gradWeight2: gradWeight2AVX2,
@@ -69,8 +65,6 @@ var vectorAVX2 = vectorKernels{
 var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
 	forward2:    forward2AVX512,
-	gradBias0:   gradBias0AVX512,
-	gradBias2:   gradBias2AVX512,
 	gradInput2:  gradInput2AVX512,
 	gradWeight0: gradWeight0AVX512,
 	gradWeight2: gradWeight2AVX512,

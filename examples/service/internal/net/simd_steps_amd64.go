@@ -54,8 +54,7 @@ func (e *vector) gradInput2(b *vectorBatch) {
 //	net.yaml:7
 func (e *vector) gradWeight2(b *vectorBatch) {
 	// One group of 16 outputs by 2 blocks of 16 inputs.
-	e.k.gradWeight2(&e.weight2[0], &e.weight2ExpAvg[0], &e.weight2ExpAvgSq[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, 0, 2)
-	e.k.gradBias2(&e.bias2[0], &e.bias2ExpAvg[0], &e.bias2ExpAvgSq[0], &e.scalars[0], &b.dz2[0], b.rows)
+	e.k.gradWeight2(&e.weight2[0], &e.weight2ExpAvg[0], &e.weight2ExpAvgSq[0], &e.scalars[0], &e.bias2[0], &e.bias2ExpAvg[0], &e.bias2ExpAvgSq[0], &b.a1[0], &b.dz2[0], b.rows, 0, 2)
 }
 
 // gradWeight0 updates linear: 32:
@@ -65,8 +64,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	net.yaml:5
 func (e *vector) gradWeight0(b *vectorBatch) {
 	// One group of 32 outputs by 1 blocks of 16 inputs.
-	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &b.batch[0], &b.dz0[0], b.rows, 0, 1)
-	e.k.gradBias0(&e.bias0[0], &e.bias0ExpAvg[0], &e.bias0ExpAvgSq[0], &e.scalars[0], &b.dz0[0], b.rows)
+	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &e.bias0[0], &e.bias0ExpAvg[0], &e.bias0ExpAvgSq[0], &b.batch[0], &b.dz0[0], b.rows, 0, 1)
 }
 
 // infer0 is linear: 32, then relu:
