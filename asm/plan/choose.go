@@ -110,10 +110,11 @@ func groupPanels(rows int) int {
 // blockDepth returns the depth of the blocks in which a product of so many rows
 // is made: all of it, unless a group's panels are too large for the second cache
 // and are read again by the next tile of rows. Where steps are tiled, all weights
-// are in that cache.
+// are in that cache; one that a single worker makes may be a single function, which
+// takes whole products.
 func (b *builder) blockDepth(depth, rows int) int {
 	blocks := (depth + mostDepth/2) / mostDepth
-	if b.Tiled || blocks <= 1 || splits(rows)[vec.AVX512].Tiles() == 1 {
+	if b.Tiled || b.Alone && b.infer == nil || blocks <= 1 || splits(rows)[vec.AVX512].Tiles() == 1 {
 		return depth
 	}
 	return ((depth+blocks-1)/blocks + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes

@@ -76,6 +76,7 @@ func TestBlocks(t *testing.T) {
 		{4096, 512, "14", []int{4096}, 0}, // one tile reads each panel once
 		{4096, 512, "15", []int{1024, 1024, 1024, 1024}, 2},
 		{1700, 8, "512", []int{1700}, 0}, // tiled
+		{1536, 2, "15", []int{1536}, 0},  // alone, in one function
 		{4000, 8, "20", []int{1008, 1008, 1008, 976}, 2},
 	} {
 		p := planned(t, test.depth, fmt.Sprintf("[{linear: %d}]", test.width), test.batch)

@@ -129,7 +129,7 @@ func (w *wholeStep) step(list *[]kernel.Call, s Step) {
 
 func (w *wholeStep) multiply(list *[]kernel.Call, s *Multiply) {
 	if len(s.Blocks) > 1 {
-		panic("plan: a step of one function has a product in blocks") // twice the work that one may have
+		panic("plan: a step of one function has a product in blocks") // blockDepth makes none
 	}
 	panels, block := s.Panels, s.Blocks[0]
 	for g := range s.Groups {
