@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
 	"github.com/dnngen/dnngen/gen/lower"
 	"github.com/dnngen/dnngen/spec"
@@ -92,6 +93,57 @@ func TestBlocks(t *testing.T) {
 		}
 		if !slices.Equal(got, test.want) || m.Pieces != test.pieces {
 			t.Errorf("%d by %d, batch %s: blocks of %d, %d pieces; want %d, %d", test.depth, test.width, test.batch, got, m.Pieces, test.want, test.pieces)
+		}
+	}
+}
+
+// The sums of products in blocks have room for all rows of a group, whatever holds
+// them: kernels write where they are told to, and would write over what is behind.
+func TestSums(t *testing.T) {
+	for _, test := range []struct {
+		name, layers string
+		batch        string
+	}{
+		{"slab without transposed weights", "[{linear: 64}, tanh]", "500"},
+		{"slab with transposed weights", "[{linear: 40}, tanh, {linear: 1700}, relu, {linear: 20}]", "512"},
+		{"few rows more than a tile", "[{linear: 40}, tanh, {linear: 9000}, swish, {linear: 33}, relu, {linear: 5}]", "15"},
+		{"kept sums", "[{linear: 64}, {prelu: {per: channel}}, {linear: 3400}, swiglu, {linear: 37}, prelu, {linear: 2}]", "60"},
+	} {
+		p := planned(t, 4000, test.layers, test.batch)
+		blocked, slab := 0, 0
+		check := func(steps []plan.Step, rows int) {
+			for _, s := range steps {
+				m, ok := s.(*plan.Multiply)
+				if !ok {
+					continue
+				}
+				behind := 0
+				if t := m.Blocks[0].Transpose; t != nil {
+					behind = t.Size
+				}
+				if len(m.Blocks) > 1 {
+					blocked++
+					switch need := m.Panels * rows * kernel.Lanes; {
+					case m.Sums == nil:
+						behind += need
+					case m.Sums != m.Acc && m.Sums.Size() < need:
+						t.Errorf("%s: the sums of %s take %d numbers, and have %d", test.name, m.Name, need, m.Sums.Size())
+					}
+				}
+				slab = max(slab, behind)
+			}
+		}
+		check(p.Forward, p.Rows)
+		for _, phase := range p.Backward {
+			check(phase, p.Rows)
+		}
+		if p.SlabSize != slab {
+			t.Errorf("%s: a slab of %d numbers, want %d", test.name, p.SlabSize, slab)
+		}
+		check(p.Infer.Steps, p.Infer.Rows)
+		check(p.InferRow.Steps, 1)
+		if blocked == 0 {
+			t.Errorf("%s: no product in blocks", test.name)
 		}
 	}
 }
