@@ -61,7 +61,9 @@ func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, si
 		suffix = "Middle"
 		k.Doc += fmt.Sprintf(" It goes on with the sums of those before, by %d.", size)
 		k.Bias, k.Resume, k.Store, k.Map = false, true, true, nil
-		k.Private = true // nothing is written that was not read before
+	}
+	if k.Resume && k.Map == nil {
+		k.Private = true // what is written was read before
 	}
 	transposed := k.PanelDepth == 0
 	if transposed {
