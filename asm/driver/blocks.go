@@ -59,6 +59,12 @@ func pieces(g *jen.Group, s *plan.Multiply, body func(g *jen.Group, group, first
 			group, piece = id("g"), id("i").Op("%").Lit(s.Pieces)
 		}
 		g.List(id("first"), id("end")).Op(":=").Qual(poolPath, "Part").Call(inBatch("tiles"), piece, n(s.Pieces))
+		if s.Blocks[0].Transpose != nil {
+			g.If(id("first").Op("==").Id("end")).Block(
+				jen.Comment("A short batch has fewer tiles than pieces: no weights to transpose for this one."),
+				jen.Continue(),
+			)
+		}
 		body(g, group, id("first"), id("end"))
 	})
 }
