@@ -111,8 +111,8 @@ train: {batch: 77, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{77, 13, 7
 layers: [{linear: 40}, tanh, {linear: 2600}, swish, {linear: 37}, {prelu: {per: channel}}, {linear: 2}]
 loss: cross_entropy
 train: {batch: 60, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{60, 59, 11, 1}},
-	{"deepchunks", `input: 1600
-layers: [{linear: 40}, swiglu, {linear: 3400}, swiglu, {linear: 7}, relu, {linear: 1}]
+	{"deepchunks", `input: 300
+layers: [{linear: 200}, swiglu, {linear: 2600}, swiglu, {linear: 7}, relu, {linear: 1}]
 loss: mse
 train: {batch: 520, optimizer: {sgd: {lr: 0.1, momentum: 0.9, nesterov: true}}}`, []int{520, 33}},
 	{"noeps", `input: 5

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"github.com/dnngen/dnngen/asm/kernel"
-	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/runtime/pool"
 )
 
@@ -48,9 +47,13 @@ const (
 	// mostDepth is about the depth of a block of a product: two panels of it take a
 	// quarter of a second cache of 512 KiB.
 	mostDepth = 1024
-	// blockedPieces is the number of pieces that a product of several blocks is cut
-	// into, if it has fewer groups: a few for each of many workers.
-	blockedPieces = 64
+	// mostPieces is the number of pieces that a product in blocks is shared in, if it
+	// has fewer groups: a few for each of many workers.
+	mostPieces = 64
+	// transposedRows is the least rows of a piece that transposes its weights, which
+	// takes as long as the product of 16 rows, and leastPieces the number of such
+	// pieces below which the product is not made in blocks, but shared by tiles.
+	transposedRows, leastPieces = 128, 16
 	// updateLines is the number of cache lines of gradients and states that a call
 	// of the update reads at most: some 5 µs from a third cache.
 	updateLines = 2048
@@ -107,17 +110,26 @@ func groupPanels(rows int) int {
 	return 2
 }
 
-// blockDepth returns the depth of the blocks in which a product of so many rows
-// is made: all of it, unless a group's panels are too large for the second cache
-// and are read again by the next tile of rows. Where steps are tiled, all weights
-// are in that cache; one that a single worker makes may be a single function, which
-// takes whole products.
-func (b *builder) blockDepth(depth, rows int) int {
+// blockDepth returns the depth of the blocks in which a product is made that reads
+// its panels several times: all of it, unless they are too large for the second
+// cache. Where steps are tiled, all weights are in that cache; one that a single
+// worker makes may be a single function, which takes whole products.
+func (b *builder) blockDepth(depth int) int {
 	blocks := (depth + mostDepth/2) / mostDepth
-	if b.Tiled || b.Alone && b.infer == nil || blocks <= 1 || splits(rows)[vec.AVX512].Tiles() == 1 {
+	if b.Tiled || b.Alone && b.infer == nil || blocks <= 1 {
 		return depth
 	}
 	return ((depth+blocks-1)/blocks + kernel.Lanes - 1) / kernel.Lanes * kernel.Lanes
+}
+
+// groupPieces is the number of pieces of tiles that a group of a product in blocks
+// is shared in. Each piece transposes the weights for itself, if they are.
+func groupPieces(groups, tiles, rows int, transposed bool) int {
+	pieces := min(tiles, (mostPieces+groups-1)/groups)
+	if transposed {
+		pieces = min(pieces, max(1, rows/transposedRows))
+	}
+	return pieces
 }
 
 // Sharing says how workers share the calls of a step.

@@ -89,10 +89,45 @@ func TestBlocks(t *testing.T) {
 				t.Errorf("%d by %d, batch %s: block %d begins at %d, not %d", test.depth, test.width, test.batch, i, b.First, at)
 			}
 			at += b.Kernel.Depth
+			if i > 1 && b.Kernel.Depth == m.Blocks[1].Kernel.Depth && b.Kernel != m.Blocks[1].Kernel {
+				t.Errorf("%d by %d, batch %s: block %d has a kernel of its own, and does what block 1 does", test.depth, test.width, test.batch, i)
+			}
 			got = append(got, b.Kernel.Depth)
 		}
 		if !slices.Equal(got, test.want) || m.Pieces != test.pieces {
 			t.Errorf("%d by %d, batch %s: blocks of %d, %d pieces; want %d, %d", test.depth, test.width, test.batch, got, m.Pieces, test.want, test.pieces)
+		}
+	}
+}
+
+// A gradient by inputs is made in blocks only where its pieces have rows enough to
+// transpose their weights for themselves.
+func TestTransposedBlocks(t *testing.T) {
+	for _, test := range []struct {
+		inputs, depth  int
+		batch          string
+		blocks, pieces int
+	}{
+		{512, 4096, "127", 4, 1},
+		{511, 4096, "127", 4, 1},
+		{480, 4096, "128", 1, 0}, // 15 groups
+		{480, 4096, "256", 4, 2},
+		{128, 2048, "512", 2, 4},
+		{96, 2048, "512", 1, 0},
+		{512, 4096, "14", 1, 0}, // one tile
+	} {
+		p := planned(t, 20, fmt.Sprintf("[{linear: %d}, relu, {linear: %d}, relu, {linear: 3}]", test.inputs, test.depth), test.batch)
+		found := false
+		for _, s := range p.Backward[1] {
+			m, ok := s.(*plan.Multiply)
+			found = found || ok
+			if ok && (len(m.Blocks) != test.blocks || m.Pieces != test.pieces) {
+				t.Errorf("%d deep, of %d inputs, batch %s: %d blocks, %d pieces; want %d, %d",
+					test.depth, test.inputs, test.batch, len(m.Blocks), m.Pieces, test.blocks, test.pieces)
+			}
+		}
+		if !found {
+			t.Errorf("%d deep: no gradient by inputs", test.depth)
 		}
 	}
 }

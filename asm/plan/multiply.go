@@ -27,17 +27,21 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 		Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
 		Private: b.sharing(0) == Unshared,
 	}
-	size := b.blockDepth(depth, rows)
+	tiles := whole.Splits[vec.AVX512].Tiles()
+	pieces := groupPieces(m.Groups, tiles, rows, panelDepth == 0)
+	size := depth
+	if tiles > 1 && (panelDepth > 0 || m.Groups*pieces >= leastPieces) {
+		size = b.blockDepth(depth)
+	}
 	for first := 0; first < depth; first += size {
 		b.block(m, whole, doc, first, min(size, depth-first), depth, panels)
 	}
-	split := splits(rows)[vec.AVX512]
 	m.Sharing = b.sharing(rows * depth * lanes(panels))
-	m.Most = b.most(split.Height*size*lanes(m.Panels), split.Tiles()*m.Groups)
+	m.Most = b.most(whole.Splits[vec.AVX512].Height*size*lanes(m.Panels), tiles*m.Groups)
 	if size < depth {
-		b.blocked(m, split.Tiles())
+		b.blocked(m, pieces)
 	} else {
-		m.Whole = m.Most >= max(split.Tiles(), splits(rows)[vec.AVX2].Tiles())
+		m.Whole = m.Most >= max(tiles, whole.Splits[vec.AVX2].Tiles())
 	}
 }
 
@@ -90,10 +94,10 @@ func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, si
 
 // blocked decides how a product of several blocks is shared, and where its sums
 // wait from one block to the next.
-func (b *builder) blocked(m *Multiply, tiles int) {
+func (b *builder) blocked(m *Multiply, pieces int) {
 	m.Pieces = 1
 	if m.Sharing != Unshared {
-		m.Pieces = min(tiles, (blockedPieces+m.Groups-1)/m.Groups)
+		m.Pieces = pieces
 	}
 	switch size := m.Panels * b.Rows * kernel.Lanes; {
 	case m.Acc != nil:
