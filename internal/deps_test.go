@@ -79,7 +79,8 @@ gen, runtime/device, bench/autograd, bench/bars, bench/lab, bench/problem < benc
 NONE < internal;
 runtime/engine < internal/engines;
 internal/golden < internal/scratch;
-internal/engines, runtime/simd < asm/internal/runner;
+NONE < asm/internal/emulate;
+asm/internal/emulate, internal/engines, runtime/simd < asm/internal/runner;
 runtime/simd < asm/internal/ran;
 cuda, internal/nettest, internal/golden < cuda/internal/emulator;
 internal/engines < cuda/internal/runner;

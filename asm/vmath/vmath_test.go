@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dnngen/dnngen/asm/internal/emulate"
 	"github.com/dnngen/dnngen/asm/internal/ran"
 
 	tk "github.com/dnngen/dnngen/asm/vmath/internal/testkernels"
@@ -198,6 +199,42 @@ func TestSameBits(t *testing.T) {
 				a, b := make([]float32, len(in)), make([]float32, len(in))
 				kernel.AVX2(&a[0], &in[0], len(in)/8)
 				kernel.AVX512(&b[0], &in[0], len(in)/16)
+				for i, x := range in {
+					if math.Float32bits(a[i]) != math.Float32bits(b[i]) && (a[i] == a[i] || b[i] == b[i]) {
+						t.Errorf("%s(%v): AVX2 gives %v, AVX-512 %v", f.name, x, a[i], b[i])
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestSameBitsEmulated compares AVX2 on the processor with an emulator of AVX-512.
+func TestSameBitsEmulated(t *testing.T) {
+	needAVX2(t)
+	if os.Getenv(sweepVariable) != "" {
+		t.Skip("a sweep takes days on an emulator")
+	}
+	text, err := os.ReadFile("internal/testkernels/kernels_avx512_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := emulate.Load(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			kernel := f.kernels(t)
+			emulated := kernel
+			if _, err := p.Replace(&emulated); err != nil {
+				t.Fatal(err)
+			}
+			inputs(func(in []float32) {
+				a, b := make([]float32, len(in)), make([]float32, len(in))
+				kernel.AVX2(&a[0], &in[0], len(in)/8)
+				emulated.AVX512(&b[0], &in[0], len(in)/16)
 				for i, x := range in {
 					if math.Float32bits(a[i]) != math.Float32bits(b[i]) && (a[i] == a[i] || b[i] == b[i]) {
 						t.Errorf("%s(%v): AVX2 gives %v, AVX-512 %v", f.name, x, a[i], b[i])

@@ -5,42 +5,96 @@ package testkernels_test
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
+	"github.com/dnngen/dnngen/asm/internal/emulate"
 	"github.com/dnngen/dnngen/asm/internal/ran"
 	tk "github.com/dnngen/dnngen/asm/vec/internal/testkernels"
 )
 
 // machine is an instruction set with its kernels.
 type machine struct {
-	name  string
-	lanes int
-	run   func(k tk.Kernel) func(out, in *float32, n int)
+	name    string
+	lanes   int
+	kernels []tk.Kernel
+	run     func(k tk.Kernel) func(out, in *float32, n int)
 }
 
 var machines = []machine{
-	{"avx2", 8, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX2 }},
-	{"avx512", 16, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX512 }},
+	{"avx2", 8, tk.Kernels, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX2 }},
+	{"avx512", 16, tk.Kernels, func(k tk.Kernel) func(out, in *float32, n int) { return k.AVX512 }},
 }
 
-// onEach runs a test on every instruction set that the processor has.
+// emulated returns the machine with an emulator in place of the processor.
+func (m machine) emulated(t *testing.T) machine {
+	t.Helper()
+	text, err := os.ReadFile("kernels_" + m.name + "_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := emulate.Load(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.kernels = slices.Clone(m.kernels)
+	if n, err := p.Replace(&m.kernels); err != nil || n != len(m.kernels) {
+		t.Fatalf("%d of %d kernels are emulated: %v", n, len(m.kernels), err)
+	}
+	return m
+}
+
+// onEach runs a test on every instruction set that the processor has, and on an
+// emulator of every one.
 func onEach(t *testing.T, test func(t *testing.T, m machine)) {
 	for _, m := range machines {
 		t.Run(m.name, func(t *testing.T) {
 			ran.Here(t, m.name)
 			test(t, m)
 		})
+		t.Run(m.name+"/emulated", func(t *testing.T) { test(t, m.emulated(t)) })
+	}
+}
+
+// TestEmulator compares what each kernel writes on the processor and on the emulator,
+// bit for bit but for NaN: which of two is the result is the vendor's to say.
+func TestEmulator(t *testing.T) {
+	for _, m := range machines {
+		t.Run(m.name, func(t *testing.T) {
+			ran.Here(t, m.name)
+			e := m.emulated(t)
+			for i, k := range m.kernels {
+				rng := rand.New(rand.NewPCG(7, uint64(i)))
+				in := make([]float32, tk.Stride*20)
+				got, want := make([]float32, tk.Stride*40), make([]float32, tk.Stride*40)
+				for range 100 {
+					for j := range in {
+						if in[j] = float32(rng.NormFloat64()); rng.IntN(2) == 0 {
+							in[j] = odd[rng.IntN(len(odd))]
+						}
+					}
+					n := 1 + rng.IntN(m.lanes)
+					m.run(k)(&want[0], &in[0], n)
+					m.run(e.kernels[i])(&got[0], &in[0], n)
+					for j := range want {
+						if !equal(got[j], want[j], false) {
+							t.Fatalf("%s: element %d is %v (%#x), emulated %v (%#x)", k.Name, j, want[j], bits(want[j]), got[j], bits(got[j]))
+						}
+					}
+				}
+			}
+		})
 	}
 }
 
 func kernel(t *testing.T, m machine, name string) func(out, in *float32, n int) {
 	t.Helper()
-	i := slices.IndexFunc(tk.Kernels, func(k tk.Kernel) bool { return k.Name == name })
+	i := slices.IndexFunc(m.kernels, func(k tk.Kernel) bool { return k.Name == name })
 	if i < 0 {
 		t.Fatalf("no kernel %q", name)
 	}
-	return m.run(tk.Kernels[i])
+	return m.run(m.kernels[i])
 }
 
 // equal compares bits; all NaN are equal, and so are the zeros of both signs

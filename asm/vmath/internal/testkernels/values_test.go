@@ -5,12 +5,65 @@ package testkernels_test
 import (
 	"math"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"testing"
 
+	"github.com/dnngen/dnngen/asm/internal/emulate"
 	"github.com/dnngen/dnngen/asm/internal/ran"
 	tk "github.com/dnngen/dnngen/asm/vmath/internal/testkernels"
 	"github.com/dnngen/dnngen/internal/expr"
 )
+
+// emulated returns the kernels of an instruction set on an emulator.
+func emulated(t *testing.T, isa string) []tk.Kernel {
+	t.Helper()
+	text, err := os.ReadFile("kernels_" + isa + "_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := emulate.Load(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := slices.Clone(tk.Kernels)
+	if n, err := p.Replace(&list); err != nil || n != len(list) {
+		t.Fatalf("%d of %d kernels are emulated: %v", n, len(list), err)
+	}
+	return list
+}
+
+// sameBits compares bits; all NaN are equal.
+func sameBits(a, b []float32) (at int, ok bool) {
+	for j := range a {
+		if math.Float32bits(a[j]) != math.Float32bits(b[j]) && (a[j] == a[j] || b[j] == b[j]) {
+			return j, false
+		}
+	}
+	return 0, true
+}
+
+// TestEmulated compares every row, on an emulator of every instruction set, with AVX2
+// on the processor.
+func TestEmulated(t *testing.T) {
+	ran.Here(t, "avx2")
+	avx2, avx512 := emulated(t, "avx2"), emulated(t, "avx512")
+	for i, r := range rows() {
+		k := tk.Kernels[i]
+		in := rowInputs(r, k.Vars)
+		want, got := make([]float32, tk.Stride*k.Roots), make([]float32, tk.Stride*k.Roots)
+		k.AVX2(&want[0], &in[0], tk.Elements/8)
+		avx2[i].AVX2(&got[0], &in[0], tk.Elements/8)
+		if at, ok := sameBits(want, got); !ok {
+			t.Errorf("%s: root %d at %d: AVX2 gives %v, emulated %v", r.name, at/tk.Stride, at%tk.Stride, want[at], got[at])
+		}
+		clear(got)
+		avx512[i].AVX512(&got[0], &in[0], tk.Elements/16)
+		if at, ok := sameBits(want, got); !ok {
+			t.Errorf("%s: root %d at %d: AVX2 gives %v, emulated AVX-512 %v", r.name, at/tk.Stride, at%tk.Stride, want[at], got[at])
+		}
+	}
+}
 
 // TestValues compares every row, on every instruction set, with the float64
 // evaluation of its expressions, and the instruction sets with each other.
@@ -30,10 +83,8 @@ func TestValues(t *testing.T) {
 			ran.On("avx512")
 			other := make([]float32, tk.Stride*k.Roots)
 			k.AVX512(&other[0], &in[0], tk.Elements/16)
-			for j := range got {
-				if math.Float32bits(got[j]) != math.Float32bits(other[j]) && (got[j] == got[j] || other[j] == other[j]) {
-					t.Fatalf("root %d at %d: AVX2 gives %v, AVX-512 %v", j/tk.Stride, j%tk.Stride, got[j], other[j])
-				}
+			if j, ok := sameBits(got, other); !ok {
+				t.Fatalf("root %d at %d: AVX2 gives %v, AVX-512 %v", j/tk.Stride, j%tk.Stride, got[j], other[j])
 			}
 		})
 	}
