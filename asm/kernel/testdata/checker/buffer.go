@@ -117,11 +117,28 @@ func matrix(r *rand.Rand, rows, cols int, draw func(*rand.Rand) float32) [][]flo
 // to size.
 func bound(k int, size float64) float64 { return (4 + 2*math.Sqrt(float64(k))) * u * size }
 
+// few has fewer dimensions tried: an emulator takes its time.
+var few bool
+
 // sizes are the dimensions that are tried.
 func sizes() []int {
+	if few {
+		return []int{1, 2, 7, 16, 17, 33, 64, 128, 129}
+	}
 	var list []int
 	for i := 1; i <= 33; i++ {
 		list = append(list, i)
 	}
 	return append(list, 63, 64, 65, 127, 128, 129)
+}
+
+// upTo are the dimensions that are tried up to one, and that.
+func upTo(n int) []int {
+	var list []int
+	for _, size := range sizes() {
+		if size < n {
+			list = append(list, size)
+		}
+	}
+	return append(list, n)
 }

@@ -1,11 +1,17 @@
 // Command checker runs kernels on buffers that end or begin at a page that
 // must not be touched, and compares what they make with plain loops. The test
 // of package kernel builds it together with the kernels and their table.
+//
+//	checker SET [FILE]
+//
+// With the file of a set's kernels, these are emulated, and tried with fewer sizes.
 package main
 
 import (
 	"fmt"
 	"os"
+
+	"checker/emulate"
 )
 
 const lanes = 16
@@ -36,6 +42,12 @@ func main() {
 	if !ok {
 		fmt.Println("FAIL no such instruction set")
 		os.Exit(1)
+	}
+	if len(os.Args) > 2 {
+		if err := emulated(&s, os.Args[2]); err != nil {
+			fmt.Println("FAIL", err)
+			os.Exit(1)
+		}
 	}
 	checks := 0
 	for _, atEnd := range []bool{false, true} {
@@ -74,4 +86,20 @@ func main() {
 	if failures > 0 {
 		os.Exit(1)
 	}
+}
+
+// emulated puts emulated kernels into the places of a set's.
+func emulated(s *set, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	p, err := emulate.Load(text)
+	if err != nil {
+		return err
+	}
+	few = true
+	n, err := p.Replace(s)
+	fmt.Printf("%d kernels are emulated, ", n)
+	return err
 }

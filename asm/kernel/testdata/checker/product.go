@@ -65,10 +65,7 @@ func (p product) check(atEnd bool) int {
 				}
 			}
 			copy(bs.v, bias[:n])
-			for _, m := range sizes() {
-				if m > p.rows {
-					break
-				}
+			for _, m := range upTo(p.rows) {
 				checks++
 				acc := guarded(panels(n)*p.rows*lanes, atEnd)
 				if p.resume != nil {
