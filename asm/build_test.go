@@ -28,7 +28,7 @@ const runnerPath = "asm/internal/runner"
 // build emits networks, compiles them into one program and starts it.
 func build(t testing.TB, nets map[string]*ir.Program) *program {
 	t.Helper()
-	m := scratch.New(t, runnerPath)
+	m := scratch.New(t, runnerPath, "asm/internal/emulate")
 	var packages []string
 	for name, p := range nets {
 		files, err := asm.Emit(p, name)
@@ -40,7 +40,8 @@ func build(t testing.TB, nets map[string]*ir.Program) *program {
 			m.Put(base+"/"+f.Path, f.Content)
 		}
 		m.Register(base, name, asm.Devices, runnerPath,
-			fmt.Sprintf(`runner.RegisterKernels(%q, map[string]any{"cpu:avx2": &vectorAVX2, "cpu:avx512": &vectorAVX512})`, name))
+			fmt.Sprintf(`runner.RegisterKernels(%q, map[string]runner.Kernels{"cpu:avx2": {&vectorAVX2, textAVX2}, "cpu:avx512": {&vectorAVX512, textAVX512}})`, name))
+		m.Put(base+"/text.go", fmt.Appendf(nil, "package %s\n\nimport _ \"embed\"\n\n//go:embed simd_avx2_amd64.s\nvar textAVX2 []byte\n\n//go:embed simd_avx512_amd64.s\nvar textAVX512 []byte\n", name))
 		packages = append(packages, base)
 	}
 	return start(t, m.Program(runnerPath, packages))
@@ -81,6 +82,8 @@ func (p *program) run(t testing.TB, q runner.Request) runner.Response {
 	if r.Err != "" {
 		t.Fatalf("%s on %s: %s", q.Net, q.Device, r.Err)
 	}
-	ran.On(strings.TrimPrefix(q.Device, "cpu:"))
+	if !q.Emulate {
+		ran.On(strings.TrimPrefix(q.Device, "cpu:"))
+	}
 	return r
 }

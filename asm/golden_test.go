@@ -27,6 +27,16 @@ func devices() (names []string) {
 	return names
 }
 
+// lacking are the instruction sets that this machine has not; they are emulated.
+func lacking() (names []string) {
+	for _, isa := range vec.ISAs {
+		if ran.Missing(isa.String()) != nil {
+			names = append(names, "cpu:"+isa.String())
+		}
+	}
+	return names
+}
+
 // request asks for a training of a program.
 func request(p *ir.Program, net, device string, threads int) runner.Request {
 	q := runner.Request{Net: net, Device: device, Threads: threads, Outputs: p.Output, States: len(p.Rule.States)}
@@ -71,7 +81,8 @@ func goldenRequest(t *testing.T, c *golden.Case, p *ir.Program, device string, t
 	return q
 }
 
-// TestGolden trains every reference case on every instruction set.
+// TestGolden trains every reference case on every instruction set, on an emulator of
+// those that this machine lacks.
 func TestGolden(t *testing.T) {
 	cases := golden.Load(t)
 	programs := map[string]*ir.Program{}
@@ -86,28 +97,40 @@ func TestGolden(t *testing.T) {
 	for _, c := range cases {
 		for _, device := range devices() {
 			t.Run(fmt.Sprintf("%s/%s", c.Name, device), func(t *testing.T) {
-				p := programs[c.Name]
-				q := goldenRequest(t, c, p, device, 2)
+				q := goldenRequest(t, c, programs[c.Name], device, 2)
 				q.Allocs = true
 				r := prog.run(t, q)
-				if err := c.CheckLosses(r.Losses); err != nil {
-					t.Error(err)
-				}
-				for i, param := range p.Params {
-					if err := c.CheckParam(param.Name, r.Slots[0][i]); err != nil {
-						t.Error(err)
-					}
-				}
-				for i, v := range r.Raw {
-					if w := float64(c.Raw[i]); !(math.Abs(float64(v)-w) <= 1e-4*math.Max(1, math.Abs(w))) {
-						t.Errorf("raw[%d] is %g, want %g", i, v, w)
-						break
-					}
-				}
+				checkGolden(t, c, programs[c.Name], r)
 				if r.Allocs != 0 {
 					t.Errorf("%v allocations a step", r.Allocs)
 				}
 			})
+		}
+		for _, device := range lacking() {
+			t.Run(fmt.Sprintf("%s/%s/emulated", c.Name, device), func(t *testing.T) {
+				q := goldenRequest(t, c, programs[c.Name], device, 2)
+				q.Emulate = true
+				checkGolden(t, c, programs[c.Name], prog.run(t, q))
+			})
+		}
+	}
+}
+
+// checkGolden compares a training with the reference.
+func checkGolden(t *testing.T, c *golden.Case, p *ir.Program, r runner.Response) {
+	t.Helper()
+	if err := c.CheckLosses(r.Losses); err != nil {
+		t.Error(err)
+	}
+	for i, param := range p.Params {
+		if err := c.CheckParam(param.Name, r.Slots[0][i]); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, v := range r.Raw {
+		if w := float64(c.Raw[i]); !(math.Abs(float64(v)-w) <= 1e-4*math.Max(1, math.Abs(w))) {
+			t.Errorf("raw[%d] is %g, want %g", i, v, w)
+			break
 		}
 	}
 }

@@ -148,7 +148,8 @@ func specials(t *testing.T) []*training {
 }
 
 // TestRandom trains random and special networks and compares them with the float64
-// interpreter, and all devices and thread counts with each other, bit by bit.
+// interpreter, and all devices and thread counts with each other, bit by bit. Devices
+// that this machine lacks are emulated.
 func TestRandom(t *testing.T) {
 	programs := map[string]*ir.Program{}
 	var list []*training
@@ -190,8 +191,21 @@ func TestRandom(t *testing.T) {
 			if first == nil {
 				t.Skip("NOT TESTED: this machine has no vector instruction set")
 			}
+			for _, device := range lacking() {
+				t.Run(device+"/emulated", func(t *testing.T) {
+					q := tr.request(device, 2)
+					q.Emulate = true
+					r := prog.run(t, q)
+					if err := sameBits(first, &r); err != nil {
+						t.Error(err)
+					}
+					tr.checkNotFinite(t, prog, first, q)
+				})
+			}
 			tr.checkRows(t, prog, first.Raw)
-			tr.checkNotFinite(t, prog, first)
+			for _, device := range devices() {
+				tr.checkNotFinite(t, prog, first, tr.request(device, 2))
+			}
 		})
 	}
 }
@@ -238,21 +252,19 @@ func (tr *training) checkRows(t *testing.T, prog *program, raw []float32) {
 
 // checkNotFinite trains again with a step in between whose last row is not a
 // number: its loss says so, and nothing else changes.
-func (tr *training) checkNotFinite(t *testing.T, prog *program, want *runner.Response) {
-	for _, device := range devices() {
-		q := tr.request(device, 2)
-		bad := q.Steps[0]
-		bad.X = slices.Clone(bad.X)
-		bad.X[bad.Rows*tr.p.Input-1] = float32(math.NaN())
-		q.Steps = slices.Insert(q.Steps, 1, bad)
-		got := prog.run(t, q)
-		if !math.IsNaN(got.Losses[1]) {
-			t.Errorf("%s: a row that is not a number has the loss %g", device, got.Losses[1])
-		}
-		got.Losses = slices.Delete(got.Losses, 1, 2)
-		if err := sameBits(want, &got); err != nil {
-			t.Errorf("%s: after a loss that is not a number: %v", device, err)
-		}
+func (tr *training) checkNotFinite(t *testing.T, prog *program, want *runner.Response, q runner.Request) {
+	t.Helper()
+	bad := q.Steps[0]
+	bad.X = slices.Clone(bad.X)
+	bad.X[bad.Rows*tr.p.Input-1] = float32(math.NaN())
+	q.Steps = slices.Insert(q.Steps, 1, bad)
+	got := prog.run(t, q)
+	if !math.IsNaN(got.Losses[1]) {
+		t.Errorf("%s: a row that is not a number has the loss %g", q.Device, got.Losses[1])
+	}
+	got.Losses = slices.Delete(got.Losses, 1, 2)
+	if err := sameBits(want, &got); err != nil {
+		t.Errorf("%s: after a loss that is not a number: %v", q.Device, err)
 	}
 }
 

@@ -41,6 +41,7 @@ var _ = known(map[string]entry{
 	"RET": {"", func(*instruction) step { return func(m *machine) { m.pc = -1 } }},
 
 	"PREFETCHT0": {"m", nothing},
+	"PREFETCHT1": {"m", nothing},
 })
 
 // read returns the value of an operand of 8 or 4 bytes.

@@ -26,13 +26,6 @@ type Call struct {
 	Median, Longest float64 // seconds of one call; Longest is what 99 of 100 stay below
 }
 
-// kernels holds the networks' tables of kernels.
-var kernels = map[string]map[string]any{}
-
-// RegisterKernels makes a network's tables of kernels known: pointers to
-// structs of functions, by device.
-func RegisterKernels(name string, byDevice map[string]any) { kernels[name] = byDevice }
-
 // caller names the method of the emitted engine that calls a kernel.
 func caller() string {
 	var stack [16]uintptr
@@ -97,10 +90,8 @@ func calls(q *Request) (*Calls, error) {
 	c := &clock{times: map[[2]string][]float64{}}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	table := reflect.ValueOf(kernels[q.Net][q.Device]).Elem()
-	old := reflect.New(table.Type()).Elem()
-	old.Set(table)
-	defer table.Set(old)
+	table, restore := table(q)
+	defer restore()
 	for i := range table.NumField() {
 		field := reflect.NewAt(table.Field(i).Type(), unsafe.Pointer(table.Field(i).UnsafeAddr())).Elem()
 		if field.Kind() == reflect.Func {

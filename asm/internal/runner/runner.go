@@ -16,6 +16,7 @@ import (
 // Request asks for a training.
 type Request struct {
 	Net, Device string
+	Emulate     bool // execute the device's kernels by package emulate
 	Threads     int
 	Params      [][]float32 // initial values; nil leaves zeros
 	Steps       []engines.Step
@@ -93,6 +94,13 @@ func serve(q *Request) (r Response, err error) {
 		r.Calls, err = calls(q)
 		return r, err
 	}
+	if q.Emulate {
+		restore, err := emulated(q)
+		if err != nil {
+			return r, err
+		}
+		defer restore()
+	}
 	e, err := open(q, q.Device, q.Threads)
 	if err != nil {
 		return r, err
@@ -123,7 +131,7 @@ func open(q *Request, device string, threads int) (engine.Engine, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("no device %s", device)
 	}
-	if err := list[i].Missing(); err != nil {
+	if err := list[i].Missing(); err != nil && !q.Emulate {
 		return nil, err
 	}
 	e, err := list[i].New(engine.Options{Threads: threads})
