@@ -180,7 +180,8 @@ func symbol(f reflect.Value) string {
 const (
 	junk     = 0x7fa5a5a5         // a signalling NaN
 	wideJunk = 0x7fa5a5a57fa5a5a5 // no address; as float64 a NaN
-	around   = 32                 // words on both sides of a frame that nothing may write
+	guard    = 0x5c5c5c5c5c5c5c5c // what stands beside a frame, where nothing may write
+	around   = 32                 // words on each side
 )
 
 // machine is the registers of a call, its arguments and its frame.
@@ -237,9 +238,6 @@ func (f *function) machine() *machine {
 	for i := range m.argWords {
 		m.argWords[i] = wideJunk
 	}
-	for i := range m.frameWords {
-		m.frameWords[i] = wideJunk
-	}
 	m.zero, m.sign, m.carry, m.overflow, m.parity = unknown, unknown, unknown, unknown, unknown
 	m.pc = 0
 	m.r[none] = 0
@@ -250,7 +248,19 @@ func (f *function) machine() *machine {
 	if m.r[stack] < at {
 		m.r[stack] += 64
 	}
+	for i := range m.frameWords {
+		m.frameWords[i] = guard
+	}
+	first := f.first(m)
+	for i := range (f.frame + 7) / 8 {
+		m.frameWords[first+i] = wideJunk
+	}
 	return m
+}
+
+// first is the frame's place in the words of a machine whose stack pointer is set.
+func (f *function) first(m *machine) int {
+	return int(m.r[stack]-uint64(uintptr(unsafe.Pointer(&m.frameWords[0])))) / 8
 }
 
 func (m *machine) arg(at int) unsafe.Pointer {
@@ -266,19 +276,15 @@ func (f *function) run(m *machine) {
 			panic(fmt.Sprintf("emulate: %s, line %d: %s: %v", f.name, f.source[m.pc-1].line, f.source[m.pc-1].text, r))
 		}
 	}()
-	sp := m.r[stack]
 	for m.pc >= 0 {
 		s := f.code[m.pc]
 		m.pc++
 		s(m)
 	}
 	m.pc = len(f.code)
-	if m.r[stack] != sp {
-		panic("the stack pointer has changed")
-	}
-	first := int(sp-uint64(uintptr(unsafe.Pointer(&m.frameWords[0])))) / 8
+	first := f.first(m)
 	for i, w := range m.frameWords {
-		if (i < first || i >= first+(f.frame+7)/8) && w != wideJunk {
+		if (i < first || i >= first+(f.frame+7)/8) && w != guard {
 			panic(fmt.Sprintf("wrote beside the frame, at %d(SP)", 8*(i-first)))
 		}
 	}
