@@ -65,12 +65,15 @@ func newTraining(name string, p *ir.Program, seed uint64) *training {
 	return tr
 }
 
+// specialNet is a network with the numbers of rows of its steps.
+type specialNet struct {
+	name, spec string
+	rows       []int
+}
+
 // special are networks that take the ways which random ones seldom do. Of 1500
 // rows, which make twelve tiles of 128, the first shards have two.
-var special = []struct {
-	name, spec string
-	rows       []int // of the steps
-}{
+var special = []specialNet{
 	{"tiles", `input: 20
 layers: [{linear: 24}, tanh, {linear: 40}, relu, {linear: 10}]
 loss: cross_entropy
@@ -149,7 +152,7 @@ func specials(t *testing.T) []*training {
 
 // TestRandom trains random and special networks and compares them with the float64
 // interpreter, and all devices and thread counts with each other, bit by bit. Devices
-// that this machine lacks are emulated.
+// that this machine lacks are emulated; for random networks, all are.
 func TestRandom(t *testing.T) {
 	programs := map[string]*ir.Program{}
 	var list []*training
@@ -191,7 +194,12 @@ func TestRandom(t *testing.T) {
 			if first == nil {
 				t.Skip("NOT TESTED: this machine has no vector instruction set")
 			}
-			for _, device := range lacking() {
+			emulated := lacking()
+			if !slices.ContainsFunc(special, func(s specialNet) bool { return s.name == tr.name }) {
+				// These are small: the emulator is compared with the processor too.
+				emulated = append(emulated, devices()...)
+			}
+			for _, device := range emulated {
 				t.Run(device+"/emulated", func(t *testing.T) {
 					q := tr.request(device, 2)
 					q.Emulate = true

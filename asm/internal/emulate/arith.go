@@ -13,14 +13,14 @@ var _ = known(map[string]entry{
 	"VMINPS":  {"v v v|m v v|.BCST m v v", lanewise2(minFloat)},
 	"VSQRTPS": {"v v|m v|.BCST m v", lanewise1(squareRoot)},
 
-	"VADDSS": {"v v v|m v v", scalar(addFloat)},
-	"VSUBSS": {"v v v|m v v", scalar(subFloat)},
-	"VDIVSS": {"v v v|m v v", scalar(divFloat)},
+	"VADDSS": {"X X X|m X X", scalar(addFloat)},
+	"VSUBSS": {"X X X|m X X", scalar(subFloat)},
+	"VDIVSS": {"X X X|m X X", scalar(divFloat)},
 
 	"VADDPD":   {"v v v", doubles(16, addDouble)},
-	"VADDSD":   {"v v v|m v v", doubles(2, addDouble)},
-	"VSUBSD":   {"v v v|m v v", doubles(2, subDouble)},
-	"VUCOMISD": {"v v", compareDoubles},
+	"VADDSD":   {"X X X|m X X", doubles(2, addDouble)},
+	"VSUBSD":   {"X X X|m X X", doubles(2, subDouble)},
+	"VUCOMISD": {"X X", compareDoubles},
 })
 
 const (

@@ -155,12 +155,12 @@ func (b *body) add(p *Program, n int, line string) error {
 		}
 		i.args = append(i.args, o)
 	}
-	shape := i.shape()
+	widths, shape := i.shape()
 	if dotted {
-		shape = "." + suffix + " " + shape
+		widths, shape = "."+suffix+" "+widths, "."+suffix+" "+shape
 	}
-	if !slices.Contains(strings.Split(i.entry.forms, "|"), shape) {
-		return fmt.Errorf("the form %q is not known", shape)
+	if forms := strings.Split(i.entry.forms, "|"); !slices.Contains(forms, widths) && !slices.Contains(forms, shape) {
+		return fmt.Errorf("the form %q is not known", widths)
 	}
 	if suffix == "BCST" {
 		for k := range i.args {
@@ -255,25 +255,29 @@ type operand struct {
 	text  string
 }
 
-// shape tells the operands as entry.forms does.
-func (i *instruction) shape() string {
+// shape tells the operands as entry.forms does: with the widths of vectors, and with v
+// where they are the same.
+func (i *instruction) shape() (widths, shape string) {
 	same := true
-	for _, a := range i.args {
-		if a.kind == lanes {
-			same = same && (i.lanes == 0 || i.lanes == a.lanes)
-			i.lanes = a.lanes
-			i.body.wide = i.body.wide || a.lanes > 4
-		}
-	}
 	var list []string
 	for _, a := range i.args {
-		s := string(a.kind)
-		if a.kind == lanes && !same {
-			s = map[int]string{4: "X", 8: "Y", 16: "Z"}[a.lanes]
+		if a.kind != lanes {
+			list = append(list, string(a.kind))
+			continue
 		}
-		list = append(list, s)
+		same = same && (i.lanes == 0 || i.lanes == a.lanes)
+		i.lanes = a.lanes
+		i.body.wide = i.body.wide || a.lanes > 4
+		list = append(list, a.text[:1])
 	}
-	return strings.Join(list, " ")
+	widths = strings.Join(list, " ")
+	if !same {
+		return widths, widths
+	}
+	for k, a := range i.args {
+		list[k] = string(a.kind)
+	}
+	return widths, strings.Join(list, " ")
 }
 
 // general registers by their numbers in code.

@@ -44,6 +44,8 @@ func TestRefuses(t *testing.T) {
 		{"0-0", "VADDPS Z0, Z1, K1, Z2", "form"},
 		{"0-0", "VADDPS Z0, Y1, Z2", "form"},
 		{"0-0", "VADDPS Z0, Z1", "form"},
+		{"0-0", "VSHUFF32X4 $1, Y0, Y1, Y2", "form"},
+		{"0-0", "VADDSS Z0, Z1, Z2", "form"},
 		{"0-0", "VADDPS Z0, Z1, Z32", "register"},
 		{"0-0", "VMOVUPS.Z (AX), K0, Z0", "form"},
 		{"0-0", "VMOVUPS (AX)(X1*4), Z0", "register"},

@@ -6,10 +6,10 @@ import "unsafe"
 var _ = known(map[string]entry{
 	"VMOVUPS": {"m v|v m|v k m|.Z m k v|.Z v k v", moveVector},
 	"VMOVAPS": {"v v|.Z v k v", moveVector},
-	"VMOVSS":  {"m v|v m", moveScalar(1)},
-	"VMOVSD":  {"m v|v m", moveScalar(2)},
+	"VMOVSS":  {"m X|X m", moveScalar(1)},
+	"VMOVSD":  {"m X|X m", moveScalar(2)},
 
-	"VBROADCASTSS": {"m v|v v|X Y|X Z|.Z m k v", broadcast},
+	"VBROADCASTSS": {"m v|X X|X Y|X Z|.Z m k v", broadcast},
 
 	"KMOVW":      {"r k", func(i *instruction) step { return moveMask(i.args[0].reg, i.args[1].reg) }},
 	"VMASKMOVPS": {"m v v|v v m", moveMasked},

@@ -8,12 +8,12 @@ var _ = known(map[string]entry{
 	"VUNPCKLPD":  {"v v v|m v v", whole2(unpack(2, 0))},
 	"VUNPCKHPD":  {"v v v|m v v", whole2(unpack(2, 2))},
 	"VPERMILPS":  {"$ v v|$ m v", whole1(permute)},
-	"VPERMILPD":  {"$ v v", whole1(permutePairs)},
-	"VPERM2F128": {"$ v v v", whole2(permuteHalves)},
-	"VSHUFF32X4": {"$ v v v", zOnly(whole2(shuffleQuarters))},
-	"VSHUFF64X2": {"$ v v v", zOnly(whole2(shuffleQuarters))},
+	"VPERMILPD":  {"$ X X", whole1(permutePairs)},
+	"VPERM2F128": {"$ Y Y Y", whole2(permuteHalves)},
+	"VSHUFF32X4": {"$ Z Z Z", whole2(shuffleQuarters)},
+	"VSHUFF64X2": {"$ Z Z Z", whole2(shuffleQuarters)},
 
-	"VINSERTF128":   {"$ m v v|$ X Y Y", insertHalf},
+	"VINSERTF128":   {"$ m Y Y|$ X Y Y", insertHalf},
 	"VEXTRACTF128":  {"$ Y X", extract(4)},
 	"VEXTRACTF32X4": {"$ Y X|$ Z X", extract(4)},
 	"VEXTRACTF64X2": {"$ Y X|$ Z X", extract(4)},
@@ -79,16 +79,6 @@ func shuffleQuarters(how uint64, a, b vector) (v vector) {
 		copy(v[4*quarter:4*quarter+4], from[4*(how>>(2*quarter)&3):])
 	}
 	return v
-}
-
-// zOnly guards instructions whose immediate means something else for Y registers.
-func zOnly(decode func(i *instruction) step) func(i *instruction) step {
-	return func(i *instruction) step {
-		if i.lanes != 16 {
-			return func(*machine) { panic("is known on Z registers alone") }
-		}
-		return decode(i)
-	}
 }
 
 func insertHalf(i *instruction) step {
