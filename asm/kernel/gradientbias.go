@@ -89,7 +89,11 @@ func (g *gradient) rowsAndBias(t *tile, first int) {
 		f.CMPQ(g.bias.owed, operand.U8(0))
 		f.JE(operand.LabelRef(plain))
 	}
+	f.Comment("The first block: dz is added up beside, for the bias.")
 	sums := f.newTile(1, g.panels)
+	sums.each(func(_, _, _ int, acc vec.Vec) {
+		f.Name(acc.Reg(), "sums of dz over the rows [%d][16]", g.panels)
+	})
 	if g.k.Rule == nil {
 		bias := f.arg("bias")
 		sums.startKept(func(_, panel int) operand.Mem { return at(bias, panel*lineBytes) })
@@ -118,6 +122,7 @@ func (g *gradient) finishBias() {
 		f.JE(operand.LabelRef(paid))
 		f.MOVQ(operand.U32(0), g.bias.owed)
 	}
+	f.Comment("The bias, with the first block.")
 	names := k.biasNames()
 	to := target{w: f.arg(names[0]), scalars: g.to.scalars}
 	for _, name := range names[1:] {

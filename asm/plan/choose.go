@@ -44,9 +44,9 @@ const (
 	// moving a number and as the loss of one; dotWork is how many of them take as
 	// long as one in a layer of one output, which reads each number once.
 	moveWork, lossWork, dotWork = 8, 64, 4
-	// mostDepth is about the depth of a block of a product: two panels of it take a
+	// idealDepth is about the depth of a block of a product: two panels of it take a
 	// quarter of a second cache of 512 KiB.
-	mostDepth = 1024
+	idealDepth = 1024
 	// mostPieces is the number of pieces that a product in blocks is shared in, if it
 	// has fewer groups: a few for each of many workers.
 	mostPieces = 64
@@ -115,7 +115,7 @@ func groupPanels(rows int) int {
 // cache. Where steps are tiled, all weights are in that cache; one that a single
 // worker makes may be a single function, which takes whole products.
 func (b *builder) blockDepth(depth int) int {
-	blocks := (depth + mostDepth/2) / mostDepth
+	blocks := (depth + idealDepth/2) / idealDepth
 	if b.Tiled || b.Alone && b.infer == nil || blocks <= 1 {
 		return depth
 	}

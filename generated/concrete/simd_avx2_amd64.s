@@ -3027,6 +3027,7 @@ TEXT ·gradWeight0AVX2(SB), $656-96
 	// Y0-Y9         sums of the tile [5][1][16], row by row
 	// Y0-Y7         sums of the tile [4][1][16], row by row
 	// Y8-Y13        vectors of dz
+	// Y8-Y11        sums of dz over the rows [1][16]
 	// Y10, Y12, Y14 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
@@ -3494,6 +3495,8 @@ update13:
 	VXORPS Y9, Y9, Y9
 	CMPQ   648(SP), $0x00
 	JE     plain14
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
@@ -3823,6 +3826,8 @@ update24:
 	CMPQ         648(SP), $0x00
 	JE           paid25
 	MOVQ         $0x00000000, 648(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+32(FP), R11
 	MOVQ         biasExpAvg+40(FP), R12
 	MOVQ         biasExpAvgSq+48(FP), R13
@@ -4066,6 +4071,8 @@ update32:
 	VXORPS Y7, Y7, Y7
 	CMPQ   648(SP), $0x00
 	JE     plain33
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ   R8, R11
@@ -4363,6 +4370,8 @@ update43:
 	CMPQ         648(SP), $0x00
 	JE           paid44
 	MOVQ         $0x00000000, 648(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+32(FP), R11
 	MOVQ         biasExpAvg+40(FP), R12
 	MOVQ         biasExpAvgSq+48(FP), R13

@@ -2329,6 +2329,7 @@ TEXT ·gradWeight0AVX512(SB), $1360-96
 	// SI       expAvgSq: at the block
 	// Z0-Z15   sums of the tile [8][2][16], row by row
 	// Z16-Z19  vectors of dz
+	// Z16-Z17  sums of dz over the rows [2][16]
 	// Z18, Z20 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
@@ -2641,6 +2642,8 @@ update7:
 	VXORPS Z15, Z15, Z15
 	CMPQ   1352(SP), $0x00
 	JE     plain8
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
@@ -3022,54 +3025,56 @@ made9:
 	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
 update18:
-	VMOVUPS          (R10), Z5
-	VMOVUPS          512(BX), Z6
-	VMULPS           Z0, Z6, Z6
-	VFMADD231PS      Z1, Z5, Z6
-	VMULPS.BCST      4(DX), Z6, Z7
-	VMULPS           Z5, Z5, Z5
-	VMOVUPS          512(SI), Z8
-	VMULPS           Z2, Z8, Z8
-	VFMADD231PS      Z3, Z5, Z8
-	VSQRTPS          Z8, Z5
-	VBROADCASTSS     (DX), Z9
-	VFMADD213PS      Z4, Z5, Z9
-	VDIVPS           Z9, Z7, Z5
-	VMOVUPS          512(CX), Z7
-	VSUBPS           Z5, Z7, Z5
-	VMOVUPS          Z6, 512(BX)
-	VMOVUPS          Z8, 512(SI)
-	VMOVUPS          Z5, 512(CX)
-	VMOVUPS          512(R10), Z5
-	VMOVUPS          1536(BX), Z6
-	VMULPS           Z0, Z6, Z6
-	VFMADD231PS      Z1, Z5, Z6
-	VMULPS.BCST      4(DX), Z6, Z7
-	VMULPS           Z5, Z5, Z5
-	VMOVUPS          1536(SI), Z8
-	VMULPS           Z2, Z8, Z8
-	VFMADD231PS      Z3, Z5, Z8
-	VSQRTPS          Z8, Z5
-	VBROADCASTSS     (DX), Z9
-	VFMADD213PS      Z4, Z5, Z9
-	VDIVPS           Z9, Z7, Z5
-	VMOVUPS          1536(CX), Z7
-	VSUBPS           Z5, Z7, Z5
-	VMOVUPS          Z6, 1536(BX)
-	VMOVUPS          Z8, 1536(SI)
-	VMOVUPS          Z5, 1536(CX)
-	ADDQ             $+64, R10
-	ADDQ             $+64, CX
-	ADDQ             $+64, BX
-	ADDQ             $+64, SI
-	DECQ             R11
-	JNZ              update18
-	ADDQ             $-512, CX
-	ADDQ             $-512, BX
-	ADDQ             $-512, SI
-	CMPQ             1352(SP), $0x00
-	JE               paid19
-	MOVQ             $0x00000000, 1352(SP)
+	VMOVUPS      (R10), Z5
+	VMOVUPS      512(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      512(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      512(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 512(BX)
+	VMOVUPS      Z8, 512(SI)
+	VMOVUPS      Z5, 512(CX)
+	VMOVUPS      512(R10), Z5
+	VMOVUPS      1536(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      1536(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      1536(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 1536(BX)
+	VMOVUPS      Z8, 1536(SI)
+	VMOVUPS      Z5, 1536(CX)
+	ADDQ         $+64, R10
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         R11
+	JNZ          update18
+	ADDQ         $-512, CX
+	ADDQ         $-512, BX
+	ADDQ         $-512, SI
+	CMPQ         1352(SP), $0x00
+	JE           paid19
+	MOVQ         $0x00000000, 1352(SP)
+
+	// The bias, with the first block.
 	MOVQ             bias+32(FP), R10
 	MOVQ             biasExpAvg+40(FP), R11
 	MOVQ             biasExpAvgSq+48(FP), R12
@@ -3143,6 +3148,8 @@ rest21:
 	VXORPS Z15, Z15, Z15
 	CMPQ   1352(SP), $0x00
 	JE     plain22
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
@@ -3524,54 +3531,56 @@ made23:
 	VBROADCASTSS simdConstsAVX512<>+80(SB), Z4
 
 update32:
-	VMOVUPS          (R10), Z5
-	VMOVUPS          (BX), Z6
-	VMULPS           Z0, Z6, Z6
-	VFMADD231PS      Z1, Z5, Z6
-	VMULPS.BCST      4(DX), Z6, Z7
-	VMULPS           Z5, Z5, Z5
-	VMOVUPS          (SI), Z8
-	VMULPS           Z2, Z8, Z8
-	VFMADD231PS      Z3, Z5, Z8
-	VSQRTPS          Z8, Z5
-	VBROADCASTSS     (DX), Z9
-	VFMADD213PS      Z4, Z5, Z9
-	VDIVPS           Z9, Z7, Z5
-	VMOVUPS          (CX), Z7
-	VSUBPS           Z5, Z7, Z5
-	VMOVUPS          Z6, (BX)
-	VMOVUPS          Z8, (SI)
-	VMOVUPS          Z5, (CX)
-	VMOVUPS          512(R10), Z5
-	VMOVUPS          1024(BX), Z6
-	VMULPS           Z0, Z6, Z6
-	VFMADD231PS      Z1, Z5, Z6
-	VMULPS.BCST      4(DX), Z6, Z7
-	VMULPS           Z5, Z5, Z5
-	VMOVUPS          1024(SI), Z8
-	VMULPS           Z2, Z8, Z8
-	VFMADD231PS      Z3, Z5, Z8
-	VSQRTPS          Z8, Z5
-	VBROADCASTSS     (DX), Z9
-	VFMADD213PS      Z4, Z5, Z9
-	VDIVPS           Z9, Z7, Z5
-	VMOVUPS          1024(CX), Z7
-	VSUBPS           Z5, Z7, Z5
-	VMOVUPS          Z6, 1024(BX)
-	VMOVUPS          Z8, 1024(SI)
-	VMOVUPS          Z5, 1024(CX)
-	ADDQ             $+64, R10
-	ADDQ             $+64, CX
-	ADDQ             $+64, BX
-	ADDQ             $+64, SI
-	DECQ             R11
-	JNZ              update32
-	ADDQ             $-512, CX
-	ADDQ             $-512, BX
-	ADDQ             $-512, SI
-	CMPQ             1352(SP), $0x00
-	JE               paid33
-	MOVQ             $0x00000000, 1352(SP)
+	VMOVUPS      (R10), Z5
+	VMOVUPS      (BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      (SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      (CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z8, (SI)
+	VMOVUPS      Z5, (CX)
+	VMOVUPS      512(R10), Z5
+	VMOVUPS      1024(BX), Z6
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	VMULPS.BCST  4(DX), Z6, Z7
+	VMULPS       Z5, Z5, Z5
+	VMOVUPS      1024(SI), Z8
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z3, Z5, Z8
+	VSQRTPS      Z8, Z5
+	VBROADCASTSS (DX), Z9
+	VFMADD213PS  Z4, Z5, Z9
+	VDIVPS       Z9, Z7, Z5
+	VMOVUPS      1024(CX), Z7
+	VSUBPS       Z5, Z7, Z5
+	VMOVUPS      Z6, 1024(BX)
+	VMOVUPS      Z8, 1024(SI)
+	VMOVUPS      Z5, 1024(CX)
+	ADDQ         $+64, R10
+	ADDQ         $+64, CX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         R11
+	JNZ          update32
+	ADDQ         $-512, CX
+	ADDQ         $-512, BX
+	ADDQ         $-512, SI
+	CMPQ         1352(SP), $0x00
+	JE           paid33
+	MOVQ         $0x00000000, 1352(SP)
+
+	// The bias, with the first block.
 	MOVQ             bias+32(FP), R10
 	MOVQ             biasExpAvg+40(FP), R11
 	MOVQ             biasExpAvgSq+48(FP), R12

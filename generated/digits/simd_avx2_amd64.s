@@ -2332,6 +2332,7 @@ TEXT ·gradWeight4AVX2(SB), $208-80
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
+	// Y10-Y11  sums of dz over the rows [1][16]
 	// Y12, Y14 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -2823,6 +2824,8 @@ oneDone9:
 	VXORPS Y9, Y9, Y9
 	CMPQ   200(SP), $0x00
 	JE     plain11
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   BX, R8
@@ -3165,6 +3168,8 @@ made12:
 	CMPQ         200(SP), $0x00
 	JE           paid21
 	MOVQ         $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+24(FP), R8
 	MOVQ         biasMomentumBuffer+32(FP), R9
 	VMOVUPS      128(SP), Y0
@@ -4037,6 +4042,7 @@ TEXT ·gradWeight2AVX2(SB), $208-80
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
+	// Y10-Y11  sums of dz over the rows [1][16]
 	// Y12, Y14 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -4533,6 +4539,8 @@ oneDone10:
 	VXORPS Y9, Y9, Y9
 	CMPQ   200(SP), $0x00
 	JE     plain12
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
@@ -4875,6 +4883,8 @@ made13:
 	CMPQ         200(SP), $0x00
 	JE           paid22
 	MOVQ         $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+24(FP), R9
 	MOVQ         biasMomentumBuffer+32(FP), R10
 	VMOVUPS      128(SP), Y0
@@ -4931,6 +4941,7 @@ TEXT ·gradWeight0AVX2(SB), $208-80
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
+	// Y10-Y11  sums of dz over the rows [1][16]
 	// Y12, Y14 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -5427,6 +5438,8 @@ oneDone10:
 	VXORPS Y9, Y9, Y9
 	CMPQ   200(SP), $0x00
 	JE     plain12
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   SI, R9
@@ -5769,6 +5782,8 @@ made13:
 	CMPQ         200(SP), $0x00
 	JE           paid22
 	MOVQ         $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+24(FP), R9
 	MOVQ         biasMomentumBuffer+32(FP), R10
 	VMOVUPS      128(SP), Y0

@@ -2806,6 +2806,7 @@ TEXT ·gradWeight4AVX512(SB), $208-80
 	// R12     offset of the next tile's line to fetch
 	// SI      dz: [1][32][16], gradient by its outputs
 	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16     sums of dz over the rows [1][16]
 	// Z16-Z17 vectors of dz
 	// Z17-Z18 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
@@ -2853,6 +2854,8 @@ block2:
 	VXORPS Z15, Z15, Z15
 	CMPQ   200(SP), $0x00
 	JE     plain3
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	MOVQ   BX, R8
 	MOVQ   SI, R9
@@ -3380,6 +3383,8 @@ made4:
 	CMPQ              200(SP), $0x00
 	JE                paid13
 	MOVQ              $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+24(FP), R8
 	MOVQ              biasMomentumBuffer+32(FP), R9
 	VMOVUPS           128(SP), Z0
@@ -4354,6 +4359,7 @@ TEXT ·gradWeight2AVX512(SB), $272-80
 	// SI       dz: [2][32][16], gradient by its outputs
 	// Z0-Z15   sums of the tile [8][2][16], row by row
 	// Z16-Z19  vectors of dz
+	// Z16-Z17  sums of dz over the rows [2][16]
 	// Z18, Z20 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -4694,6 +4700,8 @@ oneDone5:
 	VXORPS Z15, Z15, Z15
 	CMPQ   264(SP), $0x00
 	JE     plain7
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 	MOVQ   BX, R8
@@ -5162,6 +5170,8 @@ made8:
 	CMPQ              264(SP), $0x00
 	JE                paid17
 	MOVQ              $0x00000000, 264(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+24(FP), R8
 	MOVQ              biasMomentumBuffer+32(FP), R9
 	VMOVUPS           128(SP), Z0
@@ -5207,6 +5217,7 @@ TEXT ·gradWeight0AVX512(SB), $272-80
 	// SI       dz: [2][32][16], gradient by its outputs
 	// Z0-Z15   sums of the tile [8][2][16], row by row
 	// Z16-Z19  vectors of dz
+	// Z16-Z17  sums of dz over the rows [2][16]
 	// Z18, Z20 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -5547,6 +5558,8 @@ oneDone5:
 	VXORPS Z15, Z15, Z15
 	CMPQ   264(SP), $0x00
 	JE     plain7
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 	MOVQ   BX, R8
@@ -6015,6 +6028,8 @@ made8:
 	CMPQ              264(SP), $0x00
 	JE                paid17
 	MOVQ              $0x00000000, 264(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+24(FP), R8
 	MOVQ              biasMomentumBuffer+32(FP), R9
 	VMOVUPS           128(SP), Z0

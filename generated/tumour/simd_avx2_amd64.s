@@ -1535,6 +1535,7 @@ TEXT ·gradWeight0AVX2(SB), $208-64
 	// Y0-Y9         sums of the tile [5][1][16], row by row
 	// Y0-Y7         sums of the tile [4][1][16], row by row
 	// Y8-Y13        vectors of dz
+	// Y8-Y11        sums of dz over the rows [1][16]
 	// Y10, Y12, Y14 a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
@@ -1916,8 +1917,10 @@ add15:
 	VMOVUPS 992(AX), Y9
 
 start16:
-	CMPQ   200(SP), $0x00
-	JE     plain17
+	CMPQ 200(SP), $0x00
+	JE   plain17
+
+	// The first block: dz is added up beside, for the bias.
 	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
 	JNE    add19
@@ -2189,6 +2192,8 @@ made18:
 	CMPQ    200(SP), $0x00
 	JE      paid29
 	MOVQ    $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ    bias+8(FP), SI
 	VMOVUPS 128(SP), Y0
 	VMOVUPS Y0, (SI)
@@ -2531,8 +2536,10 @@ add44:
 	VMOVUPS 864(AX), Y7
 
 start45:
-	CMPQ   200(SP), $0x00
-	JE     plain46
+	CMPQ 200(SP), $0x00
+	JE   plain46
+
+	// The first block: dz is added up beside, for the bias.
 	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
 	JNE    add48
@@ -2772,6 +2779,8 @@ made47:
 	CMPQ    200(SP), $0x00
 	JE      paid58
 	MOVQ    $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ    bias+8(FP), SI
 	VMOVUPS 128(SP), Y0
 	VMOVUPS Y0, (SI)

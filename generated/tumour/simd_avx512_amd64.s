@@ -1384,16 +1384,17 @@ store3:
 // func gradWeight0AVX512(w *float32, bias *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gradWeight0AVX512(SB), $208-64
-	// AX      w: at the block
-	// CX      x: at the block
-	// DI      dz: at the row
-	// DX      dz: [1][128][16], gradient by its outputs
-	// SI      x: at the row
-	// SI      bias: [1][16], the gradient of the bias
-	// Z0-Z15  sums of the tile [16][1][16], row by row
-	// Z0-Z13  sums of the tile [14][1][16], row by row
-	// Z14-Z17 vectors of dz
-	// Z15-Z18 a number of x, in all lanes
+	// AX       w: at the block
+	// CX       x: at the block
+	// DI       dz: at the row
+	// DX       dz: [1][128][16], gradient by its outputs
+	// SI       x: at the row
+	// SI       bias: [1][16], the gradient of the bias
+	// Z0-Z15   sums of the tile [16][1][16], row by row
+	// Z0-Z13   sums of the tile [14][1][16], row by row
+	// Z14, Z16 sums of dz over the rows [1][16]
+	// Z14-Z17  vectors of dz
+	// Z15-Z18  a number of x, in all lanes
 	// The first block makes the gradient of the bias too.
 	XORQ    AX, AX
 	MOVQ    $0x00000001, CX
@@ -1465,8 +1466,10 @@ add3:
 	VMOVUPS 960(AX), Z15
 
 start4:
-	CMPQ   200(SP), $0x00
-	JE     plain5
+	CMPQ 200(SP), $0x00
+	JE   plain5
+
+	// The first block: dz is added up beside, for the bias.
 	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
 	JNE    add7
@@ -1896,6 +1899,8 @@ made6:
 	CMPQ    200(SP), $0x00
 	JE      paid17
 	MOVQ    $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ    bias+8(FP), SI
 	VMOVUPS 128(SP), Z0
 	VMOVUPS Z0, (SI)
@@ -1948,8 +1953,10 @@ add20:
 	VMOVUPS 832(AX), Z13
 
 start21:
-	CMPQ   200(SP), $0x00
-	JE     plain22
+	CMPQ 200(SP), $0x00
+	JE   plain22
+
+	// The first block: dz is added up beside, for the bias.
 	MOVQ   bias+8(FP), SI
 	CMPQ   more+56(FP), $0x00
 	JNE    add24
@@ -2337,6 +2344,8 @@ made23:
 	CMPQ    200(SP), $0x00
 	JE      paid34
 	MOVQ    $0x00000000, 200(SP)
+
+	// The bias, with the first block.
 	MOVQ    bias+8(FP), SI
 	VMOVUPS 128(SP), Z0
 	VMOVUPS Z0, (SI)

@@ -1824,6 +1824,7 @@ TEXT ·gradWeight2AVX2(SB), $656-96
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
+	// Y10-Y11  sums of dz over the rows [1][16]
 	// Y12, Y14 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
@@ -2286,6 +2287,8 @@ update12:
 	VXORPS Y9, Y9, Y9
 	CMPQ   648(SP), $0x00
 	JE     plain13
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   DI, R10
@@ -2619,6 +2622,8 @@ update23:
 	CMPQ         648(SP), $0x00
 	JE           paid24
 	MOVQ         $0x00000000, 648(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+32(FP), R10
 	MOVQ         biasExpAvg+40(FP), R11
 	MOVQ         biasExpAvgSq+48(FP), R12
@@ -2699,6 +2704,7 @@ TEXT ·gradWeight0AVX2(SB), $656-96
 	// Y0-Y7             sums of the tile [4][1][16], row by row
 	// Y0-Y5             sums of the tile [3][1][16], row by row
 	// Y6-Y13            vectors of dz
+	// Y6-Y7, Y10-Y11    sums of dz over the rows [1][16]
 	// Y8, Y10, Y12, Y14 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
@@ -3174,6 +3180,8 @@ update13:
 	VXORPS Y9, Y9, Y9
 	CMPQ   648(SP), $0x00
 	JE     plain14
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
@@ -3507,6 +3515,8 @@ update24:
 	CMPQ         648(SP), $0x00
 	JE           paid25
 	MOVQ         $0x00000000, 648(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+32(FP), R11
 	MOVQ         biasExpAvg+40(FP), R12
 	MOVQ         biasExpAvgSq+48(FP), R13
@@ -3756,6 +3766,8 @@ update32:
 	VXORPS Y5, Y5, Y5
 	CMPQ   648(SP), $0x00
 	JE     plain33
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   R8, R11
@@ -4025,6 +4037,8 @@ update43:
 	CMPQ         648(SP), $0x00
 	JE           paid44
 	MOVQ         $0x00000000, 648(SP)
+
+	// The bias, with the first block.
 	MOVQ         bias+32(FP), R11
 	MOVQ         biasExpAvg+40(FP), R12
 	MOVQ         biasExpAvgSq+48(FP), R13
@@ -6779,6 +6793,7 @@ short12:
 	// Y0-Y11   sums of the tile [6][1][16], row by row
 	// Y0-Y9    sums of the tile [5][1][16], row by row
 	// Y10-Y13  vectors of dz
+	// Y10-Y11  sums of dz over the rows [1][16]
 	// Y12, Y14 a number of x, in all lanes
 	LEAQ 383(SP), CX
 	ANDQ $-64, CX
@@ -7143,6 +7158,8 @@ update17:
 	VXORPS Y9, Y9, Y9
 	CMPQ   4584(SP), $0x00
 	JE     plain18
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   R8, R11
@@ -7387,6 +7404,8 @@ update22:
 	CMPQ         4584(SP), $0x00
 	JE           paid23
 	MOVQ         $0x00000000, 4584(SP)
+
+	// The bias, with the first block.
 	LEAQ         4224(AX), R11
 	LEAQ         8512(AX), R12
 	LEAQ         12800(AX), R13
@@ -7457,6 +7476,7 @@ paid23:
 	// SI    scalars: [3], hoisted0, scalar2, scalar3
 	// Y0-Y7 sums of the tile [4][1][16], row by row
 	// Y0-Y5 sums of the tile [3][1][16], row by row
+	// Y6-Y7 sums of dz over the rows [1][16]
 	// Y8-Y9 vectors of dz
 	// Y10   a number of x, in all lanes
 	LEAQ 383(SP), CX
@@ -7637,6 +7657,8 @@ update26:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   R9, R11
@@ -7768,6 +7790,8 @@ update30:
 	ADDQ         $-192, BX
 	ADDQ         $-192, DI
 	ADDQ         $-192, R8
+
+	// The bias, with the first block.
 	MOVQ         160(SP), BX
 	MOVQ         168(SP), DI
 	MOVQ         176(SP), R8

@@ -1115,6 +1115,7 @@ TEXT ·gradWeight2AVX512(SB), $1296-96
 	// R14     offset of the next tile's line to fetch
 	// SI      expAvgSq: at the block
 	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16     sums of dz over the rows [1][16]
 	// Z16-Z17 vectors of dz
 	// Z17-Z18 a number of x, in all lanes
 	LEAQ 191(SP), AX
@@ -1167,6 +1168,8 @@ block2:
 	VXORPS Z15, Z15, Z15
 	CMPQ   1288(SP), $0x00
 	JE     plain3
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	MOVQ   DI, R10
 	MOVQ   R8, R11
@@ -1636,6 +1639,8 @@ update13:
 	CMPQ              1288(SP), $0x00
 	JE                paid14
 	MOVQ              $0x00000000, 1288(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+32(FP), R10
 	MOVQ              biasExpAvg+40(FP), R11
 	MOVQ              biasExpAvgSq+48(FP), R12
@@ -1690,6 +1695,7 @@ TEXT ·gradWeight0AVX512(SB), $1360-96
 	// Z0-Z15        sums of the tile [8][2][16], row by row
 	// Z0-Z13        sums of the tile [7][2][16], row by row
 	// Z14-Z19       vectors of dz
+	// Z14-Z17       sums of dz over the rows [2][16]
 	// Z16, Z18, Z20 a number of x, in all lanes
 	LEAQ 191(SP), AX
 	ANDQ $-64, AX
@@ -2004,6 +2010,8 @@ update7:
 	VXORPS Z15, Z15, Z15
 	CMPQ   1352(SP), $0x00
 	JE     plain8
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 	MOVQ   DI, R10
@@ -2435,6 +2443,8 @@ update18:
 	CMPQ              1352(SP), $0x00
 	JE                paid19
 	MOVQ              $0x00000000, 1352(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+32(FP), R10
 	MOVQ              biasExpAvg+40(FP), R11
 	MOVQ              biasExpAvgSq+48(FP), R12
@@ -2508,6 +2518,8 @@ rest21:
 	VXORPS Z13, Z13, Z13
 	CMPQ   1352(SP), $0x00
 	JE     plain22
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 	MOVQ   DI, R10
@@ -2907,6 +2919,8 @@ update32:
 	CMPQ              1352(SP), $0x00
 	JE                paid33
 	MOVQ              $0x00000000, 1352(SP)
+
+	// The bias, with the first block.
 	MOVQ              bias+32(FP), R10
 	MOVQ              biasExpAvg+40(FP), R11
 	MOVQ              biasExpAvgSq+48(FP), R12
@@ -5444,6 +5458,7 @@ tall8:
 	// R13     biasExpAvgSq: [1][16], its state
 	// SI      expAvg: at the block
 	// Z0-Z15  sums of the tile [16][1][16], row by row
+	// Z16     sums of dz over the rows [1][16]
 	// Z16-Z17 vectors of dz
 	// Z17-Z18 a number of x, in all lanes
 	LEAQ 383(SP), CX
@@ -5481,6 +5496,8 @@ block9:
 	VXORPS Z15, Z15, Z15
 	CMPQ   4568(SP), $0x00
 	JE     plain10
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z16, Z16, Z16
 	MOVQ   R8, R11
 	MOVQ   R9, R12
@@ -5830,6 +5847,8 @@ update14:
 	CMPQ              4568(SP), $0x00
 	JE                paid15
 	MOVQ              $0x00000000, 4568(SP)
+
+	// The bias, with the first block.
 	LEAQ              4224(AX), R11
 	LEAQ              8512(AX), R12
 	LEAQ              12800(AX), R13
@@ -5875,6 +5894,7 @@ paid15:
 	// R9      dz: at the row
 	// SI      expAvg: at the block
 	// Z0-Z13  sums of the tile [7][2][16], row by row
+	// Z14-Z15 sums of dz over the rows [2][16]
 	// Z16-Z17 vectors of dz
 	// Z18     a number of x, in all lanes
 	LEAQ 383(SP), CX
@@ -5901,6 +5921,8 @@ paid15:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
+
+	// The first block: dz is added up beside, for the bias.
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 	MOVQ   $0x00000004, R10
@@ -6081,6 +6103,8 @@ update19:
 	ADDQ              $-448, DX
 	ADDQ              $-448, SI
 	ADDQ              $-448, DI
+
+	// The bias, with the first block.
 	LEAQ              2048(AX), CX
 	LEAQ              6336(AX), DX
 	LEAQ              10624(AX), AX
