@@ -1,0 +1,68 @@
+package kernel
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/dnngen/dnngen/asm/vec"
+	"github.com/dnngen/dnngen/internal/expr"
+)
+
+// Which lines a product fetches for writing: results do not show it. Tiles have
+// 14 rows; panels of acc, and of the map's buffers, 28.
+func TestFetchForWriting(t *testing.T) {
+	const rows, height = 28, 14
+	panel := rows * lineBytes
+	var next []int // the next tile's rows, of two panels
+	for p := range 2 {
+		for r := range height {
+			next = append(next, p*panel+(height+r)*lineBytes)
+		}
+	}
+	view := func(buffer int) View { return View{Buffer: buffer, Stride: 1} }
+	relu := func(in, out int) *Map {
+		return &Map{
+			In:      []In{{"z", View{Buffer: Accumulator, Stride: 1}}, {"d", view(in)}},
+			Out:     []Out{{view(out), expr.Prod(expr.V("z"), expr.V("d"))}},
+			Buffers: []string{"a", "b"}, Rows: rows,
+		}
+	}
+	for _, test := range []struct {
+		name string
+		k    Product
+		want []int // displacements: of two panels, from a row that a register counts
+	}{
+		{"a row for each block", Product{Depth: 256, Store: true}, []int{0, panel}},
+		{"a row for each group of steps", Product{Depth: 64, Store: true}, []int{0, panel}},
+		{"all rows of the next tile", Product{Depth: 16, Store: true}, next},
+		{"of one core", Product{Depth: 64, Store: true, Private: true}, nil},
+		{"sums of an earlier block", Product{Depth: 64, Store: true, Resume: true}, nil},
+		{"a map's output", Product{Depth: 64, Map: relu(0, 1)}, []int{0, panel}},
+		{"a map's output in place", Product{Depth: 64, Map: relu(0, 0)}, []int{0, panel}},
+		{"a map's output of one core", Product{Depth: 64, Map: relu(0, 1), Private: true}, nil},
+		{"sums of an earlier block and a map's output", Product{Depth: 64, Store: true, Resume: true, Map: relu(0, 1)}, []int{0, panel}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := test.k
+			k.Name, k.Doc, k.PanelDepth, k.Rows, k.Panels = "product", "is tested.", k.Depth, rows, 2
+			k.Splits = map[vec.ISA]Split{vec.AVX512: SplitRows(rows, MaxRows(vec.AVX512))}
+			e := vec.New(vec.AVX512, "consts")
+			Emit(e, &k)
+			files, err := e.Compile("a test", "main")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, m := range regexp.MustCompile(`// PREFETCHW (\d*)\(`).FindAllSubmatch(files.Asm, -1) {
+				disp, _ := strconv.Atoi(string(m[1])) // no number stands for 0
+				got = append(got, disp)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, test.want) {
+				t.Errorf("fetched for writing: %d, want %d", got, test.want)
+			}
+		})
+	}
+}
