@@ -25,36 +25,44 @@ func multiplyAdd(order string, product, addend uint32) func(i *instruction) step
 			var tmp vector
 			operands := [3]*vector{&m.v[to], &m.v[second], s.get(m, &tmp)}
 			d, x, y, z := operands[0], operands[order[0]-'1'], operands[order[1]-'1'], operands[order[2]-'1']
-			for l := range n {
-				d[l] = fma(x[l], y[l], z[l], product, addend)
-			}
+			multiplyAddLanes(d, x, y, z, n, product, addend)
 			d.finish(n)
 		}
 	}
 }
 
-// fma returns x*y+z, rounded once; product and addend are sign bits that turn the
-// sign of x*y and of z.
-//
-// The product of two float32 is exact in float64, and the sum s is rounded there. The
-// second rounding, to float32, gives another number than one rounding of the exact
-// sum only if s lies halfway between two float32 and the exact sum does not. Normal
-// numbers are halfway if the lowest 29 bits of s are a one and 28 zeros; others are
-// left to fmaSlow.
-func fma(x, y, z, product, addend uint32) uint32 {
-	s := float64(float(x^product))*float64(float(y)) + float64(float(z^addend))
-	b := math.Float64bits(s)
-	if e := b >> 52 & 0x7ff; e < 1023-126 || e > 1023+127 || b&(1<<29-1) == 1<<28 {
-		return fmaSlow(x, y, z, product, addend)
+// multiplyAddLanes makes n lanes of x*y+z, rounded once; product and addend are sign
+// bits that turn the signs of x*y and of z. It is where an emulation spends its time.
+func multiplyAddLanes(d, x, y, z *vector, n int, product, addend uint32) {
+	for l := range n {
+		s := sum(x[l]^product, y[l], z[l]^addend)
+		if certain(s) {
+			d[l] = raw(float32(s))
+		} else {
+			d[l] = roundOnce(x[l], y[l], z[l], product, addend)
+		}
 	}
-	return raw(float32(s))
 }
 
-// fmaSlow rounds to odd first: where the sum of float64 is not exact, of the two
+// sum returns x*y+z, rounded to float64, in which the product is exact.
+func sum(x, y, z uint32) float64 {
+	return float64(float(x))*float64(float(y)) + float64(float(z))
+}
+
+// certain tells whether rounding a sum to float32 rounds the exact sum. It gives
+// another number only if the sum lies halfway between two float32 and the exact one
+// does not. Of numbers that are normal in float32, those are halfway whose lowest 29
+// bits are a one and 28 zeros; a sum of zero is exact; others are left to roundOnce.
+func certain(s float64) bool {
+	b := math.Float64bits(s)
+	return b>>52&0x7ff-(1023-126) <= 126+127 && b&(1<<29-1) != 1<<28 || s == 0
+}
+
+// roundOnce rounds to odd first: where the sum of float64 is not exact, of the two
 // numbers around it, it takes the one whose last bit is set. With two bits and more
 // to spare, rounding that to any float32 is rounding the exact sum (Boldo and
 // Melquiond, Emulation of FMA and correctly rounded sums, 2008).
-func fmaSlow(x, y, z, product, addend uint32) uint32 {
+func roundOnce(x, y, z, product, addend uint32) uint32 {
 	for _, v := range []uint32{x, y, z} {
 		if nan(v) {
 			return v | quiet
