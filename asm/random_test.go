@@ -98,6 +98,10 @@ train: {batch: full, optimizer: {sgd: {lr: 0.1}}}`, []int{1500, 700, 64, 5}},
 layers: [swiglu, glu, {linear: 72}, swiglu, swiglu, relu, {linear: 20}, glu]
 loss: l1
 train: {batch: 21, optimizer: {sgd: {lr: 0.1, momentum: 0.5}}}`, []int{21, 16, 17, 1}},
+	{"onefunction", `input: 7
+layers: [{linear: 70}, tanh, {linear: 40}, relu, {linear: 3}]
+loss: mse
+train: {batch: 10, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}`, []int{10, 9, 10}},
 	{"onerow", `input: 37
 layers: [{linear: 150}, {prelu: {per: channel}}, {linear: 64}, swiglu, {linear: 35}, mish, {linear: 3}]
 loss: mse
