@@ -23,11 +23,7 @@ func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
 		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
 		args := e.target(s.Weight, times(group, k.Panels*s.Weight.InPad*kernel.Lanes))
 		if k.Bias {
-			bias := e.target(s.BiasOf, times(group, k.Panels*kernel.Lanes))
-			if !e.Keep {
-				bias = bias[:len(bias)-1] // it has the weights' scalars
-			}
-			args = append(args, bias...)
+			args = append(args, e.elements(s.BiasOf, times(group, k.Panels*kernel.Lanes))...)
 		}
 		args = append(args, source(s.X), dz, inBatch("rows"), block, count)
 		e.choose(g, "f", s.Groups, k, s.Last, e.more(args))
@@ -94,6 +90,16 @@ func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
 // target are the pointers of an update at an offset within a parameter, or the
 // one to its gradient where gradients are kept.
 func (e *emitter) target(q *plan.Param, offset code) []jen.Code {
+	args := e.elements(q, offset)
+	if !e.Keep {
+		args = append(args, at(own("scalars"), n(0)))
+	}
+	return args
+}
+
+// elements are those of them that point to elements: to a parameter and its
+// states.
+func (e *emitter) elements(q *plan.Param, offset code) []jen.Code {
 	if e.Keep {
 		return []jen.Code{at(inBatch("grads"), plus(offset, q.Grad))}
 	}
@@ -101,7 +107,7 @@ func (e *emitter) target(q *plan.Param, offset code) []jen.Code {
 	for _, state := range e.Rule.States {
 		args = append(args, at(own(stateField(q, state)), offset.Clone()))
 	}
-	return append(args, at(own("scalars"), n(0)))
+	return args
 }
 
 // more appends whether to add to a kept gradient.

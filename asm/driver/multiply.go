@@ -109,7 +109,7 @@ func offset(index, from code, first, by int) code {
 	case index == nil:
 		return times(from, by)
 	}
-	return index.Clone().Op("+").Add(times(from, by))
+	return times(from, by).Op("+").Add(index.Clone())
 }
 
 // multiplyArgs are those of a block's kernel without its tiles. from is the

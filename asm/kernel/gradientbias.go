@@ -49,17 +49,14 @@ type biasSums struct {
 func (g *gradient) expectBias() {
 	f := g.function
 	g.bias.sums = f.AllocLocal(g.panels * lineBytes)
-	first, known := f.known("block")
-	if known {
-		n, _ := f.known("blocks")
-		if g.bias.always = first == 0 && n == 1; g.bias.always {
-			return
-		}
+	n, known := f.known("blocks") // within a Whole, whose calls take all
+	if g.bias.always = known && n == 1; g.bias.always {
+		return
 	}
 	g.bias.begins, g.bias.owed = f.AllocLocal(8), f.AllocLocal(8)
 	f.Comment("The first block makes the gradient of the bias too.")
 	if known {
-		f.MOVQ(operand.U32(choose(first == 0, 1, 0)), g.bias.begins)
+		f.MOVQ(operand.U32(1), g.bias.begins)
 		return
 	}
 	zero, one := f.GP64(), f.GP64()

@@ -25,11 +25,21 @@ func (p *product) depth(t *tile, q int) {
 		jump = 0
 	}
 	fetch := blocks > 1 && !(p.gather && p.panels < k.Panels) && f.inline == nil
-	if blocks > 0 {
-		p.blocks(t, blocks, odd, jump, fetch)
+	// What the tile reads and writes beside is fetched with its first panels: a row
+	// at a time, by blocks if there are as many as rows, or else by groups of four
+	// steps. If these are too few as well, all rows of the next tile at once.
+	var byBlock, byGroup []line
+	if lines := p.touched(); q > 0 || len(lines) == 0 {
+		// It is fetched already.
+	} else if blocks >= t.rows {
+		byBlock = lines
+	} else if fours >= t.rows {
+		byGroup = lines
+	} else {
+		p.fetchNextTile(lines, t.rows)
 	}
-	if blocks*perBlock < t.rows {
-		p.fetchNextTile(t.rows)
+	if blocks > 0 {
+		p.blocks(t, blocks, odd, jump, fetch, byBlock, byGroup)
 	}
 	if rest > 0 {
 		// The last block's line goes on where the loop left it, less the jump.
@@ -44,24 +54,20 @@ func (p *product) depth(t *tile, q int) {
 }
 
 // blocks writes the loop over blocks of 16 steps. The last block has odd
-// groups of four steps; 0 means all.
-func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
+// groups of four steps; 0 means all. Each block fetches the lines byBlock of a row,
+// each group byGroup.
+func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool, byBlock, byGroup []line) {
 	f, k, numbers, vectors := p.function, p.k, p.numbers, p.vectors
 	perBlock := Lanes / unroll
 	fetchB := fetch && p.fetchVectors()
-	// What the tile reads and writes beside is fetched a row at a time: by blocks
-	// if there are as many as rows, or else by groups of four steps.
-	lines := p.touched()
-	byBlock := len(lines) > 0 && blocks >= t.rows
-	byGroup := len(lines) > 0 && !byBlock && blocks*perBlock >= t.rows
-	if byBlock || byGroup {
+	if byBlock != nil || byGroup != nil {
 		p.row = f.GP64()
 		f.Name(p.row, "offset in the other buffers of the row to fetch")
 		f.XORQ(p.row, p.row)
 	}
 	group := func() {
-		if byGroup {
-			p.fetchRow(lines)
+		if byGroup != nil {
+			p.fetchRow(byGroup, t.rows)
 		}
 		extra := func(u int) {
 			if fetchB {
@@ -114,8 +120,8 @@ func (p *product) blocks(t *tile, blocks, odd, jump int, fetch bool) {
 	if fetch {
 		p.fetchNumbers(t.rows, blocks, left)
 	}
-	if byBlock {
-		p.fetchRow(lines)
+	if byBlock != nil {
+		p.fetchRow(byBlock, t.rows)
 	}
 	f.MOVQ(operand.U32(uint32(perBlock)), groups)
 	if odd > 0 {
@@ -213,18 +219,23 @@ func (p *product) touched() []line {
 	return list
 }
 
-// fetchRow fetches the lines of the next row of the tile.
-func (p *product) fetchRow(lines []line) {
+// fetchRow fetches the lines of the next row of the tile, if there is one: those
+// behind it may be another core's, which is about to write them.
+func (p *product) fetchRow(lines []line, rows int) {
+	done := p.label("fetched")
+	p.CMPQ(p.row, operand.U32(uint32(rows*lineBytes)))
+	p.JE(operand.LabelRef(done))
 	for _, l := range lines {
 		p.fetch(operand.Mem{Base: l.base, Index: p.row, Scale: 1, Disp: l.disp}, l.written)
 	}
 	p.add(lineBytes, p.row)
+	p.Label(done)
 }
 
 // fetchNextTile fetches what the next tile of rows will touch, where a tile has
 // too few steps to fetch a row in each.
-func (p *product) fetchNextTile(rows int) {
-	for _, l := range p.touched() {
+func (p *product) fetchNextTile(lines []line, rows int) {
+	for _, l := range lines {
 		for r := range rows {
 			p.fetch(at(l.base, l.disp+(rows+r)*lineBytes), l.written)
 		}

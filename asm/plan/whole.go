@@ -74,11 +74,16 @@ func (w *wholeStep) param(q *Param, at int) kernel.Arg { return memory(q.Offset 
 
 // target are the pointers of an update at an offset within a parameter.
 func (w *wholeStep) target(q *Param, at int) []kernel.Arg {
+	return append(w.elements(q, at), memory((1+len(w.Rule.States))*w.ParamSize+w.Shards*w.GradSize))
+}
+
+// elements are the pointers to a parameter and its states.
+func (w *wholeStep) elements(q *Param, at int) []kernel.Arg {
 	var args []kernel.Arg
 	for slot := range 1 + len(w.Rule.States) {
 		args = append(args, memory(slot*w.ParamSize+q.Offset+at))
 	}
-	return append(args, memory((1+len(w.Rule.States))*w.ParamSize+w.Shards*w.GradSize))
+	return args
 }
 
 func (w *wholeStep) slab() kernel.Arg { return memory(w.tensors - w.SlabSize) }
@@ -184,8 +189,7 @@ func (w *wholeStep) weightGrad(list *[]kernel.Call, s *WeightGrad) {
 		}
 		args := w.target(s.Weight, g*panels*s.Weight.InPad*kernel.Lanes)
 		if k.Bias {
-			bias := w.target(s.BiasOf, g*panels*kernel.Lanes)
-			args = append(args, bias[:len(bias)-1]...) // it has the weights' scalars
+			args = append(args, w.elements(s.BiasOf, g*panels*kernel.Lanes)...)
 		}
 		args = append(args, w.source(s.X), w.tensor(s.DZ, g*panels*s.DZ.Rows*kernel.Lanes), w.rows())
 		w.add(list, k, append(args, number(0), number(s.Blocks))...)

@@ -90,8 +90,12 @@ fetch5:
 	MOVQ $0x00000004, R12
 
 step6:
+	CMPQ R9, $0x00000180
+	JE   fetched7
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
-	ADDQ         $+64, R9
+	ADDQ $+64, R9
+
+fetched7:
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	PREFETCHT0   (R11)
@@ -226,9 +230,9 @@ tallDone2:
 	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), SI
 	TESTQ SI, SI
-	JZ    shortDone7
+	JZ    shortDone8
 
-short8:
+short9:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -246,18 +250,22 @@ short8:
 	// 64 steps: the products of 16 numbers of each row and as many vectors.
 	MOVQ $0x00000004, R10
 
-block9:
+block10:
 	LEAQ 192(DI), R11
 	CMPQ R10, $0x00000003
-	JGT  fetch10
+	JGT  fetch11
 	ADDQ $+1024, R11
 
-fetch10:
+fetch11:
 	MOVQ $0x00000004, R12
 
-step11:
+step12:
+	CMPQ R9, $0x00000140
+	JE   fetched13
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x0b; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R9*1)
-	ADDQ         $+64, R9
+	ADDQ $+64, R9
+
+fetched13:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	PREFETCHT0   (R11)
@@ -332,9 +340,9 @@ step11:
 	ADDQ         $+256, R8
 	ADDQ         $+1024, R11
 	DECQ         R12
-	JNZ          step11
+	JNZ          step12
 	DECQ         R10
-	JNZ          block9
+	JNZ          block10
 	VXORPS       Y10, Y10, Y10
 	VMAXPS       Y0, Y10, Y0
 	VMOVUPS      Y0, (BX)
@@ -368,9 +376,9 @@ step11:
 	ADDQ         $+1280, AX
 	ADDQ         $+320, BX
 	DECQ         SI
-	JNZ          short8
+	JNZ          short9
 
-shortDone7:
+shortDone8:
 	ADDQ $+4096, mat+8(FP)
 	ADDQ $+64, bias+16(FP)
 	ADDQ $+2048, a+24(FP)
@@ -467,8 +475,412 @@ fetch5:
 	ADDQ $-32384, R12
 
 fetch6:
+	CMPQ R10, $0x00000180
+	JE   fetched7
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	ADDQ $+64, R10
+
+fetched7:
+	MOVQ $0x00000004, R13
+
+step8:
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R12)
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 64(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 128(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 192(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 256(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 320(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R9), Y12
+	VMOVUPS      96(R9), Y13
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R12)
+	VBROADCASTSS 4(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 68(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 132(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 196(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 260(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 324(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R9), Y12
+	VMOVUPS      160(R9), Y13
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 72(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 136(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 200(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 264(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 328(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R9), Y12
+	VMOVUPS      224(R9), Y13
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 76(R8), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 140(R8), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 204(R8), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 268(R8), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 332(R8), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step8
+	ADDQ         $+1984, R8
+	DECQ         R11
+	JNZ          block4
+	VXORPS       Y12, Y12, Y12
+	VMAXPS       Y0, Y12, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y10, Y0, Y0
+	VMOVUPS      Y0, 320(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y11, Y0, Y0
+	VMOVUPS      Y0, 352(BX)
+	ADDQ         $+384, AX
+	ADDQ         $+384, BX
+	DECQ         DI
+	JNZ          tall3
+
+tallDone2:
+	// Tiles of 5 rows by 16 columns.
+	MOVQ  tiles+40(FP), DI
+	TESTQ DI, DI
+	JZ    shortDone9
+
+short10:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	XORQ    R10, R10
+
+	// 256 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000010, R11
+
+block11:
+	CMPQ R11, $0x04
+	JNE  fetch12
+	MOVQ CX, SI
+
+fetch12:
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
+	JGT  fetch13
+	ADDQ $-32448, R12
+
+fetch13:
+	CMPQ R10, $0x00000140
+	JE   fetched14
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+
+fetched14:
+	MOVQ $0x00000004, R13
+
+step15:
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	PREFETCHT0   (SI)
+	PREFETCHT0   (R12)
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 64(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 128(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 192(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 256(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R9), Y10
+	VMOVUPS      96(R9), Y11
+	PREFETCHT0   64(SI)
+	PREFETCHT0   64(R12)
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 68(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 132(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 196(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 260(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R9), Y10
+	VMOVUPS      160(R9), Y11
+	PREFETCHT0   128(SI)
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 72(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 136(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 200(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 264(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R9), Y10
+	VMOVUPS      224(R9), Y11
+	PREFETCHT0   192(SI)
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 76(R8), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 140(R8), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 204(R8), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 268(R8), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+16, R8
+	ADDQ         $+256, R9
+	ADDQ         $+256, SI
+	ADDQ         $+256, R12
+	DECQ         R13
+	JNZ          step15
+	ADDQ         $+1984, R8
+	DECQ         R11
+	JNZ          block11
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y0, Y10, Y0
+	VMOVUPS      Y0, (BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 96(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 128(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y5, Y0, Y0
+	VMOVUPS      Y0, 160(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VMOVUPS      Y0, 192(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VMOVUPS      Y0, 224(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VMOVUPS      Y0, 256(BX)
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VMOVUPS      Y0, 288(BX)
+	ADDQ         $+320, AX
+	ADDQ         $+320, BX
+	DECQ         DI
+	JNZ          short10
+
+shortDone9:
+	ADDQ $+16384, mat+8(FP)
+	ADDQ $+64, bias+16(FP)
+	ADDQ $+2048, a+24(FP)
+	DECQ 128(SP)
+	JNZ  panel1
+	VZEROUPPER
+	RET
+
+// func forward4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·forward4AVX2(SB), $128-48
+	// AX       src: at the tile's first row
+	// BX       acc: at the tile's first row
+	// CX       mat: [1][128][16], packed matrix
+	// DX       bias: [1][16]
+	// R8       src: at the step, in the tile's first row
+	// R9       mat: at the step
+	// R10      offset in the other buffers of the row to fetch
+	// R11      blocks of 16 steps to do
+	// R12      src: a later block, to fetch
+	// R13      groups of 4 steps to do in the block
+	// SI       mat: 64 steps ahead, to fetch
+	// Y0-Y11   sums of the tile [6][1][16], row by row
+	// Y0-Y9    sums of the tile [5][1][16], row by row
+	// Y10-Y13  vectors of mat
+	// Y12, Y14 a number of src, in all lanes
+	// Offset of the first row in bytes.
+	MOVQ    tile+32(FP), AX
+	IMUL3Q  $0x00000180, AX, CX
+	XORQ    DX, DX
+	MOVQ    AX, BX
+	SUBQ    $0x00000002, BX
+	CMOVQLT DX, BX
+	SHLQ    $0x06, BX
+	SUBQ    BX, CX
+
+	// Tiles of 6 rows, and of 5 rows.
+	MOVQ    $0x00000002, BX
+	SUBQ    AX, BX
+	CMOVQLT DX, BX
+	CMPQ    BX, tiles+40(FP)
+	CMOVQGT tiles+40(FP), BX
+	MOVQ    BX, tile+32(FP)
+	SUBQ    BX, tiles+40(FP)
+
+	// Go to the first tile.
+	ADDQ CX, src+0(FP)
+	ADDQ CX, acc+24(FP)
+	MOVQ src+0(FP), AX
+	MOVQ mat+8(FP), CX
+	MOVQ bias+16(FP), DX
+	MOVQ acc+24(FP), BX
+	LEAQ 4096(CX), SI
+
+	// Tiles of 6 rows by 16 columns.
+	MOVQ  tile+32(FP), DI
+	TESTQ DI, DI
+	JZ    tallDone1
+
+tall2:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	VMOVAPS Y0, Y8
+	VMOVAPS Y1, Y9
+	VMOVAPS Y0, Y10
+	VMOVAPS Y1, Y11
+	MOVQ    AX, R8
+	MOVQ    CX, R9
+	XORQ    R10, R10
+
+	// 128 steps: the products of 16 numbers of each row and as many vectors.
+	MOVQ $0x00000008, R11
+
+block3:
+	CMPQ R11, $0x04
+	JNE  fetch4
+	MOVQ CX, SI
+
+fetch4:
+	LEAQ 12288(R8), R12
+	CMPQ R11, $0x00000006
+	JGT  fetch5
+	ADDQ $-16000, R12
+
+fetch5:
+	CMPQ R10, $0x00000180
+	JE   fetched6
+	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
+	ADDQ $+64, R10
+
+fetched6:
 	MOVQ $0x00000004, R13
 
 step7:
@@ -566,398 +978,6 @@ step7:
 	JNZ          step7
 	ADDQ         $+1984, R8
 	DECQ         R11
-	JNZ          block4
-	VXORPS       Y12, Y12, Y12
-	VMAXPS       Y0, Y12, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y10, Y0, Y0
-	VMOVUPS      Y0, 320(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y11, Y0, Y0
-	VMOVUPS      Y0, 352(BX)
-	ADDQ         $+384, AX
-	ADDQ         $+384, BX
-	DECQ         DI
-	JNZ          tall3
-
-tallDone2:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), DI
-	TESTQ DI, DI
-	JZ    shortDone8
-
-short9:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-	XORQ    R10, R10
-
-	// 256 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000010, R11
-
-block10:
-	CMPQ R11, $0x04
-	JNE  fetch11
-	MOVQ CX, SI
-
-fetch11:
-	LEAQ 12288(R8), R12
-	CMPQ R11, $0x00000006
-	JGT  fetch12
-	ADDQ $-32448, R12
-
-fetch12:
-	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
-	ADDQ $+64, R10
-	MOVQ $0x00000004, R13
-
-step13:
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R12)
-	VBROADCASTSS (R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R9), Y10
-	VMOVUPS      96(R9), Y11
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R12)
-	VBROADCASTSS 4(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R9), Y10
-	VMOVUPS      160(R9), Y11
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R9), Y10
-	VMOVUPS      224(R9), Y11
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R8), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R8), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R8), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R8), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step13
-	ADDQ         $+1984, R8
-	DECQ         R11
-	JNZ          block10
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y0, Y10, Y0
-	VMOVUPS      Y0, (BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 96(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y4, Y0, Y0
-	VMOVUPS      Y0, 128(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y5, Y0, Y0
-	VMOVUPS      Y0, 160(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 192(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y7, Y0, Y0
-	VMOVUPS      Y0, 224(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y8, Y0, Y0
-	VMOVUPS      Y0, 256(BX)
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y9, Y0, Y0
-	VMOVUPS      Y0, 288(BX)
-	ADDQ         $+320, AX
-	ADDQ         $+320, BX
-	DECQ         DI
-	JNZ          short9
-
-shortDone8:
-	ADDQ $+16384, mat+8(FP)
-	ADDQ $+64, bias+16(FP)
-	ADDQ $+2048, a+24(FP)
-	DECQ 128(SP)
-	JNZ  panel1
-	VZEROUPPER
-	RET
-
-// func forward4AVX2(src *float32, mat *float32, bias *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·forward4AVX2(SB), $128-48
-	// AX       src: at the tile's first row
-	// BX       acc: at the tile's first row
-	// CX       mat: [1][128][16], packed matrix
-	// DX       bias: [1][16]
-	// R8       src: at the step, in the tile's first row
-	// R9       mat: at the step
-	// R10      offset in the other buffers of the row to fetch
-	// R11      blocks of 16 steps to do
-	// R12      src: a later block, to fetch
-	// R13      groups of 4 steps to do in the block
-	// SI       mat: 64 steps ahead, to fetch
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000180, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000002, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000002, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ CX, src+0(FP)
-	ADDQ CX, acc+24(FP)
-	MOVQ src+0(FP), AX
-	MOVQ mat+8(FP), CX
-	MOVQ bias+16(FP), DX
-	MOVQ acc+24(FP), BX
-	LEAQ 4096(CX), SI
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), DI
-	TESTQ DI, DI
-	JZ    tallDone1
-
-tall2:
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y1, Y11
-	MOVQ    AX, R8
-	MOVQ    CX, R9
-	XORQ    R10, R10
-
-	// 128 steps: the products of 16 numbers of each row and as many vectors.
-	MOVQ $0x00000008, R11
-
-block3:
-	CMPQ R11, $0x04
-	JNE  fetch4
-	MOVQ CX, SI
-
-fetch4:
-	LEAQ 12288(R8), R12
-	CMPQ R11, $0x00000006
-	JGT  fetch5
-	ADDQ $-16000, R12
-
-fetch5:
-	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
-	ADDQ $+64, R10
-	MOVQ $0x00000004, R13
-
-step6:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	PREFETCHT0   (SI)
-	PREFETCHT0   (R12)
-	VBROADCASTSS (R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R9), Y12
-	VMOVUPS      96(R9), Y13
-	PREFETCHT0   64(SI)
-	PREFETCHT0   64(R12)
-	VBROADCASTSS 4(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R9), Y12
-	VMOVUPS      160(R9), Y13
-	PREFETCHT0   128(SI)
-	VBROADCASTSS 8(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R9), Y12
-	VMOVUPS      224(R9), Y13
-	PREFETCHT0   192(SI)
-	VBROADCASTSS 12(R8), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R8), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R8), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R8), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R8), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $+16, R8
-	ADDQ         $+256, R9
-	ADDQ         $+256, SI
-	ADDQ         $+256, R12
-	DECQ         R13
-	JNZ          step6
-	ADDQ         $+1984, R8
-	DECQ         R11
 	JNZ          block3
 	VMOVUPS      Y0, (BX)
 	VMOVUPS      Y1, 32(BX)
@@ -980,9 +1000,9 @@ tallDone1:
 	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    shortDone7
+	JZ    shortDone8
 
-short8:
+short9:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVAPS Y0, Y2
@@ -1000,23 +1020,27 @@ short8:
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
 	MOVQ $0x00000008, R11
 
-block9:
+block10:
 	CMPQ R11, $0x04
-	JNE  fetch10
+	JNE  fetch11
 	MOVQ CX, SI
 
-fetch10:
+fetch11:
 	LEAQ 12288(R8), R12
 	CMPQ R11, $0x00000006
-	JGT  fetch11
+	JGT  fetch12
 	ADDQ $-16064, R12
 
-fetch11:
+fetch12:
+	CMPQ R10, $0x00000140
+	JE   fetched13
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	ADDQ $+64, R10
+
+fetched13:
 	MOVQ $0x00000004, R13
 
-step12:
+step14:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	PREFETCHT0   (SI)
@@ -1096,10 +1120,10 @@ step12:
 	ADDQ         $+256, SI
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          step12
+	JNZ          step14
 	ADDQ         $+1984, R8
 	DECQ         R11
-	JNZ          block9
+	JNZ          block10
 	VMOVUPS      Y0, (BX)
 	VMOVUPS      Y1, 32(BX)
 	VMOVUPS      Y2, 64(BX)
@@ -1113,9 +1137,9 @@ step12:
 	ADDQ         $+320, AX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          short8
+	JNZ          short9
 
-shortDone7:
+shortDone8:
 	VZEROUPPER
 	RET
 
@@ -1520,21 +1544,33 @@ panel1:
 	JZ    tallDone2
 
 tall3:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	MOVQ   AX, DI
-	MOVQ   CX, R8
-	MOVQ   $0x00000002, R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       AX, DI
+	MOVQ       CX, R8
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 640(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 704(BX)
+	PREFETCHT0 384(DX)
+	PREFETCHT0 448(DX)
+	PREFETCHT0 512(DX)
+	PREFETCHT0 576(DX)
+	PREFETCHT0 640(DX)
+	PREFETCHT0 704(DX)
+	MOVQ       $0x00000002, R9
 
 step4:
 	VMOVUPS      (R8), Y12
@@ -1622,18 +1658,6 @@ step4:
 	DECQ         R9
 	JNZ          step4
 	ADDQ         $+1984, DI
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 640(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 704(BX)
-	PREFETCHT0   384(DX)
-	PREFETCHT0   448(DX)
-	PREFETCHT0   512(DX)
-	PREFETCHT0   576(DX)
-	PREFETCHT0   640(DX)
-	PREFETCHT0   704(DX)
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	VBROADCASTSS -1984(DI), Y14
@@ -1749,19 +1773,29 @@ tallDone2:
 	JZ    shortDone5
 
 short6:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	MOVQ   AX, DI
-	MOVQ   CX, R8
-	MOVQ   $0x00000002, R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       AX, DI
+	MOVQ       CX, R8
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 320(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
+	PREFETCHT0 320(DX)
+	PREFETCHT0 384(DX)
+	PREFETCHT0 448(DX)
+	PREFETCHT0 512(DX)
+	PREFETCHT0 576(DX)
+	MOVQ       $0x00000002, R9
 
 step7:
 	VMOVUPS      (R8), Y10
@@ -1837,16 +1871,6 @@ step7:
 	DECQ         R9
 	JNZ          step7
 	ADDQ         $+1984, DI
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 320(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x80; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 384(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0xc0; BYTE $0x01; BYTE $0x00; BYTE $0x00 // PREFETCHW 448(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x00; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 512(BX)
-	BYTE $0x0f; BYTE $0x0d; BYTE $0x8b; BYTE $0x40; BYTE $0x02; BYTE $0x00; BYTE $0x00 // PREFETCHW 576(BX)
-	PREFETCHT0   320(DX)
-	PREFETCHT0   384(DX)
-	PREFETCHT0   448(DX)
-	PREFETCHT0   512(DX)
-	PREFETCHT0   576(DX)
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS -1984(DI), Y12
@@ -3291,12 +3315,16 @@ fetch5:
 	ADDQ $-16000, R12
 
 fetch6:
+	CMPQ       R10, $0x00000180
+	JE         fetched7
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	PREFETCHT0 (DX)(R10*1)
 	ADDQ       $+64, R10
-	MOVQ       $0x00000004, R13
 
-step7:
+fetched7:
+	MOVQ $0x00000004, R13
+
+step8:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	PREFETCHT0   (SI)
@@ -3388,7 +3416,7 @@ step7:
 	ADDQ         $+256, SI
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          step7
+	JNZ          step8
 	ADDQ         $+1984, R8
 	DECQ         R11
 	JNZ          block4
@@ -3464,9 +3492,9 @@ tallDone2:
 	// Tiles of 5 rows by 16 columns.
 	MOVQ  tiles+40(FP), DI
 	TESTQ DI, DI
-	JZ    shortDone8
+	JZ    shortDone9
 
-short9:
+short10:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3484,24 +3512,28 @@ short9:
 	// 128 steps: the products of 16 numbers of each row and as many vectors.
 	MOVQ $0x00000008, R11
 
-block10:
+block11:
 	CMPQ R11, $0x04
-	JNE  fetch11
+	JNE  fetch12
 	MOVQ CX, SI
 
-fetch11:
+fetch12:
 	LEAQ 12288(R8), R12
 	CMPQ R11, $0x00000006
-	JGT  fetch12
+	JGT  fetch13
 	ADDQ $-16064, R12
 
-fetch12:
+fetch13:
+	CMPQ       R10, $0x00000140
+	JE         fetched14
 	BYTE $0x42; BYTE $0x0f; BYTE $0x0d; BYTE $0x8c; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00 // PREFETCHW (BX)(R10*1)
 	PREFETCHT0 (DX)(R10*1)
 	ADDQ       $+64, R10
-	MOVQ       $0x00000004, R13
 
-step13:
+fetched14:
+	MOVQ $0x00000004, R13
+
+step15:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	PREFETCHT0   (SI)
@@ -3581,10 +3613,10 @@ step13:
 	ADDQ         $+256, SI
 	ADDQ         $+256, R12
 	DECQ         R13
-	JNZ          step13
+	JNZ          step15
 	ADDQ         $+1984, R8
 	DECQ         R11
-	JNZ          block10
+	JNZ          block11
 	VMOVUPS      (DX), Y10
 	VMOVUPS      simdConstsAVX2<>+608(SB), Y11
 	VCMPPS       $0x12, Y11, Y10, Y10
@@ -3641,9 +3673,9 @@ step13:
 	ADDQ         $+320, DX
 	ADDQ         $+320, BX
 	DECQ         DI
-	JNZ          short9
+	JNZ          short10
 
-shortDone8:
+shortDone9:
 	ADDQ $+8192, mat+8(FP)
 	ADDQ $+2048, a+16(FP)
 	ADDQ $+2048, dz+24(FP)
