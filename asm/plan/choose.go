@@ -104,7 +104,7 @@ func groupPanels(rows int) int {
 	switch {
 	case rows <= 3:
 		return 8
-	case rows <= 7:
+	case rows <= 6:
 		return 4
 	}
 	return 2
