@@ -15,6 +15,7 @@ import (
 	"github.com/dnngen/dnngen/asm/internal/ran"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/expr"
+	"github.com/dnngen/dnngen/internal/scratch"
 )
 
 // depths are the lengths of sums, and numbers of inputs, that kernels are made
@@ -151,18 +152,20 @@ func (s *suite) fill() {
 // count as passed unless every instruction set of this machine was run. Kernels of
 // one that it lacks are emulated, all of them, for fewer sizes.
 func TestKernels(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name string, content []byte) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	const folder = "asm/kernel/checker"
+	m := scratch.New(t, "asm/internal/emulate")
+	files, err := filepath.Glob(filepath.Join("testdata", "checker", "*.go"))
+	if err != nil || files == nil {
+		t.Fatalf("there is no checker: %v", err)
+	}
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
+		m.Put(folder+"/"+filepath.Base(name), content)
 	}
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "checker"))); err != nil {
-		t.Fatal(err)
-	}
-	copyEmulator(t, dir)
-	write("go.mod", []byte("module checker\n\ngo 1.26\n"))
+	texts := map[vec.ISA][]byte{}
 	depths := depths()
 	table := "package main\n\nvar sets = map[string]set{\n"
 	for _, isa := range vec.ISAs {
@@ -178,8 +181,9 @@ func TestKernels(t *testing.T) {
 		}
 		checkStops(t, files.Asm)
 		checkSpills(t, files.Stats)
-		write(isa.String()+"_amd64.s", files.Asm)
-		write(isa.String()+"_amd64.go", files.Stubs)
+		texts[isa] = files.Asm
+		m.Put(folder+"/"+isa.String()+"_amd64.s", files.Asm)
+		m.Put(folder+"/"+isa.String()+"_amd64.go", files.Stubs)
 		table += fmt.Sprintf("\t%q: {\n", isa)
 		for _, field := range []struct{ name, kind string }{
 			{"products", "product"}, {"gradients", "gradient"}, {"transposes", "transpose"}, {"blocks", "block"}, {"dots", "dot"}, {"biases", "bias"}, {"losses", "loss"},
@@ -189,63 +193,34 @@ func TestKernels(t *testing.T) {
 		}
 		table += "\t},\n"
 	}
-	write("table.go", []byte(table+"}\n"))
-	for _, args := range [][]string{{"vet", "."}, {"build", "-o", "checker", "."}} {
-		cmd := exec.Command("go", args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", args[0], err, out)
-		}
-	}
+	m.Put(folder+"/table.go", []byte(table+"}\n"))
+	m.Vet("./" + folder)
+	checker := m.Build("./" + folder)
 	for _, isa := range vec.ISAs {
 		t.Run(isa.String(), func(t *testing.T) {
 			ran.Here(t, isa.String())
-			check(t, dir, isa.String())
+			check(t, checker, isa.String())
 		})
 		if ran.Missing(isa.String()) != nil {
 			t.Run(isa.String()+"/emulated", func(t *testing.T) {
-				check(t, dir, isa.String(), isa.String()+"_amd64.s")
+				text := filepath.Join(t.TempDir(), "kernels.s")
+				if err := os.WriteFile(text, texts[isa], 0o644); err != nil {
+					t.Fatal(err)
+				}
+				check(t, checker, isa.String(), text)
 			})
 		}
 	}
 }
 
 // check runs the checker.
-func check(t *testing.T, dir string, args ...string) {
+func check(t *testing.T, checker string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, "checker"), args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
+	out, err := exec.Command(checker, args...).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), " 0 failures") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Log(strings.TrimSpace(string(out)))
-}
-
-// copyEmulator gives the checker's module a package emulate.
-func copyEmulator(t *testing.T, dir string) {
-	t.Helper()
-	from := filepath.Join("..", "internal", "emulate")
-	files, err := filepath.Glob(filepath.Join(from, "*.go"))
-	if err != nil || files == nil {
-		t.Fatalf("there is no emulator: %v", err)
-	}
-	to := filepath.Join(dir, "emulate")
-	if err := os.Mkdir(to, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		content, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(name)), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // checkSpills: the sums of products and gradients stay in registers. Results would

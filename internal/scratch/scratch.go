@@ -88,6 +88,17 @@ func (m *Module) Program(runner string, packages []string) (binary string) {
 	return m.Build("./" + folder)
 }
 
+// Vet looks for mistakes in a package, among them those of assembly that does not
+// fit its declarations.
+func (m *Module) Vet(pkg string) {
+	m.t.Helper()
+	cmd := exec.Command("go", "vet", pkg)
+	cmd.Dir = m.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.t.Fatalf("go vet: %v\n%s", err, out)
+	}
+}
+
 // Build compiles a command, without cgo, and returns the path of the program.
 // SCRATCH_KEEP names a file for it instead: a profiler reads its symbols after
 // the test.

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"os"
 
-	"checker/emulate"
+	"github.com/dnngen/dnngen/asm/internal/emulate"
 )
 
 const lanes = 16
