@@ -112,6 +112,12 @@ func Settings(r *rand.Rand, e *op.Entry) op.Values {
 	if v["nesterov"] == true && v["momentum"] == 0.0 {
 		v["nesterov"] = false
 	}
+	// Without a memory, Adam divides by the gradient's own size: one that is the
+	// rounding left of terms that cancel moves its weight as far as any other, and
+	// no two ways of rounding agree. A large eps keeps such gradients small.
+	if v["beta2"] == 0.0 {
+		v["eps"] = 0.01
+	}
 	return v
 }
 
