@@ -139,6 +139,9 @@ func products(t testing.TB, p *ir.Program) map[string]int {
 			weights[s.Name] = s.Source.W.Size()
 		case *plan.DotGrad:
 			weights[s.Name] = s.Source.W.Size()
+			if s.Input != nil {
+				weights[s.Name] += s.Input.W.Size()
+			}
 		case *plan.RankOne:
 			weights[s.Name] = s.Source.W.Size()
 			if s.Input != nil {

@@ -174,7 +174,15 @@ func (e *emitter) describeStep(f *jen.File, s plan.Step) {
 	case *plan.WeightGrad:
 		e.describe(f, name+e.gradVerb(), []int{s.Source.Layer}, weightEquations(s.Source))
 	case *plan.DotGrad:
-		e.describe(f, name+e.gradVerb(), []int{s.Source.Layer}, weightEquations(s.Source))
+		layers, list := []int{s.Source.Layer}, weightEquations(s.Source)
+		does := e.gradVerb()
+		if s.Input != nil {
+			var more []equation
+			layers, more = product(s.Input)
+			list = append(more, list...)
+			does = " goes back through and" + does
+		}
+		e.describe(f, name+does, layers, list)
 	case *plan.RankOne:
 		layers, list := []int{s.Source.Layer}, weightEquations(s.Source)
 		does := e.gradVerb()

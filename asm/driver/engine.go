@@ -251,10 +251,17 @@ func (e *emitter) newFunc(f *jen.File) {
 		g.Return(id("e"), jen.Nil())
 	}).Line()
 	doc(f, "reserve takes the memory of the buffers.")
+	if slices.ContainsFunc(e.Tensors, func(t *plan.Tensor) bool { return t.Gap > 0 }) {
+		doc(f, "", "A core fetches ahead of what it reads. Gaps keep it from lines that another core",
+			"is about to write.")
+	}
 	f.Func().Params(id("b").Op("*").Id("vectorBatch")).Id("reserve").Params(id("memory").Op("*").Qual(arenaPath, "Arena")).BlockFunc(func(g *jen.Group) {
 		for _, t := range e.Tensors {
 			if t.Over == nil {
 				g.Id("b").Dot(t.Name).Op("=").Add(take(t.Size()))
+			}
+			if t.Gap > 0 {
+				g.Id("memory").Dot("Skip").Call(n(t.Gap))
 			}
 		}
 		for _, t := range e.Tensors {

@@ -39,13 +39,18 @@ func (c calls) firstOf(g *jen.Group, body func(g *jen.Group)) {
 	g.If(id(c.name).Op("==").Lit(0)).BlockFunc(body)
 }
 
-// dotGrad writes the body of the gradients of a layer of one output.
+// dotGrad writes the body of the way back through a layer of one output.
 func (e *emitter) dotGrad(g *jen.Group, s *plan.DotGrad) {
 	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
 	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, _, block, count code) {
 		args := e.target(s.Weight, n(0))
-		args = append(args, at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)), inBatch("rows"), block, count)
+		if e.Keep && s.Input != nil {
+			args = append(args, at(own(field(s.Weight)), n(0)))
+		}
+		args = append(args, at(inBatch(s.X.Name), n(0)), at(inBatch(s.DZ.Name), n(0)))
+		args = append(args, inputs(s.D, s.Kernel.Map, s.Learned, s.Buffers)...)
+		args = append(args, inBatch("rows"), block, count)
 		g.Add(call(s.Kernel, e.more(args)...))
 		if s.Bias == nil {
 			return
@@ -63,15 +68,7 @@ func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
 	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, _, block, count code) {
 		args := append(e.target(s.Weight, n(0)), source(s.X), at(inBatch(s.DZ.Name), n(0)))
-		if s.D != nil {
-			args = append(args, at(inBatch(s.D.Name), n(0)))
-		}
-		if s.Learned != nil {
-			args = append(args, learned(s.Learned, s.Kernel.Map, n(0)))
-		}
-		for _, v := range s.Buffers {
-			args = append(args, at(inBatch(v.Tensor.Name), n(0)))
-		}
+		args = append(args, inputs(s.D, s.Kernel.Map, s.Learned, s.Buffers)...)
 		g.Add(call(s.Kernel, append(args, block, count)...))
 		if s.Bias == nil {
 			return
@@ -85,6 +82,22 @@ func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
 			})
 		})
 	})
+}
+
+// inputs are the pointers of a gradient by inputs that is made beside another,
+// and of its map.
+func inputs(d *plan.Tensor, m *kernel.Map, of *plan.Param, buffers []plan.Buffer) []jen.Code {
+	var args []jen.Code
+	if d != nil {
+		args = append(args, at(inBatch(d.Name), n(0)))
+	}
+	if of != nil {
+		args = append(args, learned(of, m, n(0)))
+	}
+	for _, v := range buffers {
+		args = append(args, at(inBatch(v.Tensor.Name), n(0)))
+	}
+	return args
 }
 
 // target are the pointers of an update at an offset within a parameter, or the

@@ -24,9 +24,8 @@ type Product struct {
 	Depth  int // length of the sums: columns of A, rows of a panel of B
 	// PanelDepth is the number of rows that a panel of B takes in memory.
 	PanelDepth int
-	Rows       int  // rows that each panel of A and of the map's buffers holds
-	Panels     int  // panels of B that a call works on
-	Dense      bool // A has one column, dense: [rows]
+	Rows       int // rows that each panel of A and of the map's buffers holds
+	Panels     int // panels of B that a call works on
 	// Stride is the distance of A's rows in numbers where they stand one after
 	// the other, [rows][Stride]; 0 if A is blocked.
 	Stride int
@@ -51,8 +50,8 @@ func (k *Product) FuncName() string { return k.Name }
 
 // Key implements Kernel.
 func (k *Product) Key() string {
-	return fmt.Sprintf("product %v %v %d %d %d %d %v %d %v %v %v %s %v", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
-		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Dense, k.Stride, k.Bias, k.Resume, k.Store, k.Map.key(), k.Private)
+	return fmt.Sprintf("product %v %v %d %d %d %d %d %v %v %v %s %v", k.Splits[vec.AVX2], k.Splits[vec.AVX512],
+		k.Depth, k.PanelDepth, k.Rows, k.Panels, k.Stride, k.Bias, k.Resume, k.Store, k.Map.key(), k.Private)
 }
 
 // hasSums reports whether sums are kept in acc, or come from there.
@@ -63,9 +62,6 @@ func (k *Product) Params() Params {
 	src := fmt.Sprintf("[%d][%d][16], rows to multiply", (k.Depth+Lanes-1)/Lanes, k.Rows)
 	if k.Stride > 0 {
 		src = fmt.Sprintf("[rows][%d], rows to multiply", k.Stride)
-	}
-	if k.Dense {
-		src = fmt.Sprintf("[%d], rows of one number to multiply", k.Rows)
 	}
 	list := []Param{
 		Pointer("src", src),
@@ -219,10 +215,7 @@ func (p *product) place() {
 
 // rowBytes is the distance between the rows of A.
 func (p *product) rowBytes() int {
-	switch {
-	case p.k.Dense:
-		return 4
-	case p.k.Stride > 0:
+	if p.k.Stride > 0 {
 		return 4 * p.k.Stride
 	}
 	return lineBytes

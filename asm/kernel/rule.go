@@ -95,6 +95,15 @@ func (f *function) targets(r *Rule, where string) target {
 	return t
 }
 
+// destination loads the pointers of an update, or that of a kept gradient;
+// where says where they stand.
+func (f *function) destination(r *Rule, where string) target {
+	if r == nil {
+		return target{w: f.moving("w", where)}
+	}
+	return f.targets(r, where)
+}
+
 // update writes the update of one vector of gradients, disp bytes behind the
 // pointers.
 func (f *function) update(r *Rule, t target, g vec.Val, disp int) {
@@ -110,6 +119,24 @@ func (f *function) update(r *Rule, t target, g vec.Val, disp int) {
 		f.StoreVec(values[1+i], at(t.states[i], disp))
 	}
 	f.StoreVec(values[0], at(t.w, disp))
+}
+
+// deposit updates a vector's parameters or keeps the gradient; lanes beyond
+// the first count as padding and get no gradient.
+func (f *function) deposit(r *Rule, to target, grad vec.Vec, disp, lanes int) {
+	if lanes < f.Lanes() {
+		grad = f.KeepTail(grad, f.TailOf(max(lanes, 0)))
+	}
+	if r != nil {
+		f.update(r, to, grad, disp)
+		return
+	}
+	store := f.label("store")
+	f.CMPQ(f.slot("more"), operand.U8(0))
+	f.JE(operand.LabelRef(store))
+	f.AddInto(grad, vec.At(at(to.w, disp)))
+	f.Label(store)
+	f.StoreVec(grad, at(to.w, disp))
 }
 
 // advance moves the pointers of an update.

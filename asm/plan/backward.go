@@ -30,20 +30,17 @@ func (b *builder) backward() {
 			phase = b.gradInputs(s, phase)
 			reads[s.W] = phase
 		case *ir.GradWeight:
-			if b.rankOnes(s.W) {
-				if _, done := reads[s.W]; !done {
-					b.put(phase, b.rankOne(s, nil))
+			at, read := reads[s.W]
+			if back := b.onePass(s.W); back != nil {
+				if !read {
+					b.put(phase, back(s, nil))
 				}
 				break
 			}
-			if at, ok := reads[s.W]; ok {
+			if read {
 				phase = max(phase, at+1)
 			}
-			if b.isDotWeight(s.W) {
-				b.put(phase, b.dotGrad(s))
-			} else {
-				b.put(phase, b.weightGrad(s))
-			}
+			b.put(phase, b.weightGrad(s))
 		case *ir.Map:
 			b.put(phase, b.apply(s, fmt.Sprintf("backward%d", s.Layer), b.Rows))
 		}
@@ -53,10 +50,17 @@ func (b *builder) backward() {
 	}
 }
 
-// rankOnes reports whether a weight's gradient by inputs and its update are
-// made in one pass: with a single row, both read each weight once.
-func (b *builder) rankOnes(w *ir.Param) bool {
-	return b.Rows == 1 && !b.Keep && !b.isDotWeight(w)
+// onePass returns what plans the gradients of a layer's weights and inputs as one
+// step, nil where they are two: of a layer of one output, both read each input
+// once; with a single row, both read each weight once.
+func (b *builder) onePass(w *ir.Param) func(*ir.GradWeight, *ir.GradInput) Step {
+	switch {
+	case b.isDotWeight(w):
+		return func(s *ir.GradWeight, in *ir.GradInput) Step { return b.dotGrad(s, in) }
+	case b.Rows == 1 && !b.Keep:
+		return func(s *ir.GradWeight, in *ir.GradInput) Step { return b.rankOne(s, in) }
+	}
+	return nil
 }
 
 func (b *builder) put(phase int, s Step) {
@@ -71,8 +75,8 @@ func (b *builder) put(phase int, s Step) {
 // The phase of the last step is returned.
 func (b *builder) gradInputs(s *ir.GradInput, phase int) int {
 	step := func(s *ir.GradInput) Step { return b.gradInput(s) }
-	if b.rankOnes(s.W) {
-		step = func(s *ir.GradInput) Step { return b.rankOne(b.weightGradOf(s.W), s) }
+	if back := b.onePass(s.W); back != nil {
+		step = func(s *ir.GradInput) Step { return back(b.weightGradOf(s.W), s) }
 	}
 	if s.Map == nil || len(s.Map.Sum) == 0 {
 		b.put(phase, step(s))
@@ -140,8 +144,9 @@ func (b *builder) biasGrad(s *ir.GradWeight, group int) (k, last *kernel.BiasGra
 	return k, last, (panels + group - 1) / group
 }
 
-// dotGrad plans the gradients of a layer of one output.
-func (b *builder) dotGrad(s *ir.GradWeight) *DotGrad {
+// dotGrad plans the way back through a layer of one output; in is nil where no
+// gradient by the inputs is wanted.
+func (b *builder) dotGrad(s *ir.GradWeight, in *ir.GradInput) *DotGrad {
 	w := b.params[s.W]
 	rule := b.Rule
 	if b.Keep {
@@ -152,7 +157,15 @@ func (b *builder) dotGrad(s *ir.GradWeight) *DotGrad {
 		X: b.tensors[s.X], DZ: b.tensors[s.DZ], Blocks: w.Layout.Panels(), Sharing: b.sharing(b.Rows * w.Size() * dotWork),
 	}
 	g.Most = b.most(b.Rows*kernel.Lanes*dotWork, g.Blocks)
-	g.Kernel = share(b, &kernel.DotGradient{Name: g.Name, Inputs: s.W.Shape[1], Rows: b.Rows, Rule: rule})
+	k := &kernel.DotGradient{Name: g.Name, Inputs: s.W.Shape[1], Rows: b.Rows, Rule: rule, Private: g.Sharing == Unshared}
+	if in != nil {
+		g.Name = fmt.Sprintf("gradDot%d", s.Layer)
+		g.Input, k.Name, k.Input = in, g.Name, true
+		k.Map, g.Buffers, g.Learned = b.mapOf(in.Map, b.Rows)
+		g.D = b.tensors[in.Out]
+		k.Store = g.D != nil
+	}
+	g.Kernel = share(b, k)
 	if s.Bias != nil {
 		g.Bias = share(b, &kernel.DotBias{Name: fmt.Sprintf("gradBias%d", s.Layer), Rule: rule})
 	}

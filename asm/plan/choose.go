@@ -54,6 +54,14 @@ const (
 	// takes as long as the product of 16 rows, and leastPieces the number of such
 	// pieces below which the product is not made in blocks, but shared by tiles.
 	transposedRows, leastPieces = 128, 16
+	// gapPanels is the number of panels that stay free behind a tensor of which all
+	// workers read the same rows in one panel after the other: a processor that
+	// expects more panels fetches lines behind the last one, which another worker may
+	// be writing.
+	gapPanels = 16
+	// halfPage is a further part of a gap in float32: rows that are read together, of
+	// two tensors, then do not meet in the same sets of the first cache.
+	halfPage = 512
 	// updateLines is the number of cache lines of gradients and states that a call
 	// of the update reads at most: some 5 µs from a third cache.
 	updateLines = 2048

@@ -24,7 +24,7 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 	}
 	whole := kernel.Product{
 		Splits: splits(rows), PanelDepth: panelDepth, Rows: rows,
-		Dense: m.Src.Layout.Dense, Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
+		Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
 		Private: b.sharing(0) == Unshared,
 	}
 	tiles := whole.Splits[vec.AVX512].Tiles()

@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -71,6 +73,8 @@ type Tensor struct {
 	Layout Layout
 	Rows   int
 	Offset int
+	// Gap is the number of float32 that are left free behind it.
+	Gap int
 	// Over is the tensor whose place this one takes when it is no longer needed;
 	// nil for one with a place of its own.
 	Over *Tensor
@@ -219,16 +223,19 @@ func (s *Dot) StepName() string { return s.Name }
 // How implements Step.
 func (s *Dot) How() Sharing { return s.Sharing }
 
-// DotGrad makes the gradients of the weights and the bias of a layer of one
-// output, block of 16 inputs by block.
+// DotGrad goes back through a layer of one output: it makes the gradients of its
+// weights, its bias and its inputs, block of 16 inputs by block.
 type DotGrad struct {
 	Name           string
 	Source         *ir.GradWeight
+	Input          *ir.GradInput // nil where nothing below needs a gradient
 	Kernel         *kernel.DotGradient
 	Bias           *kernel.DotBias // nil without a bias
 	Blocks         int
 	Weight, BiasOf *Param
-	X, DZ          *Tensor
+	Learned        *Param
+	X, DZ, D       *Tensor
+	Buffers        []Buffer
 	Most           int // blocks of a call
 	Sharing        Sharing
 }
@@ -404,12 +411,14 @@ func (b *builder) paramLayouts(layout map[*ir.Param]Layout) {
 
 // placeTensors gives every buffer its place.
 func (b *builder) placeTensors() {
-	p, over := b.Program, overlays(b.Program)
+	p, over := b.Program, b.overlays()
 	b.place(p.X)
 	for _, v := range p.Buffers {
 		b.place(v)
 		if over[v] != nil {
-			b.TensorSize -= b.tensors[v].Size() // it takes the place of another
+			t := b.tensors[v] // it takes the place of another
+			b.TensorSize -= t.Size() + t.Gap
+			t.Gap = 0
 		}
 	}
 	b.Raw = b.tensors[p.Raw]
@@ -429,11 +438,12 @@ func (b *builder) place(v *ir.Buffer) {
 }
 
 // overlays lets the gradient that an activation's saved slopes are multiplied
-// to take the place of the slopes: its lines are then in the cache when they
-// are written.
-func overlays(p *ir.Program) map[*ir.Buffer]*ir.Buffer {
+// to take the place of the slopes, and one that is made where the inputs of a layer
+// of one output are read for the last time, the place of these: its lines are then
+// in the cache when they are written.
+func (b *builder) overlays() map[*ir.Buffer]*ir.Buffer {
 	over := map[*ir.Buffer]*ir.Buffer{}
-	for _, s := range p.Backward {
+	for _, s := range b.Program.Backward {
 		m := ir.FusedMap(s)
 		if m == nil || len(m.Out) == 0 {
 			continue
@@ -445,7 +455,33 @@ func overlays(p *ir.Program) map[*ir.Buffer]*ir.Buffer {
 			}
 		}
 	}
+	for _, s := range b.Program.Backward {
+		if in, ok := s.(*ir.GradInput); ok && b.isDotWeight(in.W) && in.Map != nil && len(in.Map.Out) == 1 {
+			grad, x := in.Map.Out[0].View.Buffer, b.weightGradOf(in.W).X
+			if over[grad] == nil && grad.Width == x.Width && !b.readsElse(x, in.W) {
+				over[grad] = x
+			}
+		}
+	}
 	return over
+}
+
+// readsElse reports whether the inputs of a layer are read on the way back by more
+// than the gradients of that layer, whose weight is w.
+func (b *builder) readsElse(x *ir.Buffer, w *ir.Param) bool {
+	return slices.ContainsFunc(b.Program.Backward, func(s ir.Step) bool {
+		switch s := s.(type) {
+		case *ir.GradInput:
+			if s.W == w {
+				return false
+			}
+		case *ir.GradWeight:
+			if s.W == w {
+				return false
+			}
+		}
+		return slices.Contains(ir.Reads(s), x)
+	})
 }
 
 // extra adds a tensor to those of training, or of the inference that is being
@@ -456,7 +492,10 @@ func (b *builder) extra(name string, l Layout) *Tensor {
 		list, size, rows = &b.infer.Tensors, &b.infer.Size, b.infer.Rows
 	}
 	t := &Tensor{Name: name, Layout: l, Rows: rows, Offset: *size, Flat: len(*list) == 0 && b.flat}
-	*size += t.Size()
+	if b.sharing(0) != Unshared && !t.Flat && !l.Dense {
+		t.Gap = gapPanels*rows*kernel.Lanes + halfPage
+	}
+	*size += t.Size() + t.Gap
 	*list = append(*list, t)
 	return t
 }

@@ -94,10 +94,6 @@ func (b *builder) gradInput(s *ir.GradInput) *Multiply {
 		Src: b.tensors[s.DZ], Weight: b.params[s.W], Acc: b.tensors[s.Out],
 	}
 	w := m.Weight
-	if m.Src.Layout.Dense {
-		b.multiply(m, s.Map, "spreads gradients of one output over the inputs.", w.Layout.Panels(), 1, 1, b.Rows)
-		return m
-	}
 	doc := fmt.Sprintf("multiplies gradients of %d outputs by the transposed weights of %d inputs.", s.W.Shape[0], s.W.Shape[1])
 	b.multiply(m, s.Map, doc, w.InPad/kernel.Lanes, w.Layout.Extent(), 0, b.Rows)
 	return m

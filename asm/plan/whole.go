@@ -122,11 +122,7 @@ func (w *wholeStep) step(list *[]kernel.Call, s Step) {
 	case *WeightGrad:
 		w.weightGrad(list, s)
 	case *DotGrad:
-		args := append(w.target(s.Weight, 0), w.tensor(s.X, 0), w.tensor(s.DZ, 0), w.rows(), number(0), number(s.Blocks))
-		w.add(list, s.Kernel, args...)
-		if s.Bias != nil {
-			w.add(list, s.Bias, append(w.target(s.BiasOf, 0), w.tensor(s.DZ, 0), w.rows())...)
-		}
+		w.dotGrad(list, s)
 	case *RankOne:
 		w.rankOne(list, s)
 	}
@@ -196,15 +192,31 @@ func (w *wholeStep) weightGrad(list *[]kernel.Call, s *WeightGrad) {
 	}
 }
 
+func (w *wholeStep) dotGrad(list *[]kernel.Call, s *DotGrad) {
+	args := append(w.target(s.Weight, 0), w.tensor(s.X, 0), w.tensor(s.DZ, 0))
+	args = append(args, w.inputs(s.D, s.Kernel.Map, s.Learned, s.Buffers)...)
+	w.add(list, s.Kernel, append(args, w.rows(), number(0), number(s.Blocks))...)
+	if s.Bias != nil {
+		w.add(list, s.Bias, append(w.target(s.BiasOf, 0), w.tensor(s.DZ, 0), w.rows())...)
+	}
+}
+
+// inputs are the pointers of a gradient by inputs that is made beside another,
+// and of its map.
+func (w *wholeStep) inputs(d *Tensor, m *kernel.Map, learned *Param, buffers []Buffer) []kernel.Arg {
+	var args []kernel.Arg
+	if d != nil {
+		args = append(args, w.tensor(d, 0))
+	}
+	if m != nil {
+		args = append(args, w.learned(learned, m, 0)...)
+	}
+	return append(args, w.buffers(buffers, 0)...)
+}
+
 func (w *wholeStep) rankOne(list *[]kernel.Call, s *RankOne) {
 	args := append(w.target(s.Weight, 0), w.source(s.X), w.tensor(s.DZ, 0))
-	if s.D != nil {
-		args = append(args, w.tensor(s.D, 0))
-	}
-	if s.Kernel.Map != nil {
-		args = append(args, w.learned(s.Learned, s.Kernel.Map, 0)...)
-	}
-	args = append(args, w.buffers(s.Buffers, 0)...)
+	args = append(args, w.inputs(s.D, s.Kernel.Map, s.Learned, s.Buffers)...)
 	w.add(list, s.Kernel, append(args, number(0), number(s.Blocks))...)
 	for g := range s.Groups {
 		bias := s.Bias

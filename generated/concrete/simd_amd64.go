@@ -101,7 +101,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	p := pool.New(1)
-	memory, err := arena.New(9088 + p.Threads()*512)
+	memory, err := arena.New(8704 + p.Threads()*512)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -158,9 +158,9 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.a3 = memory.Floats(384)
 	b.z4 = memory.Floats(32)
 	b.dz4 = memory.Floats(32)
-	b.dz2 = memory.Floats(384)
 	b.s1 = memory.Floats(1536)
 	b.d4 = memory.Floats(384)
+	b.dz2 = b.a3 // no longer needed when this is made
 	b.dz0 = b.s1 // no longer needed when this is made
 }
 
@@ -209,11 +209,10 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput4(b)
+	e.gradDot4(b)
 	e.pool.Wait()
 	e.backward3(b)
 	e.pool.Wait()
-	e.gradWeight4(b)
 	e.gradInput2(b)
 	e.pool.Wait()
 	e.gradWeight2(b)

@@ -44,37 +44,19 @@ func forward4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	scale    factor of the gradient
 func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 
-// gradInput4AVX2 spreads gradients of one output over the inputs.
-//
-//	src      [24], rows of one number to multiply
-//	mat      [1][1][16], packed matrix
-//	acc      [1][24][16], the product
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func gradInput4AVX2(src *float32, mat *float32, acc *float32, tile int, tiles int)
-
-// backward3AVX2 computes dz = d*(z <= 0 ? p : 1), sum += d*(z <= 0 ? z : 0).
-//
-//	p        [1], the learned parameter
-//	d        [1][24][16], which the map reads
-//	z        [1][24][16], which the map reads
-//	dz       [1][24][16], which the map writes
-//	sum0     [16], sums to add to
-//	rows     number of rows
-func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
-
-// gradWeight4AVX2 makes the gradient of the weights of 12 inputs to one output.
+// gradDot4AVX2 makes the gradients of 12 inputs and of their weights to one output.
 //
 //	w        [1][16], the parameter
 //	expAvg   [1][16], the optimizer's state
 //	expAvgSq [1][16], the optimizer's state
 //	scalars  [2], hoisted0, scalar2
-//	x        [1][24][16], inputs of the layer
-//	dz       [rows], gradient by its output
+//	input    [1][24][16], inputs of the layer
+//	grad     [rows], gradient by its output
+//	back     [1][24][16], gradient by its inputs
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradDot4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, input *float32, grad *float32, back *float32, rows int, block int, blocks int)
 
 // gradBias4AVX2 adds up the gradients by one output over the rows.
 //
@@ -85,6 +67,16 @@ func gradWeight4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *fl
 //	dz       [rows], gradient by the output
 //	rows     number of rows, at least 1
 func gradBias4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, dz *float32, rows int)
+
+// backward3AVX2 computes dz = d*(z <= 0 ? p : 1), sum += d*(z <= 0 ? z : 0).
+//
+//	p        [1], the learned parameter
+//	d        [1][24][16], which the map reads
+//	z        [1][24][16], which the map reads
+//	dz       [1][24][16], which the map writes
+//	sum0     [16], sums to add to
+//	rows     number of rows
+func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
 
 // gradInput2AVX2 multiplies gradients of 12 outputs by the transposed weights of 24 inputs.
 //

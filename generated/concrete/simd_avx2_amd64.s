@@ -931,216 +931,95 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput4AVX2(src *float32, mat *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, FMA3
-TEXT ·gradInput4AVX2(SB), $128-40
-	// AX      src: at the tile's first row
-	// AX      src: at the step, in the tile's first row
-	// CX      mat: [1][1][16], packed matrix
-	// CX      mat: at the step
-	// DX      acc: at the tile's first row
-	// Y0-Y11  sums of the tile [6][1][16], row by row
-	// Y12-Y13 vectors of mat
-	// Y14     a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+24(FP), AX
-	IMUL3Q $0x00000180, AX, AX
-
-	// Go to the first tile.
-	ADDQ   AX, acc+16(FP)
-	SHRQ   $0x06, AX
-	IMUL3Q $0x00000004, AX, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tiles+32(FP), BX
-	TESTQ BX, BX
-	JZ    tallDone1
-
-tall2:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	VBROADCASTSS (AX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(AX), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VMOVUPS      Y10, 320(DX)
-	VMOVUPS      Y11, 352(DX)
-	ADDQ         $+24, AX
-	ADDQ         $+384, DX
-	DECQ         BX
-	JNZ          tall2
-
-tallDone1:
-	VZEROUPPER
-	RET
-
-// func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
-// Requires: AVX
-TEXT ·backward3AVX2(SB), $128-48
-	// AX     p: [1], the learned parameter
-	// AX, DI sum0: [16], sums to add to
-	// BX     dz: at the row
-	// CX     d: at the row
-	// DX     z: at the row
-	// SI     rows: number of rows
-	MOVQ    p+0(FP), AX
-	MOVQ    d+8(FP), CX
-	MOVQ    z+16(FP), DX
-	MOVQ    dz+24(FP), BX
-	MOVQ    rows+40(FP), SI
-	MOVQ    sum0+32(FP), DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	TESTQ   SI, SI
-	JZ      rowDone1
-	VMOVUPS simdConstsAVX2<>+448(SB), Y2
-	VMOVUPS simdConstsAVX2<>+416(SB), Y3
-
-row2:
-	VMOVUPS      (DX), Y4
-	VCMPPS       $0x12, Y2, Y4, Y5
-	VBROADCASTSS (AX), Y6
-	VBLENDVPS    Y5, Y6, Y3, Y5
-	VMOVUPS      (CX), Y6
-	VMULPS       Y5, Y6, Y5
-	VCMPPS       $0x12, Y2, Y4, Y7
-	VANDPS       Y4, Y7, Y4
-	VMULPS       Y4, Y6, Y4
-	VMOVUPS      Y5, (BX)
-	VADDPS       Y4, Y0, Y0
-	VMOVUPS      32(DX), Y4
-	VCMPPS       $0x12, Y2, Y4, Y5
-	VBROADCASTSS (AX), Y6
-	VBLENDVPS    Y5, Y6, Y3, Y5
-	VMOVUPS      32(CX), Y6
-	VMULPS       Y5, Y6, Y5
-	VCMPPS       $0x12, Y2, Y4, Y7
-	VANDPS       Y4, Y7, Y4
-	VMULPS       Y4, Y6, Y4
-	VMOVUPS      Y5, 32(BX)
-	VADDPS       Y4, Y1, Y1
-	ADDQ         $+64, CX
-	ADDQ         $+64, DX
-	ADDQ         $+64, BX
-	DECQ         SI
-	JNZ          row2
-
-rowDone1:
-	MOVQ    sum0+32(FP), AX
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradDot4AVX2(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, input *float32, grad *float32, back *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight4AVX2(SB), $128-72
+TEXT ·gradDot4AVX2(SB), $128-80
 	// AX    w: at the block
 	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
+	// DI    back: at the row
 	// DX    expAvg: at the block
-	// R8    dz: at the row
-	// R9    x: at the row
+	// R9    grad: at the row
 	// R10   rows: number of rows, at least 1
-	// SI    x: at the block
+	// SI    input: at the row
 	// Go to the first block.
-	MOVQ   block+56(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, expAvg+8(FP)
 	ADDQ   CX, expAvgSq+16(FP)
 	IMUL3Q $0x00000600, AX, CX
-	ADDQ   CX, x+32(FP)
+	ADDQ   CX, input+32(FP)
+	ADDQ   CX, back+48(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
-	CMPQ    CX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), CX
-	MOVQ    CX, block+56(FP)
-	SUBQ    CX, blocks+64(FP)
+	CMPQ    CX, blocks+72(FP)
+	CMOVQGT blocks+72(FP), CX
+	MOVQ    CX, block+64(FP)
+	SUBQ    CX, blocks+72(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+24(FP), CX
 	MOVQ    expAvg+8(FP), DX
 	MOVQ    expAvgSq+16(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    block+56(FP), DI
-	TESTQ   DI, DI
+	MOVQ    input+32(FP), SI
+	MOVQ    back+48(FP), DI
+	MOVQ    block+64(FP), R8
+	TESTQ   R8, R8
 	JZ      blockDone1
 
 block2:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   dz+40(FP), R8
-	MOVQ   SI, R9
-	MOVQ   rows+48(FP), R10
-	MOVQ   R10, R11
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R10
-	TESTQ  R11, R11
-	JZ     fourDone3
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	MOVQ    grad+40(FP), R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    R10, R11
+	SHRQ    $0x02, R11
+	ANDQ    $0x03, R10
+	TESTQ   R11, R11
+	JZ      fourDone3
 
 four4:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	VBROADCASTSS 4(R8), Y8
-	VFMADD231PS  64(R9), Y8, Y2
-	VFMADD231PS  96(R9), Y8, Y3
-	VBROADCASTSS 8(R8), Y8
-	VFMADD231PS  128(R9), Y8, Y4
-	VFMADD231PS  160(R9), Y8, Y5
-	VBROADCASTSS 12(R8), Y8
-	VFMADD231PS  192(R9), Y8, Y6
-	VFMADD231PS  224(R9), Y8, Y7
-	ADDQ         $+256, R9
-	ADDQ         $+16, R8
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  (SI), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, (DI)
+	VFMADD231PS  32(SI), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 32(DI)
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  64(SI), Y10, Y2
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 64(DI)
+	VFMADD231PS  96(SI), Y10, Y3
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 96(DI)
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  128(SI), Y10, Y4
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 128(DI)
+	VFMADD231PS  160(SI), Y10, Y5
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 160(DI)
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  192(SI), Y10, Y6
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 192(DI)
+	VFMADD231PS  224(SI), Y10, Y7
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 224(DI)
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	ADDQ         $+16, R9
 	DECQ         R11
 	JNZ          four4
 
@@ -1149,11 +1028,16 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	ADDQ         $+64, R9
-	ADDQ         $+4, R8
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  (SI), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, (DI)
+	VFMADD231PS  32(SI), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 32(DI)
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	ADDQ         $+4, R9
 	DECQ         R10
 	JNZ          one6
 
@@ -1203,48 +1087,71 @@ oneDone5:
 	ADDQ         $+64, AX
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
+	MOVQ         rows+56(FP), R9
+	SHLQ         $0x06, R9
+	SUBQ         R9, SI
+	SUBQ         R9, DI
 	ADDQ         $+1536, SI
-	DECQ         DI
+	ADDQ         $+1536, DI
+	DECQ         R8
 	JNZ          block2
 
 blockDone1:
-	MOVQ  blocks+64(FP), DI
-	TESTQ DI, DI
+	MOVQ  blocks+72(FP), R8
+	TESTQ R8, R8
 	JZ    restDone7
 
 rest8:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   dz+40(FP), R8
-	MOVQ   SI, R9
-	MOVQ   rows+48(FP), R10
-	MOVQ   R10, R11
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R10
-	TESTQ  R11, R11
-	JZ     fourDone9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	MOVQ    grad+40(FP), R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    R10, R11
+	SHRQ    $0x02, R11
+	ANDQ    $0x03, R10
+	TESTQ   R11, R11
+	JZ      fourDone9
 
 four10:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	VBROADCASTSS 4(R8), Y8
-	VFMADD231PS  64(R9), Y8, Y2
-	VFMADD231PS  96(R9), Y8, Y3
-	VBROADCASTSS 8(R8), Y8
-	VFMADD231PS  128(R9), Y8, Y4
-	VFMADD231PS  160(R9), Y8, Y5
-	VBROADCASTSS 12(R8), Y8
-	VFMADD231PS  192(R9), Y8, Y6
-	VFMADD231PS  224(R9), Y8, Y7
-	ADDQ         $+256, R9
-	ADDQ         $+16, R8
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  (SI), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, (DI)
+	VFMADD231PS  32(SI), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 32(DI)
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  64(SI), Y10, Y2
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 64(DI)
+	VFMADD231PS  96(SI), Y10, Y3
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 96(DI)
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  128(SI), Y10, Y4
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 128(DI)
+	VFMADD231PS  160(SI), Y10, Y5
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 160(DI)
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  192(SI), Y10, Y6
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, 192(DI)
+	VFMADD231PS  224(SI), Y10, Y7
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 224(DI)
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	ADDQ         $+16, R9
 	DECQ         R11
 	JNZ          four10
 
@@ -1253,11 +1160,16 @@ fourDone9:
 	JZ    oneDone11
 
 one12:
-	VBROADCASTSS (R8), Y8
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	ADDQ         $+64, R9
-	ADDQ         $+4, R8
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  (SI), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMOVUPS      Y11, (DI)
+	VFMADD231PS  32(SI), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMOVUPS      Y10, 32(DI)
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	ADDQ         $+4, R9
 	DECQ         R10
 	JNZ          one12
 
@@ -1306,7 +1218,7 @@ oneDone11:
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y3, 32(BX)
 	VMOVUPS      Y0, 32(AX)
-	DECQ         DI
+	DECQ         R8
 	JNZ          rest8
 
 restDone7:
@@ -1392,6 +1304,64 @@ vectorDone1:
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y3, 32(BX)
 	VMOVUPS      Y0, 32(AX)
+	VZEROUPPER
+	RET
+
+// func backward3AVX2(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
+// Requires: AVX
+TEXT ·backward3AVX2(SB), $128-48
+	// AX     p: [1], the learned parameter
+	// AX, DI sum0: [16], sums to add to
+	// BX     dz: at the row
+	// CX     d: at the row
+	// DX     z: at the row
+	// SI     rows: number of rows
+	MOVQ    p+0(FP), AX
+	MOVQ    d+8(FP), CX
+	MOVQ    z+16(FP), DX
+	MOVQ    dz+24(FP), BX
+	MOVQ    rows+40(FP), SI
+	MOVQ    sum0+32(FP), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	TESTQ   SI, SI
+	JZ      rowDone1
+	VMOVUPS simdConstsAVX2<>+448(SB), Y2
+	VMOVUPS simdConstsAVX2<>+416(SB), Y3
+
+row2:
+	VMOVUPS      (DX), Y4
+	VCMPPS       $0x12, Y2, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VBLENDVPS    Y5, Y6, Y3, Y5
+	VMOVUPS      (CX), Y6
+	VMULPS       Y5, Y6, Y5
+	VCMPPS       $0x12, Y2, Y4, Y7
+	VANDPS       Y4, Y7, Y4
+	VMULPS       Y4, Y6, Y4
+	VMOVUPS      Y5, (BX)
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      32(DX), Y4
+	VCMPPS       $0x12, Y2, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VBLENDVPS    Y5, Y6, Y3, Y5
+	VMOVUPS      32(CX), Y6
+	VMULPS       Y5, Y6, Y5
+	VCMPPS       $0x12, Y2, Y4, Y7
+	VANDPS       Y4, Y7, Y4
+	VMULPS       Y4, Y6, Y4
+	VMOVUPS      Y5, 32(BX)
+	VADDPS       Y4, Y1, Y1
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	DECQ         SI
+	JNZ          row2
+
+rowDone1:
+	MOVQ    sum0+32(FP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 

@@ -817,199 +817,78 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput4AVX512(src *float32, mat *float32, acc *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput4AVX512(SB), $128-40
-	// AX     src: at the tile's first row
-	// AX     src: at the step, in the tile's first row
-	// CX     mat: [1][1][16], packed matrix
-	// CX     mat: at the step
-	// DX     acc: at the tile's first row
-	// Z0-Z11 sums of the tile [12][1][16], row by row
-	// Z12    vectors of mat
-	// Z13    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+24(FP), AX
-	IMUL3Q $0x00000300, AX, AX
-
-	// Go to the first tile.
-	ADDQ   AX, acc+16(FP)
-	SHRQ   $0x06, AX
-	IMUL3Q $0x00000004, AX, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   acc+16(FP), DX
-
-	// Tiles of 12 rows by 16 columns.
-	MOVQ  tiles+32(FP), BX
-	TESTQ BX, BX
-	JZ    tallDone1
-
-tall2:
-	VXORPS       Z0, Z0, Z0
-	VXORPS       Z1, Z1, Z1
-	VXORPS       Z2, Z2, Z2
-	VXORPS       Z3, Z3, Z3
-	VXORPS       Z4, Z4, Z4
-	VXORPS       Z5, Z5, Z5
-	VXORPS       Z6, Z6, Z6
-	VXORPS       Z7, Z7, Z7
-	VXORPS       Z8, Z8, Z8
-	VXORPS       Z9, Z9, Z9
-	VXORPS       Z10, Z10, Z10
-	VXORPS       Z11, Z11, Z11
-	VMOVUPS      (CX), Z12
-	VBROADCASTSS (AX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(AX), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(AX), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(AX), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(AX), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(AX), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(AX), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(AX), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(AX), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(AX), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(AX), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(AX), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, 128(DX)
-	VMOVUPS      Z3, 192(DX)
-	VMOVUPS      Z4, 256(DX)
-	VMOVUPS      Z5, 320(DX)
-	VMOVUPS      Z6, 384(DX)
-	VMOVUPS      Z7, 448(DX)
-	VMOVUPS      Z8, 512(DX)
-	VMOVUPS      Z9, 576(DX)
-	VMOVUPS      Z10, 640(DX)
-	VMOVUPS      Z11, 704(DX)
-	ADDQ         $+48, AX
-	ADDQ         $+768, DX
-	DECQ         BX
-	JNZ          tall2
-
-tallDone1:
-	VZEROUPPER
-	RET
-
-// func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·backward3AVX512(SB), $128-48
-	// AX     p: [1], the learned parameter
-	// AX, DI sum0: [16], sums to add to
-	// BX     dz: at the row
-	// CX     d: at the row
-	// DX     z: at the row
-	// SI     rows: number of rows
-	MOVQ         p+0(FP), AX
-	MOVQ         d+8(FP), CX
-	MOVQ         z+16(FP), DX
-	MOVQ         dz+24(FP), BX
-	MOVQ         rows+40(FP), SI
-	MOVQ         sum0+32(FP), DI
-	VMOVUPS      (DI), Z0
-	TESTQ        SI, SI
-	JZ           rowDone1
-	VBROADCASTSS simdConstsAVX512<>+48(SB), Z1
-	VBROADCASTSS simdConstsAVX512<>+44(SB), Z2
-
-row2:
-	VMOVUPS        (DX), Z3
-	VCMPPS         $0x12, Z1, Z3, K1
-	VBLENDMPS.BCST (AX), Z2, K1, Z4
-	VMOVUPS        (CX), Z5
-	VMULPS         Z4, Z5, Z4
-	VCMPPS         $0x12, Z1, Z3, K1
-	VMOVUPS.Z      Z3, K1, Z3
-	VMULPS         Z3, Z5, Z3
-	VMOVUPS        Z4, (BX)
-	VADDPS         Z3, Z0, Z0
-	ADDQ           $+64, CX
-	ADDQ           $+64, DX
-	ADDQ           $+64, BX
-	DECQ           SI
-	JNZ            row2
-
-rowDone1:
-	MOVQ    sum0+32(FP), AX
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func gradWeight4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradDot4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, input *float32, grad *float32, back *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight4AVX512(SB), $128-72
+TEXT ·gradDot4AVX512(SB), $128-80
 	// AX    w: at the block
 	// BX    expAvgSq: at the block
 	// CX    scalars: [2], hoisted0, scalar2
+	// DI    back: at the row
 	// DX    expAvg: at the block
-	// R8    dz: at the row
-	// R9    x: at the row
+	// R9    grad: at the row
 	// R10   rows: number of rows, at least 1
-	// SI    x: at the block
+	// SI    input: at the row
 	// Go to the first block.
-	MOVQ   block+56(FP), AX
+	MOVQ   block+64(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
 	ADDQ   CX, expAvg+8(FP)
 	ADDQ   CX, expAvgSq+16(FP)
 	IMUL3Q $0x00000600, AX, CX
-	ADDQ   CX, x+32(FP)
+	ADDQ   CX, input+32(FP)
+	ADDQ   CX, back+48(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
-	CMPQ    CX, blocks+64(FP)
-	CMOVQGT blocks+64(FP), CX
-	MOVQ    CX, block+56(FP)
-	SUBQ    CX, blocks+64(FP)
+	CMPQ    CX, blocks+72(FP)
+	CMOVQGT blocks+72(FP), CX
+	MOVQ    CX, block+64(FP)
+	SUBQ    CX, blocks+72(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+24(FP), CX
 	MOVQ    expAvg+8(FP), DX
 	MOVQ    expAvgSq+16(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    block+56(FP), DI
-	TESTQ   DI, DI
+	MOVQ    input+32(FP), SI
+	MOVQ    back+48(FP), DI
+	MOVQ    block+64(FP), R8
+	TESTQ   R8, R8
 	JZ      blockDone1
 
 block2:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   dz+40(FP), R8
-	MOVQ   SI, R9
-	MOVQ   rows+48(FP), R10
-	MOVQ   R10, R11
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R10
-	TESTQ  R11, R11
-	JZ     fourDone3
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VMOVUPS (AX), Z4
+	MOVQ    grad+40(FP), R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    R10, R11
+	SHRQ    $0x02, R11
+	ANDQ    $0x03, R10
+	TESTQ   R11, R11
+	JZ      fourDone3
 
 four4:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (R9), Z4, Z0
-	VBROADCASTSS 4(R8), Z4
-	VFMADD231PS  64(R9), Z4, Z1
-	VBROADCASTSS 8(R8), Z4
-	VFMADD231PS  128(R9), Z4, Z2
-	VBROADCASTSS 12(R8), Z4
-	VFMADD231PS  192(R9), Z4, Z3
-	ADDQ         $+256, R9
-	ADDQ         $+16, R8
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  (SI), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	VBROADCASTSS 4(R9), Z5
+	VFMADD231PS  64(SI), Z5, Z1
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 64(DI)
+	VBROADCASTSS 8(R9), Z5
+	VFMADD231PS  128(SI), Z5, Z2
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 128(DI)
+	VBROADCASTSS 12(R9), Z5
+	VFMADD231PS  192(SI), Z5, Z3
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 192(DI)
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	ADDQ         $+16, R9
 	DECQ         R11
 	JNZ          four4
 
@@ -1018,10 +897,13 @@ fourDone3:
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (R9), Z4, Z0
-	ADDQ         $+64, R9
-	ADDQ         $+4, R8
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  (SI), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	ADDQ         $+4, R9
 	DECQ         R10
 	JNZ          one6
 
@@ -1049,40 +931,54 @@ oneDone5:
 	ADDQ             $+64, AX
 	ADDQ             $+64, DX
 	ADDQ             $+64, BX
+	MOVQ             rows+56(FP), R9
+	SHLQ             $0x06, R9
+	SUBQ             R9, SI
+	SUBQ             R9, DI
 	ADDQ             $+1536, SI
-	DECQ             DI
+	ADDQ             $+1536, DI
+	DECQ             R8
 	JNZ              block2
 
 blockDone1:
-	MOVQ  blocks+64(FP), DI
-	TESTQ DI, DI
+	MOVQ  blocks+72(FP), R8
+	TESTQ R8, R8
 	JZ    restDone7
 
 rest8:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   dz+40(FP), R8
-	MOVQ   SI, R9
-	MOVQ   rows+48(FP), R10
-	MOVQ   R10, R11
-	SHRQ   $0x02, R11
-	ANDQ   $0x03, R10
-	TESTQ  R11, R11
-	JZ     fourDone9
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VMOVUPS (AX), Z4
+	MOVQ    grad+40(FP), R9
+	MOVQ    rows+56(FP), R10
+	MOVQ    R10, R11
+	SHRQ    $0x02, R11
+	ANDQ    $0x03, R10
+	TESTQ   R11, R11
+	JZ      fourDone9
 
 four10:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (R9), Z4, Z0
-	VBROADCASTSS 4(R8), Z4
-	VFMADD231PS  64(R9), Z4, Z1
-	VBROADCASTSS 8(R8), Z4
-	VFMADD231PS  128(R9), Z4, Z2
-	VBROADCASTSS 12(R8), Z4
-	VFMADD231PS  192(R9), Z4, Z3
-	ADDQ         $+256, R9
-	ADDQ         $+16, R8
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  (SI), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	VBROADCASTSS 4(R9), Z5
+	VFMADD231PS  64(SI), Z5, Z1
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 64(DI)
+	VBROADCASTSS 8(R9), Z5
+	VFMADD231PS  128(SI), Z5, Z2
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 128(DI)
+	VBROADCASTSS 12(R9), Z5
+	VFMADD231PS  192(SI), Z5, Z3
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 192(DI)
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	ADDQ         $+16, R9
 	DECQ         R11
 	JNZ          four10
 
@@ -1091,10 +987,13 @@ fourDone9:
 	JZ    oneDone11
 
 one12:
-	VBROADCASTSS (R8), Z4
-	VFMADD231PS  (R9), Z4, Z0
-	ADDQ         $+64, R9
-	ADDQ         $+4, R8
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  (SI), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	ADDQ         $+4, R9
 	DECQ         R10
 	JNZ          one12
 
@@ -1102,8 +1001,8 @@ oneDone11:
 	VADDPS           Z1, Z0, Z0
 	VADDPS           Z3, Z2, Z1
 	VADDPS           Z1, Z0, Z0
-	MOVL             $0x00000fff, R8
-	KMOVW            R8, K1
+	MOVL             $0x00000fff, R9
+	KMOVW            R9, K1
 	VMOVAPS.Z        Z0, K1, Z0
 	VMOVUPS          (DX), Z1
 	VMULPS.BCST      simdConstsAVX512<>+64(SB), Z1, Z1
@@ -1122,7 +1021,7 @@ oneDone11:
 	VMOVUPS          Z1, (DX)
 	VMOVUPS          Z3, (BX)
 	VMOVUPS          Z0, (AX)
-	DECQ             DI
+	DECQ             R8
 	JNZ              rest8
 
 restDone7:
@@ -1186,6 +1085,50 @@ vectorDone1:
 	VMOVUPS          Z1, (DX)
 	VMOVUPS          Z3, (BX)
 	VMOVUPS          Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func backward3AVX512(p *float32, d *float32, z *float32, dz *float32, sum0 *float32, rows int)
+// Requires: AVX, AVX512F
+TEXT ·backward3AVX512(SB), $128-48
+	// AX     p: [1], the learned parameter
+	// AX, DI sum0: [16], sums to add to
+	// BX     dz: at the row
+	// CX     d: at the row
+	// DX     z: at the row
+	// SI     rows: number of rows
+	MOVQ         p+0(FP), AX
+	MOVQ         d+8(FP), CX
+	MOVQ         z+16(FP), DX
+	MOVQ         dz+24(FP), BX
+	MOVQ         rows+40(FP), SI
+	MOVQ         sum0+32(FP), DI
+	VMOVUPS      (DI), Z0
+	TESTQ        SI, SI
+	JZ           rowDone1
+	VBROADCASTSS simdConstsAVX512<>+48(SB), Z1
+	VBROADCASTSS simdConstsAVX512<>+44(SB), Z2
+
+row2:
+	VMOVUPS        (DX), Z3
+	VCMPPS         $0x12, Z1, Z3, K1
+	VBLENDMPS.BCST (AX), Z2, K1, Z4
+	VMOVUPS        (CX), Z5
+	VMULPS         Z4, Z5, Z4
+	VCMPPS         $0x12, Z1, Z3, K1
+	VMOVUPS.Z      Z3, K1, Z3
+	VMULPS         Z3, Z5, Z3
+	VMOVUPS        Z4, (BX)
+	VADDPS         Z3, Z0, Z0
+	ADDQ           $+64, CX
+	ADDQ           $+64, DX
+	ADDQ           $+64, BX
+	DECQ           SI
+	JNZ            row2
+
+rowDone1:
+	MOVQ    sum0+32(FP), AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 

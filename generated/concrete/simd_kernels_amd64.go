@@ -12,10 +12,9 @@ type vectorKernels struct {
 	forward2    func(src, mat, acc, p, a *float32, tile, tiles int)
 	forward4    func(src, w, bias, z *float32, rows int)
 	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
-	gradInput4  func(src, mat, acc *float32, tile, tiles int)
-	backward3   func(p, d, z, dz, sum0 *float32, rows int)
-	gradWeight4 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
+	gradDot4    func(w, expAvg, expAvgSq, scalars, input, grad, back *float32, rows, block, blocks int)
 	gradBias4   func(w, expAvg, expAvgSq, scalars, dz *float32, rows int)
+	backward3   func(p, d, z, dz, sum0 *float32, rows int)
 	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
 	transpose2  func(t, w *float32)
 	gradWeight2 func(w, expAvg, expAvgSq, scalars, x, dz *float32, rows, block, blocks int)
@@ -48,11 +47,10 @@ var vectorAVX2 = vectorKernels{
 	forward2:    forward2AVX2,
 	forward4:    forward4AVX2,
 	gradBias4:   gradBias4AVX2,
+	gradDot4:    gradDot4AVX2,
 	gradInput2:  gradInput2AVX2,
-	gradInput4:  gradInput4AVX2,
 	gradWeight0: gradWeight0AVX2,
 	gradWeight2: gradWeight2AVX2,
-	gradWeight4: gradWeight4AVX2,
 	infer: vectorSplit{
 		height: 6,
 		tall:   9,
@@ -78,11 +76,10 @@ var vectorAVX512 = vectorKernels{
 	forward2:    forward2AVX512,
 	forward4:    forward4AVX512,
 	gradBias4:   gradBias4AVX512,
+	gradDot4:    gradDot4AVX512,
 	gradInput2:  gradInput2AVX512,
-	gradInput4:  gradInput4AVX512,
 	gradWeight0: gradWeight0AVX512,
 	gradWeight2: gradWeight2AVX512,
-	gradWeight4: gradWeight4AVX512,
 	infer: vectorSplit{
 		height: 13,
 		tall:   4,

@@ -52,13 +52,16 @@ func (e *vector) loss(b *vectorBatch) {
 	}
 }
 
-// gradInput4 goes back through linear: 1:
+// gradDot4 goes back through and updates linear: 1:
 //
-//	d4 = dz4·weight4   [rows, 12] = [rows, 1]·[1, 12]
+//	d4 = dz4·weight4                    [rows, 12] = [rows, 1]·[1, 12]
+//	dweight4 = dz4ᵀ·a3                  [1, 12] = [1, rows]·[rows, 12]
+//	dbias4 = sum of dz4 over the rows   [1]
 //	concrete.yaml:10
-func (e *vector) gradInput4(b *vectorBatch) {
-	// One group of 16 columns by tiles of rows.
-	e.k.gradInput4(&b.dz4[0], &e.weight4[0], &b.d4[0], 0, b.tiles)
+func (e *vector) gradDot4(b *vectorBatch) {
+	// 1 blocks of 16 inputs.
+	e.k.gradDot4(&e.weight4[0], &e.weight4ExpAvg[0], &e.weight4ExpAvgSq[0], &e.scalars[0], &b.a3[0], &b.dz4[0], &b.d4[0], b.rows, 0, 1)
+	e.k.gradBias4(&e.bias4[0], &e.bias4ExpAvg[0], &e.bias4ExpAvgSq[0], &e.scalars[0], &b.dz4[0], b.rows)
 }
 
 // backward3 goes back through prelu:
@@ -68,17 +71,6 @@ func (e *vector) gradInput4(b *vectorBatch) {
 //	concrete.yaml:9
 func (e *vector) backward3(b *vectorBatch) {
 	e.k.backward3(&e.weight3[0], &b.d4[0], &b.z2[0], &b.dz2[0], &b.grads[16], b.rows)
-}
-
-// gradWeight4 updates linear: 1:
-//
-//	dweight4 = dz4ᵀ·a3                  [1, 12] = [1, rows]·[rows, 12]
-//	dbias4 = sum of dz4 over the rows   [1]
-//	concrete.yaml:10
-func (e *vector) gradWeight4(b *vectorBatch) {
-	// 1 blocks of 16 inputs.
-	e.k.gradWeight4(&e.weight4[0], &e.weight4ExpAvg[0], &e.weight4ExpAvgSq[0], &e.scalars[0], &b.a3[0], &b.dz4[0], b.rows, 0, 1)
-	e.k.gradBias4(&e.bias4[0], &e.bias4ExpAvg[0], &e.bias4ExpAvgSq[0], &e.scalars[0], &b.dz4[0], b.rows)
 }
 
 // gradInput2 goes back through linear: {out: 12, bias: false}, then swiglu:

@@ -89,7 +89,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// As many workers as the multiply-adds of a step are worth.
 	p := pool.New(pool.Useful(o.Threads, 4879296, 4194304))
-	memory, err := arena.New(130864 + p.Threads()*4096)
+	memory, err := arena.New(183088 + p.Threads()*4096)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -131,14 +131,23 @@ func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 }
 
 // reserve takes the memory of the buffers.
+//
+// A core fetches ahead of what it reads. Gaps keep it from lines that another core
+// is about to write.
 func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.x = memory.Floats(2048)
 	b.a1 = memory.Floats(8192)
+	memory.Skip(8704)
 	b.a3 = memory.Floats(4096)
+	memory.Skip(8704)
 	b.z4 = memory.Floats(512)
+	memory.Skip(8704)
 	b.dz4 = memory.Floats(512)
+	memory.Skip(8704)
 	b.dz2 = memory.Floats(4096)
+	memory.Skip(8704)
 	b.dz0 = memory.Floats(8192)
+	memory.Skip(8704)
 }
 
 // Step makes one step on rows examples x [rows, 64] and returns the mean loss before

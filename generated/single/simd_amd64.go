@@ -78,7 +78,7 @@ type vectorBatch struct {
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
 	// A step is too short to be worth sharing.
 	p := pool.New(1)
-	memory, err := arena.New(400)
+	memory, err := arena.New(384)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -113,7 +113,7 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.a1 = memory.Floats(16)
 	b.z2 = memory.Floats(16)
 	b.dz2 = memory.Floats(16)
-	b.dz0 = memory.Floats(16)
+	b.dz0 = b.a1 // no longer needed when this is made
 }
 
 // Step makes one step on rows examples x [rows, 2] and returns the mean loss before
@@ -161,9 +161,8 @@ func (e *vector) doWork(worker int) {
 	if total-total != 0 {
 		return
 	}
-	e.gradInput2(b)
+	e.gradDot2(b)
 	e.pool.Wait()
-	e.gradWeight2(b)
 	e.gradRow0(b)
 }
 

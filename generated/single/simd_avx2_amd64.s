@@ -587,140 +587,147 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput2AVX2(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, FMA3
-TEXT ·gradInput2AVX2(SB), $128-48
-	// AX    src: at the tile's first row
-	// AX    src: at the step, in the tile's first row
-	// BX    dz: at the tile's first row
-	// CX    mat: [1][1][16], packed matrix
-	// CX    mat: at the step
-	// DX    a: at the tile's first row
-	// Y1-Y2 sums of the tile [1][1][16], row by row
-	// Y3    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+32(FP), AX
-	IMUL3Q $0x00000040, AX, AX
-
-	// Go to the first tile.
-	ADDQ   AX, a+16(FP)
-	ADDQ   AX, dz+24(FP)
-	SHRQ   $0x06, AX
-	IMUL3Q $0x00000004, AX, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   a+16(FP), DX
-	MOVQ   dz+24(FP), BX
-
-	// Tiles of 1 rows by 16 columns.
-	MOVQ    tiles+40(FP), SI
-	TESTQ   SI, SI
-	JZ      tallDone1
-	VMOVUPS simdConstsAVX2<>+320(SB), Y0
-
-tall2:
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	PREFETCHT0   64(DX)
-	VBROADCASTSS (AX), Y3
-	VFMADD231PS  (CX), Y3, Y1
-	VFMADD231PS  32(CX), Y3, Y2
-	VMOVUPS      (DX), Y3
-	VFNMADD213PS Y0, Y3, Y3
-	VMULPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      32(DX), Y1
-	VFNMADD213PS Y0, Y1, Y1
-	VMULPS       Y1, Y2, Y1
-	VMOVUPS      Y1, 32(BX)
-	ADDQ         $+4, AX
-	ADDQ         $+64, DX
-	ADDQ         $+64, BX
-	DECQ         SI
-	JNZ          tall2
-
-tallDone1:
-	VZEROUPPER
-	RET
-
-// func gradWeight2AVX2(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradDot2AVX2(w *float32, scalars *float32, input *float32, grad *float32, a *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gradWeight2AVX2(SB), $128-56
+TEXT ·gradDot2AVX2(SB), $128-72
 	// AX    w: at the block
+	// BX    a: at the row
 	// CX    scalars: [1], lr
-	// DI    x: at the row
-	// DX    x: at the block
-	// R8    rows: number of rows, at least 1
+	// DX    input: at the row
+	// R8    grad: at the row
+	// R9    rows: number of rows, at least 1
 	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ   block+40(FP), AX
+	MOVQ   block+56(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
 	IMUL3Q $0x00000040, AX, CX
-	ADDQ   CX, x+16(FP)
+	ADDQ   CX, input+16(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, a+32(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, dz+40(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
-	CMPQ    CX, blocks+48(FP)
-	CMOVQGT blocks+48(FP), CX
-	MOVQ    CX, block+40(FP)
-	SUBQ    CX, blocks+48(FP)
+	CMPQ    CX, blocks+64(FP)
+	CMOVQGT blocks+64(FP), CX
+	MOVQ    CX, block+56(FP)
+	SUBQ    CX, blocks+64(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+8(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    block+40(FP), BX
-	TESTQ   BX, BX
+	MOVQ    input+16(FP), DX
+	MOVQ    a+32(FP), BX
+	MOVQ    dz+40(FP), SI
+	MOVQ    block+56(FP), DI
+	TESTQ   DI, DI
 	JZ      blockDone1
 
 block2:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   dz+24(FP), SI
-	MOVQ   DX, DI
-	MOVQ   rows+32(FP), R8
-	MOVQ   R8, R9
-	SHRQ   $0x02, R9
-	ANDQ   $0x03, R8
-	TESTQ  R9, R9
-	JZ     fourDone3
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	MOVQ    grad+24(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x02, R10
+	ANDQ    $0x03, R9
+	TESTQ   R10, R10
+	JZ      fourDone3
+	VMOVUPS simdConstsAVX2<>+320(SB), Y10
 
 four4:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	VBROADCASTSS 4(SI), Y8
-	VFMADD231PS  64(DI), Y8, Y2
-	VFMADD231PS  96(DI), Y8, Y3
-	VBROADCASTSS 8(SI), Y8
-	VFMADD231PS  128(DI), Y8, Y4
-	VFMADD231PS  160(DI), Y8, Y5
-	VBROADCASTSS 12(SI), Y8
-	VFMADD231PS  192(DI), Y8, Y6
-	VFMADD231PS  224(DI), Y8, Y7
-	ADDQ         $+256, DI
-	ADDQ         $+16, SI
-	DECQ         R9
+	VBROADCASTSS (R8), Y11
+	VFMADD231PS  (DX), Y11, Y0
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      (BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, (SI)
+	VFMADD231PS  32(DX), Y11, Y1
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      32(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 32(SI)
+	VBROADCASTSS 4(R8), Y11
+	VFMADD231PS  64(DX), Y11, Y2
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      64(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 64(SI)
+	VFMADD231PS  96(DX), Y11, Y3
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      96(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 96(SI)
+	VBROADCASTSS 8(R8), Y11
+	VFMADD231PS  128(DX), Y11, Y4
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      128(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 128(SI)
+	VFMADD231PS  160(DX), Y11, Y5
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      160(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 160(SI)
+	VBROADCASTSS 12(R8), Y11
+	VFMADD231PS  192(DX), Y11, Y6
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      192(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 192(SI)
+	VFMADD231PS  224(DX), Y11, Y7
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      224(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 224(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	ADDQ         $+256, SI
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four4
 
 fourDone3:
-	TESTQ R8, R8
-	JZ    oneDone5
+	TESTQ   R9, R9
+	JZ      oneDone5
+	VMOVUPS simdConstsAVX2<>+320(SB), Y10
 
 one6:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	ADDQ         $+64, DI
-	ADDQ         $+4, SI
-	DECQ         R8
+	VBROADCASTSS (R8), Y11
+	VFMADD231PS  (DX), Y11, Y0
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      (BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, (SI)
+	VFMADD231PS  32(DX), Y11, Y1
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      32(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 32(SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one6
 
 oneDone5:
@@ -737,62 +744,126 @@ oneDone5:
 	VFNMADD213PS 32(AX), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
 	ADDQ         $+64, AX
+	MOVQ         rows+48(FP), R8
+	SHLQ         $0x06, R8
+	SUBQ         R8, DX
+	SUBQ         R8, BX
+	SUBQ         R8, SI
 	ADDQ         $+64, DX
-	DECQ         BX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          block2
 
 blockDone1:
-	MOVQ  blocks+48(FP), BX
-	TESTQ BX, BX
+	MOVQ  blocks+64(FP), DI
+	TESTQ DI, DI
 	JZ    restDone7
 
 rest8:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   dz+24(FP), SI
-	MOVQ   DX, DI
-	MOVQ   rows+32(FP), R8
-	MOVQ   R8, R9
-	SHRQ   $0x02, R9
-	ANDQ   $0x03, R8
-	TESTQ  R9, R9
-	JZ     fourDone9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	MOVQ    grad+24(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x02, R10
+	ANDQ    $0x03, R9
+	TESTQ   R10, R10
+	JZ      fourDone9
+	VMOVUPS simdConstsAVX2<>+320(SB), Y10
 
 four10:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	VBROADCASTSS 4(SI), Y8
-	VFMADD231PS  64(DI), Y8, Y2
-	VFMADD231PS  96(DI), Y8, Y3
-	VBROADCASTSS 8(SI), Y8
-	VFMADD231PS  128(DI), Y8, Y4
-	VFMADD231PS  160(DI), Y8, Y5
-	VBROADCASTSS 12(SI), Y8
-	VFMADD231PS  192(DI), Y8, Y6
-	VFMADD231PS  224(DI), Y8, Y7
-	ADDQ         $+256, DI
-	ADDQ         $+16, SI
-	DECQ         R9
+	VBROADCASTSS (R8), Y11
+	VFMADD231PS  (DX), Y11, Y0
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      (BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, (SI)
+	VFMADD231PS  32(DX), Y11, Y1
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      32(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 32(SI)
+	VBROADCASTSS 4(R8), Y11
+	VFMADD231PS  64(DX), Y11, Y2
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      64(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 64(SI)
+	VFMADD231PS  96(DX), Y11, Y3
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      96(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 96(SI)
+	VBROADCASTSS 8(R8), Y11
+	VFMADD231PS  128(DX), Y11, Y4
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      128(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 128(SI)
+	VFMADD231PS  160(DX), Y11, Y5
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      160(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 160(SI)
+	VBROADCASTSS 12(R8), Y11
+	VFMADD231PS  192(DX), Y11, Y6
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      192(BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, 192(SI)
+	VFMADD231PS  224(DX), Y11, Y7
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      224(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 224(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	ADDQ         $+256, SI
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four10
 
 fourDone9:
-	TESTQ R8, R8
-	JZ    oneDone11
+	TESTQ   R9, R9
+	JZ      oneDone11
+	VMOVUPS simdConstsAVX2<>+320(SB), Y10
 
 one12:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	ADDQ         $+64, DI
-	ADDQ         $+4, SI
-	DECQ         R8
+	VBROADCASTSS (R8), Y11
+	VFMADD231PS  (DX), Y11, Y0
+	VMULPS       Y8, Y11, Y12
+	VMOVUPS      (BX), Y13
+	VFNMADD213PS Y10, Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y12, (SI)
+	VFMADD231PS  32(DX), Y11, Y1
+	VMULPS       Y9, Y11, Y11
+	VMOVUPS      32(BX), Y12
+	VFNMADD213PS Y10, Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VMOVUPS      Y11, 32(SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one12
 
 oneDone11:
@@ -810,7 +881,7 @@ oneDone11:
 	VBROADCASTSS (CX), Y1
 	VFNMADD213PS 32(AX), Y0, Y1
 	VMOVUPS      Y1, 32(AX)
-	DECQ         BX
+	DECQ         DI
 	JNZ          rest8
 
 restDone7:
@@ -2118,47 +2189,18 @@ done4:
 	VUCOMISD X0, X0
 	JPS      done1
 
-	// GradInput2: spreads gradients of one output over the inputs.
-	// BX    a: at the tile's first row
-	// CX    src: at the tile's first row
-	// CX    src: at the step, in the tile's first row
-	// DX    mat: [1][1][16], packed matrix
-	// DX    mat: at the step
-	// SI    dz: at the tile's first row
-	// Y0-Y1 sums of the tile [1][1][16], row by row
-	// Y2    a number of src, in all lanes
-	LEAQ 1472(AX), CX
-	LEAQ 1088(AX), DX
-	LEAQ 1344(AX), BX
-	LEAQ 1536(AX), SI
-
-	// Tiles of 1 rows by 16 columns.
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VBROADCASTSS (CX), Y2
-	VFMADD231PS  (DX), Y2, Y0
-	VFMADD231PS  32(DX), Y2, Y1
-	VMOVUPS      (BX), Y2
-	VFNMADD213PS simdConstsAVX2<>+320(SB), Y2, Y2
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (SI)
-	VMOVUPS      32(BX), Y0
-	VFNMADD213PS simdConstsAVX2<>+320(SB), Y0, Y0
-	VMULPS       Y0, Y1, Y0
-	VMOVUPS      Y0, 32(SI)
-	ADDQ         $+4, CX
-	ADDQ         $+64, BX
-	ADDQ         $+64, SI
-
-	// GradWeight2: makes the gradient of the weights of 8 inputs to one output.
-	// BX    x: at the block
-	// BX    x: at the row
+	// GradDot2: makes the gradients of 8 inputs and of their weights to one output.
+	// BX    input: at the row
 	// CX    w: at the block
+	// DI    dz: at the row
 	// DX    scalars: [1], lr
-	// SI    dz: at the row
+	// R8    grad: at the row
+	// SI    a: at the row
 	LEAQ         1088(AX), CX
 	LEAQ         1216(AX), DX
 	LEAQ         1344(AX), BX
+	LEAQ         1344(AX), SI
+	LEAQ         1344(AX), DI
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -2167,12 +2209,26 @@ done4:
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	LEAQ         1472(AX), SI
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (BX), Y8, Y0
-	VFMADD231PS  32(BX), Y8, Y1
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	LEAQ         1472(AX), R8
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  (BX), Y10, Y0
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      (SI), Y11
+	VFNMADD213PS simdConstsAVX2<>+320(SB), Y11, Y11
+	VMULPS       Y11, Y8, Y8
+	VMOVUPS      Y8, (DI)
+	VFMADD231PS  32(BX), Y10, Y1
+	VMULPS       Y9, Y10, Y8
+	VMOVUPS      32(SI), Y9
+	VFNMADD213PS simdConstsAVX2<>+320(SB), Y9, Y9
+	VMULPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(DI)
 	ADDQ         $+64, BX
-	ADDQ         $+4, SI
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	ADDQ         $+4, R8
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y6, Y4, Y2
 	VADDPS       Y2, Y0, Y0
@@ -2240,7 +2296,7 @@ vectorDone5:
 	LEAQ         (AX), CX
 	LEAQ         1216(AX), DX
 	MOVQ         batch+8(FP), BX
-	LEAQ         1536(AX), SI
+	LEAQ         1344(AX), SI
 	VMOVUPS      (SI), Y0
 	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y1
@@ -2273,7 +2329,7 @@ vectorDone5:
 	// DX    scalars: [1], lr
 	LEAQ         1024(AX), CX
 	LEAQ         1216(AX), DX
-	LEAQ         1536(AX), AX
+	LEAQ         1344(AX), AX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VADDPS       (AX), Y0, Y0

@@ -32,26 +32,18 @@ func forward2AVX512(src *float32, w *float32, bias *float32, z *float32, rows in
 //	scale    factor of the gradient
 func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 
-// gradInput2AVX512 spreads gradients of one output over the inputs.
-//
-//	src      [1], rows of one number to multiply
-//	mat      [1][1][16], packed matrix
-//	a        [1][1][16], which the map reads
-//	dz       [1][1][16], which the map writes
-//	tile     first tile of rows
-//	tiles    number of tiles, at least 1
-func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
-
-// gradWeight2AVX512 makes the gradient of the weights of 8 inputs to one output.
+// gradDot2AVX512 makes the gradients of 8 inputs and of their weights to one output.
 //
 //	w        [1][16], the parameter
 //	scalars  [1], lr
-//	x        [1][1][16], inputs of the layer
-//	dz       [rows], gradient by its output
+//	input    [1][1][16], inputs of the layer
+//	grad     [rows], gradient by its output
+//	a        [1][1][16], which the map reads
+//	dz       [1][1][16], which the map writes
 //	rows     number of rows, at least 1
 //	block    first block of 16 inputs
 //	blocks   number of blocks, at least 1
-func gradWeight2AVX512(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+func gradDot2AVX512(w *float32, scalars *float32, input *float32, grad *float32, a *float32, dz *float32, rows int, block int, blocks int)
 
 // gradBias2AVX512 adds up the gradients by one output over the rows.
 //

@@ -434,127 +434,112 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput2AVX512(src *float32, mat *float32, a *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradInput2AVX512(SB), $128-48
-	// AX    src: at the tile's first row
-	// AX    src: at the step, in the tile's first row
-	// BX    dz: at the tile's first row
-	// CX    mat: [1][1][16], packed matrix
-	// CX    mat: at the step
-	// DX    a: at the tile's first row
-	// Z1    sums of the tile [1][1][16], row by row
-	// Z2    vectors of mat
-	// Z3    a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ   tile+32(FP), AX
-	IMUL3Q $0x00000040, AX, AX
-
-	// Go to the first tile.
-	ADDQ   AX, a+16(FP)
-	ADDQ   AX, dz+24(FP)
-	SHRQ   $0x06, AX
-	IMUL3Q $0x00000004, AX, AX
-	ADDQ   AX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   a+16(FP), DX
-	MOVQ   dz+24(FP), BX
-
-	// Tiles of 1 rows by 16 columns.
-	MOVQ         tiles+40(FP), SI
-	TESTQ        SI, SI
-	JZ           tallDone1
-	VBROADCASTSS simdConstsAVX512<>+36(SB), Z0
-
-tall2:
-	VXORPS       Z1, Z1, Z1
-	PREFETCHT0   64(DX)
-	VMOVUPS      (CX), Z2
-	VBROADCASTSS (AX), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      (DX), Z2
-	VFNMADD213PS Z0, Z2, Z2
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, (BX)
-	ADDQ         $+4, AX
-	ADDQ         $+64, DX
-	ADDQ         $+64, BX
-	DECQ         SI
-	JNZ          tall2
-
-tallDone1:
-	VZEROUPPER
-	RET
-
-// func gradWeight2AVX512(w *float32, scalars *float32, x *float32, dz *float32, rows int, block int, blocks int)
+// func gradDot2AVX512(w *float32, scalars *float32, input *float32, grad *float32, a *float32, dz *float32, rows int, block int, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradWeight2AVX512(SB), $128-56
+TEXT ·gradDot2AVX512(SB), $128-72
 	// AX    w: at the block
+	// BX    a: at the row
 	// CX    scalars: [1], lr
-	// DI    x: at the row
-	// DX    x: at the block
-	// R8    rows: number of rows, at least 1
+	// DX    input: at the row
+	// R8    grad: at the row
+	// R9    rows: number of rows, at least 1
 	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ   block+40(FP), AX
+	MOVQ   block+56(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
 	IMUL3Q $0x00000040, AX, CX
-	ADDQ   CX, x+16(FP)
+	ADDQ   CX, input+16(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, a+32(FP)
+	IMUL3Q $0x00000040, AX, CX
+	ADDQ   CX, dz+40(FP)
 
 	// Whole blocks, and the last one of fewer inputs.
 	MOVQ    $0x00000000, CX
 	SUBQ    AX, CX
-	CMPQ    CX, blocks+48(FP)
-	CMOVQGT blocks+48(FP), CX
-	MOVQ    CX, block+40(FP)
-	SUBQ    CX, blocks+48(FP)
+	CMPQ    CX, blocks+64(FP)
+	CMOVQGT blocks+64(FP), CX
+	MOVQ    CX, block+56(FP)
+	SUBQ    CX, blocks+64(FP)
 	MOVQ    w+0(FP), AX
 	MOVQ    scalars+8(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    block+40(FP), BX
-	TESTQ   BX, BX
+	MOVQ    input+16(FP), DX
+	MOVQ    a+32(FP), BX
+	MOVQ    dz+40(FP), SI
+	MOVQ    block+56(FP), DI
+	TESTQ   DI, DI
 	JZ      blockDone1
 
 block2:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   dz+24(FP), SI
-	MOVQ   DX, DI
-	MOVQ   rows+32(FP), R8
-	MOVQ   R8, R9
-	SHRQ   $0x02, R9
-	ANDQ   $0x03, R8
-	TESTQ  R9, R9
-	JZ     fourDone3
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VMOVUPS      (AX), Z4
+	MOVQ         grad+24(FP), R8
+	MOVQ         rows+48(FP), R9
+	MOVQ         R9, R10
+	SHRQ         $0x02, R10
+	ANDQ         $0x03, R9
+	TESTQ        R10, R10
+	JZ           fourDone3
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z5
 
 four4:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	VBROADCASTSS 4(SI), Z4
-	VFMADD231PS  64(DI), Z4, Z1
-	VBROADCASTSS 8(SI), Z4
-	VFMADD231PS  128(DI), Z4, Z2
-	VBROADCASTSS 12(SI), Z4
-	VFMADD231PS  192(DI), Z4, Z3
-	ADDQ         $+256, DI
-	ADDQ         $+16, SI
-	DECQ         R9
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  (DX), Z6, Z0
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      (BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  64(DX), Z6, Z1
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      64(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 64(SI)
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  128(DX), Z6, Z2
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      128(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 128(SI)
+	VBROADCASTSS 12(R8), Z6
+	VFMADD231PS  192(DX), Z6, Z3
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      192(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 192(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	ADDQ         $+256, SI
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four4
 
 fourDone3:
-	TESTQ R8, R8
-	JZ    oneDone5
+	TESTQ        R9, R9
+	JZ           oneDone5
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z5
 
 one6:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	ADDQ         $+64, DI
-	ADDQ         $+4, SI
-	DECQ         R8
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  (DX), Z6, Z0
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      (BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one6
 
 oneDone5:
@@ -565,66 +550,104 @@ oneDone5:
 	VFNMADD213PS (AX), Z0, Z1
 	VMOVUPS      Z1, (AX)
 	ADDQ         $+64, AX
+	MOVQ         rows+48(FP), R8
+	SHLQ         $0x06, R8
+	SUBQ         R8, DX
+	SUBQ         R8, BX
+	SUBQ         R8, SI
 	ADDQ         $+64, DX
-	DECQ         BX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          block2
 
 blockDone1:
-	MOVQ  blocks+48(FP), BX
-	TESTQ BX, BX
+	MOVQ  blocks+64(FP), DI
+	TESTQ DI, DI
 	JZ    restDone7
 
 rest8:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   dz+24(FP), SI
-	MOVQ   DX, DI
-	MOVQ   rows+32(FP), R8
-	MOVQ   R8, R9
-	SHRQ   $0x02, R9
-	ANDQ   $0x03, R8
-	TESTQ  R9, R9
-	JZ     fourDone9
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	VMOVUPS      (AX), Z4
+	MOVQ         grad+24(FP), R8
+	MOVQ         rows+48(FP), R9
+	MOVQ         R9, R10
+	SHRQ         $0x02, R10
+	ANDQ         $0x03, R9
+	TESTQ        R10, R10
+	JZ           fourDone9
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z5
 
 four10:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	VBROADCASTSS 4(SI), Z4
-	VFMADD231PS  64(DI), Z4, Z1
-	VBROADCASTSS 8(SI), Z4
-	VFMADD231PS  128(DI), Z4, Z2
-	VBROADCASTSS 12(SI), Z4
-	VFMADD231PS  192(DI), Z4, Z3
-	ADDQ         $+256, DI
-	ADDQ         $+16, SI
-	DECQ         R9
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  (DX), Z6, Z0
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      (BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (SI)
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  64(DX), Z6, Z1
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      64(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 64(SI)
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  128(DX), Z6, Z2
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      128(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 128(SI)
+	VBROADCASTSS 12(R8), Z6
+	VFMADD231PS  192(DX), Z6, Z3
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      192(BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 192(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	ADDQ         $+256, SI
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four10
 
 fourDone9:
-	TESTQ R8, R8
-	JZ    oneDone11
+	TESTQ        R9, R9
+	JZ           oneDone11
+	VBROADCASTSS simdConstsAVX512<>+36(SB), Z5
 
 one12:
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	ADDQ         $+64, DI
-	ADDQ         $+4, SI
-	DECQ         R8
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  (DX), Z6, Z0
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      (BX), Z7
+	VFNMADD213PS Z5, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one12
 
 oneDone11:
 	VADDPS       Z1, Z0, Z0
 	VADDPS       Z3, Z2, Z1
 	VADDPS       Z1, Z0, Z0
-	MOVL         $0x000000ff, SI
-	KMOVW        SI, K1
+	MOVL         $0x000000ff, R8
+	KMOVW        R8, K1
 	VMOVAPS.Z    Z0, K1, Z0
 	VBROADCASTSS (CX), Z1
 	VFNMADD213PS (AX), Z0, Z1
 	VMOVUPS      Z1, (AX)
-	DECQ         BX
+	DECQ         DI
 	JNZ          rest8
 
 restDone7:
@@ -1610,61 +1633,44 @@ done4:
 	VUCOMISD X0, X0
 	JPS      done1
 
-	// GradInput2: spreads gradients of one output over the inputs.
-	// BX    a: at the tile's first row
-	// CX    src: at the tile's first row
-	// CX    src: at the step, in the tile's first row
-	// DX    mat: [1][1][16], packed matrix
-	// DX    mat: at the step
-	// SI    dz: at the tile's first row
-	// Z0    sums of the tile [1][1][16], row by row
-	// Z1    vectors of mat
-	// Z2    a number of src, in all lanes
-	LEAQ 1472(AX), CX
-	LEAQ 1088(AX), DX
-	LEAQ 1344(AX), BX
-	LEAQ 1536(AX), SI
-
-	// Tiles of 1 rows by 16 columns.
+	// GradDot2: makes the gradients of 8 inputs and of their weights to one output.
+	// BX    input: at the row
+	// CX    w: at the block
+	// DI    dz: at the row
+	// DX    scalars: [1], lr
+	// R8    grad: at the row
+	// SI    a: at the row
+	LEAQ              1088(AX), CX
+	LEAQ              1216(AX), DX
+	LEAQ              1344(AX), BX
+	LEAQ              1344(AX), SI
+	LEAQ              1344(AX), DI
 	VXORPS            Z0, Z0, Z0
-	VMOVUPS           (DX), Z1
-	VBROADCASTSS      (CX), Z2
-	VFMADD231PS       Z1, Z2, Z0
-	VMOVUPS           (BX), Z1
-	VFNMADD213PS.BCST simdConstsAVX512<>+36(SB), Z1, Z1
-	VMULPS            Z1, Z0, Z0
-	VMOVUPS           Z0, (SI)
-	ADDQ              $+4, CX
+	VXORPS            Z1, Z1, Z1
+	VXORPS            Z2, Z2, Z2
+	VXORPS            Z3, Z3, Z3
+	VMOVUPS           (CX), Z4
+	LEAQ              1472(AX), R8
+	VBROADCASTSS      (R8), Z5
+	VFMADD231PS       (BX), Z5, Z0
+	VMULPS            Z4, Z5, Z4
+	VMOVUPS           (SI), Z5
+	VFNMADD213PS.BCST simdConstsAVX512<>+36(SB), Z5, Z5
+	VMULPS            Z5, Z4, Z4
+	VMOVUPS           Z4, (DI)
 	ADDQ              $+64, BX
 	ADDQ              $+64, SI
-
-	// GradWeight2: makes the gradient of the weights of 8 inputs to one output.
-	// BX    x: at the block
-	// BX    x: at the row
-	// CX    w: at the block
-	// DX    scalars: [1], lr
-	// SI    dz: at the row
-	LEAQ         1088(AX), CX
-	LEAQ         1216(AX), DX
-	LEAQ         1344(AX), BX
-	VXORPS       Z0, Z0, Z0
-	VXORPS       Z1, Z1, Z1
-	VXORPS       Z2, Z2, Z2
-	VXORPS       Z3, Z3, Z3
-	LEAQ         1472(AX), SI
-	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (BX), Z4, Z0
-	ADDQ         $+64, BX
-	ADDQ         $+4, SI
-	VADDPS       Z1, Z0, Z0
-	VADDPS       Z3, Z2, Z1
-	VADDPS       Z1, Z0, Z0
-	MOVL         $0x000000ff, BX
-	KMOVW        BX, K1
-	VMOVAPS.Z    Z0, K1, Z0
-	VBROADCASTSS (DX), Z1
-	VFNMADD213PS (CX), Z0, Z1
-	VMOVUPS      Z1, (CX)
+	ADDQ              $+64, DI
+	ADDQ              $+4, R8
+	VADDPS            Z1, Z0, Z0
+	VADDPS            Z3, Z2, Z1
+	VADDPS            Z1, Z0, Z0
+	MOVL              $0x000000ff, BX
+	KMOVW             BX, K1
+	VMOVAPS.Z         Z0, K1, Z0
+	VBROADCASTSS      (DX), Z1
+	VFNMADD213PS      (CX), Z0, Z1
+	VMOVUPS           Z1, (CX)
 
 	// GradBias2: adds up the gradients by one output over the rows.
 	// BX    dz: at the vector
@@ -1712,7 +1718,7 @@ vectorDone5:
 	LEAQ         (AX), CX
 	LEAQ         1216(AX), DX
 	MOVQ         batch+8(FP), BX
-	LEAQ         1536(AX), SI
+	LEAQ         1344(AX), SI
 	VMOVUPS      (SI), Z0
 	VMULPS.BCST  (BX), Z0, Z1
 	VBROADCASTSS (DX), Z2
@@ -1732,7 +1738,7 @@ vectorDone5:
 	// DX    scalars: [1], lr
 	LEAQ         1024(AX), CX
 	LEAQ         1216(AX), DX
-	LEAQ         1536(AX), AX
+	LEAQ         1344(AX), AX
 	VXORPS       Z0, Z0, Z0
 	VADDPS       (AX), Z0, Z0
 	ADDQ         $+64, AX

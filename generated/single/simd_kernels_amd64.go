@@ -8,17 +8,16 @@ package single
 type vectorKernels struct {
 	train, infer vectorSplit
 
-	forward0    func(src, mat, bias, a *float32, tile, tiles int)
-	forward2    func(src, w, bias, z *float32, rows int)
-	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
-	gradInput2  func(src, mat, a, dz *float32, tile, tiles int)
-	gradWeight2 func(w, scalars, x, dz *float32, rows, block, blocks int)
-	gradBias2   func(w, scalars, dz *float32, rows int)
-	gradRow0    func(w, scalars, input, grad *float32, block, blocks int)
-	gradBias0   func(w, scalars, dz *float32, rows int)
-	infer0      func(src, mat, bias, a *float32, tile, tiles int)
-	infer2      func(src, w, bias, z *float32, rows int)
-	step        func(memory, batch, target *float32, scale float32) float64
+	forward0  func(src, mat, bias, a *float32, tile, tiles int)
+	forward2  func(src, w, bias, z *float32, rows int)
+	lossRows  func(z, dz, y *float32, rows int, scale float32) float64
+	gradDot2  func(w, scalars, input, grad, a, dz *float32, rows, block, blocks int)
+	gradBias2 func(w, scalars, dz *float32, rows int)
+	gradRow0  func(w, scalars, input, grad *float32, block, blocks int)
+	gradBias0 func(w, scalars, dz *float32, rows int)
+	infer0    func(src, mat, bias, a *float32, tile, tiles int)
+	infer2    func(src, w, bias, z *float32, rows int)
+	step      func(memory, batch, target *float32, scale float32) float64
 }
 
 // vectorSplit cuts rows into tiles: tall ones of height rows, then others of one row less.
@@ -35,13 +34,12 @@ func (s vectorSplit) cover(n int) int {
 }
 
 var vectorAVX2 = vectorKernels{
-	forward0:    forward0AVX2,
-	forward2:    forward2AVX2,
-	gradBias0:   gradBias0AVX2,
-	gradBias2:   gradBias2AVX2,
-	gradInput2:  gradInput2AVX2,
-	gradRow0:    gradRow0AVX2,
-	gradWeight2: gradWeight2AVX2,
+	forward0:  forward0AVX2,
+	forward2:  forward2AVX2,
+	gradBias0: gradBias0AVX2,
+	gradBias2: gradBias2AVX2,
+	gradDot2:  gradDot2AVX2,
+	gradRow0:  gradRow0AVX2,
 	infer: vectorSplit{
 		height: 6,
 		tall:   9,
@@ -57,13 +55,12 @@ var vectorAVX2 = vectorKernels{
 }
 
 var vectorAVX512 = vectorKernels{
-	forward0:    forward0AVX512,
-	forward2:    forward2AVX512,
-	gradBias0:   gradBias0AVX512,
-	gradBias2:   gradBias2AVX512,
-	gradInput2:  gradInput2AVX512,
-	gradRow0:    gradRow0AVX512,
-	gradWeight2: gradWeight2AVX512,
+	forward0:  forward0AVX512,
+	forward2:  forward2AVX512,
+	gradBias0: gradBias0AVX512,
+	gradBias2: gradBias2AVX512,
+	gradDot2:  gradDot2AVX512,
+	gradRow0:  gradRow0AVX512,
 	infer: vectorSplit{
 		height: 13,
 		tall:   4,

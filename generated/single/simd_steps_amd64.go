@@ -38,24 +38,16 @@ func (e *vector) loss(b *vectorBatch) {
 	}
 }
 
-// gradInput2 goes back through linear: 1, then tanh:
+// gradDot2 goes back through and updates linear: 1, then tanh:
 //
-//	d = dz2·weight2     [rows, 8] = [rows, 1]·[1, 8]
-//	dz0 = d*(1 - a*a)   [rows, 8] with a = a1
-//	single.yaml:8, 7
-func (e *vector) gradInput2(b *vectorBatch) {
-	// One group of 16 columns by tiles of rows.
-	e.k.gradInput2(&b.dz2[0], &e.weight2[0], &b.a1[0], &b.dz0[0], 0, b.tiles)
-}
-
-// gradWeight2 updates linear: 1:
-//
+//	d = dz2·weight2                     [rows, 8] = [rows, 1]·[1, 8]
+//	dz0 = d*(1 - a*a)                   [rows, 8] with a = a1
 //	dweight2 = dz2ᵀ·a1                  [1, 8] = [1, rows]·[rows, 8]
 //	dbias2 = sum of dz2 over the rows   [1]
-//	single.yaml:8
-func (e *vector) gradWeight2(b *vectorBatch) {
+//	single.yaml:8, 7
+func (e *vector) gradDot2(b *vectorBatch) {
 	// 1 blocks of 16 inputs.
-	e.k.gradWeight2(&e.weight2[0], &e.scalars[0], &b.a1[0], &b.dz2[0], b.rows, 0, 1)
+	e.k.gradDot2(&e.weight2[0], &e.scalars[0], &b.a1[0], &b.dz2[0], &b.a1[0], &b.dz0[0], b.rows, 0, 1)
 	e.k.gradBias2(&e.bias2[0], &e.scalars[0], &b.dz2[0], b.rows)
 }
 

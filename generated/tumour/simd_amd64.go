@@ -194,8 +194,7 @@ func (e *vector) shard(b *vectorBatch, shard int) (sum float64) {
 		e.forward0(b)
 		e.forward2(b)
 		sum += e.loss(b)
-		e.gradInput2(b)
-		e.gradWeight2(b)
+		e.gradDot2(b)
 		e.gradWeight0(b)
 		b.more = 1
 	}

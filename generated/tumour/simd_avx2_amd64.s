@@ -1187,266 +1187,125 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput2AVX2(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gradInput2AVX2(SB), $128-48
-	// AX       src: at the tile's first row
-	// AX       src: at the step, in the tile's first row
-	// BX       dz: at the tile's first row
-	// CX       mat: [1][1][16], packed matrix
-	// CX       mat: at the step
-	// DX       s: at the tile's first row
-	// Y0-Y11   sums of the tile [6][1][16], row by row
-	// Y0-Y9    sums of the tile [5][1][16], row by row
-	// Y10-Y13  vectors of mat
-	// Y12, Y14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000180, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000012, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 6 rows, and of 5 rows.
-	MOVQ    $0x00000012, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ   CX, s+16(FP)
-	ADDQ   CX, dz+24(FP)
-	SHRQ   $0x06, CX
-	IMUL3Q $0x00000004, CX, CX
-	ADDQ   CX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   s+16(FP), DX
-	MOVQ   dz+24(FP), BX
-
-	// Tiles of 6 rows by 16 columns.
-	MOVQ  tile+32(FP), SI
-	TESTQ SI, SI
-	JZ    tallDone1
-
-tall2:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	PREFETCHT0   384(DX)
-	PREFETCHT0   448(DX)
-	PREFETCHT0   512(DX)
-	PREFETCHT0   576(DX)
-	PREFETCHT0   640(DX)
-	PREFETCHT0   704(DX)
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	VBROADCASTSS (AX), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(AX), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMULPS       (DX), Y0, Y0
-	VMOVUPS      Y0, (BX)
-	VMULPS       32(DX), Y1, Y0
-	VMOVUPS      Y0, 32(BX)
-	VMULPS       64(DX), Y2, Y0
-	VMOVUPS      Y0, 64(BX)
-	VMULPS       96(DX), Y3, Y0
-	VMOVUPS      Y0, 96(BX)
-	VMULPS       128(DX), Y4, Y0
-	VMOVUPS      Y0, 128(BX)
-	VMULPS       160(DX), Y5, Y0
-	VMOVUPS      Y0, 160(BX)
-	VMULPS       192(DX), Y6, Y0
-	VMOVUPS      Y0, 192(BX)
-	VMULPS       224(DX), Y7, Y0
-	VMOVUPS      Y0, 224(BX)
-	VMULPS       256(DX), Y8, Y0
-	VMOVUPS      Y0, 256(BX)
-	VMULPS       288(DX), Y9, Y0
-	VMOVUPS      Y0, 288(BX)
-	VMULPS       320(DX), Y10, Y0
-	VMOVUPS      Y0, 320(BX)
-	VMULPS       352(DX), Y11, Y0
-	VMOVUPS      Y0, 352(BX)
-	ADDQ         $+24, AX
-	ADDQ         $+384, DX
-	ADDQ         $+384, BX
-	DECQ         SI
-	JNZ          tall2
-
-tallDone1:
-	// Tiles of 5 rows by 16 columns.
-	MOVQ  tiles+40(FP), SI
-	TESTQ SI, SI
-	JZ    shortDone3
-
-short4:
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	PREFETCHT0   320(DX)
-	PREFETCHT0   384(DX)
-	PREFETCHT0   448(DX)
-	PREFETCHT0   512(DX)
-	PREFETCHT0   576(DX)
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
-	VBROADCASTSS (AX), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(AX), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(AX), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(AX), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(AX), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMULPS       (DX), Y0, Y0
-	VMOVUPS      Y0, (BX)
-	VMULPS       32(DX), Y1, Y0
-	VMOVUPS      Y0, 32(BX)
-	VMULPS       64(DX), Y2, Y0
-	VMOVUPS      Y0, 64(BX)
-	VMULPS       96(DX), Y3, Y0
-	VMOVUPS      Y0, 96(BX)
-	VMULPS       128(DX), Y4, Y0
-	VMOVUPS      Y0, 128(BX)
-	VMULPS       160(DX), Y5, Y0
-	VMOVUPS      Y0, 160(BX)
-	VMULPS       192(DX), Y6, Y0
-	VMOVUPS      Y0, 192(BX)
-	VMULPS       224(DX), Y7, Y0
-	VMOVUPS      Y0, 224(BX)
-	VMULPS       256(DX), Y8, Y0
-	VMOVUPS      Y0, 256(BX)
-	VMULPS       288(DX), Y9, Y0
-	VMOVUPS      Y0, 288(BX)
-	ADDQ         $+20, AX
-	ADDQ         $+320, DX
-	ADDQ         $+320, BX
-	DECQ         SI
-	JNZ          short4
-
-shortDone3:
-	VZEROUPPER
-	RET
-
-// func gradWeight2AVX2(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
+// func gradDot2AVX2(w *float32, weight *float32, input *float32, grad *float32, s *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, FMA3
-TEXT ·gradWeight2AVX2(SB), $128-56
+TEXT ·gradDot2AVX2(SB), $128-80
 	// AX    w: at the block
-	// BX    dz: at the row
-	// CX    x: at the block
-	// DI    rows: number of rows, at least 1
-	// SI    x: at the row
+	// BX    s: at the row
+	// CX    weight: at the block
+	// DX    input: at the row
+	// R8    grad: at the row
+	// R9    rows: number of rows, at least 1
+	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ   block+32(FP), AX
+	MOVQ   block+56(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
+	ADDQ   CX, weight+8(FP)
 	IMUL3Q $0x00002000, AX, CX
-	ADDQ   CX, x+8(FP)
+	ADDQ   CX, input+16(FP)
+	IMUL3Q $0x00002000, AX, CX
+	ADDQ   CX, s+32(FP)
+	IMUL3Q $0x00002000, AX, CX
+	ADDQ   CX, dz+40(FP)
 	MOVQ   w+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   blocks+40(FP), DX
-	TESTQ  DX, DX
+	MOVQ   weight+8(FP), CX
+	MOVQ   input+16(FP), DX
+	MOVQ   s+32(FP), BX
+	MOVQ   dz+40(FP), SI
+	MOVQ   blocks+64(FP), DI
+	TESTQ  DI, DI
 	JZ     blockDone1
 
 block2:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   dz+16(FP), BX
-	MOVQ   CX, SI
-	MOVQ   rows+24(FP), DI
-	MOVQ   DI, R8
-	SHRQ   $0x02, R8
-	ANDQ   $0x03, DI
-	TESTQ  R8, R8
-	JZ     fourDone3
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS (CX), Y8
+	VMOVUPS 32(CX), Y9
+	MOVQ    grad+24(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x02, R10
+	ANDQ    $0x03, R9
+	TESTQ   R10, R10
+	JZ      fourDone3
 
 four4:
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  (SI), Y8, Y0
-	VFMADD231PS  32(SI), Y8, Y1
-	VBROADCASTSS 4(BX), Y8
-	VFMADD231PS  64(SI), Y8, Y2
-	VFMADD231PS  96(SI), Y8, Y3
-	VBROADCASTSS 8(BX), Y8
-	VFMADD231PS  128(SI), Y8, Y4
-	VFMADD231PS  160(SI), Y8, Y5
-	VBROADCASTSS 12(BX), Y8
-	VFMADD231PS  192(SI), Y8, Y6
-	VFMADD231PS  224(SI), Y8, Y7
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  (DX), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMULPS       (BX), Y11, Y11
+	VMOVUPS      Y11, (SI)
+	VFMADD231PS  32(DX), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMULPS       32(BX), Y10, Y10
+	VMOVUPS      Y10, 32(SI)
+	VBROADCASTSS 4(R8), Y10
+	VFMADD231PS  64(DX), Y10, Y2
+	VMULPS       Y8, Y10, Y11
+	VMULPS       64(BX), Y11, Y11
+	VMOVUPS      Y11, 64(SI)
+	VFMADD231PS  96(DX), Y10, Y3
+	VMULPS       Y9, Y10, Y10
+	VMULPS       96(BX), Y10, Y10
+	VMOVUPS      Y10, 96(SI)
+	VBROADCASTSS 8(R8), Y10
+	VFMADD231PS  128(DX), Y10, Y4
+	VMULPS       Y8, Y10, Y11
+	VMULPS       128(BX), Y11, Y11
+	VMOVUPS      Y11, 128(SI)
+	VFMADD231PS  160(DX), Y10, Y5
+	VMULPS       Y9, Y10, Y10
+	VMULPS       160(BX), Y10, Y10
+	VMOVUPS      Y10, 160(SI)
+	VBROADCASTSS 12(R8), Y10
+	VFMADD231PS  192(DX), Y10, Y6
+	VMULPS       Y8, Y10, Y11
+	VMULPS       192(BX), Y11, Y11
+	VMOVUPS      Y11, 192(SI)
+	VFMADD231PS  224(DX), Y10, Y7
+	VMULPS       Y9, Y10, Y10
+	VMULPS       224(BX), Y10, Y10
+	VMOVUPS      Y10, 224(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
 	ADDQ         $+256, SI
-	ADDQ         $+16, BX
-	DECQ         R8
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four4
 
 fourDone3:
-	TESTQ DI, DI
+	TESTQ R9, R9
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  (SI), Y8, Y0
-	VFMADD231PS  32(SI), Y8, Y1
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  (DX), Y10, Y0
+	VMULPS       Y8, Y10, Y11
+	VMULPS       (BX), Y11, Y11
+	VMOVUPS      Y11, (SI)
+	VFMADD231PS  32(DX), Y10, Y1
+	VMULPS       Y9, Y10, Y10
+	VMULPS       32(BX), Y10, Y10
+	VMOVUPS      Y10, 32(SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	ADDQ         $+4, BX
-	DECQ         DI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one6
 
 oneDone5:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y6, Y4, Y2
 	VADDPS Y2, Y0, Y0
-	CMPQ   more+48(FP), $0x00
+	CMPQ   more+72(FP), $0x00
 	JE     store7
 	VADDPS (AX), Y0, Y0
 
@@ -1455,15 +1314,23 @@ store7:
 	VADDPS  Y3, Y1, Y0
 	VADDPS  Y7, Y5, Y1
 	VADDPS  Y1, Y0, Y0
-	CMPQ    more+48(FP), $0x00
+	CMPQ    more+72(FP), $0x00
 	JE      store8
 	VADDPS  32(AX), Y0, Y0
 
 store8:
 	VMOVUPS Y0, 32(AX)
 	ADDQ    $+64, AX
-	ADDQ    $+8192, CX
-	DECQ    DX
+	ADDQ    $+64, CX
+	MOVQ    rows+48(FP), R8
+	SHLQ    $0x06, R8
+	SUBQ    R8, DX
+	SUBQ    R8, BX
+	SUBQ    R8, SI
+	ADDQ    $+8192, DX
+	ADDQ    $+8192, BX
+	ADDQ    $+8192, SI
+	DECQ    DI
 	JNZ     block2
 
 blockDone1:

@@ -1035,303 +1035,116 @@ done3:
 	VZEROUPPER
 	RET
 
-// func gradInput2AVX512(src *float32, mat *float32, s *float32, dz *float32, tile int, tiles int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·gradInput2AVX512(SB), $128-48
-	// AX      src: at the tile's first row
-	// AX      src: at the step, in the tile's first row
-	// BX      dz: at the tile's first row
-	// CX      mat: [1][1][16], packed matrix
-	// CX      mat: at the step
-	// DX      s: at the tile's first row
-	// Z0-Z12  sums of the tile [13][1][16], row by row
-	// Z0-Z11  sums of the tile [12][1][16], row by row
-	// Z12-Z13 vectors of mat
-	// Z13-Z14 a number of src, in all lanes
-	// Offset of the first row in bytes.
-	MOVQ    tile+32(FP), AX
-	IMUL3Q  $0x00000340, AX, CX
-	XORQ    DX, DX
-	MOVQ    AX, BX
-	SUBQ    $0x00000008, BX
-	CMOVQLT DX, BX
-	SHLQ    $0x06, BX
-	SUBQ    BX, CX
-
-	// Tiles of 13 rows, and of 12 rows.
-	MOVQ    $0x00000008, BX
-	SUBQ    AX, BX
-	CMOVQLT DX, BX
-	CMPQ    BX, tiles+40(FP)
-	CMOVQGT tiles+40(FP), BX
-	MOVQ    BX, tile+32(FP)
-	SUBQ    BX, tiles+40(FP)
-
-	// Go to the first tile.
-	ADDQ   CX, s+16(FP)
-	ADDQ   CX, dz+24(FP)
-	SHRQ   $0x06, CX
-	IMUL3Q $0x00000004, CX, CX
-	ADDQ   CX, src+0(FP)
-	MOVQ   src+0(FP), AX
-	MOVQ   mat+8(FP), CX
-	MOVQ   s+16(FP), DX
-	MOVQ   dz+24(FP), BX
-
-	// Tiles of 13 rows by 16 columns.
-	MOVQ  tile+32(FP), SI
-	TESTQ SI, SI
-	JZ    tallDone1
-
-tall2:
-	VXORPS       Z0, Z0, Z0
-	VXORPS       Z1, Z1, Z1
-	VXORPS       Z2, Z2, Z2
-	VXORPS       Z3, Z3, Z3
-	VXORPS       Z4, Z4, Z4
-	VXORPS       Z5, Z5, Z5
-	VXORPS       Z6, Z6, Z6
-	VXORPS       Z7, Z7, Z7
-	VXORPS       Z8, Z8, Z8
-	VXORPS       Z9, Z9, Z9
-	VXORPS       Z10, Z10, Z10
-	VXORPS       Z11, Z11, Z11
-	VXORPS       Z12, Z12, Z12
-	PREFETCHT0   832(DX)
-	PREFETCHT0   896(DX)
-	PREFETCHT0   960(DX)
-	PREFETCHT0   1024(DX)
-	PREFETCHT0   1088(DX)
-	PREFETCHT0   1152(DX)
-	PREFETCHT0   1216(DX)
-	PREFETCHT0   1280(DX)
-	PREFETCHT0   1344(DX)
-	PREFETCHT0   1408(DX)
-	PREFETCHT0   1472(DX)
-	PREFETCHT0   1536(DX)
-	PREFETCHT0   1600(DX)
-	VMOVUPS      (CX), Z13
-	VBROADCASTSS (AX), Z14
-	VFMADD231PS  Z13, Z14, Z0
-	VBROADCASTSS 4(AX), Z14
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 8(AX), Z14
-	VFMADD231PS  Z13, Z14, Z2
-	VBROADCASTSS 12(AX), Z14
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 16(AX), Z14
-	VFMADD231PS  Z13, Z14, Z4
-	VBROADCASTSS 20(AX), Z14
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 24(AX), Z14
-	VFMADD231PS  Z13, Z14, Z6
-	VBROADCASTSS 28(AX), Z14
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 32(AX), Z14
-	VFMADD231PS  Z13, Z14, Z8
-	VBROADCASTSS 36(AX), Z14
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 40(AX), Z14
-	VFMADD231PS  Z13, Z14, Z10
-	VBROADCASTSS 44(AX), Z14
-	VFMADD231PS  Z13, Z14, Z11
-	VBROADCASTSS 48(AX), Z14
-	VFMADD231PS  Z13, Z14, Z12
-	VMULPS       (DX), Z0, Z0
-	VMOVUPS      Z0, (BX)
-	VMULPS       64(DX), Z1, Z0
-	VMOVUPS      Z0, 64(BX)
-	VMULPS       128(DX), Z2, Z0
-	VMOVUPS      Z0, 128(BX)
-	VMULPS       192(DX), Z3, Z0
-	VMOVUPS      Z0, 192(BX)
-	VMULPS       256(DX), Z4, Z0
-	VMOVUPS      Z0, 256(BX)
-	VMULPS       320(DX), Z5, Z0
-	VMOVUPS      Z0, 320(BX)
-	VMULPS       384(DX), Z6, Z0
-	VMOVUPS      Z0, 384(BX)
-	VMULPS       448(DX), Z7, Z0
-	VMOVUPS      Z0, 448(BX)
-	VMULPS       512(DX), Z8, Z0
-	VMOVUPS      Z0, 512(BX)
-	VMULPS       576(DX), Z9, Z0
-	VMOVUPS      Z0, 576(BX)
-	VMULPS       640(DX), Z10, Z0
-	VMOVUPS      Z0, 640(BX)
-	VMULPS       704(DX), Z11, Z0
-	VMOVUPS      Z0, 704(BX)
-	VMULPS       768(DX), Z12, Z0
-	VMOVUPS      Z0, 768(BX)
-	ADDQ         $+52, AX
-	ADDQ         $+832, DX
-	ADDQ         $+832, BX
-	DECQ         SI
-	JNZ          tall2
-
-tallDone1:
-	// Tiles of 12 rows by 16 columns.
-	MOVQ  tiles+40(FP), SI
-	TESTQ SI, SI
-	JZ    shortDone3
-
-short4:
-	VXORPS       Z0, Z0, Z0
-	VXORPS       Z1, Z1, Z1
-	VXORPS       Z2, Z2, Z2
-	VXORPS       Z3, Z3, Z3
-	VXORPS       Z4, Z4, Z4
-	VXORPS       Z5, Z5, Z5
-	VXORPS       Z6, Z6, Z6
-	VXORPS       Z7, Z7, Z7
-	VXORPS       Z8, Z8, Z8
-	VXORPS       Z9, Z9, Z9
-	VXORPS       Z10, Z10, Z10
-	VXORPS       Z11, Z11, Z11
-	PREFETCHT0   768(DX)
-	PREFETCHT0   832(DX)
-	PREFETCHT0   896(DX)
-	PREFETCHT0   960(DX)
-	PREFETCHT0   1024(DX)
-	PREFETCHT0   1088(DX)
-	PREFETCHT0   1152(DX)
-	PREFETCHT0   1216(DX)
-	PREFETCHT0   1280(DX)
-	PREFETCHT0   1344(DX)
-	PREFETCHT0   1408(DX)
-	PREFETCHT0   1472(DX)
-	VMOVUPS      (CX), Z12
-	VBROADCASTSS (AX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(AX), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(AX), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(AX), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 16(AX), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 20(AX), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 24(AX), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 28(AX), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 32(AX), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 36(AX), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 40(AX), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 44(AX), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	VMULPS       (DX), Z0, Z0
-	VMOVUPS      Z0, (BX)
-	VMULPS       64(DX), Z1, Z0
-	VMOVUPS      Z0, 64(BX)
-	VMULPS       128(DX), Z2, Z0
-	VMOVUPS      Z0, 128(BX)
-	VMULPS       192(DX), Z3, Z0
-	VMOVUPS      Z0, 192(BX)
-	VMULPS       256(DX), Z4, Z0
-	VMOVUPS      Z0, 256(BX)
-	VMULPS       320(DX), Z5, Z0
-	VMOVUPS      Z0, 320(BX)
-	VMULPS       384(DX), Z6, Z0
-	VMOVUPS      Z0, 384(BX)
-	VMULPS       448(DX), Z7, Z0
-	VMOVUPS      Z0, 448(BX)
-	VMULPS       512(DX), Z8, Z0
-	VMOVUPS      Z0, 512(BX)
-	VMULPS       576(DX), Z9, Z0
-	VMOVUPS      Z0, 576(BX)
-	VMULPS       640(DX), Z10, Z0
-	VMOVUPS      Z0, 640(BX)
-	VMULPS       704(DX), Z11, Z0
-	VMOVUPS      Z0, 704(BX)
-	ADDQ         $+48, AX
-	ADDQ         $+768, DX
-	ADDQ         $+768, BX
-	DECQ         SI
-	JNZ          short4
-
-shortDone3:
-	VZEROUPPER
-	RET
-
-// func gradWeight2AVX512(w *float32, x *float32, dz *float32, rows int, block int, blocks int, more int)
+// func gradDot2AVX512(w *float32, weight *float32, input *float32, grad *float32, s *float32, dz *float32, rows int, block int, blocks int, more int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gradWeight2AVX512(SB), $128-56
+TEXT ·gradDot2AVX512(SB), $128-80
 	// AX    w: at the block
-	// BX    dz: at the row
-	// CX    x: at the block
-	// DI    rows: number of rows, at least 1
-	// SI    x: at the row
+	// BX    s: at the row
+	// CX    weight: at the block
+	// DX    input: at the row
+	// R8    grad: at the row
+	// R9    rows: number of rows, at least 1
+	// SI    dz: at the row
 	// Go to the first block.
-	MOVQ   block+32(FP), AX
+	MOVQ   block+56(FP), AX
 	IMUL3Q $0x00000040, AX, CX
 	ADDQ   CX, w+0(FP)
+	ADDQ   CX, weight+8(FP)
 	IMUL3Q $0x00002000, AX, CX
-	ADDQ   CX, x+8(FP)
+	ADDQ   CX, input+16(FP)
+	IMUL3Q $0x00002000, AX, CX
+	ADDQ   CX, s+32(FP)
+	IMUL3Q $0x00002000, AX, CX
+	ADDQ   CX, dz+40(FP)
 	MOVQ   w+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   blocks+40(FP), DX
-	TESTQ  DX, DX
+	MOVQ   weight+8(FP), CX
+	MOVQ   input+16(FP), DX
+	MOVQ   s+32(FP), BX
+	MOVQ   dz+40(FP), SI
+	MOVQ   blocks+64(FP), DI
+	TESTQ  DI, DI
 	JZ     blockDone1
 
 block2:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   dz+16(FP), BX
-	MOVQ   CX, SI
-	MOVQ   rows+24(FP), DI
-	MOVQ   DI, R8
-	SHRQ   $0x02, R8
-	ANDQ   $0x03, DI
-	TESTQ  R8, R8
-	JZ     fourDone3
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VMOVUPS (CX), Z4
+	MOVQ    grad+24(FP), R8
+	MOVQ    rows+48(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x02, R10
+	ANDQ    $0x03, R9
+	TESTQ   R10, R10
+	JZ      fourDone3
 
 four4:
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (SI), Z4, Z0
-	VBROADCASTSS 4(BX), Z4
-	VFMADD231PS  64(SI), Z4, Z1
-	VBROADCASTSS 8(BX), Z4
-	VFMADD231PS  128(SI), Z4, Z2
-	VBROADCASTSS 12(BX), Z4
-	VFMADD231PS  192(SI), Z4, Z3
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  (DX), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMULPS       (BX), Z5, Z5
+	VMOVUPS      Z5, (SI)
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  64(DX), Z5, Z1
+	VMULPS       Z4, Z5, Z5
+	VMULPS       64(BX), Z5, Z5
+	VMOVUPS      Z5, 64(SI)
+	VBROADCASTSS 8(R8), Z5
+	VFMADD231PS  128(DX), Z5, Z2
+	VMULPS       Z4, Z5, Z5
+	VMULPS       128(BX), Z5, Z5
+	VMOVUPS      Z5, 128(SI)
+	VBROADCASTSS 12(R8), Z5
+	VFMADD231PS  192(DX), Z5, Z3
+	VMULPS       Z4, Z5, Z5
+	VMULPS       192(BX), Z5, Z5
+	VMOVUPS      Z5, 192(SI)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
 	ADDQ         $+256, SI
-	ADDQ         $+16, BX
-	DECQ         R8
+	ADDQ         $+16, R8
+	DECQ         R10
 	JNZ          four4
 
 fourDone3:
-	TESTQ DI, DI
+	TESTQ R9, R9
 	JZ    oneDone5
 
 one6:
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (SI), Z4, Z0
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  (DX), Z5, Z0
+	VMULPS       Z4, Z5, Z5
+	VMULPS       (BX), Z5, Z5
+	VMOVUPS      Z5, (SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	ADDQ         $+4, BX
-	DECQ         DI
+	ADDQ         $+4, R8
+	DECQ         R9
 	JNZ          one6
 
 oneDone5:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z1
 	VADDPS Z1, Z0, Z0
-	CMPQ   more+48(FP), $0x00
+	CMPQ   more+72(FP), $0x00
 	JE     store7
 	VADDPS (AX), Z0, Z0
 
 store7:
 	VMOVUPS Z0, (AX)
 	ADDQ    $+64, AX
-	ADDQ    $+8192, CX
-	DECQ    DX
+	ADDQ    $+64, CX
+	MOVQ    rows+48(FP), R8
+	SHLQ    $0x06, R8
+	SUBQ    R8, DX
+	SUBQ    R8, BX
+	SUBQ    R8, SI
+	ADDQ    $+8192, DX
+	ADDQ    $+8192, BX
+	ADDQ    $+8192, SI
+	DECQ    DI
 	JNZ     block2
 
 blockDone1:

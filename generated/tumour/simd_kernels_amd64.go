@@ -11,8 +11,7 @@ type vectorKernels struct {
 	forward0    func(src, mat, bias, a, s *float32, tile, tiles int)
 	forward2    func(src, w, bias, z *float32, rows int)
 	lossRows    func(z, dz, y *float32, rows int, scale float32) float64
-	gradInput2  func(src, mat, s, dz *float32, tile, tiles int)
-	gradWeight2 func(w, x, dz *float32, rows, block, blocks, more int)
+	gradDot2    func(w, weight, input, grad, s, dz *float32, rows, block, blocks, more int)
 	gradBias2   func(w, dz *float32, rows, more int)
 	gradWeight0 func(w, bias, x, dz *float32, rows, block, blocks, more int)
 	update      func(w, momentumBuffer, scalars, grads *float32, shards, vectors int)
@@ -38,9 +37,8 @@ var vectorAVX2 = vectorKernels{
 	forward0:    forward0AVX2,
 	forward2:    forward2AVX2,
 	gradBias2:   gradBias2AVX2,
-	gradInput2:  gradInput2AVX2,
+	gradDot2:    gradDot2AVX2,
 	gradWeight0: gradWeight0AVX2,
-	gradWeight2: gradWeight2AVX2,
 	infer: vectorSplit{
 		height: 6,
 		tall:   18,
@@ -60,9 +58,8 @@ var vectorAVX512 = vectorKernels{
 	forward0:    forward0AVX512,
 	forward2:    forward2AVX512,
 	gradBias2:   gradBias2AVX512,
-	gradInput2:  gradInput2AVX512,
+	gradDot2:    gradDot2AVX512,
 	gradWeight0: gradWeight0AVX512,
-	gradWeight2: gradWeight2AVX512,
 	infer: vectorSplit{
 		height: 13,
 		tall:   8,

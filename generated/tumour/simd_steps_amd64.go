@@ -36,24 +36,16 @@ func (e *vector) loss(b *vectorBatch) float64 {
 	return e.k.lossRows(&b.z2[0], &b.dz2[0], &b.value[0], b.rows, b.scale)
 }
 
-// gradInput2 goes back through linear: 1, then gelu:
+// gradDot2 goes back through and adds up the gradients of linear: 1, then gelu:
 //
-//	d = dz2·weight2   [rows, 16] = [rows, 1]·[1, 16]
-//	dz0 = d*s         [rows, 16] with s = s1
-//	tumour.yaml:8, 7
-func (e *vector) gradInput2(b *vectorBatch) {
-	// One group of 16 columns by tiles of rows.
-	e.k.gradInput2(&b.dz2[0], &e.weight2[0], &b.s1[0], &b.dz0[0], 0, b.tiles)
-}
-
-// gradWeight2 adds up the gradients of linear: 1:
-//
+//	d = dz2·weight2                     [rows, 16] = [rows, 1]·[1, 16]
+//	dz0 = d*s                           [rows, 16] with s = s1
 //	dweight2 = dz2ᵀ·a1                  [1, 16] = [1, rows]·[rows, 16]
 //	dbias2 = sum of dz2 over the rows   [1]
-//	tumour.yaml:8
-func (e *vector) gradWeight2(b *vectorBatch) {
+//	tumour.yaml:8, 7
+func (e *vector) gradDot2(b *vectorBatch) {
 	// 1 blocks of 16 inputs.
-	e.k.gradWeight2(&b.grads[528+0], &b.a1[0], &b.dz2[0], b.rows, 0, 1, b.more)
+	e.k.gradDot2(&b.grads[528+0], &e.weight2[0], &b.a1[0], &b.dz2[0], &b.s1[0], &b.dz0[0], b.rows, 0, 1, b.more)
 	e.k.gradBias2(&b.grads[544+0], &b.dz2[0], b.rows, b.more)
 }
 

@@ -44,6 +44,9 @@ func (a *Arena) Floats(n int) []float32 {
 	return s
 }
 
+// Skip leaves the next n float32 unused.
+func (a *Arena) Skip(n int) { a.Floats(n) }
+
 // Close gives the memory back. Slices of the arena are not used afterwards.
 func (a *Arena) Close() error {
 	if a.closed {

@@ -37,6 +37,7 @@ var _ = known(map[string]entry{
 	"JNE": {"l", jumpWhere(notEqual)},
 	"JNZ": {"l", jumpWhere(notEqual)},
 	"JGT": {"l", jumpWhere(greater)},
+	"JLE": {"l", jumpWhere(notGreater)},
 	"JPS": {"l", jumpWhere(even)},
 	"RET": {"", func(*instruction) step { return func(m *machine) { m.pc = -1 } }},
 
@@ -207,12 +208,13 @@ func (f flag) is() bool {
 	return f != 0
 }
 
-func always(*machine) bool     { return true }
-func equal(m *machine) bool    { return m.zero.is() }
-func notEqual(m *machine) bool { return !m.zero.is() }
-func less(m *machine) bool     { return m.sign.is() != m.overflow.is() }
-func greater(m *machine) bool  { return !m.zero.is() && !less(m) }
-func even(m *machine) bool     { return m.parity.is() }
+func always(*machine) bool       { return true }
+func equal(m *machine) bool      { return m.zero.is() }
+func notEqual(m *machine) bool   { return !m.zero.is() }
+func less(m *machine) bool       { return m.sign.is() != m.overflow.is() }
+func greater(m *machine) bool    { return !m.zero.is() && !less(m) }
+func notGreater(m *machine) bool { return !greater(m) }
+func even(m *machine) bool       { return m.parity.is() }
 
 func moveWhere(condition func(*machine) bool) func(i *instruction) step {
 	return func(i *instruction) step {

@@ -10,7 +10,10 @@ type dot struct {
 	inputs, rows int
 	f            func(src, w, bias, z *float32, rows int)
 	grad         func(w, x, dz *float32, rows, block, blocks, more int)
-	row          func(w, scalars, input, grad, back *float32, block, blocks int) // kernel.RankOne
+	// back is grad with descent, and with the gradient by the inputs: kept, and times
+	// the inputs, over which that is written.
+	back func(w, scalars, input, grad, back, a *float32, rows, block, blocks int)
+	row  func(w, scalars, input, grad, back *float32, block, blocks int) // kernel.RankOne
 }
 
 // check runs the kernels of one output and of one row.
@@ -75,6 +78,10 @@ func (d dot) try(atEnd bool, draw func(*rand.Rand) float32, exact bool) int {
 				break
 			}
 		}
+		if exact {
+			checks++
+			d.checkBack(what, x, w.v, dz, rows, atEnd)
+		}
 		dz.done(what)
 		grad.done(what)
 	}
@@ -86,6 +93,44 @@ func (d dot) try(atEnd bool, draw func(*rand.Rand) float32, exact bool) int {
 		d.checkRow(r, atEnd)
 	}
 	return checks
+}
+
+// checkBack takes rows back through a layer of one output, in two calls where there
+// are two blocks of inputs.
+func (d dot) checkBack(what string, x [][]float32, weights []float32, dz *buffer, rows int, atEnd bool) {
+	n := panels(d.inputs)
+	w, scalars, in, back := guarded(n*lanes, atEnd), guarded(1, atEnd), guarded(n*d.rows*lanes, atEnd), guarded(n*d.rows*lanes, atEnd)
+	scalars.v[0] = 0.5
+	copy(w.v, weights)
+	blocked(in.v, x, d.rows)
+	first := n / 2
+	if first > 0 {
+		d.back(w.p(), scalars.p(), in.p(), dz.p(), back.p(), in.p(), rows, 0, first)
+	}
+	d.back(w.p(), scalars.p(), in.p(), dz.p(), back.p(), in.p(), rows, first, n-first)
+	for k := range d.inputs {
+		sum := 0.0
+		for i := range d.rows {
+			at := (k/lanes*d.rows+i)*lanes + k%lanes
+			by, product := float32(0), x[i][k] // of rows that are not there
+			if i < rows {
+				by = dz.v[i] * weights[k]
+				product *= by
+				sum += float64(x[i][k]) * float64(dz.v[i])
+			}
+			if back.v[at] != by || in.v[at] != product {
+				fail("%s: row %d, input %d: %g and %g, want %g and %g", what, i, k, back.v[at], in.v[at], by, product)
+				return
+			}
+		}
+		if want := float64(weights[k]) - 0.5*sum; float64(w.v[k]) != want {
+			fail("%s: weight %d is %g, want %g", what, k, w.v[k], want)
+			return
+		}
+	}
+	for _, b := range []*buffer{w, scalars, in, back} {
+		b.done(what)
+	}
 }
 
 // checkRow takes one row back through a layer of rowPanels panels of outputs.
