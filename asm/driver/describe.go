@@ -180,7 +180,7 @@ func (e *emitter) describeStep(f *jen.File, s plan.Step) {
 			var more []equation
 			layers, more = product(s.Input)
 			list = append(more, list...)
-			does = " goes back through and" + does
+			does += " and goes back through"
 		}
 		e.describe(f, name+does, layers, list)
 	case *plan.RankOne:

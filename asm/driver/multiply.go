@@ -93,9 +93,6 @@ func sourceAt(t *plan.Tensor, from code, first int) code {
 	if t.Flat {
 		name, column = "batch", 1
 	}
-	if t.Layout.Dense {
-		column = 1
-	}
 	return at(inBatch(name), offset(nil, from, first, column))
 }
 

@@ -213,15 +213,21 @@ const fetchFours = 4
 // core is about to write.
 func (g *dotGradient) fetch(left count) {
 	f, k := g.function, g.k
-	if k.Map == nil || k.Private || left.known() {
+	if !k.Input || k.Private || left.known() {
 		return
 	}
 	done := f.label("fetched")
 	f.CMPQ(left.r, operand.U8(fetchFours))
 	f.JLE(operand.LabelRef(done))
-	for _, out := range k.Map.Out {
-		for r := range unroll {
-			f.PREFETCHW(at(g.ptr.buffer[out.Buffer], (out.Offset*k.Rows+unroll*fetchFours+r)*lineBytes))
+	for r := range unroll {
+		row := unroll*fetchFours + r
+		if k.Store {
+			f.PREFETCHW(at(g.back, row*lineBytes))
+		}
+		if k.Map != nil {
+			for _, out := range k.Map.Out {
+				f.PREFETCHW(at(g.ptr.buffer[out.Buffer], (out.Offset*k.Rows+row)*lineBytes))
+			}
 		}
 	}
 	f.Label(done)

@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"slices"
-
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/vec"
 	"github.com/dnngen/dnngen/internal/ir"
@@ -75,8 +73,8 @@ type Tensor struct {
 	Offset int
 	// Gap is the number of float32 that are left free behind it.
 	Gap int
-	// Over is the tensor whose place this one takes when it is no longer needed;
-	// nil for one with a place of its own.
+	// Over is the tensor whose place this one takes: it is read for the last time
+	// where this one is made. nil for one with a place of its own.
 	Over *Tensor
 	// Flat tells that rows stand one after the other, [rows][width], as the
 	// caller gives them. Where the caller has as many rows as the tensor holds,
@@ -458,30 +456,13 @@ func (b *builder) overlays() map[*ir.Buffer]*ir.Buffer {
 	for _, s := range b.Program.Backward {
 		if in, ok := s.(*ir.GradInput); ok && b.isDotWeight(in.W) && in.Map != nil && len(in.Map.Out) == 1 {
 			grad, x := in.Map.Out[0].View.Buffer, b.weightGradOf(in.W).X
-			if over[grad] == nil && grad.Width == x.Width && !b.readsElse(x, in.W) {
+			// On the way back, only the layer's own gradients read its inputs.
+			if over[grad] == nil && grad.Width == x.Width {
 				over[grad] = x
 			}
 		}
 	}
 	return over
-}
-
-// readsElse reports whether the inputs of a layer are read on the way back by more
-// than the gradients of that layer, whose weight is w.
-func (b *builder) readsElse(x *ir.Buffer, w *ir.Param) bool {
-	return slices.ContainsFunc(b.Program.Backward, func(s ir.Step) bool {
-		switch s := s.(type) {
-		case *ir.GradInput:
-			if s.W == w {
-				return false
-			}
-		case *ir.GradWeight:
-			if s.W == w {
-				return false
-			}
-		}
-		return slices.Contains(ir.Reads(s), x)
-	})
 }
 
 // extra adds a tensor to those of training, or of the inference that is being

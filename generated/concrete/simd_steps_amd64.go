@@ -52,7 +52,7 @@ func (e *vector) loss(b *vectorBatch) {
 	}
 }
 
-// gradDot4 goes back through and updates linear: 1:
+// gradDot4 updates and goes back through linear: 1:
 //
 //	d4 = dz4·weight4                    [rows, 12] = [rows, 1]·[1, 12]
 //	dweight4 = dz4ᵀ·a3                  [1, 12] = [1, rows]·[rows, 12]

@@ -38,7 +38,7 @@ func (e *vector) loss(b *vectorBatch) {
 	}
 }
 
-// gradDot2 goes back through and updates linear: 1, then tanh:
+// gradDot2 updates and goes back through linear: 1, then tanh:
 //
 //	d = dz2·weight2                     [rows, 8] = [rows, 1]·[1, 8]
 //	dz0 = d*(1 - a*a)                   [rows, 8] with a = a1

@@ -36,7 +36,7 @@ func (e *vector) loss(b *vectorBatch) float64 {
 	return e.k.lossRows(&b.z2[0], &b.dz2[0], &b.value[0], b.rows, b.scale)
 }
 
-// gradDot2 goes back through and adds up the gradients of linear: 1, then gelu:
+// gradDot2 adds up the gradients of and goes back through linear: 1, then gelu:
 //
 //	d = dz2·weight2                     [rows, 16] = [rows, 1]·[1, 16]
 //	dz0 = d*s                           [rows, 16] with s = s1

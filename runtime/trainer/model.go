@@ -24,7 +24,7 @@ type deviceFlags struct {
 func (f *deviceFlags) define(n *engine.Network, fs *flag.FlagSet) {
 	fs.StringVar(&f.device, "device", "", "run on `D`: "+device.List()+"\n(default auto, or "+device.Variable+")")
 	definePrecision(n, fs, &f.precision, "multiply matrices in `P` on a GPU: "+precisionNames(n))
-	fs.IntVar(&f.threads, "threads", 0, "use `N` threads; 0: as many as the machine offers")
+	fs.IntVar(&f.threads, "threads", 0, "use `N` threads; 0: as many as the machine offers\nand a step is worth")
 }
 
 func definePrecision(n *engine.Network, fs *flag.FlagSet, to *string, text string) {

@@ -16,7 +16,7 @@ import (
 
 var verifyCommand = &command{
 	name:  "verify",
-	short: "check that every device here trains to the same bits",
+	short: "check that devices and numbers of threads train to the same bits",
 	args:  "[OPTION]...",
 	long: `Trains some steps on every device that is here, by one thread and by all, from
 the same parameters on the same rows, full batches and short ones. It prints a
