@@ -126,6 +126,10 @@ train: {batch: 520, optimizer: {sgd: {lr: 0.1, momentum: 0.9, nesterov: true}}}`
 layers: [{linear: 19}, tanh, {linear: 21}, sigmoid, {linear: 3}]
 loss: mse
 train: {batch: 9, optimizer: {adam: {lr: 0.01, eps: 0}}}`, []int{9, 9, 4}},
+	{"noepskept", `input: 3
+layers: [{linear: 15}, prelu, {linear: 3}]
+loss: mse
+train: {batch: 600, optimizer: {adam: {lr: 0.01, eps: 0}}}`, []int{600, 600, 5}},
 	{"outputactivation", `input: 5
 layers: [{linear: 19}, tanh, {linear: 1}, softplus, {prelu: {alpha: 0.5}}]
 loss: mse

@@ -266,7 +266,7 @@ func (e *emitter) newFunc(f *jen.File) {
 		}
 		for _, t := range e.Tensors {
 			if t.Over != nil {
-				g.Id("b").Dot(t.Name).Op("=").Add(inBatch(t.Over.Name)).Comment("// read for the last time where this is made")
+				g.Id("b").Dot(t.Name).Op("=").Add(inBatch(t.Over.Name)).Comment("// not read any more once this is made")
 			}
 		}
 	}).Line()

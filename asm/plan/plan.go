@@ -73,8 +73,8 @@ type Tensor struct {
 	Offset int
 	// Gap is the number of float32 that are left free behind it.
 	Gap int
-	// Over is the tensor whose place this one takes: it is read for the last time
-	// where this one is made. nil for one with a place of its own.
+	// Over is the tensor whose place this one takes: it is not read any more once
+	// this one is made. nil for one with a place of its own.
 	Over *Tensor
 	// Flat tells that rows stand one after the other, [rows][width], as the
 	// caller gives them. Where the caller has as many rows as the tensor holds,

@@ -160,8 +160,8 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.dz4 = memory.Floats(32)
 	b.s1 = memory.Floats(1536)
 	b.d4 = memory.Floats(384)
-	b.dz2 = b.a3 // read for the last time where this is made
-	b.dz0 = b.s1 // read for the last time where this is made
+	b.dz2 = b.a3 // not read any more once this is made
+	b.dz0 = b.s1 // not read any more once this is made
 }
 
 // Step makes one step on rows examples x [rows, 8] and returns the mean loss before

@@ -113,7 +113,7 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.a1 = memory.Floats(16)
 	b.z2 = memory.Floats(16)
 	b.dz2 = memory.Floats(16)
-	b.dz0 = b.a1 // read for the last time where this is made
+	b.dz0 = b.a1 // not read any more once this is made
 }
 
 // Step makes one step on rows examples x [rows, 2] and returns the mean loss before

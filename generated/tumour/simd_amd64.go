@@ -132,7 +132,7 @@ func (b *vectorBatch) reserve(memory *arena.Arena) {
 	b.z2 = memory.Floats(128)
 	b.dz2 = memory.Floats(128)
 	b.s1 = memory.Floats(2048)
-	b.dz0 = b.s1 // read for the last time where this is made
+	b.dz0 = b.s1 // not read any more once this is made
 }
 
 // Step makes one step on rows examples x [rows, 30] and returns the mean loss before

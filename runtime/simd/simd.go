@@ -111,14 +111,16 @@ func (t Tensor) runs(first, count int, visit func(at, lo, hi int)) {
 	}
 }
 
-// ClearPadding zeroes the lanes that belong to no column.
+// ClearPadding zeroes the lanes that belong to no column, and the rows behind the
+// last input.
 func (t Tensor) ClearPadding(all []float32) {
 	for p := range t.Panels() {
 		for lane := range Lanes {
-			if t.Column(p, lane) >= 0 {
-				continue
+			first := t.In // of the rows to clear
+			if t.Column(p, lane) < 0 {
+				first = 0
 			}
-			for i := range t.In {
+			for i := first; i < t.InPad; i++ {
 				all[t.Offset+(p*t.InPad+i)*Lanes+lane] = 0
 			}
 		}

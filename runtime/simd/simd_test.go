@@ -123,6 +123,15 @@ func TestPackAndUnpack(t *testing.T) {
 		if !slices.Equal(src, dst) {
 			t.Errorf("%v: clearing the padding changed %v to %v", s, src, dst)
 		}
+		zeros := 0
+		for _, v := range all[s.Offset:] {
+			if v == 0 {
+				zeros++
+			}
+		}
+		if padding := len(all) - s.Offset - s.Size(); zeros != padding {
+			t.Errorf("%v: %d zeros in place of %d", s, zeros, padding)
+		}
 	}
 }
 
