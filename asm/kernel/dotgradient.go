@@ -71,10 +71,15 @@ func (k *DotGradient) Params() Params {
 
 // about implements Kernel.
 func (k *DotGradient) about() string {
-	if k.Input {
-		return fmt.Sprintf("makes the gradients of %d inputs and of their weights to one output.", k.Inputs)
+	does := "makes the gradient of"
+	if k.Rule != nil {
+		does = "updates"
 	}
-	return fmt.Sprintf("makes the gradient of the weights of %d inputs to one output.", k.Inputs)
+	does += fmt.Sprintf(" the weights of %d inputs to one output", k.Inputs)
+	if k.Input {
+		does += " and makes the gradient by the inputs"
+	}
+	return does + "."
 }
 
 // body implements Kernel.

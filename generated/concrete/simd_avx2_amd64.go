@@ -44,7 +44,7 @@ func forward4AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	scale    factor of the gradient
 func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 
-// gradDot4AVX2 makes the gradients of 12 inputs and of their weights to one output.
+// gradDot4AVX2 updates the weights of 12 inputs to one output and makes the gradient by the inputs.
 //
 //	w        [1][16], the parameter
 //	expAvg   [1][16], the optimizer's state

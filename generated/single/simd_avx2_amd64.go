@@ -32,7 +32,7 @@ func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	scale    factor of the gradient
 func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 
-// gradDot2AVX2 makes the gradients of 8 inputs and of their weights to one output.
+// gradDot2AVX2 updates the weights of 8 inputs to one output and makes the gradient by the inputs.
 //
 //	w        [1][16], the parameter
 //	scalars  [1], lr

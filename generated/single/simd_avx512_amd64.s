@@ -1633,7 +1633,7 @@ done4:
 	VUCOMISD X0, X0
 	JPS      done1
 
-	// GradDot2: makes the gradients of 8 inputs and of their weights to one output.
+	// GradDot2: updates the weights of 8 inputs to one output and makes the gradient by the inputs.
 	// BX    input: at the row
 	// CX    w: at the block
 	// DI    dz: at the row

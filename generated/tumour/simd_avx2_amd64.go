@@ -33,7 +33,7 @@ func forward2AVX2(src *float32, w *float32, bias *float32, z *float32, rows int)
 //	scale    factor of the gradient
 func lossRowsAVX2(z *float32, dz *float32, y *float32, rows int, scale float32) float64
 
-// gradDot2AVX2 makes the gradients of 16 inputs and of their weights to one output.
+// gradDot2AVX2 makes the gradient of the weights of 16 inputs to one output and makes the gradient by the inputs.
 //
 //	w        [1][16], the gradient
 //	weight   [1][16], the weights
