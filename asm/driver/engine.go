@@ -36,6 +36,7 @@ func (e *emitter) devicesFunc(f *jen.File) {
 		return jen.Values(jen.Dict{
 			id("Name"):    jen.Lit("cpu:" + isa.String()),
 			id("Missing"): jen.Qual(simdPath, missing),
+			id("Threads"): id("vectorThreads"),
 			id("New"): jen.Func().Params(id("o").Qual(enginePath, "Options")).Params(jen.Qual(enginePath, "Engine"), jen.Error()).Block(
 				jen.Return(id("newVector").Call(jen.Op("&").Id(table(isa)), id("o"))),
 			),
@@ -48,6 +49,25 @@ func (e *emitter) devicesFunc(f *jen.File) {
 			jen.Line(),
 		)),
 	).Line()
+	e.threadsFunc(f)
+}
+
+func (e *emitter) threadsFunc(f *jen.File) {
+	asked := id("asked")
+	workers := jen.Qual(poolPath, "All").Call(asked)
+	switch {
+	case e.Alone:
+		asked, workers = jen.Empty(), n(1)
+		doc(f, "vectorThreads returns 1: a step is too short to be worth sharing.")
+	case e.Work > 0:
+		workers = jen.Qual(poolPath, "Useful").Call(asked, n(e.Work), n(plan.WorkerShare))
+		doc(f, "vectorThreads returns how many workers share a step where so many are asked for, and",
+			"for 0 as many as its multiply-adds are worth.")
+	default:
+		doc(f, "vectorThreads returns how many workers share a step where so many are asked for, and",
+			"for 0 as many as the machine offers.")
+	}
+	f.Func().Id("vectorThreads").Params(jen.Add(asked).Int()).Int().Block(jen.Return(workers)).Line()
 }
 
 // lossWidth is the number of losses of a row.
@@ -175,23 +195,10 @@ func (e *emitter) gradsDoc() string {
 }
 
 func (e *emitter) newFunc(f *jen.File) {
-	threads := id("o").Dot("Threads")
-	switch {
-	case e.Alone:
-		threads = n(1)
-	case e.Work > 0:
-		threads = jen.Qual(poolPath, "Useful").Call(threads, n(e.Work), n(plan.WorkerShare))
-	}
 	doc(f, "newVector makes an engine whose parameters are all 0.")
 	f.Func().Id("newVector").Params(id("k").Op("*").Id("vectorKernels"), id("o").Qual(enginePath, "Options")).
 		Params(jen.Qual(enginePath, "Engine"), jen.Error()).BlockFunc(func(g *jen.Group) {
-		switch {
-		case e.Alone:
-			g.Comment("// A step is too short to be worth sharing.")
-		case e.Work > 0:
-			g.Comment("// As many workers as the multiply-adds of a step are worth.")
-		}
-		g.Id("p").Op(":=").Qual(poolPath, "New").Call(threads)
+		g.Id("p").Op(":=").Qual(poolPath, "New").Call(id("vectorThreads").Call(id("o").Dot("Threads")))
 		shards := 1
 		once, perWorker := e.TensorSize, e.SlabSize
 		if e.Tiled {

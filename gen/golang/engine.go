@@ -161,12 +161,17 @@ func (e *emitter) sumsAt(m *ir.Map) int {
 }
 
 func (e *emitter) newFunc(f *jen.File) {
+	doc(fileDoc{f}, "portableThreads returns how many workers share a step where so many are asked for,",
+		"and for 0 as many as its multiply-adds are worth.")
+	f.Func().Id("portableThreads").Params(id("asked").Int()).Int().Block(
+		jen.Return(jen.Qual(poolPath, "Useful").Call(id("asked"), id("stepWork"), n(workerShare))),
+	).Line()
 	doc(fileDoc{f}, "newPortable makes an engine whose parameters are all 0.")
 	f.Func().Id("newPortable").Params(id("o").Qual(enginePath, "Options")).
 		Params(jen.Qual(enginePath, "Engine"), jen.Error()).BlockFunc(func(g *jen.Group) {
 		g.Id("e").Op(":=").Op("&").Id("portable").Values(jen.Dict{
 			id("pool"): jen.Qual(poolPath, "New").Call(
-				jen.Qual(poolPath, "Useful").Call(id("o").Dot("Threads"), id("stepWork"), n(workerShare)),
+				id("portableThreads").Call(id("o").Dot("Threads")),
 			),
 		})
 		g.Id("e").Dot("work").Op("=").Id("e").Dot("doWork")

@@ -162,6 +162,7 @@ func (e *emitter) devicesFunc(f *jen.File) {
 		g.Return(jen.Append(id("list"), jen.Qual(enginePath, "Device").Add(fields(
 			"Name", jen.Lit("cpu:go"),
 			"Missing", jen.Func().Params().Error().Block(jen.Return(jen.Nil())),
+			"Threads", id("portableThreads"),
 			"New", id("newPortable"),
 		))))
 	}).Line()

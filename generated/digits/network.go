@@ -71,7 +71,8 @@ func devices() []engine.Device {
 		Missing: func() error {
 			return nil
 		},
-		New: newPortable,
+		Threads: portableThreads,
+		New:     newPortable,
 	})
 }
 

@@ -20,6 +20,7 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX512, o)
 			},
+			Threads: vectorThreads,
 		},
 		{
 			Missing: simd.MissingAVX2,
@@ -27,8 +28,15 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX2, o)
 			},
+			Threads: vectorThreads,
 		},
 	}
+}
+
+// vectorThreads returns how many workers share a step where so many are asked for, and
+// for 0 as many as its multiply-adds are worth.
+func vectorThreads(asked int) int {
+	return pool.Useful(asked, 4879296, 4194304)
 }
 
 const (
@@ -87,8 +95,7 @@ type vectorBatch struct {
 
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
-	// As many workers as the multiply-adds of a step are worth.
-	p := pool.New(pool.Useful(o.Threads, 4879296, 4194304))
+	p := pool.New(vectorThreads(o.Threads))
 	memory, err := arena.New(183088 + p.Threads()*4096)
 	if err != nil {
 		p.Close()

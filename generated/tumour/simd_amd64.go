@@ -20,6 +20,7 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX512, o)
 			},
+			Threads: vectorThreads,
 		},
 		{
 			Missing: simd.MissingAVX2,
@@ -27,8 +28,15 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX2, o)
 			},
+			Threads: vectorThreads,
 		},
 	}
+}
+
+// vectorThreads returns how many workers share a step where so many are asked for, and
+// for 0 as many as the machine offers.
+func vectorThreads(asked int) int {
+	return pool.All(asked)
 }
 
 const (
@@ -91,7 +99,7 @@ type vectorBatch struct {
 
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
-	p := pool.New(o.Threads)
+	p := pool.New(vectorThreads(o.Threads))
 	memory, err := arena.New(17936 + p.Threads()*8192)
 	if err != nil {
 		p.Close()

@@ -118,6 +118,10 @@ type Device struct {
 	// A device without the function computes in FP32 alone.
 	Lacks func(precision string) error
 	New   func(Options) (Engine, error)
+	// Threads is how many threads of the host an engine shares a step among that is
+	// made with so many in its Options. A device without the function takes none but
+	// its caller's.
+	Threads func(asked int) int
 	// Products says by what the device makes matrix products in a precision, as far
 	// as that is known before an engine is made; empty where there is nothing to
 	// say. A device without the function has one way.
@@ -125,6 +129,15 @@ type Device struct {
 	// Memory is how many bytes an engine takes, in a precision, of memory that the
 	// device has for itself. A device without the function works in the host's.
 	Memory func(precision string) int64
+}
+
+// ThreadsOf returns how many threads of the host an engine of the device shares a
+// step among that is made with so many in its Options.
+func (d *Device) ThreadsOf(asked int) int {
+	if d.Threads == nil {
+		return 1
+	}
+	return d.Threads(asked)
 }
 
 // Param describes one learned tensor, under its torch.nn.Sequential name.

@@ -17,9 +17,7 @@ type Pool struct {
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
 func New(threads int) *Pool {
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
+	threads = All(threads)
 	p := &Pool{threads: threads, ledgers: make([]ledger, threads)}
 	p.gate.init(threads)
 	p.inside.init(threads)
@@ -29,6 +27,15 @@ func New(threads int) *Pool {
 	return p
 }
 
+// All returns how many workers a pool has where so many are asked for: as many as
+// GOMAXPROCS allows for 0.
+func All(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 // Useful returns how many workers a step of so many multiply-adds is worth,
 // where nobody asked for a number (asked is 0): one for each share that takes
 // longer than waiting for one another does.
@@ -36,7 +43,7 @@ func Useful(asked, multiplyAdds, share int) int {
 	if asked > 0 {
 		return asked
 	}
-	return max(1, min(runtime.GOMAXPROCS(0), multiplyAdds/share))
+	return max(1, min(All(0), multiplyAdds/share))
 }
 
 // Threads returns the number of workers.

@@ -99,10 +99,12 @@ func (a *app) bench(f *benchFlags) error {
 		if gpu && d.Precision != engine.FP32 {
 			name += " " + d.Precision
 		}
-		for i, n := range threads {
-			if gpu && i > 0 {
-				break // the host's threads are idle
+		var used []int
+		for _, n := range threads {
+			if n = d.ThreadsOf(n); slices.Contains(used, n) {
+				continue // a short step is not shared, nor is a GPU's
 			}
+			used = append(used, n)
 			trainee, err := a.trainee(p, d, n)
 			if err != nil {
 				return err

@@ -286,6 +286,15 @@ func TestInfo(t *testing.T) {
 		t.Errorf("facts %+v", f)
 	}
 	i.run("info", "--device", "cpu:avx512").want(t, 7, "no AVX-512")
+	// As many threads are told of as an engine uses, not as the machine offers.
+	net.Devices[1].Threads = func(asked int) int { return max(asked, 3) }
+	i.must(t, "info").want(t, 0, "threads     3\n")
+	i.must(t, "info", "--threads", "5").want(t, 0, "threads     5\n")
+	t.Chdir(t.TempDir())
+	r := i.must(t, "--steps", "1", "--run", "r")
+	if !strings.Contains(r.stderr, "), 3 threads, ") || !strings.Contains(read(t, "r/info.json"), `"threads": 3`) {
+		t.Errorf("a training by three threads says: %s%s", r.stderr, read(t, "r/info.json"))
+	}
 	net.Devices[0].Name, net.Devices[0].Memory = "cuda:0", func(string) int64 { return 5 << 19 }
 	i.must(t, "info").want(t, 0, "cuda:0      2.5 MiB of its memory; not here: no AVX-512")
 	i.must(t, "info", "--json").want(t, 0, `"memory_bytes":2621440`)

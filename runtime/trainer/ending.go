@@ -96,8 +96,11 @@ func (s *session) announce() error {
 	if s.device.Precision != engine.FP32 {
 		on += " in " + s.device.Precision
 	}
-	s.show.Say("%s: %s, %s (%s), %s, %s%s", n.Name, wording.Count(parameters(n), "parameter"), on, s.device.Why,
-		wording.Count(s.threads(), "thread"), data, from)
+	on += " (" + s.device.Why + ")"
+	if s.device.Threads != nil {
+		on += ", " + wording.Count(s.threads(), "thread")
+	}
+	s.show.Say("%s: %s, %s, %s%s", n.Name, wording.Count(parameters(n), "parameter"), on, data, from)
 	if !s.flags.json {
 		return nil
 	}

@@ -85,14 +85,10 @@ func (a *app) info(f *deviceFlags, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	threads := f.threads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	i := facts{
 		Name: n.Name, SpecSum: rundir.SpecSum(n.Spec), Inputs: n.Inputs, Outputs: n.Outputs, Batch: n.Batch,
 		Parameters: parameters(n), Loss: n.Loss, Output: n.Output, Optimizer: n.Optimizer,
-		Chosen: chosen.Name, Why: chosen.Why, Precision: chosen.Precision, Note: chosen.Note, Threads: threads,
+		Chosen: chosen.Name, Why: chosen.Why, Precision: chosen.Precision, Note: chosen.Note, Threads: chosen.ThreadsOf(f.threads),
 		Dnngen: dnngenVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	for _, l := range n.Layers {

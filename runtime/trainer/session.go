@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -373,9 +372,5 @@ func (s *session) save() error {
 	return s.drawCurves()
 }
 
-func (s *session) threads() int {
-	if s.flags.threads > 0 {
-		return s.flags.threads
-	}
-	return runtime.GOMAXPROCS(0)
-}
+// threads is how many of the host share a step.
+func (s *session) threads() int { return s.device.ThreadsOf(s.flags.threads) }

@@ -86,6 +86,7 @@ func (a *app) verify(f *verifyFlags) error {
 			if err != nil {
 				return err
 			}
+			threads = d.ThreadsOf(threads)
 			r := sameBits{Device: d.Name, Threads: threads, Steps: f.steps, Sum: sum, Same: true}
 			kind := device.Rounding(d.Name)
 			if before, ok := first[kind]; ok {

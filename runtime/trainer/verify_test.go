@@ -17,6 +17,7 @@ func fronted(change func(device string, threads int, e engine.Engine) engine.Eng
 	for _, name := range []string{"cpu:avx512", "cpu:avx2"} {
 		o.Front = append(o.Front, engine.Device{
 			Name: name, Missing: func() error { return nil },
+			Threads: func(asked int) int { return asked },
 			New: func(eo engine.Options) (engine.Engine, error) {
 				return change(name, eo.Threads, testnet.Engine(o)), nil
 			},

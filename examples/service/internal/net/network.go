@@ -70,7 +70,8 @@ func devices() []engine.Device {
 		Missing: func() error {
 			return nil
 		},
-		New: newPortable,
+		Threads: portableThreads,
+		New:     newPortable,
 	})
 }
 

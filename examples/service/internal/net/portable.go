@@ -55,9 +55,15 @@ type portable struct {
 	scratch [][]float32 // for each worker, a row [32]
 }
 
+// portableThreads returns how many workers share a step where so many are asked for,
+// and for 0 as many as its multiply-adds are worth.
+func portableThreads(asked int) int {
+	return pool.Useful(asked, stepWork, 100000)
+}
+
 // newPortable makes an engine whose parameters are all 0.
 func newPortable(o engine.Options) (engine.Engine, error) {
-	e := &portable{pool: pool.New(pool.Useful(o.Threads, stepWork, 100000))}
+	e := &portable{pool: pool.New(portableThreads(o.Threads))}
 	e.work = e.doWork
 	sizes := [...]int{224, 32, 96, 3}
 	for i, size := range sizes {

@@ -21,6 +21,7 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX512, o)
 			},
+			Threads: vectorThreads,
 		},
 		{
 			Missing: simd.MissingAVX2,
@@ -28,8 +29,14 @@ func simdDevices() []engine.Device {
 			New: func(o engine.Options) (engine.Engine, error) {
 				return newVector(&vectorAVX2, o)
 			},
+			Threads: vectorThreads,
 		},
 	}
+}
+
+// vectorThreads returns 1: a step is too short to be worth sharing.
+func vectorThreads(int) int {
+	return 1
 }
 
 const (
@@ -86,8 +93,7 @@ type vectorBatch struct {
 
 // newVector makes an engine whose parameters are all 0.
 func newVector(k *vectorKernels, o engine.Options) (engine.Engine, error) {
-	// A step is too short to be worth sharing.
-	p := pool.New(1)
+	p := pool.New(vectorThreads(o.Threads))
 	memory, err := arena.New(4880 + p.Threads()*512)
 	if err != nil {
 		p.Close()
