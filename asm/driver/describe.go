@@ -155,6 +155,17 @@ func (e *emitter) describeStep(f *jen.File, s plan.Step) {
 		}
 		return layers, list
 	}
+	onePass := func(weight *ir.GradWeight, input *ir.GradInput) {
+		layers, list := []int{weight.Layer}, weightEquations(weight)
+		does := e.gradVerb()
+		if input != nil {
+			var back []equation
+			layers, back = product(input)
+			list = append(back, list...)
+			does += " and goes back through"
+		}
+		e.describe(f, name+does, layers, list)
+	}
 	switch s := s.(type) {
 	case *plan.Multiply:
 		does := " is"
@@ -174,25 +185,9 @@ func (e *emitter) describeStep(f *jen.File, s plan.Step) {
 	case *plan.WeightGrad:
 		e.describe(f, name+e.gradVerb(), []int{s.Source.Layer}, weightEquations(s.Source))
 	case *plan.DotGrad:
-		layers, list := []int{s.Source.Layer}, weightEquations(s.Source)
-		does := e.gradVerb()
-		if s.Input != nil {
-			var more []equation
-			layers, more = product(s.Input)
-			list = append(more, list...)
-			does += " and goes back through"
-		}
-		e.describe(f, name+does, layers, list)
+		onePass(s.Source, s.Input)
 	case *plan.RankOne:
-		layers, list := []int{s.Source.Layer}, weightEquations(s.Source)
-		does := e.gradVerb()
-		if s.Input != nil {
-			var more []equation
-			layers, more = product(s.Input)
-			list = append(more, list...)
-			does = " goes back through one row and updates"
-		}
-		e.describe(f, name+does, layers, list)
+		onePass(s.Source, s.Input)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnngen/dnngen/asm/kernel"
 	"github.com/dnngen/dnngen/asm/plan"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // blocks are the calls over blocks of 16 inputs of each group.
@@ -17,7 +18,7 @@ func blocks(how plan.Sharing, groups, blocks, most int) calls {
 // weightGrad writes the body of the gradients of a weight and its bias.
 func (e *emitter) weightGrad(g *jen.Group, s *plan.WeightGrad) {
 	k := s.Kernel
-	g.Comment(fmt.Sprintf("// %s of %d outputs by %d blocks of 16 inputs.", groupsOf(s.Groups), k.Panels*kernel.Lanes, s.Blocks))
+	g.Comment(fmt.Sprintf("// %s of %d outputs by %s of 16 inputs.", groupsOf(s.Groups), k.Panels*kernel.Lanes, wording.Count(s.Blocks, "block")))
 	c := blocks(s.Sharing, s.Groups, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, group, block, count code) {
 		dz := at(inBatch(s.DZ.Name), times(group, k.Panels*s.DZ.Rows*kernel.Lanes))
@@ -41,7 +42,7 @@ func (c calls) firstOf(g *jen.Group, body func(g *jen.Group)) {
 
 // dotGrad writes the body of the way back through a layer of one output.
 func (e *emitter) dotGrad(g *jen.Group, s *plan.DotGrad) {
-	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
+	g.Comment(fmt.Sprintf("// %s of 16 inputs.", wording.Count(s.Blocks, "block")))
 	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, _, block, count code) {
 		args := e.target(s.Weight, n(0))
@@ -64,7 +65,7 @@ func (e *emitter) dotGrad(g *jen.Group, s *plan.DotGrad) {
 
 // rankOne writes the body of the way back through a layer on one row.
 func (e *emitter) rankOne(g *jen.Group, s *plan.RankOne) {
-	g.Comment(fmt.Sprintf("// %d blocks of 16 inputs.", s.Blocks))
+	g.Comment(fmt.Sprintf("// %s of 16 inputs.", wording.Count(s.Blocks, "block")))
 	c := blocks(s.Sharing, 1, s.Blocks, s.Most)
 	c.write(g, func(g *jen.Group, _, block, count code) {
 		args := append(e.target(s.Weight, n(0)), source(s.X), at(inBatch(s.DZ.Name), n(0)))

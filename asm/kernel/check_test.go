@@ -73,6 +73,14 @@ var timesInputs = &Map{
 	Buffers: []string{"a"}, Rows: 129,
 }
 
+// timesUnit multiplies gradients by a number of each unit.
+var timesUnit = &Map{
+	In:      []In{{"d", View{Buffer: Accumulator, Stride: 1}}},
+	Param:   PerUnit,
+	Out:     []Out{{View{Buffer: 0, Stride: 1}, expr.Prod(expr.V("d"), expr.V(VarParam))}},
+	Buffers: []string{"a"}, Rows: 129,
+}
+
 func (s *suite) fill() {
 	pad := func(n int) int { return (n + Lanes - 1) / Lanes * Lanes }
 	for i, k := range s.depths {
@@ -121,10 +129,11 @@ func (s *suite) fill() {
 			s.add("blocks", "width: %d, rows: %d, back: %v, f: %s", k, 129, back,
 				&Block{Name: fmt.Sprintf("block_%d_%v_", k, back), Width: k, Rows: 129, Back: back})
 		}
-		s.add("dots", "inputs: %d, rows: 129, f: %s, grad: %s, back: %s, row: %s", k,
+		s.add("dots", "inputs: %d, rows: 129, f: %s, grad: %s, back: %s, keep: %s, row: %s", k,
 			&Dot{Name: fmt.Sprintf("dot_%d_", k), Inputs: k, Rows: 129, Bias: true},
 			&DotGradient{Name: fmt.Sprintf("dotgradient_%d_", k), Inputs: k, Rows: 129},
 			&DotGradient{Name: fmt.Sprintf("dotback_%d_", k), Inputs: k, Rows: 129, Rule: descent, Input: true, Store: true, Map: timesInputs},
+			&DotGradient{Name: fmt.Sprintf("dotkeep_%d_", k), Inputs: k, Rows: 129, Input: true, Map: timesUnit},
 			&RankOne{Name: fmt.Sprintf("row_%d_", k), Inputs: k, PanelRows: pad(k), Panels: 3, Rule: descent, Input: true, Store: true})
 		s.add("losses", "width: %d, rows: 129, class: %s, square: %s", k,
 			&CrossEntropy{Name: fmt.Sprintf("crossentropy_%d_", k), Width: k, Rows: 129},

@@ -124,7 +124,12 @@ func (k *DotBias) Params() Params {
 }
 
 // about implements Kernel.
-func (k *DotBias) about() string { return "adds up the gradients by one output over the rows." }
+func (k *DotBias) about() string {
+	if k.Rule != nil {
+		return "updates the bias of one output by its gradient, the sum over the rows."
+	}
+	return "makes the gradient of the bias of one output, the sum over the rows."
+}
 
 // body implements Kernel.
 func (k *DotBias) body(f *function) {

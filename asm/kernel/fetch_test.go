@@ -48,21 +48,52 @@ func TestFetchForWriting(t *testing.T) {
 			k := test.k
 			k.Name, k.Doc, k.PanelDepth, k.Rows, k.Panels = "product", "is tested.", k.Depth, rows, 2
 			k.Splits = map[vec.ISA]Split{vec.AVX512: SplitRows(rows, MaxRows(vec.AVX512))}
-			e := vec.New(vec.AVX512, "consts")
-			Emit(e, &k)
-			files, err := e.Compile("a test", "main")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []int
-			for _, m := range regexp.MustCompile(`// PREFETCHW (\d*)\(`).FindAllSubmatch(files.Asm, -1) {
-				disp, _ := strconv.Atoi(string(m[1])) // no number stands for 0
-				got = append(got, disp)
-			}
-			slices.Sort(got)
-			if !slices.Equal(got, test.want) {
+			if got := fetched(t, &k); !slices.Equal(got, test.want) {
 				t.Errorf("fetched for writing: %d, want %d", got, test.want)
 			}
 		})
 	}
+}
+
+// The way back through a layer of one output fetches four rows, of each tensor that it
+// writes, four groups of four rows ahead.
+func TestFetchForWritingBack(t *testing.T) {
+	rows := []int{16 * lineBytes, 17 * lineBytes, 18 * lineBytes, 19 * lineBytes}
+	both := slices.Sorted(slices.Values(append(rows, rows...)))
+	for _, test := range []struct {
+		name string
+		k    DotGradient
+		want []int
+	}{
+		{"a gradient by inputs", DotGradient{Input: true, Store: true}, rows},
+		{"over the inputs", DotGradient{Input: true, Map: timesInputs}, rows},
+		{"both", DotGradient{Input: true, Store: true, Map: timesInputs}, both},
+		{"both of one core", DotGradient{Input: true, Store: true, Map: timesInputs, Private: true}, nil},
+		{"no gradient by inputs", DotGradient{}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := test.k
+			k.Name, k.Inputs, k.Rows = "back", 32, 129
+			if got := fetched(t, &k); !slices.Equal(got, test.want) {
+				t.Errorf("fetched for writing: %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// fetched lists the displacements of the lines that a kernel fetches for writing.
+func fetched(t *testing.T, k Kernel) (list []int) {
+	t.Helper()
+	e := vec.New(vec.AVX512, "consts")
+	Emit(e, k)
+	files, err := e.Compile("a test", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`// PREFETCHW (\d*)\(`).FindAllSubmatch(files.Asm, -1) {
+		disp, _ := strconv.Atoi(string(m[1])) // no number stands for 0
+		list = append(list, disp)
+	}
+	slices.Sort(list)
+	return list
 }

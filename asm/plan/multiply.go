@@ -8,12 +8,17 @@ import (
 	"github.com/dnngen/dnngen/internal/ir"
 )
 
-// multiply fills in a product of panels columns and its map. panelDepth is the
-// number of rows that a panel takes in memory, 0 where weights are transposed.
-func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, depth, panelDepth, rows int) {
-	m.Panels = min(groupPanels(rows), panels)
-	m.Groups = (panels + m.Panels - 1) / m.Panels
-	mp, buffers, learned := b.mapOf(source, rows)
+// extent is the size of a product: of its rows, of each sum, and of its columns.
+type extent struct {
+	rows, depth, panels int
+	panelDepth          int // rows that a panel of weights takes in memory; 0: they are transposed
+}
+
+// multiply fills in a product and its map.
+func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, x extent) {
+	m.Panels = min(groupPanels(x.rows), x.panels)
+	m.Groups = (x.panels + m.Panels - 1) / m.Panels
+	mp, buffers, learned := b.mapOf(source, x.rows)
 	m.Learned = learned
 	if mp != nil {
 		units := m.Panels / mp.Width()
@@ -23,34 +28,34 @@ func (b *builder) multiply(m *Multiply, source *ir.Map, doc string, panels, dept
 		}
 	}
 	whole := kernel.Product{
-		Splits: splits(rows), PanelDepth: panelDepth, Rows: rows,
+		Doc: doc, Splits: splits(x.rows), Depth: x.depth, PanelDepth: x.panelDepth, Rows: x.rows,
 		Stride: m.Src.Stride(), Bias: m.Bias != nil, Store: m.Acc != nil, Map: mp,
 		Private: b.sharing(0) == Unshared,
 	}
 	tiles := whole.Splits[vec.AVX512].Tiles()
-	pieces := groupPieces(m.Groups, tiles, rows, panelDepth == 0)
-	size := depth
-	if tiles > 1 && (panelDepth > 0 || m.Groups*pieces >= leastPieces) {
-		size = b.blockDepth(depth)
+	pieces := groupPieces(m.Groups, tiles, x.rows, x.panelDepth == 0)
+	size := x.depth
+	if tiles > 1 && (x.panelDepth > 0 || m.Groups*pieces >= leastPieces) {
+		size = b.blockDepth(x.depth)
 	}
-	for first := 0; first < depth; first += size {
-		b.block(m, whole, doc, first, min(size, depth-first), depth, panels)
+	for first := 0; first < x.depth; first += size {
+		b.block(m, whole, x.panels, first, min(size, x.depth-first))
 	}
-	m.Sharing = b.sharing(rows * depth * lanes(panels))
+	m.Sharing = b.sharing(x.rows * x.depth * lanes(x.panels))
 	m.Most = b.most(whole.Splits[vec.AVX512].Height*size*lanes(m.Panels), tiles*m.Groups)
-	if size < depth {
+	if size < x.depth {
 		b.blocked(m, pieces)
 	} else {
 		m.Whole = m.Most >= max(tiles, whole.Splits[vec.AVX2].Tiles())
 	}
 }
 
-// block adds a block of the depth to a product. whole is the kernel for all of
-// it, to make that of the block from.
-func (b *builder) block(m *Multiply, whole kernel.Product, doc string, first, size, depth, panels int) {
+// block adds a block of the depth, size steps from first on, to a product. whole is
+// the kernel for all of it, to make that of the block from.
+func (b *builder) block(m *Multiply, whole kernel.Product, panels, first, size int) {
 	k, suffix := whole, ""
-	k.Doc, k.Depth = doc, size
-	switch begins, ends := first == 0, first+size == depth; {
+	k.Depth = size
+	switch begins, ends := first == 0, first+size == whole.Depth; {
 	case begins && ends:
 	case begins:
 		suffix = "Begin"

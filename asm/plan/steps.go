@@ -42,7 +42,7 @@ func (b *builder) linear(s *ir.Linear, verb string, rows int) *Multiply {
 		Src: b.tensors[s.X], Weight: b.params[s.W], Bias: b.params[s.Bias], Acc: b.tensors[s.Out],
 	}
 	doc := fmt.Sprintf("multiplies rows of %d by weights of %d outputs.", s.W.Shape[1], s.W.Shape[0])
-	b.multiply(m, s.Map, doc, m.Weight.Layout.Panels(), s.W.Shape[1], m.Weight.InPad, rows)
+	b.multiply(m, s.Map, doc, extent{rows: rows, depth: s.W.Shape[1], panels: m.Weight.Layout.Panels(), panelDepth: m.Weight.InPad})
 	return m
 }
 
@@ -95,7 +95,7 @@ func (b *builder) gradInput(s *ir.GradInput) *Multiply {
 	}
 	w := m.Weight
 	doc := fmt.Sprintf("multiplies gradients of %d outputs by the transposed weights of %d inputs.", s.W.Shape[0], s.W.Shape[1])
-	b.multiply(m, s.Map, doc, w.InPad/kernel.Lanes, w.Layout.Extent(), 0, b.Rows)
+	b.multiply(m, s.Map, doc, extent{rows: b.Rows, depth: w.Layout.Extent(), panels: w.InPad / kernel.Lanes})
 	return m
 }
 

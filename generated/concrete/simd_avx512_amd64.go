@@ -58,7 +58,7 @@ func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32
 //	blocks   number of blocks, at least 1
 func gradDot4AVX512(w *float32, expAvg *float32, expAvgSq *float32, scalars *float32, input *float32, grad *float32, back *float32, rows int, block int, blocks int)
 
-// gradBias4AVX512 adds up the gradients by one output over the rows.
+// gradBias4AVX512 updates the bias of one output by its gradient, the sum over the rows.
 //
 //	w        [1][16], the parameter
 //	expAvg   [1][16], the optimizer's state

@@ -59,7 +59,7 @@ func (e *vector) loss(b *vectorBatch) {
 //	dbias4 = sum of dz4 over the rows   [1]
 //	concrete.yaml:10
 func (e *vector) gradDot4(b *vectorBatch) {
-	// 1 blocks of 16 inputs.
+	// 1 block of 16 inputs.
 	e.k.gradDot4(&e.weight4[0], &e.weight4ExpAvg[0], &e.weight4ExpAvgSq[0], &e.scalars[0], &b.a3[0], &b.dz4[0], &b.d4[0], b.rows, 0, 1)
 	e.k.gradBias4(&e.bias4[0], &e.bias4ExpAvg[0], &e.bias4ExpAvgSq[0], &e.scalars[0], &b.dz4[0], b.rows)
 }
@@ -101,7 +101,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	dbias0 = sum of dz0 over the rows   [48]
 //	concrete.yaml:6
 func (e *vector) gradWeight0(b *vectorBatch) {
-	// 2 groups of 32 outputs by 1 blocks of 16 inputs.
+	// 2 groups of 32 outputs by 1 block of 16 inputs.
 	for g := range 2 {
 		e.k.gradWeight0(&e.weight0[g*512], &e.weight0ExpAvg[g*512], &e.weight0ExpAvgSq[g*512], &e.scalars[0], &e.bias0[g*32], &e.bias0ExpAvg[g*32], &e.bias0ExpAvgSq[g*32], &b.batch[0], &b.dz0[g*768], b.rows, 0, 1)
 	}

@@ -1672,7 +1672,7 @@ done4:
 	VFNMADD213PS      (CX), Z0, Z1
 	VMOVUPS           Z1, (CX)
 
-	// GradBias2: adds up the gradients by one output over the rows.
+	// GradBias2: updates the bias of one output by its gradient, the sum over the rows.
 	// BX    dz: at the vector
 	// CX    w: [1][16]
 	// DX    scalars: [1], lr

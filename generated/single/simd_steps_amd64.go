@@ -46,7 +46,7 @@ func (e *vector) loss(b *vectorBatch) {
 //	dbias2 = sum of dz2 over the rows   [1]
 //	single.yaml:8, 7
 func (e *vector) gradDot2(b *vectorBatch) {
-	// 1 blocks of 16 inputs.
+	// 1 block of 16 inputs.
 	e.k.gradDot2(&e.weight2[0], &e.scalars[0], &b.a1[0], &b.dz2[0], &b.a1[0], &b.dz0[0], b.rows, 0, 1)
 	e.k.gradBias2(&e.bias2[0], &e.scalars[0], &b.dz2[0], b.rows)
 }
@@ -57,7 +57,7 @@ func (e *vector) gradDot2(b *vectorBatch) {
 //	dbias0 = sum of dz0 over the rows   [8]
 //	single.yaml:6
 func (e *vector) gradRow0(b *vectorBatch) {
-	// 1 blocks of 16 inputs.
+	// 1 block of 16 inputs.
 	e.k.gradRow0(&e.weight0[0], &e.scalars[0], &b.batch[0], &b.dz0[0], 0, 1)
 	e.k.gradBias0(&e.bias0[0], &e.scalars[0], &b.dz0[0], b.rows)
 }

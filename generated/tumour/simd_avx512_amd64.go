@@ -47,7 +47,7 @@ func lossRowsAVX512(z *float32, dz *float32, y *float32, rows int, scale float32
 //	more     0 to store the gradient, 1 to add to it
 func gradDot2AVX512(w *float32, weight *float32, input *float32, grad *float32, s *float32, dz *float32, rows int, block int, blocks int, more int)
 
-// gradBias2AVX512 adds up the gradients by one output over the rows.
+// gradBias2AVX512 makes the gradient of the bias of one output, the sum over the rows.
 //
 //	w        [1][16], the gradient
 //	dz       [rows], gradient by the output

@@ -44,7 +44,7 @@ func (e *vector) loss(b *vectorBatch) float64 {
 //	dbias2 = sum of dz2 over the rows   [1]
 //	tumour.yaml:8, 7
 func (e *vector) gradDot2(b *vectorBatch) {
-	// 1 blocks of 16 inputs.
+	// 1 block of 16 inputs.
 	e.k.gradDot2(&b.grads[528+0], &e.weight2[0], &b.a1[0], &b.dz2[0], &b.s1[0], &b.dz0[0], b.rows, 0, 1, b.more)
 	e.k.gradBias2(&b.grads[544+0], &b.dz2[0], b.rows, b.more)
 }

@@ -13,6 +13,8 @@ type dot struct {
 	// back is grad with descent, and with the gradient by the inputs: kept, and times
 	// the inputs, over which that is written.
 	back func(w, scalars, input, grad, back, a *float32, rows, block, blocks int)
+	// keep is grad with the gradient by the inputs times a number of each unit, p.
+	keep func(w, weight, input, grad, p, a *float32, rows, block, blocks, more int)
 	row  func(w, scalars, input, grad, back *float32, block, blocks int) // kernel.RankOne
 }
 
@@ -79,8 +81,9 @@ func (d dot) try(atEnd bool, draw func(*rand.Rand) float32, exact bool) int {
 			}
 		}
 		if exact {
-			checks++
+			checks += 2
 			d.checkBack(what, x, w.v, dz, rows, atEnd)
+			d.checkKeep(what, x, w, dz, rows, atEnd)
 		}
 		dz.done(what)
 		grad.done(what)
@@ -129,6 +132,45 @@ func (d dot) checkBack(what string, x [][]float32, weights []float32, dz *buffer
 		}
 	}
 	for _, b := range []*buffer{w, scalars, in, back} {
+		b.done(what)
+	}
+}
+
+// checkKeep takes rows back through a layer of one output twice, and adds up the
+// gradients of the weights.
+func (d dot) checkKeep(what string, x [][]float32, weights, dz *buffer, rows int, atEnd bool) {
+	n := panels(d.inputs)
+	w, in, p, a := guarded(n*lanes, atEnd), guarded(n*d.rows*lanes, atEnd), guarded(n*lanes, atEnd), guarded(n*d.rows*lanes, atEnd)
+	blocked(in.v, x, d.rows)
+	for k := range p.v {
+		p.v[k] = float32(k%5 - 2)
+	}
+	first := n / 2
+	for more := range 2 {
+		if first > 0 {
+			d.keep(w.p(), weights.p(), in.p(), dz.p(), p.p(), a.p(), rows, 0, first, more)
+		}
+		d.keep(w.p(), weights.p(), in.p(), dz.p(), p.p(), a.p(), rows, first, n-first, more)
+	}
+	for k := range d.inputs {
+		sum := 0.0
+		for i := range d.rows {
+			want := float32(0) // of rows that are not there
+			if i < rows {
+				want = dz.v[i] * weights.v[k] * p.v[k]
+				sum += float64(x[i][k]) * float64(dz.v[i])
+			}
+			if at := (k/lanes*d.rows+i)*lanes + k%lanes; a.v[at] != want {
+				fail("%s: row %d, input %d: %g times its unit's number, want %g", what, i, k, a.v[at], want)
+				return
+			}
+		}
+		if float64(w.v[k]) != 2*sum {
+			fail("%s: two gradients %d are %g, want %g", what, k, w.v[k], 2*sum)
+			return
+		}
+	}
+	for _, b := range []*buffer{w, in, p, a} {
 		b.done(what)
 	}
 }

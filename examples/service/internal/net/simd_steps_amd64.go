@@ -63,7 +63,7 @@ func (e *vector) gradWeight2(b *vectorBatch) {
 //	dbias0 = sum of dz0 over the rows   [32]
 //	net.yaml:5
 func (e *vector) gradWeight0(b *vectorBatch) {
-	// One group of 32 outputs by 1 blocks of 16 inputs.
+	// One group of 32 outputs by 1 block of 16 inputs.
 	e.k.gradWeight0(&e.weight0[0], &e.weight0ExpAvg[0], &e.weight0ExpAvgSq[0], &e.scalars[0], &e.bias0[0], &e.bias0ExpAvg[0], &e.bias0ExpAvgSq[0], &b.batch[0], &b.dz0[0], b.rows, 0, 1)
 }
 
