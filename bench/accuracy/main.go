@@ -51,7 +51,7 @@ var tasks = []task{
 }
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`, after each task")
+	out := flag.String("json", "", "write the results to `FILE`, those so far to FILE"+lab.Partial)
 	runs := flag.Int("runs", 5, "make `N` runs of each program, with seeds 1 to N")
 	flag.Parse()
 	lab.NoArguments("accuracy")

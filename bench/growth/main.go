@@ -44,7 +44,7 @@ var dimensions = []dimension{
 }
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`, after each curve")
+	out := flag.String("json", "", "write the results to `FILE`, those so far to FILE"+lab.Partial)
 	quick := flag.Bool("quick", false, "take every other size")
 	flag.Parse()
 	lab.NoArguments("growth")

@@ -93,26 +93,35 @@ func Main(name string, run func(ctx context.Context, temp string) error) {
 	}
 }
 
-// Each measures one thing after the other and writes all results to a file after
-// each, so that what was measured is kept where a later one fails or is
-// interrupted. results points to what measure adds to; without a file nothing is
-// written.
+// Partial is what the name of a file of results ends in while not all are there.
+const Partial = ".part"
+
+// Each measures one thing after the other and writes all results to a file. What was
+// measured is kept where a later one fails or is interrupted, in a file beside it,
+// whose name ends in Partial; one of an earlier run is replaced by all results alone.
+// results points to what measure adds to; without a file nothing is written.
 func Each[T any](file string, results any, things []T, measure func(T) error) error {
 	if err := Writable(file); err != nil {
 		return err
 	}
-	for _, thing := range things {
+	for i, thing := range things {
 		if err := measure(thing); err != nil {
+			if file != "" && i > 0 {
+				err = fmt.Errorf("%w; what was measured before is in %s", err, file+Partial)
+			}
 			return err
 		}
 		if file == "" {
 			continue
 		}
-		if err := Write(file, results); err != nil {
+		if err := Write(file+Partial, results); err != nil {
 			return err
 		}
 	}
-	return nil
+	if file == "" || len(things) == 0 {
+		return nil
+	}
+	return os.Rename(file+Partial, file)
 }
 
 // Writable returns an error where Write could not store a file, before anything is

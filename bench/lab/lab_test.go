@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,21 +47,46 @@ func TestReadKnowsItsForm(t *testing.T) {
 
 func TestEachKeepsWhatWasMeasured(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.json")
+	type list struct{ Done []string }
+	if err := Write(file, list{[]string{"an earlier run"}}); err != nil {
+		t.Fatal(err)
+	}
 	died := errors.New("a peer died")
-	var results struct{ Done []string }
-	err := Each(file, &results, []string{"w1", "w2", "w3"}, func(name string) error {
-		if name == "w3" {
-			return died
+	var results list
+	names, dies := []string{"w1", "w2", "w3"}, "w3"
+	each := func() error {
+		results.Done = nil
+		return Each(file, &results, names, func(name string) error {
+			if name == dies {
+				return died
+			}
+			results.Done = append(results.Done, name)
+			return nil
+		})
+	}
+	holds := func(file, want string) {
+		t.Helper()
+		var got list
+		if err := Read(file, &got); err != nil || strings.Join(got.Done, ", ") != want {
+			t.Errorf("%s holds %v, error %v; want %s", file, got.Done, err, want)
 		}
-		results.Done = append(results.Done, name)
-		return nil
-	})
-	if !errors.Is(err, died) {
+	}
+	if err := each(); !errors.Is(err, died) || !strings.Contains(err.Error(), file+Partial) {
 		t.Errorf("error %v", err)
 	}
-	results.Done = nil
-	if err := Read(file, &results); err != nil || strings.Join(results.Done, " ") != "w1 w2" {
-		t.Errorf("%v is kept, error %v", results.Done, err)
+	holds(file, "an earlier run")
+	holds(file+Partial, "w1, w2")
+	dies = ""
+	if err := each(); err != nil {
+		t.Error(err)
+	}
+	holds(file, "w1, w2, w3")
+	if _, err := os.Stat(file + Partial); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a part is left: %v", err)
+	}
+	dies = "w1"
+	if err := each(); err != died {
+		t.Errorf("without a part: error %v", err)
 	}
 }
 

@@ -3,8 +3,8 @@
 //
 //	go run ./bench/peers [--json FILE] [--seconds S] SPEC...
 //
-// FILE is written after each spec, and holds those of this run that are done: also
-// where a later one fails, or Ctrl-C ends the command.
+// FILE is written when all specs are done. After each, what is there so far is written
+// to FILE.part, which stays where a later one fails, or Ctrl-C ends the command.
 //
 // The Python that has the libraries is named by PEER_PYTHON (default python3).
 package main
@@ -29,7 +29,7 @@ import (
 
 func main() {
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec's rounds")
-	out := flag.String("json", "", "write the results to `FILE`, after each spec")
+	out := flag.String("json", "", "write the results to `FILE`, those so far to FILE"+lab.Partial)
 	flag.Parse()
 	lab.Main("peers", func(ctx context.Context, temp string) error {
 		if flag.NArg() == 0 {

@@ -42,9 +42,13 @@ func measured(t *testing.T) (root string) {
 		result(compare.Interpreted, 1, 8e-3), result(compare.Plain, 1, 6e-3), result("cpu:go", 1, 4e-3), result("cpu:avx2", 1, 2e-3), result("cpu:avx512", 1, 1e-3),
 		result(compare.Interpreted, 2, 5e-3), result("cpu:avx512", 2, 5e-4),
 	}}
+	stages.Results[len(stages.Results)-1].Share = 1.1
 	peers := &bench.Report{Batch: 64, Results: []bench.Result{
 		result("dnngen cpu:avx512", 1, 1e-3), result("dnngen cpu:avx512", 2, 5e-4), result("dnngen cuda:0", 1, 1e-6), result(compare.Interpreted, 1, 8e-3),
 		result(compare.TorchEager, 1, 3e-3), result(compare.JAX, 2, 2e-3), result(compare.TorchGraph, 1, 1e-6),
+	}}
+	long := &bench.Report{Batch: 64, Results: []bench.Result{
+		result("dnngen cpu:avx512", 2, 1e-1), result(compare.TorchEager, 1, 9e-1), result(compare.TorchEager, 2, 4e-1),
 	}}
 	suite := record.Suite{Reports: []compare.Report{{Network: "w4", Report: stages}, {Network: "digits", Report: stages}}}
 	growth := record.Growth{}
@@ -56,9 +60,10 @@ func measured(t *testing.T) (root string) {
 	}
 	for name, v := range map[string]any{
 		"suite": suite, "openblas": suite, "growth": growth,
-		"peers": record.Peers{Reports: []*compare.PeerReport{{
-			Report: compare.Report{Network: "w4", Source: "w4.yaml", Report: peers}, Absent: []compare.Absence{{Name: compare.Gorgonia, Why: "it is not here"}},
-		}}},
+		"peers": record.Peers{Reports: []*compare.PeerReport{
+			{Report: compare.Report{Network: "w4", Source: "w4.yaml", Report: peers}, Absent: []compare.Absence{{Name: compare.Gorgonia, Why: "it is not here"}}},
+			{Report: compare.Report{Network: "w5", Source: "w5.yaml", Report: long}},
+		}},
 		"accuracy": record.Accuracy{Results: []record.Training{{Task: "digits", Program: "dnngen", Threads: 1, Accuracy: 0.97, Epochs: []int{2, 3}}}},
 		"cost":     record.Cost{Own: []record.Own{{Spec: "w4.yaml"}}, Peers: []record.Library{{Name: "torch", Missing: "it is not here"}}},
 	} {
@@ -84,12 +89,18 @@ func TestReport(t *testing.T) {
 	}
 	short, long := read(t, root, "README.md"), read(t, root, filepath.Join("bench", "README.md"))
 	// The nearest is on the CPU, as dnngen is.
-	if want := "| 784-128-10, batch 64 | 8.00 ms | 3.00 ms | - | - | **1.00 ms** | 3.0× |"; !strings.Contains(short, want) {
-		t.Errorf("no %q in\n%s", want, short)
+	for _, want := range []string{
+		"| 784-128-10, batch 64 | 8.00 ms | 3.00 ms | - | - | **1.00 ms** | 3.0× |",
+		"| 1024-4096-4096-1000, batch 512; 2 threads | - | 400 ms | - | - | **100 ms** | 4.0× |",
+		"dnngen on cpu:avx512,",
+	} {
+		if !strings.Contains(short, want) {
+			t.Errorf("no %q in\n%s", want, short)
+		}
 	}
 	for _, want := range []string{
 		"| 784-128-10, batch 64 | 8.00 ms | 8.00 ms | 6.00 ms | 4.00 ms | 2.00 ms | 1.00 ms | 50 % | 8.0× | 8.0× |",
-		"### With 2 threads", "- w4.yaml, Gorgonia: it is not here", "growth-width.svg)", "| digits | dnngen | 1 |",
+		"### With 2 threads", "| 110 % |", "A share above 100 %", "- w4.yaml, Gorgonia: it is not here", "growth-width.svg)", "| digits | dnngen | 1 |",
 		"at width 16", "\n\nIt bends at 32, where L1 ends.\n\n![step time against depth]",
 	} {
 		if !strings.Contains(long, want) {

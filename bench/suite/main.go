@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	out := flag.String("json", "", "write the results to `FILE`, after each spec")
+	out := flag.String("json", "", "write the results to `FILE`, those so far to FILE"+lab.Partial)
 	seconds := flag.Float64("seconds", 20, "spend about `S` seconds on each spec")
 	openblas := flag.Bool("openblas", false, "let the interpreter use OpenBLAS, with one thread")
 	flag.Parse()
