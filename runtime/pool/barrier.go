@@ -36,7 +36,8 @@ func (b *barrier) init(n int) {
 	b.sleep.init(!crowded)
 }
 
-func (b *barrier) wait() {
+// wait returns when all have called it, and whether it slept before that.
+func (b *barrier) wait() (slept bool) {
 	arrived := b.arrived.Add(1)
 	all := (arrived + b.n - 1) / b.n * b.n
 	if arrived == all {
@@ -45,14 +46,15 @@ func (b *barrier) wait() {
 		if b.parked.Load() > 0 {
 			b.sleep.wake()
 		}
-		return
+		return false
 	}
 	for range b.spins {
 		if b.arrived.Load() >= all {
-			return
+			return false
 		}
 	}
 	b.parked.Add(1)
 	b.sleep.until(func() bool { return b.arrived.Load() >= all })
 	b.parked.Add(-1)
+	return true
 }

@@ -31,8 +31,13 @@ func TestPartCovers(t *testing.T) {
 func TestEveryPieceIsClaimedOnce(t *testing.T) {
 	const steps, perStep = 300, 11
 	sizes := [perStep]int{40, 0, 1, 7, 300, 2, 16, 1, 0, 64, 3}
-	for _, threads := range []int{1, 2, 3, 8} {
-		t.Run(fmt.Sprint(threads), func(t *testing.T) {
+	for _, c := range []struct {
+		threads int
+		share   string
+	}{{1, "always"}, {2, "always"}, {3, "always"}, {8, "always"}, {2, "turns"}, {3, "turns"}} {
+		threads := c.threads
+		t.Run(fmt.Sprint(threads, c.share), func(t *testing.T) {
+			t.Setenv(Variable, c.share)
 			p := New(threads)
 			defer p.Close()
 			var made [perStep][300]atomic.Int32
@@ -120,6 +125,7 @@ func TestPiecesAreTakenFromBothEnds(t *testing.T) {
 
 // What was claimed and not made is lost to all: breaking off is for the end.
 func TestClaimBreaksOff(t *testing.T) {
+	t.Setenv(Variable, "always")
 	for _, threads := range []int{1, 2} {
 		p := New(threads)
 		var made atomic.Int32

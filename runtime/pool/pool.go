@@ -3,22 +3,29 @@
 // step uses several cores.
 package pool
 
-import "runtime"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // Pool is a fixed set of workers. Worker 0 is the goroutine that calls Run; a
 // pool of one worker starts no goroutine.
 type Pool struct {
-	threads int
+	workers int
+	threads int              // workers that share the runs now
 	f       func(worker int) // what the workers run next; nil ends them
 	gate    barrier          // workers wait here for work, and for its end
 	inside  barrier          // Wait
 	ledgers []ledger         // of Claim, by worker; InTurn's is the first
+	judge   judge
+	late    atomic.Bool // a worker slept in this run, waiting for another one
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
 func New(threads int) *Pool {
 	threads = All(threads)
-	p := &Pool{threads: threads, ledgers: make([]ledger, threads)}
+	p := &Pool{workers: threads, threads: threads, ledgers: make([]ledger, threads)}
+	p.judge.init()
 	p.gate.init(threads)
 	p.inside.init(threads)
 	for w := 1; w < threads; w++ {
@@ -46,32 +53,44 @@ func Useful(asked, multiplyAdds, share int) int {
 	return max(1, min(All(0), multiplyAdds/share))
 }
 
-// Threads returns the number of workers.
+// Threads returns the number of workers; inside a run, of those that share it.
 func (p *Pool) Threads() int { return p.threads }
 
-// Run calls f once on every worker and returns when all calls have returned.
-// It does not allocate; make f once and keep it.
+// Run calls f once on every worker and returns when all calls have returned. Where
+// waiting for one another takes longer than they save, it calls f on worker 0
+// alone, and Threads is 1 meanwhile. It does not allocate; make f once and keep it.
 func (p *Pool) Run(f func(worker int)) {
-	if p.threads == 1 {
+	switch {
+	case p.workers == 1:
 		f(0)
-		return
+	case p.judge.begin():
+		p.threads = 1
+		f(0)
+		p.threads = p.workers
+		p.judge.end(false)
+	default:
+		p.f = f
+		late := p.gate.wait()
+		f(0)
+		late = p.gate.wait() || late
+		if p.late.Load() {
+			p.late.Store(false)
+			late = true
+		}
+		p.judge.end(late)
 	}
-	p.f = f
-	p.gate.wait()
-	f(0)
-	p.gate.wait()
 }
 
 // Wait is called inside f by every worker: it returns when all have called it.
 func (p *Pool) Wait() {
-	if p.threads > 1 {
-		p.inside.wait()
+	if p.threads > 1 && p.inside.wait() {
+		p.late.Store(true)
 	}
 }
 
 // Close ends the workers. The pool is not used afterwards.
 func (p *Pool) Close() {
-	if p.threads > 1 {
+	if p.workers > 1 {
 		p.f = nil
 		p.gate.wait()
 	}

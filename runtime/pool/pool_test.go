@@ -10,6 +10,7 @@ import (
 // Every worker must see what all others wrote before the barrier, over many
 // rounds and also where workers park between them.
 func TestBarrierOrdersPhases(t *testing.T) {
+	t.Setenv(Variable, "always")
 	for _, threads := range []int{1, 2, 3, 8} {
 		p := New(threads)
 		values := make([]int, threads)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dnngen/dnngen/runtime/device"
+	"github.com/dnngen/dnngen/runtime/pool"
 )
 
 var helpCommand = &command{name: "help", short: "explain a command", args: "[COMMAND]"}
@@ -54,13 +55,15 @@ Environment:
   %-15s  directory where data files are looked for after the working one
   %-15s  how messages call this program
   DNNGEN_CUBLASLT  off: NVIDIA's library cuBLASLt makes no product
+  %-15s  always: all threads share each step, also where one of them is
+                   faster because other programs take the others' cores
   NO_COLOR         set: no colours
 
 Exit status:
   0 done, 1 failed, 2 wrong usage, 4 wrong data, 5 NaN or infinity in training,
   6 run directory, checkpoint or model unusable, 7 device or resources missing,
   129, 130 or 143 interrupted by SIGHUP, Ctrl-C or SIGTERM, with the state saved
-`, device.Variable, dataVariable, commandVariable)
+`, device.Variable, dataVariable, commandVariable, pool.Variable)
 	return nil
 }
 

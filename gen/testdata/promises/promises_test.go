@@ -25,6 +25,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
+	"github.com/dnngen/dnngen/runtime/pool"
 )
 
 // network is one emitted network.
@@ -235,7 +236,7 @@ func train(t *testing.T, n network, device string, workers int, s *data.Set) str
 }
 
 // TestSameBits: a training gives the same bits again (D1), by any number of
-// threads (D2), and with AVX2 and AVX-512 (D4).
+// threads (D2), also where that changes with each step, and with AVX2 and AVX-512 (D4).
 func TestSameBits(t *testing.T) {
 	each(t, func(t *testing.T, n network) {
 		for _, rows := range n.sets {
@@ -243,12 +244,15 @@ func TestSameBits(t *testing.T) {
 			byKind := map[bool]string{}
 			for _, device := range here(n) {
 				vector := strings.HasPrefix(device, "cpu:avx")
-				for i, workers := range append([]int{1}, threads...) {
-					got := train(t, n, device, workers, s)
-					if byKind[vector] == "" {
-						byKind[vector] = got
-					} else if got != byKind[vector] {
-						t.Errorf("%d rows, %s with %d threads, run %d: other bits", rows, device, workers, i)
+				for _, share := range []string{"always", "turns"} {
+					t.Setenv(pool.Variable, share)
+					for i, workers := range append([]int{1}, threads...) {
+						got := train(t, n, device, workers, s)
+						if byKind[vector] == "" {
+							byKind[vector] = got
+						} else if got != byKind[vector] {
+							t.Errorf("%d rows, %s with %d threads, shared %s, run %d: other bits", rows, device, workers, share, i)
+						}
 					}
 				}
 			}

@@ -1,0 +1,178 @@
+package pool
+
+import (
+	"math"
+	"os"
+	"time"
+)
+
+// Variable names the environment variable that says which runs are shared: "always"
+// stands for all of them, "turns" for every other one, which serves tests. Without it
+// a pool finds out what is faster.
+const Variable = "DNNGEN_SHARE"
+
+// judge decides whether a run is shared by all workers, or made by the first one alone,
+// with the same bits. Where other programs take the core of one worker away, all others
+// wait for it at the next barrier, and a short run takes several times as long shared as
+// alone. So where a worker is waited for in many runs, both ways are timed, and the
+// faster one is kept for a while.
+type judge struct {
+	always, turns bool // what the environment asks for
+	now           func() time.Duration
+
+	way   way
+	runs  int           // in this way so far
+	late  int           // of these, runs in which a worker was waited for
+	began time.Duration // the run under way
+	sum   time.Duration // of the runs
+	least time.Duration // the shortest one
+
+	shared, alone time.Duration // means of the last runs that were timed; 0: none
+	stay          time.Duration // how long a verdict stands
+	rest          time.Duration // until when nothing is tried
+}
+
+// way is how runs are made.
+type way int
+
+const (
+	watched    way = iota // shared; it is counted in how many a worker is late
+	trySharing            // shared, and timed
+	tryAlone              // alone, and timed
+	keptAlone             // alone, and timed, since that was faster
+)
+
+const (
+	window     = 32 // runs that are watched at a time
+	windowLate = 8  // of them with a late worker, which lead to a trial
+
+	trialRuns = 8                     // of each way, at least
+	trialTime = 10 * time.Millisecond // of each way, at least: some turns of the system's scheduler
+
+	// A verdict stands for some tenths of a second, then twice as long each time.
+	stayLeast = 100 * time.Millisecond
+	stayMost  = time.Second
+
+	// Of runs that take longer than some turns of the scheduler, two workers make
+	// more than one does, also where other programs want their cores. Such runs are
+	// not tried again for longRest.
+	longAlone  = 5 * time.Millisecond
+	longShared = 50 * time.Millisecond
+	longRuns   = 3 // alone, which tell
+	longRest   = time.Minute
+)
+
+func (j *judge) init() {
+	asked := os.Getenv(Variable)
+	j.always, j.turns = asked == "always", asked == "turns"
+	start := time.Now()
+	j.now = func() time.Duration { return time.Since(start) }
+	j.stay = stayLeast
+	j.turn(watched)
+}
+
+// begin begins a run and tells whether the first worker makes it alone.
+func (j *judge) begin() bool {
+	switch {
+	case j.always:
+		return false
+	case j.turns:
+		j.runs++
+		return j.runs%2 == 0
+	case j.way != watched:
+		j.began = j.now()
+	}
+	return j.way == tryAlone || j.way == keptAlone
+}
+
+// end ends a run. late tells that a worker was waited for until another one slept.
+func (j *judge) end(late bool) {
+	switch {
+	case j.always || j.turns:
+	case j.way == watched:
+		j.watch(late)
+	default:
+		j.time(j.now() - j.began)
+	}
+}
+
+// watch counts a run that is not timed.
+func (j *judge) watch(late bool) {
+	j.runs++
+	if late {
+		j.late++
+	}
+	switch {
+	case j.runs < window:
+	case j.late >= windowLate && j.now() >= j.rest:
+		j.alone = 0
+		j.turn(trySharing)
+	default:
+		j.turn(watched)
+	}
+}
+
+// time counts a run that was timed.
+func (j *judge) time(took time.Duration) {
+	j.runs++
+	j.sum += took
+	j.least = min(j.least, took)
+	if j.way == tryAlone && j.runs >= longRuns && j.least > longAlone {
+		j.leave()
+		return
+	}
+	enough := trialTime
+	if j.way == keptAlone {
+		enough = j.stay
+	}
+	if j.runs < trialRuns || j.sum < enough {
+		return
+	}
+	mean := j.sum / time.Duration(j.runs)
+	switch j.way {
+	case trySharing:
+		j.shared = mean
+		switch {
+		case j.least > longShared:
+			j.leave()
+		case j.alone == 0:
+			j.turn(tryAlone)
+		default:
+			j.decide(keptAlone)
+		}
+	case tryAlone:
+		j.alone = mean
+		j.decide(watched)
+	case keptAlone:
+		j.alone = mean
+		j.turn(trySharing)
+	}
+}
+
+// decide compares the means. before is how runs were made until the trial: a verdict
+// that changes nothing stands for longer. Alone has to be a tenth faster: when the core
+// that is waited for is free again, sharing gains more than that.
+func (j *judge) decide(before way) {
+	verdict := watched
+	if 10*j.alone < 9*j.shared {
+		verdict = keptAlone
+	}
+	if verdict == before {
+		j.stay = min(2*j.stay, stayMost)
+	} else {
+		j.stay = stayLeast
+	}
+	j.rest = j.now() + j.stay
+	j.turn(verdict)
+}
+
+// leave shares all runs for a long time.
+func (j *judge) leave() {
+	j.rest = j.now() + longRest
+	j.turn(watched)
+}
+
+// turn makes the next runs in a way.
+func (j *judge) turn(w way) {
+	j.way, j.runs, j.late, j.sum, j.least = w, 0, 0, 0, math.MaxInt64
+}
