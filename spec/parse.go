@@ -72,11 +72,14 @@ type reader struct {
 	net      *Network
 	at       map[string]*node // the value of each key that the spec gives: "train.batch"
 	layers   []*node          // the items of net.Layers
+	// meant holds the keys that unknown ones probably are; the path of the section
+	// alone, "" or "data.", stands for one that is like no other.
+	meant map[string]bool
 }
 
 func newReader(file string) *reader {
 	return &reader{
-		file: file, chars: map[int][]rune{}, at: map[string]*node{},
+		file: file, chars: map[int][]rune{}, at: map[string]*node{}, meant: map[string]bool{},
 		net: &Network{File: filepath.Base(file)},
 	}
 }

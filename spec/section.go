@@ -105,11 +105,10 @@ func (r *reader) section(path string, s section, n *node) {
 		}
 	}
 	given := map[string]*node{}
-	meant := map[string]bool{} // keys that a misspelled one probably is
 	if n != nil {
 		for i, k := range n.keys {
 			if _, ok := s.field(k.text); !ok || !k.scalar() {
-				meant[r.unknownKey(path, s, k)] = true
+				r.unknownKey(path, s, k)
 			} else if given[k.text] == nil {
 				given[k.text] = n.items[i]
 			}
@@ -129,22 +128,27 @@ func (r *reader) section(path string, s section, n *node) {
 		}
 		if value != nil {
 			f.read(r, value)
-		} else if f.required && !meant[f.name] {
-			at := span{1, 1, 2}
-			if n != nil {
-				at = n.at
-			}
-			r.report(at, Problem{
-				Code: codeMissingKey, Message: fmt.Sprintf("the key %q is missing", f.name),
-				Expected: f.expects(), Hint: fmt.Sprintf("add `%s:` with %s", f.name, f.expects()),
-			})
 		}
+	}
+	// What is missing is known once the sections inside are read: it may stand there.
+	for _, f := range s {
+		if !f.required || given[f.name] != nil || r.meant[path+f.name] {
+			continue
+		}
+		at := span{1, 1, 2}
+		if n != nil {
+			at = n.at
+		}
+		r.report(at, Problem{
+			Code: codeMissingKey, Message: fmt.Sprintf("the key %q is missing", f.name),
+			Expected: f.expects(), Hint: fmt.Sprintf("add `%s:` with %s", f.name, f.expects()),
+		})
 	}
 }
 
-// unknownKey reports a key that the section does not have, and returns the
-// one that was probably meant; "" if none is near.
-func (r *reader) unknownKey(path string, s section, k *node) (guess string) {
+// unknownKey reports a key that the section does not have, and notes the one
+// that was probably meant.
+func (r *reader) unknownKey(path string, s section, k *node) {
 	inside := "a spec"
 	if path != "" {
 		inside = code(strings.TrimSuffix(path, ".") + ":")
@@ -153,49 +157,53 @@ func (r *reader) unknownKey(path string, s section, k *node) (guess string) {
 		Code: codeUnknownKey, Message: fmt.Sprintf("unknown key %s in %s", quote(k.text), inside),
 		Found: quote(k.text), Expected: oneOf(s.names(), "or"), Hint: "keys here: " + strings.Join(s.names(), ", "),
 	}
-	guess = wording.Nearest(k.text, s.names())
-	if home := homeOf(k.text); home != "" {
+	means := path // like no key
+	if home, at := homeOf(k.text); home != "" {
+		means = at
 		p.Message = fmt.Sprintf("the key %s does not belong in %s", quote(k.text), inside)
 		p.Hint = "put it " + home
-	} else if guess != "" {
+	} else if guess := wording.Nearest(k.text, s.names()); guess != "" {
+		means = path + guess
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + code(guess+":")
-	} else if near, home := nearestElsewhere(k.text); near != "" {
+	} else if near, section := nearestElsewhere(k.text); near != "" {
+		means = section + "." + near
 		p.Message += didYouMean(near)
-		p.Hint = fmt.Sprintf("write %s %s", code(near+":"), home)
+		p.Hint = fmt.Sprintf("write %s under %s", code(near+":"), code(section+":"))
 	}
+	r.meant[means] = true
 	r.report(k.at, p)
-	return guess
 }
 
-// homeOf says where in a spec a key, a setting or an entry's name belongs; ""
-// where there is none.
-func homeOf(key string) string {
+// homeOf says where in a spec a key, a setting or an entry's name belongs, and
+// which key that gives; "" where there is none.
+func homeOf(name string) (home, key string) {
 	top := grammar()
-	if _, ok := top.field(key); ok {
-		return "at the left margin, beside `name:`"
+	if _, ok := top.field(name); ok {
+		return "at the left margin, beside `name:`", name
 	}
 	for _, f := range top {
-		if _, ok := f.sub.field(key); ok {
-			return "under " + code(f.name+":")
+		if _, ok := f.sub.field(name); ok {
+			return "under " + code(f.name+":"), f.name + "." + name
 		}
 	}
 	for _, c := range catalogues {
-		if slices.Contains(c.names(), key) {
-			return "under " + code(c.home+":")
+		key := strings.ReplaceAll(c.home, ": ", ".")
+		if slices.Contains(c.names(), name) {
+			return "under " + code(c.home+":"), key
 		}
-		if owner, ok := ownerOf(key, c); ok {
-			return fmt.Sprintf("under %s, as a setting such as %s", code(c.home+":"), code(fmt.Sprintf("{%s: {%s: …}}", owner, key)))
+		if owner, ok := ownerOf(name, c); ok {
+			return fmt.Sprintf("under %s, as a setting such as %s", code(c.home+":"), code(fmt.Sprintf("{%s: {%s: …}}", owner, name))), key
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // nearestElsewhere looks for a misspelled key in the sections inside the spec.
-func nearestElsewhere(key string) (near, home string) {
+func nearestElsewhere(key string) (near, section string) {
 	for _, f := range grammar() {
 		if near := wording.Nearest(key, f.sub.names()); near != "" {
-			return near, "under " + code(f.name+":")
+			return near, f.name
 		}
 	}
 	return "", ""

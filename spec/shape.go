@@ -7,6 +7,10 @@ import (
 	"github.com/dnngen/dnngen/runtime/wording"
 )
 
+// keysOfInput are the keys that the number of features follows from, as reader.meant
+// has them. An unknown key that is like no other may be any of them.
+var keysOfInput = []string{"input", "data", "data.train", "data.features", "", "data."}
+
 // inferInput finds the number of features where the spec does not give it: by
 // its columns, or from the data.
 func (r *reader) inferInput(root *node, o Options) {
@@ -24,6 +28,8 @@ func (r *reader) inferInput(root *node, o Options) {
 		Hint:     "write `input: 64`, with the number of features of an example",
 	}
 	switch {
+	case slices.ContainsFunc(keysOfInput, func(key string) bool { return r.meant[key] }):
+		return // the unknown key is what is wrong
 	case o.Infer == nil || d.Train == "":
 	case r.failed():
 		return // the data section may be what is wrong

@@ -75,7 +75,10 @@ func (r *reader) joined(line int) *joinedKey {
 		return nil
 	}
 	m := joinedForm.FindStringSubmatch(r.lines[line-1])
-	if m == nil || homeOf(m[2]) == "" {
+	if m == nil {
+		return nil
+	}
+	if home, _ := homeOf(m[2]); home == "" {
 		return nil
 	}
 	start := len(m[1]) + 1
