@@ -71,6 +71,7 @@ const (
 	codeData          = "E0506"
 	codeDataInputs    = "E0507"
 	codeDataClasses   = "E0508"
+	codeDataTargets   = "E0509"
 
 	warnTwice       = "W0601"
 	warnNonNegative = "W0602"

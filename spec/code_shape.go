@@ -80,12 +80,19 @@ message says what is wrong with them, and where.`,
 	}, {
 		ID: codeDataInputs, Title: "another number of inputs than the rows make",
 		Text: `
-"dnngen check" counts what the training rows make of their columns: an input for
-each number, one for each category. "input" can be left out: it follows.`,
+Where the training rows are here, dnngen counts what they make of their columns:
+an input for each number, one for each category. "input" can be left out: it
+follows.`,
 	}, {
 		ID: codeDataClasses, Title: "more classes than outputs",
 		Text: `
-"dnngen check" counts the classes of the training rows. The loss compares an
-output for each; a class beyond the last one has nothing to be trained.`,
+Where the training rows are here, dnngen counts their classes. The loss compares
+an output for each; a class beyond the last one has nothing to be trained.`,
+	}, {
+		ID: codeDataTargets, Title: "another number of targets than the loss compares",
+		Text: `
+A loss of each output wants a target for each: a row of a table of text has one,
+its target column, and y of an .npz file may have several. A loss that compares
+classes wants one, the number or the name of the class.`,
 	},
 }

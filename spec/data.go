@@ -45,6 +45,7 @@ func (r *reader) checkData(o Options) {
 		})
 	}
 	r.checkClasses(have.Classes)
+	r.checkTargets(have)
 }
 
 // checkClasses checks that the network can tell the classes of its data apart.
@@ -57,14 +58,11 @@ func (r *reader) checkClasses(classes int) {
 			Found: fmt.Sprint(n.Output), Expected: fmt.Sprintf("%d, an output for each class", classes),
 			Hint: "make the last layer wider",
 		}
-		last := len(n.Layers) - 1
-		for last > 0 && n.Layers[last].Activation != nil {
-			last--
-		}
-		if l := n.Layers[last]; l.Activation == nil && l.Out == n.Output {
+		at, decides := r.lastLinear()
+		if decides {
 			p.Hint = fmt.Sprintf("write `%s: %d`", linear.Name, classes)
 		}
-		r.report(r.layers[last].at, p)
+		r.report(at, p)
 	case n.Loss.Metrics == op.Binary && n.Output == 1 && classes > 2:
 		r.report(r.where("loss"), Problem{
 			Code: codeDataClasses, Message: fmt.Sprintf("%s with one output tells two classes apart, but the training rows are of %d", n.Loss.Name, classes),
@@ -72,6 +70,51 @@ func (r *reader) checkClasses(classes int) {
 			Hint: fmt.Sprintf("write `loss: %s`, and give the last layer an output for each class", rowwiseLoss()),
 		})
 	}
+}
+
+// checkTargets checks that a row has the targets that the loss compares.
+func (r *reader) checkTargets(have Counts) {
+	n, want := r.net, r.net.Output
+	if n.Loss.Rowwise != "" {
+		want = 1
+	}
+	if have.Targets == 0 || have.Targets == want {
+		return
+	}
+	if n.Loss.Rowwise != "" {
+		r.report(r.where("data.train"), Problem{
+			Code: codeDataTargets, Message: fmt.Sprintf("%s takes one target a row, but the training rows have %d each", n.Loss.Name, have.Targets),
+			Expected: "the number or the name of a row's class", Hint: "give the class in one column, not a column for each class",
+		})
+		return
+	}
+	p := Problem{
+		Code: codeDataTargets, Message: fmt.Sprintf("the network has %s, but the training rows have %s each", wording.Count(want, "output"), wording.Count(have.Targets, "target")),
+		Found: fmt.Sprint(want), Expected: fmt.Sprintf("%d, an output for each target", have.Targets),
+		Hint: "give the last layer an output for each target",
+	}
+	at, decides := r.lastLinear()
+	if decides {
+		p.Hint = fmt.Sprintf("write `%s: %d`", linear.Name, have.Targets)
+	}
+	if n.Loss.Metrics == op.Binary && have.Classes == n.Output {
+		p.Hint += fmt.Sprintf(", or `loss: %s`, which compares an output for each class", rowwiseLoss())
+	} else if have.Targets == 1 {
+		p.Hint += ", or give several targets as y of an .npz file"
+	}
+	r.report(at, p)
+}
+
+// lastLinear returns the place of the last linear layer, or of the first layer
+// where there is none, and whether it alone decides the number of outputs.
+func (r *reader) lastLinear() (at span, decides bool) {
+	layers := r.net.Layers
+	last := len(layers) - 1
+	for last > 0 && layers[last].Activation != nil {
+		last--
+	}
+	l := layers[last]
+	return r.layers[last].at, l.Activation == nil && l.Out == r.net.Output
 }
 
 // rowwiseLoss returns the name of the loss that compares classes.

@@ -19,6 +19,7 @@ type Options struct {
 type Counts struct {
 	Inputs  int // that a prepared row makes
 	Classes int // of their targets, where these are class labels
+	Targets int // of each row
 }
 
 // Parse reads a spec. file is the name that messages bear. Where the spec is

@@ -20,13 +20,16 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // infer stands for the data of every spec that has some.
 func infer(Data, uint64) (int, error) { return 5, nil }
 
-// count tells what the names of rows say: "4x3.csv" has 4 inputs and 3 classes.
-// Other rows tell nothing, and broken.csv is.
+// count tells what the names of rows say: "4x3.csv" has 4 inputs and 3 classes,
+// "4x3x1.csv" a target a row, too. Other rows tell nothing, and broken.csv is.
 func count(d Data, _ uint64) (have Counts, err error) {
 	if d.Train == "broken.csv" {
 		return have, &brokenRows{"broken.csv:3:1: the row has 7 cells", "quote cells with commas"}
 	}
-	if n, err := fmt.Sscanf(d.Train, "%dx%d.csv", &have.Inputs, &have.Classes); err != nil || n != 2 {
+	if _, err := fmt.Sscanf(d.Train, "%dx%dx%d.csv", &have.Inputs, &have.Classes, &have.Targets); err == nil {
+		return have, nil
+	}
+	if _, err := fmt.Sscanf(d.Train, "%dx%d.csv", &have.Inputs, &have.Classes); err != nil {
 		return Counts{}, nil
 	}
 	return have, nil

@@ -132,7 +132,11 @@ func countRows(table *data.Table, d spec.Data, seed uint64) (spec.Counts, error)
 		table, _ = data.Split(table, share, seed)
 	}
 	inputs, classes, _, err := data.Width(table, declared(d))
-	return spec.Counts{Inputs: inputs, Classes: classes}, err
+	if err != nil {
+		return spec.Counts{}, err
+	}
+	targets, err := data.Targets(table, declared(d))
+	return spec.Counts{Inputs: inputs, Classes: classes, Targets: targets}, err
 }
 
 // declared is what the runtime reads of a spec's data.

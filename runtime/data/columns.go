@@ -87,6 +87,15 @@ func (t *Table) targetColumn(asked string) (int, error) {
 	return 0, t.noColumn("target", name)
 }
 
+// Targets tells how many targets a row of t has, where d names their column.
+func Targets(t *Table, d engine.Data) (int, error) {
+	column, err := t.targetColumn(d.Target)
+	if err != nil {
+		return 0, err
+	}
+	return len(t.targetsAt(column).columns), nil
+}
+
 // bare tells whether the table is of numbers without names and without targets,
 // as .npy gives them: then its last column is no target.
 func (t *Table) bare() bool {

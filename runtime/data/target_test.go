@@ -152,6 +152,13 @@ func TestWidth(t *testing.T) {
 		"array":       {mustNPZ(t, "x", floats([]int{1, 4}, 1, 2, 3, 4), "y", ints([]int{1}, 6)), engine.Data{}, 4, 7, 1},
 		"many values": {mustNPZ(t, "x", floats([]int{1, 4}, 1, 2, 3, 4), "y", ints([]int{1, 2}, 6, 1)), engine.Data{}, 4, 0, 1},
 	} {
+		want := 1
+		if name == "many values" {
+			want = 2
+		}
+		if targets, err := data.Targets(c.table, c.d); err != nil || targets != want {
+			t.Errorf("%s: %d targets a row, %v", name, targets, err)
+		}
 		inputs, classes, rows, err := data.Width(c.table, c.d)
 		if err != nil || inputs != c.inputs || classes != c.classes || rows != c.rows {
 			t.Errorf("%s: %d inputs, %d classes, %d rows, %v", name, inputs, classes, rows, err)
@@ -166,6 +173,8 @@ func TestWidth(t *testing.T) {
 		_, _, _, err := data.Width(mustCSV(t, c.text), engine.Data{})
 		wantError(t, name, err, c.want)
 	}
+	_, err := data.Targets(mustCSV(t, "a,y\n1,2\n"), engine.Data{Target: "z"})
+	wantError(t, "no target", err, `train.csv:1:1: there is no column "z" for the target; hint: the columns are "a", "y"`)
 }
 
 // TestComplete: what a training would stop at is found without one.
