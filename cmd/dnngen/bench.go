@@ -51,7 +51,7 @@ compared with fewer rows and not timed, unless all are so slow.`,
 			if !(f.seconds >= 1) || f.seconds > 600 || f.steps < 0 {
 				return usageError(cmd, "--seconds is from 1 to 600, and --steps is not negative")
 			}
-			net, err := load(cmd, args[0], o)
+			net, err := load(cmd, args[0], o, nil)
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ take, also on a GPU, and the kernels that it became: what is fused into what.`,
 		Args:              oneSpec,
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, err := parse(cmd, args[0], o, true)
+			net, err := load(cmd, args[0], o, countWhole)
 			if err != nil {
 				return err
 			}

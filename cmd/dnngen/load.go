@@ -24,14 +24,13 @@ const (
 	stdinTitle = "stdin" // how messages and emitted code name it
 )
 
-// load reads and validates a spec, and shows its problems on stderr.
-func load(cmd *cobra.Command, file string, o *options) (*spec.Network, error) {
-	return parse(cmd, file, o, false)
-}
+// counting is what a command wants to know of the training rows, where these are
+// here, to compare the spec with them.
+type counting func(*trainingRows, spec.Data, uint64) (spec.Counts, error)
 
-// parse is load; withData also compares the spec with its training rows, where
-// these are here.
-func parse(cmd *cobra.Command, file string, o *options, withData bool) (*spec.Network, error) {
+// load reads and validates a spec, and shows its problems on stderr. A nil count
+// compares it with no rows.
+func load(cmd *cobra.Command, file string, o *options, count counting) (*spec.Network, error) {
 	text, err := readSpec(cmd, file)
 	if err != nil {
 		return nil, err
@@ -42,8 +41,8 @@ func parse(cmd *cobra.Command, file string, o *options, withData bool) (*spec.Ne
 	}
 	rows := trainingRows{dir: dir}
 	parsing := spec.Options{Infer: rows.inputs}
-	if withData {
-		parsing.Count = rows.count
+	if count != nil {
+		parsing.Count = func(d spec.Data, seed uint64) (spec.Counts, error) { return count(&rows, d, seed) }
 	}
 	net, warnings, err := spec.Parse(title, text, parsing)
 	stderr := cmd.ErrOrStderr()
@@ -103,17 +102,32 @@ func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
 	return t.have.Inputs, t.err
 }
 
-// count counts nothing in rows that are not here: a spec may be checked without
-// its data.
-func (t *trainingRows) count(d spec.Data, seed uint64) (spec.Counts, error) {
+// countWhole counts in rows that have to be whole. It counts nothing in rows that
+// are not here: a spec may be checked without its data.
+func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
+	if d.Train == stdinName {
+		return spec.Counts{}, nil
+	}
 	t.open(d, seed)
-	if errors.Is(t.err, fs.ErrNotExist) || d.Train == stdinName {
+	if errors.Is(t.err, fs.ErrNotExist) {
 		return spec.Counts{}, nil
 	}
 	if t.err == nil {
 		t.err = data.Complete(t.table, declared(d))
 	}
 	return t.have, t.err
+}
+
+// countReadable counts in rows that can be read, and nothing in others: to compile a
+// network takes no data, and the trainer is told what is wrong with them.
+func countReadable(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
+	if d.Train == stdinName {
+		return spec.Counts{}, nil
+	}
+	if t.open(d, seed); t.err != nil {
+		return spec.Counts{}, nil
+	}
+	return t.have, nil
 }
 
 func (t *trainingRows) open(d spec.Data, seed uint64) {

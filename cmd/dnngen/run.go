@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,8 @@ func runCommand(o *options) *cobra.Command {
 		Long: `run compiles a spec to a trainer, kept in the user's cache, and becomes it: what
 stands after -- goes to the trainer, and its exit status is that of run. Data
 files that the spec names are looked for in the working directory, then beside
-the spec.`,
+the spec; where it is to train on them, the network is compared with them before
+it is compiled.`,
 		Example: `  dnngen run examples/digits.yaml
   dnngen run examples/digits.yaml -- --epochs 5 --device cpu:go
   dnngen run examples/digits.yaml -- info`,
@@ -30,7 +32,11 @@ the spec.`,
 		},
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, bin, err := trainerOf(cmd, args[0], o)
+			var count counting
+			if trainsAsSpecified(args[1:]) {
+				count = countReadable
+			}
+			_, bin, err := trainerOf(cmd, args[0], o, count)
 			if err != nil {
 				return err
 			}
@@ -44,6 +50,18 @@ the spec.`,
 			return become(bin, args[1:], env...)
 		},
 	}
+}
+
+// trainsAsSpecified tells whether a trainer's arguments make it train on the rows that
+// the spec names, parted as the spec says.
+func trainsAsSpecified(args []string) bool {
+	if len(args) > 0 && args[0] != "train" && !strings.HasPrefix(args[0], "-") {
+		return false
+	}
+	return !slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		return strings.HasPrefix(arg, "-") && slices.Contains([]string{"train", "test", "seed", "resume", "h", "help", "version"}, name)
+	})
 }
 
 // self is how messages call this program: by its import path where `go run`
