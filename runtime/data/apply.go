@@ -78,7 +78,7 @@ func (p *Prep) Rows(t *Table) (*Set, error) {
 // prepare makes a Set without targets of the given rows of the grid.
 func (p *Prep) prepare(t *Table, columns, rows []int) (*Set, error) {
 	if len(rows) == 0 {
-		return nil, t.errorf("", "there are no rows")
+		return nil, t.noRows()
 	}
 	if len(rows) > math.MaxInt/4/p.Inputs {
 		return nil, t.errorf("", "%d rows of %d numbers are more than this machine can address", len(rows), p.Inputs)

@@ -157,7 +157,7 @@ func (f *fitting) chooseRows() error {
 		if f.t.Rows() > 0 {
 			return f.t.errorf("use missing: mean, median or {const: 0}, or fewer features", "every row has a missing value")
 		}
-		return f.t.errorf("", "there are no rows")
+		return f.t.noRows()
 	}
 	return nil
 }

@@ -30,6 +30,25 @@ func values(t *testing.T, table *data.Table) []float32 {
 	return prepared(t, table, regression(1, 1, engine.Data{})).X
 }
 
+// TestSplitLeavesNone: a part without rows says what left it none, and an empty file
+// that it is empty.
+func TestSplitLeavesNone(t *testing.T) {
+	n := regression(1, 1, engine.Data{})
+	train, test := data.Split(numbered(t, 1), 0.2, 1)
+	p, err := data.Fit(train, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Apply(test)
+	wantError(t, "test", err, "train.csv: 20% of 1 row leaves none to test on; hint: give more rows, or test rows of their own")
+	train, _ = data.Split(numbered(t, 1), 0.7, 1)
+	_, err = data.Fit(train, n)
+	wantError(t, "train", err, "train.csv: testing on 70% of 1 row leaves none to train on; hint: give more rows, or test rows of their own")
+	train, _ = data.Split(numbered(t, 0), 0.2, 1)
+	_, err = data.Fit(train, n)
+	wantError(t, "empty", err, "train.csv: there are no rows")
+}
+
 func TestSplit(t *testing.T) {
 	for _, c := range []struct {
 		rows, test int

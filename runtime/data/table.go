@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // Table is what a source gave, before any preparation. Nothing changes a Table
@@ -20,6 +22,7 @@ type Table struct {
 	usual  string   // the target column of a built-in table
 	labels []string // the names of the classes 0, 1, …, where the source gives them
 	rows   []int32  // which rows of the grids belong to the table; nil: all
+	split  string   // how it came to have no rows, where Split left it none
 }
 
 // Source returns the name that messages give to the source.
@@ -89,7 +92,20 @@ func Split(t *Table, share float64, seed uint64) (train, test *Table) {
 	testRows, trainRows := order[:take], order[take:]
 	slices.Sort(testRows)
 	slices.Sort(trainRows)
-	return t.choose(trainRows), t.choose(testRows)
+	train, test = t.choose(trainRows), t.choose(testRows)
+	if n > 0 {
+		of := fmt.Sprintf("%.4g%% of %s", 100*share, wording.Count(n, "row"))
+		train.split, test.split = "testing on "+of+" leaves none to train on", of+" leaves none to test on"
+	}
+	return train, test
+}
+
+// noRows is the error that there is nothing to prepare.
+func (t *Table) noRows() *Error {
+	if t.Rows() == 0 && t.split != "" {
+		return t.errorf("give more rows, or test rows of their own", "%s", t.split)
+	}
+	return t.errorf("", "there are no rows")
 }
 
 // permutation returns 0 to n−1 in an order that depends on the seed. It is the
