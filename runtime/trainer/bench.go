@@ -32,10 +32,11 @@ between the quartiles. A device that takes too long for a whole batch is compare
 with fewer rows and not timed, unless all are so slow.
 
 The exit status is 1 where two devices do not compute the same losses.`,
-	examples: []string{"bench", "bench --devices cpu:avx512,cpu:go --threads 1 --seconds 5 --json"},
+	examples: []string{"bench", "bench --device cpu:avx512,cpu:go --threads 1 --seconds 5 --json"},
 	define: func(a *app, fs *flag.FlagSet) func() error {
 		b := &benchFlags{}
-		fs.StringVar(&b.devices, "devices", "", "time the devices of the `LIST`, such as cpu:avx2,cpu:go; empty: all that are here")
+		fs.StringVar(&b.devices, "device", "", "time the devices of the `LIST`, such as cpu:avx2,cpu:go; empty: all that are here")
+		fs.StringVar(&b.devices, "devices", "", "another name of --device `LIST`")
 		definePrecision(a.net, fs, &b.precisions, "time GPUs in each precision of the `LIST`, such as fp32,bf16; there are\n"+precisionNames(a.net))
 		fs.StringVar(&b.threads, "threads", "", "time with each number of threads of the `LIST`; 0: as many as the machine\noffers; empty: 1,0")
 		fs.Float64Var(&b.seconds, "seconds", 10, "spend about `S` seconds on the rounds")

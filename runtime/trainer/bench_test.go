@@ -34,6 +34,7 @@ func TestBenchRefuses(t *testing.T) {
 	i := in{net: spirals()}
 	i.run("bench", "--seconds", "-1").want(t, exitUsage, "--seconds")
 	i.run("bench", "--threads", "many").want(t, exitUsage, "--threads")
+	i.run("bench", "--device", "gpu").want(t, exitUsage, "gpu")
 	i.run("bench", "--devices", "gpu").want(t, exitUsage, "gpu")
 	i.run("bench", "--devices", "cuda").want(t, exitResources, "cuda")
 	i.run("bench", "--data", "nothing.csv").want(t, exitData, "nothing.csv")
