@@ -22,18 +22,27 @@ func unknownCommand(root *cobra.Command, name string) error {
 	return usageError(root, "there is no command, and no file, %q", name)
 }
 
-// flagError rewords what pflag says of a flag, and suggests one.
+// flagError rewords what pflag says of a flag, and suggests one, or lists those that
+// there are.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()
 	if cmd.Name() == "run" && strings.HasPrefix(text, "unknown") {
 		text += " (the trainer's flags stand after --)"
 	}
-	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if guess := wording.Nearest(name, names); guess != "" {
-			text += "; did you mean --" + guess + "?"
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown { // of -json, pflag says that there is no j
+		if _, name, unknown = strings.Cut(err.Error(), "unknown shorthand flag: "); unknown {
+			_, name, _ = strings.Cut(name, " in -")
+			name, _, _ = strings.Cut(name, "=")
 		}
 	}
-	return usageError(cmd, "%s", text)
+	if !unknown {
+		return usageError(cmd, "%s", text)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if guess := wording.Nearest(name, names); guess != "" {
+		return usageError(cmd, "%s; did you mean --%s?", text, guess)
+	}
+	return usageError(cmd, "%s; its flags are --%s", text, strings.Join(names, ", --"))
 }

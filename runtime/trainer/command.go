@@ -128,10 +128,14 @@ func parse(fs *flag.FlagSet, args []string) error {
 	}
 	text := err.Error()
 	if name, unknown := strings.CutPrefix(text, "flag provided but not defined: -"); unknown {
-		var names []string
-		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		var names, flags []string
+		fs.VisitAll(func(f *flag.Flag) { names, flags = append(names, f.Name), append(flags, dashed(f.Name)) })
 		name = strings.TrimPrefix(name, "-")
-		return usage("%s has no flag --%s%s", fs.Name(), name, strings.Replace(nearest(name, names), `"`, `"--`, 1))
+		hint := "; its flags are " + strings.Join(flags, ", ")
+		if guess := wording.Nearest(name, names); guess != "" {
+			hint = fmt.Sprintf("; did you mean %q?", dashed(guess))
+		}
+		return usage("%s has no flag %s%s", fs.Name(), dashed(name), hint)
 	}
 	if name, lacks := strings.CutPrefix(text, "flag needs an argument: -"); lacks {
 		return usage("--%s needs a value", name)
@@ -143,6 +147,14 @@ func parse(fs *flag.FlagSet, args []string) error {
 		return usage("invalid %s: it is true or false", strings.Replace(flag, "for -", "for --", 1))
 	}
 	return usage("%s", strings.Replace(strings.Replace(text, "for flag -", "for --", 1), "parse error", "not a number that it takes", 1))
+}
+
+// dashed returns a flag as it is written.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // set tells which flags the command line names.

@@ -91,7 +91,7 @@ func (a *app) report(err error) int {
 	case errors.As(err, &signal):
 		fmt.Fprintln(a.stderr, err)
 	case code == exitUsage:
-		fmt.Fprintf(a.stderr, "error: %v\ntry: %s help\n", err, a.program)
+		fmt.Fprintf(a.stderr, "error: %v\ntry: %s help%s\n", err, a.program, a.topic)
 	default:
 		fmt.Fprintf(a.stderr, "error: %v\n", err)
 	}

@@ -81,14 +81,10 @@ func (a *app) commandHelp(c *command, fs *flag.FlagSet) {
 		if takesTruth(f) && name != "" {
 			name = "=" + name[1:]
 		}
-		dashes := "--"
-		if len(f.Name) == 1 {
-			dashes = "-"
-		}
 		if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "false" {
 			text += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
-		o.printf("  %-24s %s\n", dashes+f.Name+name, strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", 27)))
+		o.printf("  %-24s %s\n", dashed(f.Name)+name, strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", 27)))
 	})
 	if len(c.examples) > 0 {
 		o.printf("\nExamples:\n")

@@ -55,6 +55,7 @@ type app struct {
 	stdout  *output
 	stderr  io.Writer
 	exit    func(int) // for the second signal
+	topic   string    // what help explains of the command: " train"
 	ctx     context.Context
 }
 
@@ -87,6 +88,9 @@ func (a *app) main(args []string, signals <-chan os.Signal) int {
 	defer stop()
 	c, rest, err := choose(args)
 	if err == nil {
+		if c != helpCommand {
+			a.topic = " " + c.name
+		}
 		// What was saved before a device fails is whole.
 		err = engine.Survive(func() error { return c.start(a, rest) })
 	}

@@ -244,9 +244,12 @@ func TestRefusedTrainings(t *testing.T) {
 		text []string
 	}{
 		{spirals(), "--resume", 6, []string{"--resume"}},
-		{spirals(), "--epochs 0", 2, []string{"--epochs must be at least 1", "try: trainer help"}},
+		{spirals(), "--epochs 0", 2, []string{"--epochs must be at least 1", "try: trainer help train\n"}},
 		{spirals(), "--epochs 3.5", 2, []string{`invalid value "3.5" for --epochs`}},
 		{spirals(), "--epoch 3", 2, []string{`train has no flag --epoch; did you mean "--epochs"?`}},
+		{spirals(), "--batch 3", 2, []string{"train has no flag --batch; its flags are --checkpoint-every, --device, --epochs, ", ", --train\n"}},
+		{spirals(), "version -x", 2, []string{"version has no flag -x; its flags are --json\ntry: trainer help version\n"}},
+		{spirals(), "help -x", 2, []string{"try: trainer help\n"}},
 		{spirals(), "--lr", 2, []string{"--lr needs a value"}},
 		{spirals(), "--lr -1", 2, []string{"--lr must be"}},
 		{spirals(), "--lr NaN", 2, []string{"--lr must be"}},
@@ -265,7 +268,7 @@ func TestRefusedTrainings(t *testing.T) {
 		{spirals(), "--shuffle false", 2, []string{`train takes no argument "false"; did you mean --shuffle=false?`}},
 		{spirals(), "--epochs 1 -json true", 2, []string{"did you mean --json=true?"}},
 		{spirals(), "--seed 3 false", 2, []string{`takes no argument "false"` + "\n"}},
-		{spirals(), "false", 2, []string{`there is no command "false"` + "\n"}},
+		{spirals(), "false", 2, []string{`there is no command "false"` + "\ntry: trainer help\n"}},
 		{spirals(), "--resume --init x", 2, []string{"exclude each other"}},
 		{spirals(), "tran", 2, []string{`no command "tran"; did you mean "train"?`}},
 		{spirals(), "train now", 2, []string{`takes no argument "now"`}},
