@@ -14,6 +14,7 @@ import (
 	"github.com/dnngen/dnngen/bench/compare"
 	"github.com/dnngen/dnngen/internal/workspace"
 	"github.com/dnngen/dnngen/runtime/fsys"
+	"github.com/dnngen/dnngen/runtime/progress"
 	"github.com/dnngen/dnngen/spec"
 )
 
@@ -91,11 +92,13 @@ func runBench(cmd *cobra.Command, net *spec.Network, dir string, f *benchFlags) 
 	if job.Temp, err = os.MkdirTemp("", "dnngen-bench-"); err != nil {
 		return nil, fail(exitResources, "%w", err)
 	}
-	if stderr := cmd.ErrOrStderr(); isTerminal(stderr) {
-		job.Round = func(i, rounds int) { fmt.Fprintf(stderr, "\rround %d/%d ", i+1, rounds) }
-		defer fmt.Fprint(stderr, "\r\x1b[K")
+	show := progress.New(cmd.ErrOrStderr(), os.Getenv, false)
+	show.Draw("comparing losses", 0)
+	job.Round = func(i, rounds int) {
+		show.Draw(fmt.Sprintf("round %d/%d", i+1, rounds), float64(i)/float64(rounds))
 	}
 	r, err := compare.Run(cmd.Context(), job)
+	show.Clear()
 	err = errors.Join(err, os.RemoveAll(job.Temp))
 	var ended *compare.TrainerError
 	switch {

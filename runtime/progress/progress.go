@@ -82,6 +82,16 @@ func (d *Display) Update(s Status) {
 	}
 }
 
+// Draw redraws the bar with a head of its own and nothing behind it, for what is no
+// training. Where there is no bar it writes nothing.
+func (d *Display) Draw(head string, share float64) {
+	if d.quiet || d.width == nil {
+		return
+	}
+	d.print("\r\x1b[K" + d.gauge(head, share, "", d.width()-1))
+	d.drawn = true
+}
+
 // Say writes a line of progress, above the bar where there is one.
 func (d *Display) Say(format string, args ...any) {
 	if !d.quiet {
@@ -123,8 +133,13 @@ func (d *Display) bar(s Status, width int) string {
 	if s.Steps > 0 {
 		share = min(1, float64(s.Step)/float64(s.Steps))
 	}
-	head := fmt.Sprintf("epoch %d/%d ", min(s.Epoch+1, s.Epochs), s.Epochs)
-	tail := fmt.Sprintf(" %3.0f%%  %s", 100*share, d.speed(s))
+	return d.gauge(fmt.Sprintf("epoch %d/%d", min(s.Epoch+1, s.Epochs), s.Epochs), share, "  "+d.speed(s), width)
+}
+
+// gauge returns a share between what is told before it and behind it.
+func (d *Display) gauge(head string, share float64, tail string, width int) string {
+	head += " "
+	tail = fmt.Sprintf(" %3.0f%%%s", 100*share, tail)
 	const least, most = 10, 40
 	room := min(width-len(head)-len(tail)-2, most)
 	if room < least {

@@ -44,6 +44,29 @@ func TestBar(t *testing.T) {
 	}
 }
 
+// TestDraw: what is no training has a bar on a terminal, and nothing elsewhere.
+func TestDraw(t *testing.T) {
+	d, out, _ := display(30)
+	d.Draw("round 2/4", 0.25)
+	if got, want := out.String(), "\r\x1b[Kround 2/4 [===>        ]  25%"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	out.Reset()
+	d.Clear()
+	if got := out.String(); got != "\r\x1b[K" {
+		t.Errorf("cleared by %q", got)
+	}
+	d.Draw("a head that is too long for the terminal", 0.25)
+	if got := out.String(); len(got) > len("\r\x1b[K\r\x1b[K")+29 {
+		t.Errorf("wider than the terminal: %q", got)
+	}
+	plain, out, _ := display(0)
+	plain.Draw("round 2/4", 0.25)
+	if out.Len() > 0 {
+		t.Errorf("not a terminal, but wrote %q", out)
+	}
+}
+
 // A line that is wider than the terminal would wrap, and pile up.
 func TestBarFitsAnyWidth(t *testing.T) {
 	for width := 1; width < 150; width++ {

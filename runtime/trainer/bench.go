@@ -114,16 +114,20 @@ func (a *app) bench(f *benchFlags) error {
 			entries = append(entries, bench.Entry{Name: name, Threads: n, Units: device.Units(d.Name), Elsewhere: gpu, Roundoff: a.roundoff(d.Precision), Contender: trainee})
 		}
 	}
-	show := a.display(f.json)
+	show := a.display(false)
+	show.Draw("comparing losses", 0)
 	o := bench.Options{Seconds: f.seconds, Steps: f.steps, Check: checkedSteps, Batch: p.Batch, FLOPs: bench.FLOPsPerRow(a.net)}
+	o.Round = func(i, rounds int) {
+		show.Draw(fmt.Sprintf("round %d/%d", i+1, rounds), float64(i)/float64(rounds))
+	}
 	if f.peak {
 		o.Peak = bench.NewMeter(runtime.GOMAXPROCS(0)).Measure
 	}
 	report, err := bench.Measure(a.ctx, entries, o)
+	show.Clear()
 	if err != nil {
 		return err
 	}
-	show.Clear()
 	if f.json {
 		return a.stdout.object(benchReport{"bench", a.net.Name, source, dnngenVersion(), bench.ThisMachine(), report})
 	}

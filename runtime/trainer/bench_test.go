@@ -14,6 +14,9 @@ func TestBench(t *testing.T) {
 	for _, i := range []in{{net: spirals()}, {net: moons()}, {net: sine()}} {
 		var got benchReport
 		r := i.must(t, "bench", "--seconds", "0.2", "--peak=false", "--json")
+		if r.stderr != "" {
+			t.Errorf("progress without a terminal: %q", r.stderr)
+		}
 		if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || strings.Count(r.stdout, "\n") != 1 {
 			t.Fatalf("%q, %v", r.stdout, err)
 		}
