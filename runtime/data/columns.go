@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -31,6 +32,9 @@ func (t *Table) noColumn(what, name string) *Error {
 		hint := fmt.Sprintf("the source has no header; its %d columns are called 0 to %d", columns, columns-1)
 		if columns == 1 {
 			hint = "the source has no header; its only column is called 0"
+		}
+		if g, is := t.x.(*text); is && g.unnamed >= 0 && slices.ContainsFunc(g.cells(g.starts[:columns]), func(cell []byte) bool { return string(cell) == name }) {
+			hint = g.whyRow()
 		}
 		return t.errorf(hint,
 			"there is no column %q for the %s", name, what)

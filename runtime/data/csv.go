@@ -17,6 +17,9 @@ type text struct {
 	starts     []uint32 // [rows, columns], row-major
 	columns    int
 	headerLine int // 0: there is none
+	// unnamed is the column whose number in the first line tells that the line does
+	// not name the columns; −1 where none does.
+	unnamed int
 }
 
 // maxText is the longest text that 32-bit offsets reach.
@@ -44,7 +47,9 @@ func (g *text) numbers(row int, columns []int, dst []float64) (int, *Error) {
 			e := g.at(row, c, "is not a number")
 			e.Msg = clip(string(cell)) + " is not a number"
 			e.Hint = "list the column under categorical:, or leave it out of features:"
-			if looksLikeDecimalComma(cell) {
+			if hint := g.headerHint(row, c); hint != "" {
+				e.Hint = hint
+			} else if looksLikeDecimalComma(cell) {
 				e.Hint = "numbers have a decimal point, not a comma"
 			}
 			return i, e
@@ -56,6 +61,25 @@ func (g *text) numbers(row int, columns []int, dst []float64) (int, *Error) {
 		dst[i] = v
 	}
 	return 0, nil
+}
+
+// headerHint says why the first line is a row, where a text in it looks like the name
+// of a column of numbers.
+func (g *text) headerHint(row, column int) string {
+	rows, _ := g.size()
+	if row != 0 || rows < 2 || g.unnamed < 0 {
+		return ""
+	}
+	if _, k := parseNumber(g.cell(1, column)); k != isNumber {
+		return ""
+	}
+	return g.whyRow()
+}
+
+// whyRow says why the first line does not name the columns.
+func (g *text) whyRow() string {
+	return fmt.Sprintf("the first line is taken for a row, because the cell %s in it is a number; if it names the columns, give that one another name",
+		clip(string(g.cell(0, g.unnamed))))
 }
 
 func looksLikeDecimalComma(cell []byte) bool {

@@ -144,21 +144,26 @@ func TestCSVErrors(t *testing.T) {
 func TestCellErrors(t *testing.T) {
 	const hint = "; hint: list the column under categorical:, or leave it out of features:"
 	for name, c := range map[string]struct{ text, want string }{
-		"text":          {"age,y\n1,2\n\"no, thanks\",4\n", `train.csv:3:1: "no, thanks" is not a number (column "age")` + hint},
-		"far right":     {"ä,age,y\n1,1,2\n2,  n/a,4\n", `train.csv:3:3: "n/a" is not a number (column "age")` + hint},
-		"no header":     {"1,2\n1,2\nx,3\n", `train.csv:3:1: "x" is not a number` + hint},
-		"after quotes":  {"a,b,y\n\"1\",2,3\n\"4\",\"x\ny\",5\n", `train.csv:3:5: "x\ny" is not a number (column "b")` + hint},
-		"below a break": {"c,b,y\n\"a\nb\",2,3\n4,x,5\n", `train.csv:2:1: "a\nb" is not a number (column "c")` + hint},
-		"infinite":      {"a,y\n1,2\n-Infinity,3\n", `train.csv:3:1: "-Infinity" is not finite (column "a")`},
-		"too large":     {"a,y\n1,2\n1e999,3\n", `train.csv:3:1: "1e999" is not finite (column "a")`},
-		"for 32 bits":   {"a,y\n1,2\n1e39,3\n", `train.csv:3:1: the cell "1e39" is 1e+39, which is too large for 32 bits after scaling (column "a")`},
-		"hexadecimal":   {"a,y\n1,2\n0x1p4,3\n", `train.csv:3:1: "0x1p4" is not a number (column "a")` + hint},
-		"underscore":    {"a,y\n1,2\n1_000,3\n", `train.csv:3:1: "1_000" is not a number (column "a")` + hint},
-		"negative NaN":  {"a,y\n1,2\n-nan,3\n", `train.csv:3:1: "-nan" is not a number (column "a")` + hint},
-		"sign alone":    {"a,y\n1,2\n-,3\n", `train.csv:3:1: "-" is not a number (column "a")` + hint},
-		"two points":    {"a,y\n1,2\n1.2.3,3\n", `train.csv:3:1: "1.2.3" is not a number (column "a")` + hint},
-		"hostile":       {"a,y\n1,2\n\x1b[31m" + strings.Repeat("z", 100) + ",3\n", `train.csv:3:1: "\x1b[31m` + strings.Repeat("z", 35) + `"… is not a number (column "a")` + hint},
-		"target":        {"a,y\n1,2\n3,high\n", `train.csv:3:3: "high" is not a number (column "y")`},
+		"text":      {"age,y\n1,2\n\"no, thanks\",4\n", `train.csv:3:1: "no, thanks" is not a number (column "age")` + hint},
+		"far right": {"ä,age,y\n1,1,2\n2,  n/a,4\n", `train.csv:3:3: "n/a" is not a number (column "age")` + hint},
+		"no header": {"1,2\n1,2\nx,3\n", `train.csv:3:1: "x" is not a number` + hint},
+		"number in a header": {"a,b,7\n1,2,3\n5,6,7\n",
+			`train.csv:1:1: "a" is not a number; hint: the first line is taken for a row, because the cell "7" in it is a number; if it names the columns, give that one another name`},
+		"target of a header": {"0,1,y\n1,2,3\n5,6,7\n",
+			`train.csv:1:5: "y" is not a number; hint: the first line is taken for a row, because the cell "0" in it is a number; if it names the columns, give that one another name`},
+		"text in the first row": {"x,2\ny,3\n", `train.csv:1:1: "x" is not a number` + hint},
+		"after quotes":          {"a,b,y\n\"1\",2,3\n\"4\",\"x\ny\",5\n", `train.csv:3:5: "x\ny" is not a number (column "b")` + hint},
+		"below a break":         {"c,b,y\n\"a\nb\",2,3\n4,x,5\n", `train.csv:2:1: "a\nb" is not a number (column "c")` + hint},
+		"infinite":              {"a,y\n1,2\n-Infinity,3\n", `train.csv:3:1: "-Infinity" is not finite (column "a")`},
+		"too large":             {"a,y\n1,2\n1e999,3\n", `train.csv:3:1: "1e999" is not finite (column "a")`},
+		"for 32 bits":           {"a,y\n1,2\n1e39,3\n", `train.csv:3:1: the cell "1e39" is 1e+39, which is too large for 32 bits after scaling (column "a")`},
+		"hexadecimal":           {"a,y\n1,2\n0x1p4,3\n", `train.csv:3:1: "0x1p4" is not a number (column "a")` + hint},
+		"underscore":            {"a,y\n1,2\n1_000,3\n", `train.csv:3:1: "1_000" is not a number (column "a")` + hint},
+		"negative NaN":          {"a,y\n1,2\n-nan,3\n", `train.csv:3:1: "-nan" is not a number (column "a")` + hint},
+		"sign alone":            {"a,y\n1,2\n-,3\n", `train.csv:3:1: "-" is not a number (column "a")` + hint},
+		"two points":            {"a,y\n1,2\n1.2.3,3\n", `train.csv:3:1: "1.2.3" is not a number (column "a")` + hint},
+		"hostile":               {"a,y\n1,2\n\x1b[31m" + strings.Repeat("z", 100) + ",3\n", `train.csv:3:1: "\x1b[31m` + strings.Repeat("z", 35) + `"… is not a number (column "a")` + hint},
+		"target":                {"a,y\n1,2\n3,high\n", `train.csv:3:3: "high" is not a number (column "y")`},
 		"target missing": {"a,y\n1,2\n3,?\n",
 			`train.csv:3:3: the cell "?" is missing (column "y"); hint: a target is never made up; missing: drop leaves such rows out`},
 		"target too large": {"a,y\n1,2\n3,1e300\n", `train.csv:3:3: the cell "1e300" is 1e+300, too large for 32 bits (column "y")`},
@@ -174,6 +179,16 @@ func TestCellErrors(t *testing.T) {
 		}
 		wantError(t, name, err, c.want)
 	}
+}
+
+// TestNamesOfARow: a column that is asked for by a name of the first line tells why
+// that is a row.
+func TestNamesOfARow(t *testing.T) {
+	table := mustCSV(t, "0,1,y\n1,2,red\n5,6,blue\n")
+	_, err := data.Fit(table, classes(2, 2, engine.Data{Target: "y"}))
+	wantError(t, "y", err, `train.csv: there is no column "y" for the target; hint: the first line is taken for a row, because the cell "0" in it is a number; if it names the columns, give that one another name`)
+	_, err = data.Fit(table, classes(2, 2, engine.Data{Target: "z"}))
+	wantError(t, "z", err, `train.csv: there is no column "z" for the target; hint: the source has no header; its 3 columns are called 0 to 2`)
 }
 
 // Numbers read the short way and the long way are those of the nearest float64.

@@ -14,7 +14,7 @@ import (
 // readCSV makes a table of the text of a file.
 func readCSV(file string, raw []byte) (*Table, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	g := &text{file: file, raw: raw}
+	g := &text{file: file, raw: raw, unnamed: -1}
 	if err := g.checkText(); err != nil {
 		return nil, err
 	}
@@ -238,6 +238,7 @@ func (g *text) isHeader(head [][]byte) bool {
 		anyNumeric = anyNumeric || rows > 0
 		switch k {
 		case isNumber, isInfinite:
+			g.unnamed = c
 			return false
 		case isText:
 			named = true

@@ -45,6 +45,9 @@ func (s *targets) isText() bool {
 func (s *targets) numbers(row int) ([]float64, *Error) {
 	if bad, err := s.g.numbers(row, s.columns, s.cells); err != nil {
 		err.Hint = ""
+		if g, is := s.g.(*text); is {
+			err.Hint = g.headerHint(row, s.columns[bad])
+		}
 		return nil, s.named(err, s.columns[bad])
 	}
 	for i, v := range s.cells {
