@@ -65,7 +65,9 @@ type Wish struct {
 type Choice struct {
 	*engine.Device
 	Precision string // that it computes in
-	Why       string // this device
+	Why       string // this device, and why none of those that come before it
+	// Passed names those, and tells what a trial found of one that is here.
+	Passed []string
 	// Note tells where the precision is not the one that was wanted.
 	Note string
 }
@@ -88,7 +90,7 @@ func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
 	if names := precisions(n); w.Precision != "" && !slices.Contains(names, w.Precision) {
 		return nil, &Unknown{"a precision", w.Precision, strings.Join(names, ", ")}
 	}
-	var passed []string
+	var passed, brief []string
 	var missing error
 	tried := false
 	for i := range n.Devices {
@@ -98,7 +100,7 @@ func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
 		}
 		if err := d.Missing(); err != nil {
 			missing = err
-			passed = append(passed, fmt.Sprintf("%s: %v", d.Name, err))
+			passed, brief = append(passed, fmt.Sprintf("%s: %v", d.Name, err)), append(brief, d.Name)
 			continue
 		}
 		c, err := precise(n, d, w)
@@ -118,13 +120,15 @@ func choose(n *engine.Network, w Wish, now func() time.Time) (*Choice, error) {
 			tried = true
 			speed, err := (&trial{n, c.Precision, now}).run(d, cpu)
 			if err != nil {
-				passed = append(passed, fmt.Sprintf("%s: %v", d.Name, err))
+				found := fmt.Sprintf("%s: %v", d.Name, err)
+				passed, brief = append(passed, found), append(brief, found)
 				continue
 			}
 			c.Why = "the fastest that is here: " + speed
 		}
 		if len(passed) > 0 {
 			c.Why += "; not " + strings.Join(passed, ", not ")
+			c.Passed = brief
 		}
 		return c, nil
 	}

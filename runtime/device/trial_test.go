@@ -118,6 +118,9 @@ func TestTrial(t *testing.T) {
 			if err != nil || d.Name != c.device {
 				t.Fatalf("got %v, %v, want %s", d, err, c.device)
 			}
+			if passed := strings.Join(d.Passed, ", not "); (passed == "") != (c.device == "cuda:0") || !strings.HasSuffix(d.Why, passed) {
+				t.Errorf("passed is %q, why is %q", passed, d.Why)
+			}
 			for _, want := range c.why {
 				if !strings.Contains(d.Why, want) {
 					t.Errorf("why is %q, want %q in it", d.Why, want)

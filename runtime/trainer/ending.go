@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -96,7 +97,11 @@ func (s *session) announce() error {
 	if s.device.Precision != engine.FP32 {
 		on += " in " + s.device.Precision
 	}
-	on += " (" + s.device.Why + ")"
+	why := s.device.Why
+	if passed := s.device.Passed; len(passed) > 0 { // the reasons are long
+		why = "not " + strings.Join(passed, ", not ") + "; see info"
+	}
+	on += " (" + why + ")"
 	if s.device.Threads != nil {
 		on += ", " + wording.Count(s.threads(), "thread")
 	}

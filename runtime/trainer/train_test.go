@@ -19,6 +19,25 @@ import (
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
+// TestStartLine: the line that a training starts with names the devices that are not
+// here; info and info.json tell why.
+func TestStartLine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	n := spirals()
+	absent := func(name, why string) engine.Device {
+		return engine.Device{Name: name, Missing: func() error { return errors.New(why) }}
+	}
+	n.Devices = append([]engine.Device{absent("cuda:0", "there is no driver"), absent("cpu:avx512", "this CPU has no AVX-512")}, n.Devices...)
+	r := in{net: n}.must(t, "--epochs", "1", "--run", "one")
+	if !strings.Contains(r.stderr, "cpu:go (not cuda:0, not cpu:avx512; see info), ") || strings.Contains(r.stderr, "driver") {
+		t.Errorf("started by %q", r.stderr)
+	}
+	if why := "not cuda:0: there is no driver, not cpu:avx512: this CPU has no AVX-512"; !strings.Contains(read(t, "one", "info.json"), why) {
+		t.Errorf("info.json lacks %q", why)
+	}
+	in{net: n}.must(t, "info").want(t, 0, "not here: there is no driver", "not here: this CPU has no AVX-512")
+}
+
 func TestTrain(t *testing.T) {
 	t.Chdir(t.TempDir())
 	r := in{net: spirals()}.must(t)
@@ -328,7 +347,7 @@ func TestAutoFallsBackAndSaysSo(t *testing.T) {
 	net := spirals()
 	net.Devices = append([]engine.Device{{Name: "cuda:0", Missing: func() error { return errors.New("no driver") }}}, net.Devices...)
 	r := in{net: net}.must(t, "--run", "r")
-	if n := strings.Count(r.stderr, "no driver"); n != 1 {
+	if n := strings.Count(r.stderr, "not cuda:0"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, r.stderr)
 	}
 }
