@@ -43,7 +43,7 @@ NONE < .;
 internal/ir, runtime/fsys < internal/output;
 ., internal/ir, runtime/engine, runtime/fsys, runtime/trainer, cuda/toolchain < internal/workspace;
 gen/lower, internal/ir/eval, runtime/data, runtime/device, runtime/safetensors < internal/verify;
-spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine, runtime/device, runtime/progress, cuda/toolchain < cmd/dnngen;
+spec, gen, templates, internal/output, internal/workspace, internal/verify, bench/compare, runtime/data, runtime/engine, runtime/device, runtime/fsys, runtime/progress, cuda/toolchain < cmd/dnngen;
 
 # The trainer: the seam, files and formats, the loop, the command line.
 NONE < runtime/engine, runtime/fsys, runtime/half, runtime/chart, runtime/progress;

@@ -30,15 +30,17 @@ found; ` + toolchain.Variable + ` names the directories to look in, or none. Wit
 trainer compiles them where it runs. run, bench and verify compile them only on a
 machine that has a GPU.
 
-Where the training rows that the spec names are here, the network is compared
-with them, as check does. The binary appears whole or not at all. It replaces a trainer that dnngen built
+Where the training rows that the spec names are here, in files of up to
+` + comparedText + `, the network is compared with them, as check does.
+
+The binary appears whole or not at all. It replaces a trainer that dnngen built
 before, and no other file.`,
 		Example: `  dnngen build examples/digits.yaml -o digits && ./digits
   GOARCH=arm64 dnngen build net.yaml -o net-arm64`,
 		Args:              oneSpec,
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, err := load(cmd, args[0], o, countReadable)
+			net, err := load(cmd, args[0], o, countSmall)
 			if err != nil {
 				return err
 			}
@@ -71,10 +73,9 @@ func openWorkspace() (*workspace.Workspace, error) {
 	return w, nil
 }
 
-// trainerOf compiles a spec's file as buildCached does, and compares it with its rows
-// as load does.
-func trainerOf(cmd *cobra.Command, file string, o *options, count counting) (net *spec.Network, bin string, err error) {
-	if net, err = load(cmd, file, o, count); err != nil {
+// trainerOf compiles a spec's file as buildCached does.
+func trainerOf(cmd *cobra.Command, file string, o *options) (net *spec.Network, bin string, err error) {
+	if net, err = load(cmd, file, o, nil); err != nil {
 		return nil, "", err
 	}
 	_, bin, err = buildCached(cmd, net)

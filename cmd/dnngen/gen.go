@@ -26,7 +26,8 @@ func genCommand(o *options) *cobra.Command {
 same spec gives the same bytes, and a file that did not change is not written.
 A file that dnngen did not write is never overwritten; one that it wrote before
 and does not write any more is removed. Where the training rows that the spec
-names are here, the network is compared with them, as check does.
+names are here, in files of up to ` + comparedText + `, the network is compared with
+them, as check does.
 
 In a Go module the package becomes part of it. In a directory that is in none,
 gen also writes a go.mod, so that the directory is a module of its own, which
@@ -41,7 +42,7 @@ compiles with the sources that dnngen brings.`,
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; exit 1 and show a diff where what is there is stale or edited")
 	must(cmd.MarkFlagDirname("output"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		net, err := load(cmd, args[0], o, countReadable)
+		net, err := load(cmd, args[0], o, countSmall)
 		if err != nil {
 			return err
 		}

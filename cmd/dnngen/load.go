@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/data"
 	"github.com/dnngen/dnngen/runtime/engine"
+	"github.com/dnngen/dnngen/runtime/fsys"
 	"github.com/dnngen/dnngen/spec"
 )
 
@@ -91,6 +93,7 @@ func readSpec(cmd *cobra.Command, file string) ([]byte, error) {
 // trainingRows counts in a spec's training rows, which it reads once.
 type trainingRows struct {
 	dir   string
+	fs    fsys.FS // nil: that of the machine
 	read  bool
 	have  spec.Counts
 	err   error
@@ -118,22 +121,40 @@ func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) 
 	return t.have, t.err
 }
 
-// countReadable counts in rows that can be read, and nothing in others: to compile a
-// network takes no data, and the trainer is told what is wrong with them.
-func countReadable(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
+// countSmall counts in rows that are read in no time, and nothing in others, or in
+// broken ones: to compile a network takes no data, and the trainer reads them anyway.
+func countSmall(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
 	if d.Train == stdinName {
 		return spec.Counts{}, nil
 	}
+	t.fs = smallFiles{fsys.OS()}
 	if t.open(d, seed); t.err != nil {
 		return spec.Counts{}, nil
 	}
 	return t.have, nil
 }
 
+// Files of up to comparedSize bytes are read where data are not asked for. It is
+// told as comparedText.
+const (
+	comparedSize = 16 << 20
+	comparedText = "16 MiB"
+)
+
+// smallFiles is a file system in which larger files cannot be read.
+type smallFiles struct{ fsys.FS }
+
+func (s smallFiles) Open(name string) (io.ReadCloser, error) {
+	if info, err := os.Stat(name); err == nil && info.Size() > comparedSize {
+		return nil, fmt.Errorf("%s is larger than %s", name, comparedText)
+	}
+	return s.FS.Open(name)
+}
+
 func (t *trainingRows) open(d spec.Data, seed uint64) {
 	if !t.read {
 		t.read = true
-		if t.table, t.err = data.Open(d.Train, data.Options{Dir: t.dir, Target: d.Target}); t.err == nil {
+		if t.table, t.err = data.Open(d.Train, data.Options{Dir: t.dir, Target: d.Target, FS: t.fs}); t.err == nil {
 			t.have, t.err = countRows(t.table, d, seed)
 		}
 	}

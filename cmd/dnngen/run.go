@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,8 +18,7 @@ func runCommand(o *options) *cobra.Command {
 		Long: `run compiles a spec to a trainer, kept in the user's cache, and becomes it: what
 stands after -- goes to the trainer, and its exit status is that of run. Data
 files that the spec names are looked for in the working directory, then beside
-the spec; where it is to train on them, the network is compared with them before
-it is compiled.`,
+the spec.`,
 		Example: `  dnngen run examples/digits.yaml
   dnngen run examples/digits.yaml -- --epochs 5 --device cpu:go
   dnngen run examples/digits.yaml -- info`,
@@ -32,11 +30,7 @@ it is compiled.`,
 		},
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var count counting
-			if trainsAsSpecified(args[1:]) {
-				count = countReadable
-			}
-			_, bin, err := trainerOf(cmd, args[0], o, count)
+			_, bin, err := trainerOf(cmd, args[0], o)
 			if err != nil {
 				return err
 			}
@@ -50,18 +44,6 @@ it is compiled.`,
 			return become(bin, args[1:], env...)
 		},
 	}
-}
-
-// trainsAsSpecified tells whether a trainer's arguments make it train on the rows that
-// the spec names, parted as the spec says.
-func trainsAsSpecified(args []string) bool {
-	if len(args) > 0 && args[0] != "train" && !strings.HasPrefix(args[0], "-") {
-		return false
-	}
-	return !slices.ContainsFunc(args, func(arg string) bool {
-		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		return strings.HasPrefix(arg, "-") && slices.Contains([]string{"train", "test", "seed", "resume", "h", "help", "version"}, name)
-	})
 }
 
 // self is how messages call this program: by its import path where `go run`

@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, errors.New("unknown condition " + name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "grow": grow},
 	})
 }
 
@@ -73,6 +73,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+// grow repeats the last line of a file until it has more than so many bytes:
+// `grow rows.csv 1000`.
+func grow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: grow FILE BYTES")
+	}
+	text := ts.ReadFile(args[0])
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	last := text[strings.LastIndex(strings.TrimSpace(text), "\n")+1:]
+	text += strings.Repeat(last, size/len(last)+1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 // buildEnv is what a build needs of the environment: the caches of this

@@ -32,7 +32,7 @@ elsewhere. The exit status is 1 where a check fails.`,
 		Args:              oneSpec,
 		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			net, bin, err := trainerOf(cmd, args[0], o, nil)
+			net, bin, err := trainerOf(cmd, args[0], o)
 			if err != nil {
 				return err
 			}
