@@ -27,8 +27,11 @@ type judge struct {
 	sum   time.Duration // of the runs
 	least time.Duration // the shortest one
 
-	shared, alone time.Duration // means of the last runs that were timed; 0: none
-	stay          time.Duration // how long a verdict stands
+	// Means of runs since the last verdict: the lower one where sharing was tried
+	// before and after runs alone, since a stall that comes once says nothing.
+	shared, alone time.Duration // 0 alone: not tried
+	verdict       way           // the last one
+	stay          time.Duration // how long the next one stands
 	rest          time.Duration // until when nothing is tried
 }
 
@@ -46,8 +49,9 @@ const (
 	window     = 32 // runs that are watched at a time
 	windowLate = 8  // of them with a late worker, which lead to a trial
 
-	trialRuns = 8                     // of each way, at least
-	trialTime = 10 * time.Millisecond // of each way, at least: some turns of the system's scheduler
+	// A trial makes runs shared, alone and shared again.
+	trialRuns = 8                     // of each, at least
+	trialTime = 10 * time.Millisecond // and for so long: some turns of the system's scheduler
 
 	// A verdict stands for some tenths of a second, then twice as long each time.
 	stayLeast = 100 * time.Millisecond
@@ -105,7 +109,7 @@ func (j *judge) watch(late bool) {
 	switch {
 	case j.runs < window:
 	case j.late >= windowLate && j.now() >= j.rest:
-		j.alone = 0
+		j.shared, j.alone = math.MaxInt64, 0
 		j.turn(trySharing)
 	default:
 		j.turn(watched)
@@ -131,37 +135,38 @@ func (j *judge) time(took time.Duration) {
 	mean := j.sum / time.Duration(j.runs)
 	switch j.way {
 	case trySharing:
-		j.shared = mean
+		j.shared = min(j.shared, mean)
 		switch {
 		case j.least > longShared:
 			j.leave()
 		case j.alone == 0:
 			j.turn(tryAlone)
 		default:
-			j.decide(keptAlone)
+			j.decide()
 		}
 	case tryAlone:
 		j.alone = mean
-		j.decide(watched)
+		j.turn(trySharing)
 	case keptAlone:
-		j.alone = mean
+		j.shared, j.alone = math.MaxInt64, mean
 		j.turn(trySharing)
 	}
 }
 
-// decide compares the means. before is how runs were made until the trial: a verdict
-// that changes nothing stands for longer. Alone has to be a tenth faster: when the core
-// that is waited for is free again, sharing gains more than that.
-func (j *judge) decide(before way) {
+// decide compares the means. A verdict that comes again stands for longer. Alone has to
+// be a tenth faster: when the core that is waited for is free again, sharing gains more
+// than that.
+func (j *judge) decide() {
 	verdict := watched
-	if 10*j.alone < 9*j.shared {
+	if j.alone < j.shared-j.shared/10 {
 		verdict = keptAlone
 	}
-	if verdict == before {
+	if verdict == j.verdict {
 		j.stay = min(2*j.stay, stayMost)
 	} else {
 		j.stay = stayLeast
 	}
+	j.verdict = verdict
 	j.rest = j.now() + j.stay
 	j.turn(verdict)
 }

@@ -93,6 +93,29 @@ func TestTheFasterWayIsKept(t *testing.T) {
 	}
 }
 
+// A stall that comes once, in either trial of sharing, makes no difference.
+func TestOneStallIsNoReason(t *testing.T) {
+	for stalled := range 2 {
+		m := newMachine(60*time.Microsecond, 100*time.Microsecond, true)
+		trials := 0
+		for m.verdict = keptAlone; m.verdict != watched; {
+			trial := m.way == trySharing && m.runs == 0
+			took, isAlone := m.sharedRun, m.begin()
+			if isAlone {
+				took = m.aloneRun
+			} else if trial {
+				if trials++; trials == stalled+1 {
+					took = 9 * time.Millisecond
+				}
+			}
+			m.clock += took
+			if m.end(!isAlone); m.way == keptAlone {
+				t.Fatalf("runs are made alone after trial %d stalled", stalled)
+			}
+		}
+	}
+}
+
 // When the cores are free again, runs are soon shared; and when they are taken, not.
 func TestVerdictsChange(t *testing.T) {
 	m := newMachine(800*time.Microsecond, 300*time.Microsecond, true)

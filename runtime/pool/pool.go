@@ -17,8 +17,9 @@ type Pool struct {
 	gate    barrier          // workers wait here for work, and for its end
 	inside  barrier          // Wait
 	ledgers []ledger         // of Claim, by worker; InTurn's is the first
+	late    atomic.Bool      // a worker slept in this run, waiting for another one
+	_       [64]byte         // worker 0 writes what follows in each run
 	judge   judge
-	late    atomic.Bool // a worker slept in this run, waiting for another one
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
