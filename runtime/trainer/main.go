@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/fsys"
@@ -36,7 +37,7 @@ func Main(n *engine.Network) int {
 
 // Run runs a command line, args[0] being the program's name, and returns the
 // exit status. The first of the signals ends a training after its step, with
-// its state saved; the second ends the process at once.
+// its state saved; a later one ends the process at once.
 func Run(args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer, n *engine.Network, signals <-chan os.Signal) int {
 	a := &app{
 		program: programName(args, env), env: env, net: n, fs: fsys.OS(),
@@ -54,7 +55,7 @@ type app struct {
 	stdin   io.Reader
 	stdout  *output
 	stderr  io.Writer
-	exit    func(int) // for the second signal
+	exit    func(int) // for a second signal
 	topic   string    // what help explains of the command: " train"
 	ctx     context.Context
 }
@@ -120,22 +121,31 @@ func (e *interrupted) code() int {
 	return 130
 }
 
-// listen returns a context that the first signal cancels. The second ends the
-// process at once: all files are replaced atomically, so nothing is corrupted.
+// together is how long after the first signal others are taken for the same one:
+// timeout(1) signals a process and then its group, and both a shell and the kernel
+// tell of a terminal that is closed.
+const together = 300 * time.Millisecond
+
+// listen returns a context that the first signal cancels. A second one, which does
+// not come together with it, ends the process at once: all files are replaced
+// atomically, so nothing is corrupted.
 func (a *app) listen(signals <-chan os.Signal) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	go func() {
 		var first *interrupted
+		var at time.Time
 		for {
 			select {
 			case s := <-signals:
-				if first != nil {
+				switch {
+				case first == nil:
+					first, at = &interrupted{s}, time.Now()
+					cancel(first)
+				case time.Since(at) > together:
 					a.exit(first.code())
 					return
 				}
-				first = &interrupted{s}
-				cancel(first)
 			case <-done:
 				return
 			}

@@ -12,10 +12,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -148,6 +150,32 @@ func TestIgnoredHangup(t *testing.T) {
 	if _ = c.Wait(); c.ProcessState.ExitCode() != 143 {
 		t.Errorf("exit %d", c.ProcessState.ExitCode())
 	}
+}
+
+// timeout(1) sends its signal twice: the second one, which comes together with the
+// first, does not keep the state from being saved. A later one ends the process.
+func TestSignalsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var exits []int
+		a := &app{exit: func(code int) { exits = append(exits, code) }}
+		signals := make(chan os.Signal)
+		ctx, stop := a.listen(signals)
+		defer stop()
+		for _, after := range []time.Duration{0, time.Millisecond, together / 2} {
+			time.Sleep(after)
+			signals <- syscall.SIGTERM
+			synctest.Wait()
+			if ctx.Err() == nil || exits != nil {
+				t.Fatalf("after %v: %v, exits %v", after, ctx.Err(), exits)
+			}
+		}
+		time.Sleep(together)
+		signals <- syscall.SIGINT
+		synctest.Wait()
+		if !slices.Equal(exits, []int{143}) {
+			t.Errorf("exits %v", exits)
+		}
+	})
 }
 
 // A trainer that waits for its data cannot end its step; the second signal ends
