@@ -133,6 +133,7 @@ func TestResumeCutsMetrics(t *testing.T) {
 func TestResumeNewest(t *testing.T) {
 	t.Chdir(t.TempDir())
 	i := in{net: spirals()}
+	i.run("--resume").want(t, exitRun, "--resume: there is no run in "+filepath.Join("runs", "spirals")+"\n")
 	i.must(t, "--steps", "5")
 	i.must(t, "--steps", "5")
 	i.must(t, "--resume", "--steps", "6")

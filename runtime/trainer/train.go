@@ -159,16 +159,23 @@ func (s *session) begin() error {
 func (s *session) resume(given map[string]bool) error {
 	a, t := s.app, s.flags
 	path := t.run
+	var err error
 	if path == "" {
-		var err error
-		if path, err = rundir.Newest(a.fs, filepath.Join("runs", a.net.Name)); err != nil {
-			return inRun(fmt.Errorf("--resume: %w", err))
+		path = filepath.Join("runs", a.net.Name)
+		var newest string
+		if newest, err = rundir.Newest(a.fs, path); err == nil {
+			path = newest
 		}
 	}
-	if _, err := a.fs.ReadDir(path); errors.Is(err, fs.ErrNotExist) {
-		return inRun(fmt.Errorf("--resume: there is no run in %s", path))
+	if err == nil {
+		_, err = a.fs.ReadDir(path)
 	}
-	var err error
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return inRun(fmt.Errorf("--resume: there is no run in %s", path))
+	case err != nil:
+		return inRun(fmt.Errorf("--resume: %w", err))
+	}
 	if s.dir, err = rundir.Open(a.fs, path, a.net.Spec); err != nil {
 		return inRun(err)
 	}
