@@ -27,7 +27,8 @@ func verifyCommand(o *options) *cobra.Command {
   that a training which was cut or interrupted goes on to the same bits.
 
 It trains on the spec's own rows where they can be read, and on drawn ones
-elsewhere. The exit status is 1 where a check fails.`,
+elsewhere. The exit status is 1 where a check fails, and 7 where the device is
+not here.`,
 		Example:           "  dnngen verify examples/digits.yaml",
 		Args:              oneSpec,
 		ValidArgsFunction: completeSpec,
@@ -50,7 +51,10 @@ elsewhere. The exit status is 1 where a check fails.`,
 				printCheck(cmd, c, asJSON)
 			})
 			err = errors.Join(err, os.RemoveAll(temp))
+			var none *verify.NoDevice
 			switch {
+			case errors.As(err, &none):
+				return fail(exitResources, "verify: %w", err)
 			case err != nil:
 				return fail(exitFailed, "verify: %w", err)
 			case failures > 0:

@@ -64,22 +64,33 @@ func (v *verifier) devices(ctx context.Context) ([]string, error) {
 		Devices []struct {
 			Name    string `json:"name"`
 			Present bool   `json:"present"`
+			Why     string `json:"why"`
 		} `json:"devices"`
 	}
 	if err := json.Unmarshal(out, &info); err != nil {
 		return nil, fmt.Errorf("info: %w", err)
 	}
-	var names []string
+	var here, all []string
 	for _, d := range info.Devices {
-		if d.Present && (v.Device == "" || v.Device == d.Name) {
-			names = append(names, d.Name)
+		all = append(all, d.Name)
+		switch {
+		case v.Device != "" && v.Device != d.Name:
+		case d.Present:
+			here = append(here, d.Name)
+		case v.Device != "":
+			return nil, &NoDevice{v.Device, d.Why}
 		}
 	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("the trainer has no device %s that is here", v.Device)
+	if len(here) == 0 {
+		return nil, &NoDevice{v.Device, "the trainer has " + strings.Join(all, ", ")}
 	}
-	return names, nil
+	return here, nil
 }
+
+// NoDevice says that the device to check is not here, and why.
+type NoDevice struct{ Device, Why string }
+
+func (e *NoDevice) Error() string { return fmt.Sprintf("device %s: %s", e.Device, e.Why) }
 
 // eachLine hands f every line that is not empty.
 func eachLine(text []byte, f func([]byte) error) error {

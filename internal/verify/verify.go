@@ -30,20 +30,20 @@ type Job struct {
 }
 
 // Run makes every check and hands each result to report. The error is of the
-// surroundings, such as a full disk, or the cause of a context that ended; a
-// check that fails is no error.
+// surroundings, such as a full disk or a device that is not here, or the cause of a
+// context that ended; a check that fails is no error.
 func Run(ctx context.Context, job Job, report func(Check)) error {
 	p, err := lower.Lower(job.Net)
 	if err != nil {
 		return err
 	}
 	v := &verifier{Job: job, p: p, report: report}
-	v.add(ctx, "gradients, float64", v.gradients)
-	v.add(ctx, "gradients, trainer", func() (string, error) { return v.trainerGradients(ctx) })
 	devices, err := v.devices(ctx)
 	if err != nil {
 		return err
 	}
+	v.add(ctx, "gradients, float64", v.gradients)
+	v.add(ctx, "gradients, trainer", func() (string, error) { return v.trainerGradients(ctx) })
 	rows, err := v.chooseRows()
 	if err != nil {
 		return err
