@@ -229,7 +229,7 @@ func (r *reader) unknownSetting(e *op.Entry, name string, k *node) {
 		p.Expected = oneOf(names, "or")
 		p.Hint = "settings of " + name + ": " + settingsOf(e, nil)
 	}
-	if guess := wording.Nearest(k.text, names); guess != "" {
+	if guess := nearest(k.text, names); guess != "" {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	}

@@ -77,6 +77,14 @@ func (s section) names() []string {
 	return names
 }
 
+// values lists the keys that are no sections themselves.
+func (s section) values() []string {
+	return slices.DeleteFunc(s.names(), func(name string) bool {
+		f, _ := s.field(name)
+		return f.sub != nil
+	})
+}
+
 func (s section) field(name string) (field, bool) {
 	i := slices.IndexFunc(s, func(f field) bool { return f.name == name })
 	if i < 0 {
@@ -170,6 +178,10 @@ func (r *reader) unknownKey(path string, s section, k *node) {
 		means = section + "." + near
 		p.Message += didYouMean(near)
 		p.Hint = fmt.Sprintf("write %s under %s", code(near+":"), code(section+":"))
+	} else if guess := nearest(k.text, s.values()); guess != "" {
+		means = path + guess
+		p.Message += didYouMean(guess)
+		p.Hint = "write " + code(guess+":")
 	}
 	r.meant[means] = true
 	r.report(k.at, p)

@@ -9,7 +9,14 @@ import (
 	"github.com/dnngen/dnngen/runtime/wording"
 )
 
-func didYouMean(guess string) string { return fmt.Sprintf(" (did you mean %q?)", guess) }
+// didYouMean asks for one of the guesses.
+func didYouMean(guesses ...string) string {
+	quoted := make([]string, len(guesses))
+	for i, g := range guesses {
+		quoted[i] = fmt.Sprintf("%q", g)
+	}
+	return " (did you mean " + oneOf(quoted, "or") + "?)"
+}
 
 // oneOf joins words: "a, b or c".
 func oneOf(words []string, last string) string {
@@ -81,7 +88,7 @@ func (r *reader) unknownName(n *node, c catalogue) {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	} else if longer := beginning(n.text, c.names()); longer != nil {
-		p.Message += fmt.Sprintf(" (did you mean %s?)", oneOf(longer, "or"))
+		p.Message += didYouMean(longer...)
 		p.Hint = "write " + oneOf(longer, "or")
 	}
 	r.report(n.at, p)
@@ -96,6 +103,24 @@ func beginning(name string, words []string) []string {
 		}
 	}
 	return out
+}
+
+// nearest is wording.Nearest, or else the only word that is a name without its last
+// parts, or with some more: batch for batch_size, warmup_epochs for warmup.
+func nearest(name string, words []string) string {
+	guess := wording.Nearest(name, words)
+	if guess != "" {
+		return guess
+	}
+	for _, w := range words {
+		if strings.HasPrefix(name, w+"_") || strings.HasPrefix(w, name+"_") {
+			if guess != "" {
+				return ""
+			}
+			guess = w
+		}
+	}
+	return guess
 }
 
 // otherHome returns the catalogue that has the name.
