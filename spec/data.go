@@ -24,6 +24,13 @@ func (r *reader) reportData(what string, err error, p Problem) {
 	r.report(r.where("data.train"), p)
 }
 
+// reportUnusable reports training rows that are here, and cannot be trained on.
+func (r *reader) reportUnusable(err error) {
+	r.reportData("the training rows cannot be used", err, Problem{
+		Code: codeData, Expected: "rows that the network can be trained on", Hint: "mend the data, or what the spec says of it under `data:`",
+	})
+}
+
 // checkData compares the network with the training rows.
 func (r *reader) checkData(o Options) {
 	n := r.net
@@ -32,9 +39,7 @@ func (r *reader) checkData(o Options) {
 	}
 	have, err := o.Count(n.Data, n.Train.Seed)
 	if err != nil {
-		r.reportData("the training rows cannot be used", err, Problem{
-			Code: codeData, Expected: "rows that the network can be trained on", Hint: "mend the data, or what the spec says of it under `data:`",
-		})
+		r.reportUnusable(err)
 		return
 	}
 	if have.Inputs > 0 && have.Inputs != n.Input {

@@ -8,7 +8,7 @@ type Options struct {
 	// `input` out and it does not follow from the columns; a share for tests is
 	// split off by the seed. nil: that is an error.
 	// An error may tell its hint apart from the rest, by a method
-	// Split() (what, hint string).
+	// Split() (what, hint string). It wraps fs.ErrNotExist where the data is not here.
 	Infer func(d Data, seed uint64) (inputs int, err error)
 	// Count counts in the training rows what the network is then compared with;
 	// it is asked once the spec is valid otherwise. nil: the data is not read.

@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/dnngen/dnngen/runtime/wording"
@@ -41,6 +43,9 @@ func (r *reader) inferInput(root *node, o Options) {
 		}
 		if err == nil {
 			err = fmt.Errorf("the data has %s", wording.Count(inputs, "feature"))
+		} else if !errors.Is(err, fs.ErrNotExist) { // to give "input" would not mend them
+			r.reportUnusable(err)
+			return
 		}
 		r.reportData("the number of features cannot be read from the data", err, p)
 		return

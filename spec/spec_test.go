@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -216,8 +217,9 @@ func TestInfer(t *testing.T) {
 		{"from data with text", "data: {train: rows.csv, features: [a, b], categorical: [b]}", func(Data, uint64) (int, error) { return 6, nil }, 6, "", 0},
 		{"no reader", "data: {train: rows.csv}", nil, 0, codeInput, 1},
 		{"no source", "data: {scale: none}", infer, 0, codeInput, 1},
-		{"bad data", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, failure }, 0, codeInput, 4},
-		{"mistyped target", "data: {train: rows.csv, target: specis}", func(Data, uint64) (int, error) { return 0, mistyped }, 0, codeInput, 4},
+		{"no data", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, fs.ErrNotExist }, 0, codeInput, 4},
+		{"bad data", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, failure }, 0, codeData, 4},
+		{"mistyped target", "data: {train: rows.csv, target: specis}", func(Data, uint64) (int, error) { return 0, mistyped }, 0, codeData, 4},
 		{"no columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 0, nil }, 0, codeInput, 4},
 		{"too many columns", "data: {train: rows.csv}", func(Data, uint64) (int, error) { return 1 << 40, nil }, 0, codeInput, 4},
 		{"bad section", "data: {train: rows.csv, scale: 3}", func(Data, uint64) (int, error) { panic("not to be read") }, 0, codeType, 4},

@@ -108,9 +108,6 @@ func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
 // countWhole counts in rows that have to be whole. It counts nothing in rows that
 // are not here: a spec may be checked without its data.
 func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
-	if d.Train == stdinName {
-		return spec.Counts{}, nil
-	}
 	t.open(d, seed)
 	if errors.Is(t.err, fs.ErrNotExist) {
 		return spec.Counts{}, nil
@@ -124,9 +121,6 @@ func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) 
 // countSmall counts in rows that are read in no time, and nothing in others, or in
 // broken ones: to compile a network takes no data, and the trainer reads them anyway.
 func countSmall(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
-	if d.Train == stdinName {
-		return spec.Counts{}, nil
-	}
 	t.fs = smallFiles{fsys.OS()}
 	if t.open(d, seed); t.err != nil {
 		return spec.Counts{}, nil

@@ -36,7 +36,7 @@ type Error struct {
 	Line, Col int
 	Msg, Hint string
 
-	cause error // fs.ErrNotExist where there is no such file
+	cause error // fs.ErrNotExist where there is no such file, or no standard input
 }
 
 func (e *Error) Error() string {
@@ -47,7 +47,8 @@ func (e *Error) Error() string {
 	return what
 }
 
-// Unwrap returns fs.ErrNotExist where the source is a file that is not there.
+// Unwrap returns fs.ErrNotExist where the source is not there: a file, or standard
+// input.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Split returns what is wrong and where, and the hint apart from it.

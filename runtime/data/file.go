@@ -97,7 +97,7 @@ func readText(f *file) (*Table, error) {
 // readStdin reads CSV from standard input.
 func readStdin(r io.Reader) (*Table, error) {
 	if r == nil {
-		return nil, &Error{File: "-", Msg: "standard input is no source here"}
+		return nil, &Error{File: "-", Msg: "standard input is no source here", cause: fs.ErrNotExist}
 	}
 	return readText(&file{name: "-", r: io.NopCloser(r), size: -1})
 }
