@@ -51,7 +51,7 @@ Data sources:
   -                           CSV on standard input
 
 Environment:
-  %-15s  default of --device
+  %-15s  default of --device, but for bench, which times all
   %-15s  directory where data files are looked for after the working one
   %-15s  how messages call this program
   DNNGEN_CUBLASLT  off: NVIDIA's library cuBLASLt makes no product
