@@ -25,9 +25,10 @@ func unknownCommand(root *cobra.Command, name string) error {
 // flagError rewords what pflag says of a flag, and suggests one, or lists those that
 // there are.
 func flagError(cmd *cobra.Command, err error) error {
-	text := err.Error()
+	text, own := err.Error(), "its"
 	if cmd.Name() == "run" && strings.HasPrefix(text, "unknown") {
 		text += " (the trainer's flags stand after --)"
+		own = "run's"
 	}
 	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown { // of -json, pflag says that there is no j
@@ -44,5 +45,5 @@ func flagError(cmd *cobra.Command, err error) error {
 	if guess := wording.Nearest(name, names); guess != "" {
 		return usageError(cmd, "%s; did you mean --%s?", text, guess)
 	}
-	return usageError(cmd, "%s; its flags are --%s", text, strings.Join(names, ", --"))
+	return usageError(cmd, "%s; %s flags are --%s", text, own, strings.Join(names, ", --"))
 }
