@@ -158,7 +158,11 @@ func (t *trainingRows) open(d spec.Data, seed uint64) {
 // stands in test rows alone makes no input.
 func countRows(table *data.Table, d spec.Data, seed uint64) (spec.Counts, error) {
 	if share, ok := data.Share(d.Test); ok {
-		table, _ = data.Split(table, share, seed)
+		var test *data.Table
+		if table, test = data.Split(table, share, seed); test.Rows() == 0 {
+			_, _, _, err := data.Width(test, declared(d)) // says why there are none
+			return spec.Counts{}, err
+		}
 	}
 	inputs, classes, _, err := data.Width(table, declared(d))
 	if err != nil {
