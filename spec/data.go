@@ -51,6 +51,12 @@ func (r *reader) checkData(o Options) {
 	}
 	r.checkClasses(have.Classes)
 	r.checkTargets(have)
+	if o.Fit == nil || r.failed() {
+		return
+	}
+	if err := o.Fit(n); err != nil {
+		r.reportUnusable(err)
+	}
 }
 
 // checkClasses checks that the network can tell the classes of its data apart.

@@ -13,6 +13,10 @@ type Options struct {
 	// Count counts in the training rows what the network is then compared with;
 	// it is asked once the spec is valid otherwise. nil: the data is not read.
 	Count func(d Data, seed uint64) (Counts, error)
+	// Fit tells why the network cannot be trained on these rows, such as a target
+	// that the loss does not take; it is asked where all counts agree. nil: nobody
+	// looks.
+	Fit func(n *Network) error
 }
 
 // Counts is what the training rows tell; 0 stands for what they do not.

@@ -14,10 +14,11 @@ func checkCommand(o *options) *cobra.Command {
 		Use:   "check SPEC [--json]",
 		Short: "Validate a spec and summarise its network",
 		Long: `check validates a spec, counts the inputs and the classes of its training rows
-where these are here, looks for cells that are missing in them, and prints the
-model summary: for each layer its shape and parameters, the operations of one
-training step (FLOP), the bytes that its parameters, optimizer state and buffers
-take, also on a GPU, and the kernels that it became: what is fused into what.`,
+where these are here, looks for missing cells and for targets that the loss does
+not take, and prints the model summary: for each layer its shape and parameters,
+the operations of one training step (FLOP), the bytes that its parameters,
+optimizer state and buffers take, also on a GPU, and the kernels that it became:
+what is fused into what.`,
 		Example: `  dnngen check examples/digits.yaml
   dnngen check net.yaml --json --error-format json`,
 		Args:              oneSpec,

@@ -45,6 +45,7 @@ func load(cmd *cobra.Command, file string, o *options, count counting) (*spec.Ne
 	parsing := spec.Options{Infer: rows.inputs}
 	if count != nil {
 		parsing.Count = func(d spec.Data, seed uint64) (spec.Counts, error) { return count(&rows, d, seed) }
+		parsing.Fit = rows.fit
 	}
 	net, warnings, err := spec.Parse(title, text, parsing)
 	stderr := cmd.ErrOrStderr()
@@ -98,6 +99,8 @@ type trainingRows struct {
 	have  spec.Counts
 	err   error
 	table *data.Table // all of them, with those that are split off for testing
+	train *data.Table // without these
+	whole bool        // they have to be whole
 }
 
 func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
@@ -108,6 +111,7 @@ func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
 // countWhole counts in rows that have to be whole. It counts nothing in rows that
 // are not here: a spec may be checked without its data.
 func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
+	t.whole = true
 	t.open(d, seed)
 	if errors.Is(t.err, fs.ErrNotExist) {
 		return spec.Counts{}, nil
@@ -116,6 +120,18 @@ func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) 
 		t.err = data.Complete(t.table, declared(d))
 	}
 	return t.have, t.err
+}
+
+// fit prepares rows that have to be whole, and their targets, as the trainer will.
+func (t *trainingRows) fit(n *spec.Network) error {
+	if !t.whole || t.train == nil {
+		return nil
+	}
+	_, err := data.Fit(t.train, &engine.Network{
+		Name: n.Name, Inputs: n.Input, Outputs: n.Output,
+		Metrics: string(n.Loss.Metrics), Classes: n.Loss.Rowwise != "", Data: declared(n.Data),
+	})
+	return err
 }
 
 // countSmall counts in rows that are read in no time, and nothing in others, or in
@@ -149,26 +165,27 @@ func (t *trainingRows) open(d spec.Data, seed uint64) {
 	if !t.read {
 		t.read = true
 		if t.table, t.err = data.Open(d.Train, data.Options{Dir: t.dir, Target: d.Target, FS: t.fs}); t.err == nil {
-			t.have, t.err = countRows(t.table, d, seed)
+			t.have, t.err = t.countRows(d, seed)
 		}
 	}
 }
 
 // countRows counts in the rows that the trainer will train on: a category that
 // stands in test rows alone makes no input.
-func countRows(table *data.Table, d spec.Data, seed uint64) (spec.Counts, error) {
+func (t *trainingRows) countRows(d spec.Data, seed uint64) (spec.Counts, error) {
+	t.train = t.table
 	if share, ok := data.Share(d.Test); ok {
 		var test *data.Table
-		if table, test = data.Split(table, share, seed); test.Rows() == 0 {
+		if t.train, test = data.Split(t.table, share, seed); test.Rows() == 0 {
 			_, _, _, err := data.Width(test, declared(d)) // says why there are none
 			return spec.Counts{}, err
 		}
 	}
-	inputs, classes, _, err := data.Width(table, declared(d))
+	inputs, classes, _, err := data.Width(t.train, declared(d))
 	if err != nil {
 		return spec.Counts{}, err
 	}
-	targets, err := data.Targets(table, declared(d))
+	targets, err := data.Targets(t.train, declared(d))
 	return spec.Counts{Inputs: inputs, Classes: classes, Targets: targets}, err
 }
 
