@@ -136,7 +136,7 @@ func (r *reader) settings(e *op.Entry, name string, preset, set op.Values, value
 		s, found := e.Setting(k.text)
 		switch fixed, isFixed := preset[k.text]; {
 		case !found || !k.scalar():
-			r.unknownSetting(e, name, k)
+			r.unknownSetting(e, name, k, i > 0)
 			ok = false
 		case isFixed:
 			r.fixedSetting(e, name, k.text, fixed, k)
@@ -216,7 +216,9 @@ func (r *reader) complete(e *op.Entry, name string, set op.Values, at *node) boo
 	return complete
 }
 
-func (r *reader) unknownSetting(e *op.Entry, name string, k *node) {
+// unknownSetting reports a setting that an entry does not have; more tells that it
+// stands behind another one.
+func (r *reader) unknownSetting(e *op.Entry, name string, k *node, more bool) {
 	p := Problem{
 		Code: codeUnknownSetting, Message: fmt.Sprintf("%s has no setting %s", name, quote(k.text)),
 		Found: quote(k.text), Expected: name + " alone", Hint: "write " + code(name),
@@ -229,7 +231,9 @@ func (r *reader) unknownSetting(e *op.Entry, name string, k *node) {
 		p.Expected = oneOf(names, "or")
 		p.Hint = "settings of " + name + ": " + settingsOf(e, nil)
 	}
-	if guess := nearest(k.text, names); guess != "" {
+	if more && strings.Trim(k.text, "0123456789") == "" { // of 0,5
+		p.Hint = "write numbers with a decimal point, as 0.5: a comma parts settings"
+	} else if guess := nearest(k.text, names); guess != "" {
 		p.Message += didYouMean(guess)
 		p.Hint = "write " + guess
 	}
