@@ -64,7 +64,12 @@ func fail(status int, format string, args ...any) error {
 // interrupted is the cause of a context that a signal cancelled.
 type interrupted struct{ signal os.Signal }
 
-func (e *interrupted) Error() string { return "interrupted by signal: " + e.signal.String() }
+func (e *interrupted) Error() string {
+	if e.signal == os.Interrupt {
+		return "interrupted by Ctrl-C"
+	}
+	return "interrupted by signal: " + e.signal.String()
+}
 
 // heap is what dnngen may use before it collects garbage: most runs end before.
 const heap = 256 << 20
