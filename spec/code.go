@@ -83,6 +83,7 @@ const (
 	warnNoLinear    = "W0608"
 	warnOutput      = "W0609"
 	warnAutoBatch   = "W0610"
+	warnNoRows      = "W0611"
 )
 
 // Codes returns the table of errors and warnings, by ID.

@@ -81,5 +81,11 @@ batch keeps a GPU busy and makes few updates an epoch, which may train badly: th
 write a number. At its start the trainer compares what it needs with what is free.`,
 		Wrong: "train: {batch: auto}",
 		Right: "train: {batch: 512}",
+	}, {
+		ID: warnNoRows, Title: "training rows that are not here",
+		Text: `
+"dnngen check" compares the network with the rows that it will be trained on: their
+inputs, classes and targets. Without them it checks the spec alone, and a mistake in
+the rows' name looks the same as rows that are on another machine.`,
 	},
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/dnngen/dnngen/internal/op"
 	"github.com/dnngen/dnngen/runtime/wording"
@@ -38,6 +39,12 @@ func (r *reader) checkData(o Options) {
 		return
 	}
 	have, err := o.Count(n.Data, n.Train.Seed)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.reportData("the network is not compared with the training rows", err, Problem{
+			Code: warnNoRows, Expected: "rows that are here", Hint: "name rows that are here",
+		})
+		return
+	}
 	if err != nil {
 		r.reportUnusable(err)
 		return

@@ -11,7 +11,8 @@ type Options struct {
 	// Split() (what, hint string). It wraps fs.ErrNotExist where the data is not here.
 	Infer func(d Data, seed uint64) (inputs int, err error)
 	// Count counts in the training rows what the network is then compared with;
-	// it is asked once the spec is valid otherwise. nil: the data is not read.
+	// it is asked once the spec is valid otherwise. An error is as that of Infer, and a
+	// warning where it wraps fs.ErrNotExist. nil: the data is not read.
 	Count func(d Data, seed uint64) (Counts, error)
 	// Fit tells why the network cannot be trained on these rows, such as a target
 	// that the loss does not take; it is asked where all counts agree. nil: nobody

@@ -108,15 +108,13 @@ func (t *trainingRows) inputs(d spec.Data, seed uint64) (int, error) {
 	return t.have.Inputs, t.err
 }
 
-// countWhole counts in rows that have to be whole. It counts nothing in rows that
-// are not here: a spec may be checked without its data.
+// countWhole counts in rows that have to be whole, and in none on standard input.
 func countWhole(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) {
-	t.whole = true
-	t.open(d, seed)
-	if errors.Is(t.err, fs.ErrNotExist) {
+	if d.Train == stdinName {
 		return spec.Counts{}, nil
 	}
-	if t.err == nil {
+	t.whole = true
+	if t.open(d, seed); t.err == nil {
 		t.err = data.Complete(t.table, declared(d))
 	}
 	return t.have, t.err
