@@ -104,24 +104,29 @@ func Each[T any](file string, results any, things []T, measure func(T) error) er
 	if err := Writable(file); err != nil {
 		return err
 	}
+	part := ""
+	if file != "" {
+		part = file + Partial
+	}
+	if err := Writable(part); err != nil {
+		return err
+	}
 	for i, thing := range things {
-		if err := measure(thing); err != nil {
-			if file != "" && i > 0 {
-				err = fmt.Errorf("%w; what was measured before is in %s", err, file+Partial)
+		err := measure(thing)
+		if err == nil && part != "" {
+			err = Write(part, results)
+		}
+		if err != nil {
+			if part != "" && i > 0 {
+				err = fmt.Errorf("%w; what was measured before is in %s", err, part)
 			}
 			return err
 		}
-		if file == "" {
-			continue
-		}
-		if err := Write(file+Partial, results); err != nil {
-			return err
-		}
 	}
-	if file == "" || len(things) == 0 {
+	if part == "" || len(things) == 0 {
 		return nil
 	}
-	return os.Rename(file+Partial, file)
+	return os.Rename(part, file)
 }
 
 // Writable returns an error where Write could not store a file, before anything is

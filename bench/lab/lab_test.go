@@ -88,6 +88,22 @@ func TestEachKeepsWhatWasMeasured(t *testing.T) {
 	if err := each(); err != died {
 		t.Errorf("without a part: error %v", err)
 	}
+	// What cannot be written after the first says so, too.
+	var grows struct{ Last any }
+	err := Each(file, &grows, []any{"w1", func() {}}, func(last any) error {
+		grows.Last = last
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "; what was measured before is in "+file+Partial) {
+		t.Errorf("unwritable results: error %v", err)
+	}
+	// Nothing is measured for a part that cannot be written.
+	if err := errors.Join(os.Remove(file+Partial), os.Mkdir(file+Partial, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := each(); err == nil || errors.Is(err, died) {
+		t.Errorf("a directory in the part's place: error %v", err)
+	}
 }
 
 // Where results cannot be written, that is said before hours are spent on them.
