@@ -59,11 +59,13 @@ const (
 
 	// Of runs that take longer than some turns of the scheduler, two workers make
 	// more than one does, also where other programs want their cores. Such runs are
-	// not tried again for longRest.
+	// not tried again for longRest, and for longRests times what those alone took:
+	// with dozens of workers these are seconds.
 	longAlone  = 5 * time.Millisecond
 	longShared = 50 * time.Millisecond
 	longRuns   = 3 // alone, which tell
 	longRest   = time.Minute
+	longRests  = 50
 )
 
 func (j *judge) init() {
@@ -173,7 +175,12 @@ func (j *judge) decide() {
 
 // leave shares all runs for a long time.
 func (j *judge) leave() {
-	j.rest = j.now() + longRest
+	rest := longRest
+	if j.way == tryAlone {
+		// By the shortest one: what stops the process for a while does not count.
+		rest = max(rest, longRests*longRuns*j.least)
+	}
+	j.rest = j.now() + rest
 	j.turn(watched)
 }
 

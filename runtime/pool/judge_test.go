@@ -150,6 +150,16 @@ func TestLongRunsAreShared(t *testing.T) {
 	}
 }
 
+// Dozens of workers, of which some wait for others in every run, make in 40 ms what takes
+// one of them 1.3 s. Trials of that take few of a hundred seconds.
+func TestTrialsOfManyWorkersAreRare(t *testing.T) {
+	m := newMachine(40*time.Millisecond, 1300*time.Millisecond, true)
+	m.work(time.Hour)
+	if share := m.aloneTimes.Seconds() / m.clock.Seconds(); m.alone < longRuns || share > 0.025 {
+		t.Errorf("%d runs are made alone, %.1f %% of the time", m.alone, 100*share)
+	}
+}
+
 // The environment has every run shared, or every other one, with the same pieces.
 func TestTheEnvironmentDecides(t *testing.T) {
 	for asked, want := range map[string][]int{"always": {3, 3, 3, 3}, "turns": {3, 1, 3, 1}} {
