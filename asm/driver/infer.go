@@ -117,7 +117,7 @@ func (e *emitter) copyShort(g *jen.Group, full code) {
 	)
 }
 
-// accessFuncs writes Read, Write and Close.
+// accessFuncs writes Read, Write, Runs and Close.
 func (e *emitter) accessFuncs(f *jen.File) {
 	doc(f, "vectorParams says where each parameter lies in a slot.")
 	f.Var().Id("vectorParams").Op("=").Index(n(len(e.Params))).Qual(simdPath, "Tensor").ValuesFunc(func(g *jen.Group) {
@@ -142,6 +142,8 @@ func (e *emitter) accessFuncs(f *jen.File) {
 	method(f, "Write").Params(jen.List(id("slot"), id("i"), id("first")).Int(), id("src").Add(floats())).Block(
 		id("vectorParams").Index(id("i")).Dot("Pack").Call(own("slots").Index(id("slot")), id("first"), id("src")),
 	).Line()
+	doc(f, "Runs implements engine.Sharing.")
+	method(f, "Runs").Params().Params(jen.List(id("alone"), id("all")).Int64()).Block(jen.Return(own("pool").Dot("Runs").Call())).Line()
 	doc(f, "Close ends the workers and returns the memory.")
 	method(f, "Close").Params().Block(
 		own("pool").Dot("Close").Call(),

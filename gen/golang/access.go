@@ -42,7 +42,7 @@ func (e *emitter) inferFunc(f *jen.File) {
 	}).Line()
 }
 
-// accessFuncs writes Read, Write and Close.
+// accessFuncs writes Read, Write, Runs and Close.
 func (e *emitter) accessFuncs(f *jen.File) {
 	d := fileDoc{f}
 	method := func(name string) code { return f.Func().Params(id("e").Op("*").Id("portable")).Id(name) }
@@ -54,6 +54,8 @@ func (e *emitter) accessFuncs(f *jen.File) {
 	access("Read", "dst", func(part, dst code) code { return jen.Copy(dst, part) })
 	doc(d, "Write sets elements of tensor i of a slot.")
 	access("Write", "src", func(part, src code) code { return jen.Copy(part, src) })
+	doc(d, "Runs implements engine.Sharing.")
+	method("Runs").Params().Params(jen.List(id("alone"), id("all")).Int64()).Block(jen.Return(id("e").Dot("pool").Dot("Runs").Call())).Line()
 	doc(d, "Close ends the workers.")
 	method("Close").Params().Block(id("e").Dot("pool").Dot("Close").Call()).Line()
 	doc(d, "TraceRows is the number of rows that Trace and Gradients take at once.")

@@ -364,6 +364,11 @@ func (e *vector) Write(slot, i, first int, src []float32) {
 	vectorParams[i].Pack(e.slots[slot], first, src)
 }
 
+// Runs implements engine.Sharing.
+func (e *vector) Runs() (alone, all int64) {
+	return e.pool.Runs()
+}
+
 // Close ends the workers and returns the memory.
 func (e *vector) Close() {
 	e.pool.Close()

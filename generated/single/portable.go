@@ -162,6 +162,11 @@ func (e *portable) Write(slot, i, first int, src []float32) {
 	copy(e.slots[slot][i][first:first+len(src)], src)
 }
 
+// Runs implements engine.Sharing.
+func (e *portable) Runs() (alone, all int64) {
+	return e.pool.Runs()
+}
+
 // Close ends the workers.
 func (e *portable) Close() {
 	e.pool.Close()

@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/dnngen/dnngen/runtime/engine"
 )
 
 // Contender is one way of making the steps of a Problem.
@@ -20,6 +22,15 @@ type Contender interface {
 	// a learning rate that leaves the parameters about where they are, and returns
 	// the seconds that took.
 	Time(steps, rows int, fresh bool) (float64, error)
+}
+
+// runsOf counts the runs of a contender so far, and those that one of several threads
+// made alone; 0 where it does not tell.
+func runsOf(c Contender) (alone, all int64) {
+	if s, ok := c.(engine.Sharing); ok {
+		return s.Runs()
+	}
+	return 0, 0
 }
 
 // Entry is a contender and what is told of it.
@@ -124,6 +135,8 @@ type run struct {
 	step   float64   // seconds, about
 	steps  int       // in a round
 	times  []float64 // of a step, round by round
+	alone  int64     // runs of the rounds that one of several threads made alone
+	all    int64     // runs of the rounds
 	losses []float64
 }
 
@@ -318,11 +331,14 @@ func (m *measurement) alternate() error {
 					return err
 				}
 			}
+			alone, all := runsOf(r.Contender)
 			t, err := m.time(r, r.steps, r.rows, false)
 			if err != nil {
 				return err
 			}
 			r.times = append(r.times, t)
+			aloneNow, allNow := runsOf(r.Contender)
+			r.alone, r.all = r.alone+aloneNow-alone, r.all+allNow-all
 		}
 	}
 	return nil

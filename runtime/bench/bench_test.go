@@ -88,6 +88,61 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// lonely is a contender of several threads, one of which makes three of four steps
+// alone, and all steps while losses are compared.
+type lonely struct {
+	fake
+	alone, all int64
+}
+
+func (l *lonely) Losses(steps, rows int) ([]float64, error) {
+	l.alone, l.all = l.alone+int64(steps), l.all+int64(steps)
+	return l.fake.Losses(steps, rows)
+}
+
+func (l *lonely) Time(steps, rows int, fresh bool) (float64, error) {
+	for range steps {
+		if l.all++; l.all%4 != 0 {
+			l.alone++
+		}
+	}
+	return l.fake.Time(steps, rows, fresh)
+}
+
+func (l *lonely) Runs() (alone, all int64) { return l.alone, l.all }
+
+// TestStepsAloneAreTold: a time of several threads that is mostly one thread's says so,
+// also where another program measures it.
+func TestStepsAloneAreTold(t *testing.T) {
+	own := &lonely{fake: fake{perStep: 1e-5, loss: falling}}
+	served := &lonely{fake: fake{perStep: 1e-5, loss: falling}}
+	remote, _ := serve(t, func(string, int) (bench.Contender, error) { return served, nil })
+	far, err := remote.Open("cpu:go", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := []bench.Entry{
+		{Name: "shared", Threads: 2, Contender: &fake{perStep: 1e-5, loss: falling}},
+		{Name: "own", Threads: 2, Contender: own}, {Name: "far", Threads: 2, Contender: far},
+	}
+	r, err := bench.Measure(t.Context(), entries, bench.Options{Seconds: 0.3, Check: 5, Batch: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0, 0.75, 0.75} {
+		if got := r.Results[i].Alone; math.Abs(got-want) > 0.01 {
+			t.Errorf("%s: %g of the steps are made alone, want %g", r.Results[i].Name, got, want)
+		}
+	}
+	var out bytes.Buffer
+	r.Table(&out)
+	for name, want := range map[string]bool{"shared": false, "own": true, "far": true} {
+		if got := strings.Contains(out.String(), name+", 2 threads: one alone made 75 % of the steps"); got != want {
+			t.Errorf("%s: told %v, want %v\n%s", name, got, want, out.String())
+		}
+	}
+}
+
 // TestAllAreSlow: a time is wanted, however long it takes.
 func TestAllAreSlow(t *testing.T) {
 	f := &fake{perRow: 10, perStep: 50, loss: falling}
@@ -304,7 +359,10 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestDrive(t *testing.T) {
+// serve drives a trainer that opens such contenders, until the test ends. The second
+// result is where it was told to export to.
+func serve(t *testing.T, open func(device string, threads int) (bench.Contender, error)) (*bench.Remote, *string) {
+	t.Helper()
 	toServer, requests := io.Pipe()
 	answers, fromServer := io.Pipe()
 	exported := ""
@@ -312,17 +370,29 @@ func TestDrive(t *testing.T) {
 		Describe: func() bench.Description {
 			return bench.Description{Network: "n", Batch: 7, Here: []string{"cpu:go"}}
 		},
-		Open: func(device string, threads int) (bench.Contender, error) {
-			if device != "cpu:go" {
-				return nil, errors.New("no such device")
-			}
-			return &fake{perRow: 1e-3, loss: falling}, nil
-		},
+		Open:   open,
 		Export: func(dir string) error { exported = dir; return nil },
 	}
 	ended := make(chan error)
 	go func() { ended <- s.Serve(toServer, fromServer) }()
-	r := bench.NewRemote(requests, answers)
+	t.Cleanup(func() {
+		if err := requests.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return bench.NewRemote(requests, answers), &exported
+}
+
+func TestDrive(t *testing.T) {
+	r, exported := serve(t, func(device string, threads int) (bench.Contender, error) {
+		if device != "cpu:go" {
+			return nil, errors.New("no such device")
+		}
+		return &fake{perRow: 1e-3, loss: falling}, nil
+	})
 	if d, err := r.Describe(); err != nil || d.Network != "n" || d.Batch != 7 {
 		t.Errorf("%+v, %v", d, err)
 	}
@@ -342,14 +412,8 @@ func TestDrive(t *testing.T) {
 	if _, err := c.Time(0, 2, true); err == nil {
 		t.Error("no steps were timed")
 	}
-	if err := r.Export("x"); err != nil || exported != "x" {
-		t.Errorf("export to %q: %v", exported, err)
-	}
-	if err := requests.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if err := r.Export("x"); err != nil || *exported != "x" {
+		t.Errorf("export to %q: %v", *exported, err)
 	}
 }
 

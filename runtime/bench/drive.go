@@ -31,6 +31,8 @@ type answer struct {
 	ID          int          `json:"id,omitempty"`
 	Losses      []float64    `json:"losses,omitempty"`
 	Seconds     float64      `json:"seconds,omitempty"`
+	Alone       int64        `json:"runs_alone,omitempty"` // of those that took these seconds
+	Runs        int64        `json:"runs,omitempty"`
 }
 
 // Description is what a trainer tells of itself.
@@ -107,7 +109,10 @@ func (s *Server) answer(r request) (a answer, err error) {
 		}
 		a.Losses, err = c.Losses(r.Steps, r.Rows)
 	case "time":
+		alone, all := runsOf(c)
 		a.Seconds, err = c.Time(r.Steps, r.Rows, r.Fresh)
+		a.Alone, a.Runs = runsOf(c)
+		a.Alone, a.Runs = a.Alone-alone, a.Runs-all
 	default:
 		err = fmt.Errorf("there is no request %q", r.Do)
 	}
@@ -158,7 +163,7 @@ func (r *Remote) Describe() (Description, error) {
 // Open makes a contender of a device.
 func (r *Remote) Open(device string, threads int) (Contender, error) {
 	a, err := r.call(request{Do: "open", Device: device, Threads: threads})
-	return &remoteContender{r, a.ID}, err
+	return &remoteContender{remote: r, id: a.ID}, err
 }
 
 // Export lets the trainer write the problem to a directory.
@@ -168,9 +173,13 @@ func (r *Remote) Export(dir string) error {
 }
 
 type remoteContender struct {
-	remote *Remote
-	id     int
+	remote     *Remote
+	id         int
+	alone, all int64
 }
+
+// Runs implements engine.Sharing: of the runs that were timed.
+func (c *remoteContender) Runs() (alone, all int64) { return c.alone, c.all }
 
 func (c *remoteContender) Losses(steps, rows int) ([]float64, error) {
 	a, err := c.remote.call(request{Do: "losses", ID: c.id, Steps: steps, Rows: rows})
@@ -182,5 +191,6 @@ func (c *remoteContender) Losses(steps, rows int) ([]float64, error) {
 
 func (c *remoteContender) Time(steps, rows int, fresh bool) (float64, error) {
 	a, err := c.remote.call(request{Do: "time", ID: c.id, Steps: steps, Rows: rows, Fresh: fresh})
+	c.alone, c.all = c.alone+a.Alone, c.all+a.Runs
 	return a.Seconds, err
 }

@@ -156,6 +156,14 @@ func NewTrainee(e engine.Engine, p *Problem) *Trainee {
 // Close closes the engine.
 func (t *Trainee) Close() { t.engine.Close() }
 
+// Runs implements engine.Sharing, for engines that do.
+func (t *Trainee) Runs() (alone, all int64) {
+	if s, ok := t.engine.(engine.Sharing); ok {
+		return s.Runs()
+	}
+	return 0, 0
+}
+
 // begin sets the parameters and clears the optimizer's state.
 func (t *Trainee) begin() {
 	var zeros []float32

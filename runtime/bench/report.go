@@ -35,6 +35,8 @@ type Result struct {
 	GFLOPS  float64 `json:"gflops"`
 	Share   float64 `json:"share_of_peak,omitempty"` // of the peak of as many threads on its units
 	Loss    float64 `json:"loss"`                    // of the last step that was compared for it
+	// Alone is the share of the steps that one of several threads made by itself.
+	Alone float64 `json:"made_alone,omitempty"`
 }
 
 // Spread describes times that were measured again and again.
@@ -84,6 +86,9 @@ func (m *measurement) report() *Report {
 		}
 		if out.Peak != nil && !r.Elsewhere {
 			result.Share = result.GFLOPS / out.Peak.of(r.Threads, r.Units)
+		}
+		if r.alone > 0 {
+			result.Alone = float64(r.alone) / float64(r.all)
 		}
 		out.Results = append(out.Results, result)
 	}

@@ -98,6 +98,12 @@ func (r *Report) Table(w io.Writer) {
 		fmt.Fprintf(w, "%-*s  %7d  %10s %7s  %12s  %9s  %8s\n", longest, x.Name, x.Threads, Duration(x.Step.Median),
 			fmt.Sprintf("%.1f %%", 100*x.Step.Noise()), Count(x.Samples), digits(x.GFLOPS), share)
 	}
+	for _, x := range r.Results {
+		if x.Alone >= 0.01 {
+			fmt.Fprintf(w, "%s, %s: one alone made %.0f %% of the steps, as it had to wait for the others, which was slower\n",
+				x.Name, wording.Count(x.Threads, "thread"), 100*x.Alone)
+		}
+	}
 	for _, x := range r.Slow {
 		fmt.Fprintf(w, "not timed: %s, %s: a whole step takes too long (%s of %s take %s); --seconds gives more time\n",
 			x.Name, wording.Count(x.Threads, "thread"), strconv.Itoa(x.Rows), wording.Count(r.Batch, "row"), Duration(x.Step))

@@ -77,6 +77,15 @@ type Tracer interface {
 	Gradients(x []float32, y Target, rows int, f func(param int, grad []float32)) float64
 }
 
+// Sharing is implemented by engines that share their steps among threads where that
+// is faster.
+type Sharing interface {
+	// Runs counts the runs so far, of which a step takes one or, on the full set, one
+	// for each chunk and one for the update; and those of them that one of several
+	// threads made alone.
+	Runs() (alone, all int64)
+}
+
 // Noted is implemented by engines that have something to tell of how they were
 // made.
 type Noted interface {

@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -190,6 +192,9 @@ func TestTheEnvironmentDecides(t *testing.T) {
 		}
 		if n := p.Threads(); n != 3 {
 			t.Errorf("%s: %d threads afterwards", asked, n)
+		}
+		if alone, all := p.Runs(); int(alone) != strings.Count(fmt.Sprint(want), "1") || all != 4 {
+			t.Errorf("%s: %d of %d runs alone", asked, alone, all)
 		}
 	}
 }

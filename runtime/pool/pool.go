@@ -20,6 +20,8 @@ type Pool struct {
 	late    atomic.Bool      // a worker slept in this run, waiting for another one
 	_       [64]byte         // worker 0 writes what follows in each run
 	judge   judge
+	alone   int64 // runs that worker 0 made alone
+	all     int64
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.
@@ -61,10 +63,12 @@ func (p *Pool) Threads() int { return p.threads }
 // waiting for one another takes longer than they save, it calls f on worker 0
 // alone, and Threads is 1 meanwhile. It does not allocate; make f once and keep it.
 func (p *Pool) Run(f func(worker int)) {
+	p.all++
 	switch {
 	case p.workers == 1:
 		f(0)
 	case p.judge.begin():
+		p.alone++
 		p.threads = 1
 		f(0)
 		p.threads = p.workers
@@ -81,6 +85,10 @@ func (p *Pool) Run(f func(worker int)) {
 		p.judge.end(late)
 	}
 }
+
+// Runs counts the runs so far, and those of them that one of several workers made
+// alone.
+func (p *Pool) Runs() (alone, all int64) { return p.alone, p.all }
 
 // Wait is called inside f by every worker: it returns when all have called it.
 func (p *Pool) Wait() {
