@@ -57,12 +57,20 @@ func TestNothingIsTriedWithoutNeed(t *testing.T) {
 	if m.alone > 0 || m.clockLookups > 0 {
 		t.Errorf("%d runs alone, the clock was read %d times", m.alone, m.clockLookups)
 	}
-	// So are they where somebody is late now and then: in 7 of 32.
-	for i := range 3200 {
+	// So are they where somebody is late now and then.
+	for i := range 100 * window {
 		if m.begin() {
 			t.Fatalf("run %d is made alone", i)
 		}
-		m.end(i%32 < windowLate-1)
+		m.end(i%window < windowLate-1)
+	}
+	// In one more of them, both ways are tried.
+	for i := range window {
+		m.begin()
+		m.end(i < windowLate)
+	}
+	if m.way != trySharing {
+		t.Errorf("nothing is tried after %d runs with somebody late in %d", window, windowLate)
 	}
 }
 
@@ -124,7 +132,7 @@ func TestVerdictsChange(t *testing.T) {
 	for range 3 {
 		m.sharedRun, m.late = 800*time.Microsecond, true
 		m.work(stayMost + 200*time.Millisecond)
-		m.work(time.Second)
+		m.work(10 * time.Second)
 		if m.alone < 10*m.shared {
 			t.Errorf("on a full machine, %d runs are shared and %d are not", m.shared, m.alone)
 		}
@@ -134,6 +142,35 @@ func TestVerdictsChange(t *testing.T) {
 		if m.alone > 0 {
 			t.Errorf("on a free machine, %d runs are shared and %d are not", m.shared, m.alone)
 		}
+	}
+}
+
+// A new verdict is soon looked at again, however long the last one stood.
+func TestANewVerdictIsShort(t *testing.T) {
+	m := newMachine(800*time.Microsecond, 300*time.Microsecond, true)
+	m.work(10 * time.Second)
+	m.sharedRun, m.late = 160*time.Microsecond, false
+	m.work(10 * time.Second)
+	m.sharedRun, m.late = 800*time.Microsecond, true
+	m.work(stayLeast) // the runs that are watched, and both trials
+	m.sharedRun, m.late = 160*time.Microsecond, false
+	m.work(stayLeast + 2*trialTime)
+	m.work(time.Second)
+	if m.alone > 0 {
+		t.Errorf("%d runs are made alone after a short while of them", m.alone)
+	}
+}
+
+// A trial times both ways: that runs were once faster alone says nothing of later ones.
+func TestATrialForgetsTheLast(t *testing.T) {
+	m := newMachine(800*time.Microsecond, 300*time.Microsecond, true)
+	m.work(10 * time.Second)
+	m.sharedRun, m.late = 160*time.Microsecond, false
+	m.work(10 * time.Second)
+	m.sharedRun, m.aloneRun, m.late = 800*time.Microsecond, time.Millisecond, true
+	m.work(stayLeast)
+	if m.alone == 0 || m.aloneTimes > 2*trialTime {
+		t.Errorf("%d runs are made alone, for %v, want about %v", m.alone, m.aloneTimes, trialTime)
 	}
 }
 

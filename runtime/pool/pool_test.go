@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,57 @@ func TestOneWorkerStartsNoGoroutine(t *testing.T) {
 		t.Errorf("there are %d goroutines, %d before", after, before)
 	}
 	p.Close()
+}
+
+// A run in which a worker slept, waiting for another one, is told as late; others are
+// not.
+func TestLateWorkersAreTold(t *testing.T) {
+	t.Setenv(Variable, "")
+	p := New(2)
+	defer p.Close()
+	p.judge.rest = math.MaxInt64 // nothing is tried
+	asleep := func(b *barrier) {
+		for time.Sleep(time.Millisecond); b.parked.Load() == 0; time.Sleep(time.Millisecond) {
+		}
+	}
+	late := func(f func(int)) bool {
+		asleep(&p.gate) // worker 1, so that the run begins at once
+		p.judge.turn(watched)
+		p.Run(f)
+		return p.judge.late == 1
+	}
+	for _, test := range []struct {
+		where string
+		f     func(worker int)
+	}{
+		{"worker 0 at a barrier", func(w int) {
+			if w == 0 {
+				asleep(&p.inside)
+			}
+			p.Wait()
+		}},
+		{"worker 1 at a barrier", func(w int) {
+			if w == 1 {
+				asleep(&p.inside)
+			}
+			p.Wait()
+		}},
+		{"worker 1 at the end", func(w int) {
+			if w == 1 {
+				asleep(&p.gate)
+			}
+		}},
+	} {
+		if !late(test.f) {
+			t.Errorf("%s: nobody is late", test.where)
+		}
+		// Where other programs take a core, somebody may be late in any run.
+		for tries := 0; late(func(int) { p.Wait() }); tries++ {
+			if tries == 1000 {
+				t.Fatalf("%s: somebody is late in each run afterwards", test.where)
+			}
+		}
+	}
 }
 
 func TestRunDoesNotAllocate(t *testing.T) {
