@@ -23,6 +23,9 @@ func TestBench(t *testing.T) {
 		if got.Event != "bench" || got.Network != i.net.Name || got.Data != i.net.Data.Train || got.Batch != i.net.Batch || got.Checked < 3 {
 			t.Errorf("%+v", got)
 		}
+		if n := len(got.Results); n != 1 { // by one thread and by all is the same
+			t.Errorf("%d results of a device that takes one thread", n)
+		}
 		for _, x := range got.Results {
 			if !(x.Step.Median > 0 && x.Samples > 0 && x.GFLOPS > 0) || x.Threads < 1 || x.Name != i.net.Devices[len(i.net.Devices)-1].Name {
 				t.Errorf("%+v", x)

@@ -55,6 +55,9 @@ func TestVerify(t *testing.T) {
 		if !b.Same || b.Steps != 12 || len(b.Sum) != 64 || b.Threads < 1 {
 			t.Errorf("%+v", b)
 		}
+		if b.Device == "cpu:go" && b.Threads != 1 {
+			t.Errorf("a device that takes one thread is told to use %d", b.Threads)
+		}
 		if b.With == "" {
 			alone++
 		}
