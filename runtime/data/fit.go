@@ -154,9 +154,6 @@ func (f *fitting) chooseRows() error {
 		f.rows = append(f.rows, r)
 	}
 	if len(f.rows) == 0 {
-		if f.t.Rows() > 0 {
-			return f.t.errorf("use missing: mean, median or {const: 0}, or fewer features", "every row has a missing value")
-		}
 		return f.t.noRows()
 	}
 	return nil

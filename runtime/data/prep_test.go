@@ -145,7 +145,7 @@ func TestMissingInOtherRows(t *testing.T) {
 	_, err = p.Rows(mustCSV(t, "a,c,y\n5,,2\n"))
 	wantError(t, "rows", err, `train.csv:2:3: the cell is missing (column "c"); hint: missing: under data: can drop such rows, or fill them by mean, median or {const: 0}`)
 	_, err = p.Apply(mustCSV(t, "a,c,y\n5,,2\n"))
-	wantError(t, "all dropped", err, `train.csv: there are no rows`)
+	wantError(t, "all dropped", err, `train.csv: every row has a missing value; hint: use missing: mean, median or {const: 0}, or fewer features`)
 	d.Missing.Kind = "error"
 	p = mustFit(t, train, regression(3, 1, d))
 	_, err = p.Apply(mustCSV(t, other))

@@ -47,6 +47,14 @@ func TestSplitLeavesNone(t *testing.T) {
 	train, _ = data.Split(numbered(t, 0), 0.2, 1)
 	_, err = data.Fit(train, n)
 	wantError(t, "empty", err, "train.csv: there are no rows")
+	// Rows that are left out for what they lack are rows.
+	_, test = data.Split(mustCSV(t, "a,y\n,1\n,2\n"), 0.5, 1)
+	n = regression(1, 1, engine.Data{Missing: engine.Missing{Kind: "drop"}})
+	if p, err = data.Fit(numbered(t, 2), n); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Apply(test)
+	wantError(t, "dropped", err, "train.csv: every row has a missing value; hint: use missing: mean, median or {const: 0}, or fewer features")
 }
 
 func TestSplit(t *testing.T) {

@@ -102,7 +102,10 @@ func Split(t *Table, share float64, seed uint64) (train, test *Table) {
 
 // noRows is the error that there is nothing to prepare.
 func (t *Table) noRows() *Error {
-	if t.Rows() == 0 && t.split != "" {
+	switch {
+	case t.Rows() > 0: // and all are left out
+		return t.errorf("use missing: mean, median or {const: 0}, or fewer features", "every row has a missing value")
+	case t.split != "":
 		return t.errorf("give more rows, or test rows of their own", "%s", t.split)
 	}
 	return t.errorf("", "there are no rows")
