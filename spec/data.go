@@ -85,7 +85,7 @@ func (r *reader) checkClasses(classes int) {
 		r.report(r.where("loss"), Problem{
 			Code: codeDataClasses, Message: fmt.Sprintf("%s with one output tells two classes apart, but the training rows are of %d", n.Loss.Name, classes),
 			Found: n.Loss.Name, Expected: "a loss that compares classes",
-			Hint: fmt.Sprintf("write `loss: %s`, and give the last layer an output for each class", rowwiseLoss()),
+			Hint: classesHint(),
 		})
 	}
 }
@@ -115,12 +115,20 @@ func (r *reader) checkTargets(have Counts) {
 	if decides {
 		p.Hint = fmt.Sprintf("write `%s: %d`", linear.Name, have.Targets)
 	}
-	if n.Loss.Metrics == op.Binary && have.Classes == n.Output {
+	switch binary := n.Loss.Metrics == op.Binary; {
+	case binary && have.Classes > 2: // one output would not do
+		p.Hint = classesHint()
+	case binary && have.Classes == n.Output:
 		p.Hint += fmt.Sprintf(", or `loss: %s`, which compares an output for each class", rowwiseLoss())
-	} else if have.Targets == 1 {
+	case have.Targets == 1:
 		p.Hint += ", or give several targets as y of an .npz file"
 	}
 	r.report(at, p)
+}
+
+// classesHint tells what to write where a loss of two classes meets more of them.
+func classesHint() string {
+	return fmt.Sprintf("write `loss: %s`, and give the last layer an output for each class", rowwiseLoss())
 }
 
 // lastLinear returns the place of the last linear layer, or of the first layer
