@@ -104,6 +104,21 @@ func TestEachKeepsWhatWasMeasured(t *testing.T) {
 	if err := each(); err == nil || errors.Is(err, died) {
 		t.Errorf("a directory in the part's place: error %v", err)
 	}
+	dies, file = "w2", ""
+	if err := each(); err != died {
+		t.Errorf("without a file: error %v", err)
+	}
+}
+
+// An empty list of things leaves the file as it is.
+func TestEachOfNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.json")
+	if err := Each(file, nil, nil, func(string) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("results of nothing are written: %v", err)
+	}
 }
 
 // Where results cannot be written, that is said before hours are spent on them.

@@ -65,6 +65,12 @@ func TestDraw(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("not a terminal, but wrote %q", out)
 	}
+	silent, out, _ := display(30)
+	silent.quiet = true
+	silent.Draw("round 2/4", 0.25)
+	if out.Len() > 0 {
+		t.Errorf("quiet, but wrote %q", out)
+	}
 }
 
 // A line that is wider than the terminal would wrap, and pile up.
