@@ -142,19 +142,19 @@ func countSmall(t *trainingRows, d spec.Data, seed uint64) (spec.Counts, error) 
 	return t.have, nil
 }
 
-// Files of up to comparedSize bytes are read where data are not asked for. It is
-// told as comparedText.
-const (
-	comparedSize = 16 << 20
-	comparedText = "16 MiB"
-)
+// Files of up to comparedSize bytes are read where data are not asked for. Help
+// tells it as comparedText.
+const comparedSize = 16 << 20
 
-// smallFiles is a file system in which larger files cannot be read.
+var comparedText = fmt.Sprintf("%d MiB", comparedSize>>20)
+
+// smallFiles is a file system in which larger files cannot be read, nor what is no
+// file: a pipe is for the trainer, and may have nothing to read yet.
 type smallFiles struct{ fsys.FS }
 
 func (s smallFiles) Open(name string) (io.ReadCloser, error) {
-	if info, err := os.Stat(name); err == nil && info.Size() > comparedSize {
-		return nil, fmt.Errorf("%s is larger than %s", name, comparedText)
+	if info, err := os.Stat(name); err == nil && (info.Size() > comparedSize || !info.Mode().IsRegular()) {
+		return nil, fmt.Errorf("%s is no file of up to %s", name, comparedText)
 	}
 	return s.FS.Open(name)
 }
