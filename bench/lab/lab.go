@@ -96,9 +96,10 @@ func Main(name string, run func(ctx context.Context, temp string) error) {
 // Partial is what the name of a file of results ends in while not all are there.
 const Partial = ".part"
 
-// Each measures one thing after the other and writes all results to a file. What was
-// measured is kept where a later one fails or is interrupted, in a file beside it,
-// whose name ends in Partial; one of an earlier run is replaced by all results alone.
+// Each measures one thing after the other and writes all results to a file, which
+// replaces that of an earlier run only when all are there. What was measured is kept
+// where a later one fails or is interrupted, in a file beside it, whose name ends in
+// Partial.
 // results points to what measure adds to; without a file nothing is written.
 func Each[T any](file string, results any, things []T, measure func(T) error) error {
 	if err := Writable(file); err != nil {

@@ -2,7 +2,6 @@ package data
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/dnngen/dnngen/runtime/engine"
@@ -33,11 +32,10 @@ func (t *Table) noColumn(what, name string) *Error {
 		if columns == 1 {
 			hint = "the source has no header; its only column is called 0"
 		}
-		if g, is := t.x.(*text); is && g.unnamed >= 0 && slices.ContainsFunc(g.cells(g.starts[:columns]), func(cell []byte) bool { return string(cell) == name }) {
+		if g, is := t.x.(*text); is && g.unnamed >= 0 && g.inFirstRow(name) {
 			hint = g.whyRow()
 		}
-		return t.errorf(hint,
-			"there is no column %q for the %s", name, what)
+		return t.errorf(hint, "there is no column %q for the %s", name, what)
 	}
 	hint := didYouMean(name, t.names)
 	if hint == "" {

@@ -76,6 +76,16 @@ func (g *text) headerHint(row, column int) string {
 	return g.whyRow()
 }
 
+// inFirstRow tells whether a cell of the first row is such a text.
+func (g *text) inFirstRow(name string) bool {
+	for c := range g.columns {
+		if string(g.cell(0, c)) == name {
+			return true
+		}
+	}
+	return false
+}
+
 // whyRow says why the first line does not name the columns.
 func (g *text) whyRow() string {
 	return fmt.Sprintf("the first line is taken for a row, because the cell %s in it is a number; if it names the columns, give that one another name",

@@ -140,8 +140,7 @@ type Device struct {
 	Memory func(precision string) int64
 }
 
-// ThreadsOf returns how many threads of the host an engine of the device shares a
-// step among that is made with so many in its Options.
+// ThreadsOf is Threads, also of a device without the function.
 func (d *Device) ThreadsOf(asked int) int {
 	if d.Threads == nil {
 		return 1
