@@ -80,14 +80,15 @@ message says what is wrong with them, and where.`,
 	}, {
 		ID: codeDataInputs, Title: "another number of inputs than the rows make",
 		Text: `
-Where the training rows are here, dnngen counts what they make of their columns:
-an input for each number, one for each category. "input" can be left out: it
-follows.`,
+"dnngen check", "gen" and "build" count what the training rows, where they are
+here, make of their columns: an input for each number, one for each category.
+"input" can be left out: it follows.`,
 	}, {
 		ID: codeDataClasses, Title: "more classes than outputs",
 		Text: `
-Where the training rows are here, dnngen counts their classes. The loss compares
-an output for each; a class beyond the last one has nothing to be trained.`,
+"dnngen check", "gen" and "build" count the classes of the training rows, where
+they are here. The loss compares an output for each; a class beyond the last one
+has nothing to be trained.`,
 	}, {
 		ID: codeDataTargets, Title: "another number of targets than the loss compares",
 		Text: `

@@ -62,7 +62,7 @@ func (e *emitter) threadsFunc(f *jen.File) {
 	case e.Work > 0:
 		workers = jen.Qual(poolPath, "Useful").Call(asked, n(e.Work), n(plan.WorkerShare))
 		doc(f, "vectorThreads returns how many workers share a step where so many are asked for, and",
-			"for 0 as many as its multiply-adds are worth.")
+			fmt.Sprintf("for 0 one for each %d of its %d multiply-adds, if the machine has them.", plan.WorkerShare, e.Work))
 	default:
 		doc(f, "vectorThreads returns how many workers share a step where so many are asked for, and",
 			"for 0 as many as the machine offers.")

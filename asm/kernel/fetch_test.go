@@ -69,7 +69,6 @@ func TestFetchForWritingBack(t *testing.T) {
 		{"over the inputs", DotGradient{Input: true, Map: timesInputs}, rows},
 		{"both", DotGradient{Input: true, Store: true, Map: timesInputs}, both},
 		{"both of one core", DotGradient{Input: true, Store: true, Map: timesInputs, Private: true}, nil},
-		{"no gradient by inputs", DotGradient{}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := test.k

@@ -66,7 +66,8 @@ var shapes = map[string]string{
 // summary is the README's part. Every time in a row is of one run.
 func (r *results) summary() string {
 	t := &table{}
-	t.f("Time of one training step, one thread, medians of alternating rounds in one run:\n")
+	t.f("Time of one training step, by one thread but where a row says otherwise, medians of")
+	t.f("alternating rounds in one run:\n")
 	t.head("network", "interpreted autograd in Go", compare.TorchEager, "torch.compile", compare.JAX, "dnngen", "beside the nearest")
 	var on []string // dnngen's devices
 	for _, p := range r.Peers.Reports {
@@ -86,9 +87,9 @@ func (r *results) summary() string {
 		t.row(append(cells, "**"+step(own)+"**", times(nearest(p, threads), own))...)
 	}
 	s := r.Peers.Stamp
-	t.f("\n%s, dnngen on %s, %s. Again, for minutes: `make peers`; without the", s.Machine.CPU, strings.Join(on, " and "), s.Date)
-	t.f("libraries: `dnngen bench SPEC`. (\"-\": a whole batch takes too long for a round; where it")
-	t.f("does on one thread for dnngen too, the row is of more.) All tables,")
+	t.f("\n%s, dnngen on %s, %s. `make peers` measures it again, in some minutes;", s.Machine.CPU, strings.Join(on, " and "), s.Date)
+	t.f("`dnngen bench SPEC` does without the libraries. (\"-\": a step takes too long for a round. Where")
+	t.f("dnngen's by one thread does, the row is of all threads.) All tables,")
 	t.f("shares of the machine's peak, two threads, versions and what is not comparable:")
 	t.f("[bench/README.md](bench/README.md).\n")
 	t.f("![samples per second](docs/img/bench.svg)")

@@ -162,7 +162,7 @@ func (e *emitter) sumsAt(m *ir.Map) int {
 
 func (e *emitter) newFunc(f *jen.File) {
 	doc(fileDoc{f}, "portableThreads returns how many workers share a step where so many are asked for,",
-		"and for 0 as many as its multiply-adds are worth.")
+		fmt.Sprintf("and for 0 one for each %d of its multiply-adds, if the machine has them.", workerShare))
 	f.Func().Id("portableThreads").Params(id("asked").Int()).Int().Block(
 		jen.Return(jen.Qual(poolPath, "Useful").Call(id("asked"), id("stepWork"), n(workerShare))),
 	).Line()

@@ -62,7 +62,7 @@ type portable struct {
 }
 
 // portableThreads returns how many workers share a step where so many are asked for,
-// and for 0 as many as its multiply-adds are worth.
+// and for 0 one for each 100000 of its multiply-adds, if the machine has them.
 func portableThreads(asked int) int {
 	return pool.Useful(asked, stepWork, 100000)
 }

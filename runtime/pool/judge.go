@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"time"
@@ -68,9 +69,25 @@ const (
 	longRests  = 50
 )
 
+// The values of Variable.
+const (
+	always = "always"
+	turns  = "turns"
+)
+
+// Environment returns an error where Variable has a value that means nothing.
+func Environment() error {
+	switch asked := os.Getenv(Variable); asked {
+	case "", always, turns:
+		return nil
+	default:
+		return fmt.Errorf("%s is %q; it can be %q, or not be set", Variable, asked, always)
+	}
+}
+
 func (j *judge) init() {
 	asked := os.Getenv(Variable)
-	j.always, j.turns = asked == "always", asked == "turns"
+	j.always, j.turns = asked == always, asked == turns
 	start := time.Now()
 	j.now = func() time.Duration { return time.Since(start) }
 	j.stay = stayLeast

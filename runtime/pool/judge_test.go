@@ -199,6 +199,16 @@ func TestTrialsOfManyWorkersAreRare(t *testing.T) {
 	}
 }
 
+// A value that means nothing is told of, not passed over.
+func TestTheEnvironmentIsChecked(t *testing.T) {
+	for value, right := range map[string]bool{"": true, "always": true, "turns": true, "alway": false} {
+		t.Setenv(Variable, value)
+		if err := Environment(); (err == nil) != right {
+			t.Errorf("%q: error %v", value, err)
+		}
+	}
+}
+
 // The environment has every run shared, or every other one, with the same pieces.
 func TestTheEnvironmentDecides(t *testing.T) {
 	for asked, want := range map[string][]int{"always": {3, 3, 3, 3}, "turns": {3, 1, 3, 1}} {

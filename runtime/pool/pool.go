@@ -17,11 +17,13 @@ type Pool struct {
 	gate    barrier          // workers wait here for work, and for its end
 	inside  barrier          // Wait
 	ledgers []ledger         // of Claim, by worker; InTurn's is the first
-	late    atomic.Bool      // a worker slept in this run, waiting for another one
-	_       [64]byte         // worker 0 writes what follows in each run
-	judge   judge
-	alone   int64 // runs that worker 0 made alone
-	all     int64
+	// late tells that in this run a worker slept in Wait. Where worker 0 itself is the
+	// last one at the end, nobody tells: it nearly always is so in a Wait, too.
+	late  atomic.Bool
+	_     [64]byte // worker 0 writes what follows in each run
+	judge judge
+	alone int64 // runs that worker 0 made alone
+	all   int64
 }
 
 // New starts a pool; threads 0 takes as many as GOMAXPROCS allows.

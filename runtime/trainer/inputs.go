@@ -22,7 +22,7 @@ func (a *app) open(src string) (*data.Table, error) {
 	})
 	var e *data.Error
 	if errors.As(err, &e) && errors.Is(err, fs.ErrNotExist) && e.Hint == "" && (src == a.net.Data.Train || src == a.net.Data.Test) {
-		e.Hint = "the spec names it; name other rows by an option, or its directory by " + dataVariable
+		e.Hint = "the spec names it; name others by an option (--train, --test, --data), or its directory by " + dataVariable
 	}
 	return table, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dnngen/dnngen/runtime/device"
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/loop"
+	"github.com/dnngen/dnngen/runtime/pool"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
@@ -72,6 +73,9 @@ const maxThreads = 1024
 func (f *deviceFlags) start(d *device.Choice) (engine.Engine, error) {
 	if f.threads < 0 || f.threads > maxThreads {
 		return nil, usage("--threads must be positive and at most %d, or 0 for as many as the machine offers", maxThreads)
+	}
+	if err := pool.Environment(); err != nil {
+		return nil, usage("%v", err)
 	}
 	e, err := d.New(engine.Options{Threads: f.threads, Precision: d.Precision})
 	if err != nil {

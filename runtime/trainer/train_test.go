@@ -16,6 +16,7 @@ import (
 
 	"github.com/dnngen/dnngen/runtime/engine"
 	"github.com/dnngen/dnngen/runtime/internal/testnet"
+	"github.com/dnngen/dnngen/runtime/pool"
 	"github.com/dnngen/dnngen/runtime/rundir"
 )
 
@@ -327,6 +328,8 @@ func TestRefusedTrainings(t *testing.T) {
 			}
 		})
 	}
+	t.Setenv(pool.Variable, "alway")
+	in{net: spirals()}.run().want(t, 2, `DNNGEN_SHARE is "alway"; it can be "always"`)
 	// No mistake above but the one that trained left a run behind.
 	entries, err := os.ReadDir("runs/spirals")
 	if err != nil || len(entries) != 1 {
