@@ -45,7 +45,8 @@ func (a *app) help(args []string) error {
 	o.printf(`
 Data sources:
   builtin:NAME                built-in data, such as builtin:digits/train
-  FILE.csv[?label=COLUMN]     with or without a header; also .csv.gz
+  FILE.csv[?label=COLUMN]     with or without a header, which is a first line that has
+                              no number above a column of numbers; also .csv.gz
   FILE.npz                    x [rows, inputs] and y; FILE.npy is x alone
   IMAGES,LABELS               two IDX files, packed by gzip or not
   -                           CSV on standard input
