@@ -84,6 +84,7 @@ const (
 	warnOutput      = "W0609"
 	warnAutoBatch   = "W0610"
 	warnNoRows      = "W0611"
+	warnWarmup      = "W0612"
 )
 
 // Codes returns the table of errors and warnings, by ID.

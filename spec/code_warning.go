@@ -87,5 +87,12 @@ write a number. At its start the trainer compares what it needs with what is fre
 "dnngen check" compares the network with the rows that it will be trained on: their
 inputs, classes and targets. Without them it checks the spec alone, and a mistake in
 the rows' name looks the same as rows that are on another machine.`,
+	}, {
+		ID: warnWarmup, Title: "a warm-up as long as the training",
+		Text: `
+The learning rate climbs to lr over the epochs of the warm-up and then falls. Where the
+training ends first, it never falls, and may never reach lr.`,
+		Wrong: "train: {epochs: 2, schedule: {cosine: {warmup_epochs: 5}}}",
+		Right: "train: {epochs: 20, schedule: {cosine: {warmup_epochs: 1}}}",
 	},
 }

@@ -15,6 +15,7 @@ func (r *reader) warn() {
 	r.warnSaturating(last)
 	r.warnInit()
 	r.warnLinear()
+	r.warnWarmup()
 	if !suits(r.net.Transform, r.net.Loss) {
 		r.report(r.where("output"), r.unsuited(warnOutput, "does not suit"))
 	}
@@ -147,6 +148,17 @@ func (r *reader) warnLinear() {
 		r.report(r.layers[0].at, Problem{
 			Code: warnNoLinear, Message: "the network has no linear layer", Expected: "a linear layer",
 			Hint: fmt.Sprintf("add `- %s: 10`: activations alone have next to nothing to learn", linear.Name),
+		})
+	}
+}
+
+// warnWarmup warns of a warm-up that leaves nothing of the schedule behind it.
+func (r *reader) warnWarmup() {
+	t := r.net.Train
+	if warmup := t.Schedule.Warmup(t.ScheduleSet); warmup > 0 && warmup >= float64(t.Epochs) {
+		r.report(r.where("train.schedule"), Problem{
+			Code: warnWarmup, Message: fmt.Sprintf("the learning rate climbs for %g epochs, and the training has %d", warmup, t.Epochs),
+			Found: fmt.Sprint(warmup), Expected: "a warm-up shorter than the training", Hint: "shorten the warm-up, or train for more epochs",
 		})
 	}
 }

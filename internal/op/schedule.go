@@ -25,13 +25,21 @@ const (
 
 var warmupEpochs = Setting{Name: "warmup_epochs", Kind: Number, Default: 0.0, Min: 0, Max: 1e6, Doc: "epochs over which the rate climbs to lr, step by step"}
 
+// Warmup is the number of epochs over which the rate climbs to lr.
+func (s *Schedule) Warmup(v Values) float64 {
+	if _, has := s.Setting(warmupEpochs.Name); !has {
+		return 0
+	}
+	return v.Num(warmupEpochs.Name)
+}
+
 // warm puts a linear warm-up before rate, a function of the progress from 0
 // to 1 of the steps that follow it.
 func warm(v Values, rate func(progress *expr.Node) *expr.Node) *expr.Node {
 	step := expr.V(VarStep)
 	perEpoch := expr.V(VarStepsPerEpoch)
 	total := mul(expr.V(VarEpochs), perEpoch)
-	epochs := v.Num("warmup_epochs")
+	epochs := v.Num(warmupEpochs.Name)
 	if epochs == 0 {
 		return rate(div(step, total))
 	}
