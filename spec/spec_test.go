@@ -130,7 +130,7 @@ func TestWarn(t *testing.T) {
 	for _, f := range yamlFiles(t, "warn") {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".yaml"), func(t *testing.T) {
 			text := readFile(t, f)
-			_, warnings, err := Parse(filepath.Base(f), text, Options{})
+			_, warnings, err := Parse(filepath.Base(f), text, Options{Count: count})
 			if err != nil {
 				t.Fatalf("a valid spec is refused:\n%s", print(t, err.(Errors)))
 			}
