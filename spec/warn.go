@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dnngen/dnngen/internal/op"
+	"github.com/dnngen/dnngen/runtime/wording"
 )
 
 // warn reports what is valid and trains badly. It judges by the attributes of
@@ -157,8 +158,8 @@ func (r *reader) warnWarmup() {
 	t := r.net.Train
 	if warmup := t.Schedule.Warmup(t.ScheduleSet); warmup > 0 && warmup >= float64(t.Epochs) {
 		r.report(r.where("train.schedule"), Problem{
-			Code: warnWarmup, Message: fmt.Sprintf("the learning rate climbs for %g epochs, and the training has %d", warmup, t.Epochs),
-			Found: fmt.Sprint(warmup), Expected: "a warm-up shorter than the training", Hint: "shorten the warm-up, or train for more epochs",
+			Code: warnWarmup, Message: fmt.Sprintf("`warmup_epochs` is %s, and the training has %s", digits(warmup), wording.Count(t.Epochs, "epoch")),
+			Found: digits(warmup), Expected: "a warm-up shorter than the training", Hint: "shorten the warm-up, or train for more epochs",
 		})
 	}
 }
