@@ -54,7 +54,8 @@ const (
 	trialRuns = 8                     // of each, at least
 	trialTime = 10 * time.Millisecond // and for so long: some turns of the system's scheduler
 
-	// A verdict stands for some tenths of a second, then twice as long each time.
+	// A verdict stands for a tenth of a second, and twice as long each time that it
+	// comes again.
 	stayLeast = 100 * time.Millisecond
 	stayMost  = time.Second
 
