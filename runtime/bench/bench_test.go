@@ -137,7 +137,7 @@ func TestStepsAloneAreTold(t *testing.T) {
 	var out bytes.Buffer
 	r.Table(&out)
 	for name, want := range map[string]bool{"shared": false, "own": true, "far": true} {
-		if got := strings.Contains(out.String(), name+", 2 threads: one alone made 75 % of the steps"); got != want {
+		if got := strings.Contains(out.String(), name+", 2 threads: one made 75 % of the steps alone"); got != want {
 			t.Errorf("%s: told %v, want %v\n%s", name, got, want, out.String())
 		}
 	}

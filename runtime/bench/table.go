@@ -100,7 +100,7 @@ func (r *Report) Table(w io.Writer) {
 	}
 	for _, x := range r.Results {
 		if x.Alone >= 0.01 {
-			fmt.Fprintf(w, "%s, %s: one alone made %.0f %% of the steps, as it had to wait for the others, which was slower\n",
+			fmt.Fprintf(w, "%s, %s: one made %.0f %% of the steps alone, which was faster than to wait for the others\n",
 				x.Name, wording.Count(x.Threads, "thread"), 100*x.Alone)
 		}
 	}
