@@ -91,7 +91,7 @@ the rows' name looks the same as rows that are on another machine.`,
 		ID: warnWarmup, Title: "a warm-up as long as the training",
 		Text: `
 The learning rate climbs to lr over the epochs of the warm-up and then falls. Where the
-training ends first, it never falls, and may never reach lr.`,
+training ends first, or with it, it never falls, and may never reach lr.`,
 		Wrong: "train: {epochs: 2, schedule: {cosine: {warmup_epochs: 5}}}",
 		Right: "train: {epochs: 20, schedule: {cosine: {warmup_epochs: 1}}}",
 	},

@@ -41,7 +41,7 @@ func (r *reader) checkData(o Options) {
 	have, err := o.Count(n.Data, n.Train.Seed)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.reportData("the network is not compared with the training rows", err, Problem{
-			Code: warnNoRows, Expected: "rows that are here", Hint: "name rows that are here",
+			Code: warnNoRows, Expected: "rows that are here", Hint: "mend the name, or check again where the rows are",
 		})
 		return
 	}

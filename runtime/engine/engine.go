@@ -82,7 +82,7 @@ type Tracer interface {
 type Sharing interface {
 	// Runs counts the runs so far, of which a step takes one or, on the full set, one
 	// for each chunk and one for the update; and those of them that one of several
-	// threads made alone.
+	// threads made alone. An engine of one thread may count none.
 	Runs() (alone, all int64)
 }
 

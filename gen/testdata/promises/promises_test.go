@@ -232,6 +232,19 @@ func train(t *testing.T, n network, device string, workers int, s *data.Set) str
 	if len(losses) == 0 {
 		t.Fatal("no step was made")
 	}
+	// The engine tells who made the runs, and its device how many threads share them.
+	alone, all := e.(engine.Sharing).Runs()
+	want, least := int64(0), int64(0)
+	i := slices.IndexFunc(n.Devices, func(d engine.Device) bool { return d.Name == device })
+	if n.Devices[i].ThreadsOf(workers) > 1 {
+		least = int64(len(losses))
+		if os.Getenv(pool.Variable) == "turns" {
+			want = all / 2
+		}
+	}
+	if all < least || alone != want {
+		t.Errorf("%s with %d threads: %d of %d runs are made alone, want %d, in %d steps", device, workers, alone, all, want, len(losses))
+	}
 	return sum(losses, values(n, e))
 }
 
