@@ -109,7 +109,7 @@ func own(ctx context.Context, dnngen, temp, spec string, runs int, cold bool) (*
 	if o.Binary, err = size(binary); err != nil {
 		return nil, err
 	}
-	r, err := lab.Time(ctx, nil, binary, "bench", "--seconds", "0.5", "--threads", "1", "--devices", "cpu", "--data", "random", "--peak=false", "--json")
+	r, err := lab.Time(ctx, nil, binary, "bench", "--seconds", "0.5", "--threads", "1", "--device", "cpu", "--data", "random", "--peak=false", "--json")
 	if err != nil {
 		return nil, err
 	}

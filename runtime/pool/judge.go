@@ -13,10 +13,11 @@ import (
 const Variable = "DNNGEN_SHARE"
 
 // judge decides whether a run is shared by all workers, or made by the first one alone,
-// with the same bits. Where other programs take the core of one worker away, all others
-// wait for it at the next barrier, and a short run takes several times as long shared as
-// alone. So where a worker is waited for in many runs, both ways are timed, and the
-// faster one is kept for a while.
+// with the same bits. Where other programs have cores, workers wait long for each other,
+// above all two that the system puts on one core: each spins while the other one cannot
+// run. A short run then takes several times as long shared as alone. So where a worker
+// is waited for in many runs, both ways are timed, and the faster one is kept for a
+// while. Yielding the core or moving to another one were no better (docs/kernels.md).
 type judge struct {
 	always, turns bool // what the environment asks for
 	now           func() time.Duration
